@@ -1,0 +1,62 @@
+/**
+ * What `.ci/run` runs: the README's test command, and around it lint and layout rules, both builds, the C++ tests
+ * under the sanitizers, the addon's tests under AddressSanitizer, a fuzz smoke of each decoder, fresh simulator
+ * seeds and two mutants by turns. `node tools/ci.mjs NAME` runs the stages whose name contains NAME.
+ */
+import { execFileSync } from 'node:child_process';
+import { closingLine, ctestCounts, root, runStages, vitestCounts } from './stages.mjs';
+
+const node = process.execPath;
+
+const preset = (name) => [
+  ['cmake', '--preset', name],
+  ['cmake', '--build', '--preset', name],
+  ['ctest', '--preset', name, '--output-on-failure'],
+];
+
+function asanEnvironment() {
+  const library = (name) => execFileSync('g++', [`-print-file-name=${name}`], { encoding: 'utf8' }).trim();
+  return {
+    LD_PRELOAD: `${library('libasan.so')} ${library('libubsan.so')}`,
+    ASAN_OPTIONS: 'detect_leaks=0',
+    UBSAN_OPTIONS: 'halt_on_error=1:print_stacktrace=1',
+    LOCKSTEP_ADDON: `${root}out/asan/lockstep.node`,
+  };
+}
+
+const stages = [
+  { name: 'setup', budgetMinutes: 3, required: true, commands: [[node, 'tools/setup.mjs', '--test']] },
+  { name: 'lint', budgetMinutes: 1.5, commands: [[node, 'tools/lint.mjs']] },
+  { name: 'README test command', budgetMinutes: 6, commands: [['npm', 'test', '--silent']], counts: closingLine },
+  { name: 'cmake-js build', budgetMinutes: 1, commands: [['npm', 'run', '--silent', 'build:cmake']] },
+  { name: 'cpp under ASan and UBSan', budgetMinutes: 1.5, commands: preset('asan'), counts: ctestCounts },
+  { name: 'cpp under TSan', budgetMinutes: 1.5, commands: preset('tsan'), counts: ctestCounts },
+  {
+    name: 'addon under ASan',
+    budgetMinutes: 1.5,
+    env: asanEnvironment(),
+    commands: [[node, 'node_modules/vitest/vitest.mjs', 'run', 'test/native', 'test/connector']],
+    counts: vitestCounts,
+  },
+  {
+    name: 'fuzz smoke',
+    budgetMinutes: 2,
+    commands: [[node, 'tools/fuzz.mjs', '--seconds', '15']],
+    counts: closingLine,
+  },
+  {
+    name: 'simulator, fresh seeds',
+    budgetMinutes: 1,
+    commands: [[node, 'dist/bin/sim.js', '--fresh', '--seeds', '2000']],
+  },
+  {
+    name: 'two mutants',
+    budgetMinutes: 1,
+    commands: [[node, 'tools/mutants.mjs', '--turns', '2']],
+    counts: closingLine,
+  },
+];
+
+const wanted = process.argv.slice(2);
+const chosen = stages.filter((stage) => wanted.length === 0 || wanted.some((name) => stage.name.includes(name)));
+process.exitCode = (await runStages('.ci/run', chosen)) > 0 ? 1 : 0;

@@ -1,0 +1,41 @@
+/**
+ * Runs every libFuzzer target of cpp/fuzz: `--seconds N` each (a smoke), or `--runs N` each (the long form).
+ * Corpora live below out/fuzz-corpus and grow from run to run; a finding's input is kept there too.
+ */
+import { mkdirSync, readdirSync } from 'node:fs';
+import { parseArgs } from 'node:util';
+import { root, run } from './stages.mjs';
+
+const { values } = parseArgs({ options: { seconds: { type: 'string' }, runs: { type: 'string' } } });
+const amount = values.runs ? `-runs=${values.runs}` : `-max_total_time=${values.seconds ?? 15}`;
+
+for (const args of [
+  ['--preset', 'fuzz'],
+  ['--build', '--preset', 'fuzz'],
+]) {
+  const built = await run('cmake', args);
+  if (built.status !== 0) process.exit(built.status);
+}
+
+const targets = readdirSync(`${root}cpp/fuzz`)
+  .filter((name) => name.endsWith('.cc'))
+  .map((name) => name.slice(0, -3))
+  .sort();
+let failed = 0;
+for (const target of targets) {
+  const corpus = `${root}out/fuzz-corpus/${target}`;
+  mkdirSync(corpus, { recursive: true });
+  const result = await run(
+    `${root}out/fuzz/${target}`,
+    [amount, '-print_final_stats=1', '-verbosity=0', `-artifact_prefix=${corpus}/finding-`, corpus],
+    { quiet: true },
+  );
+  const runs = result.output.match(/number_of_executed_units: (\d+)/)?.[1] ?? '0';
+  console.log(`${target}: ${runs} runs, ${result.status === 0 ? 'no finding' : 'FINDING'}`);
+  if (result.status !== 0) {
+    failed += 1;
+    console.log(result.output.slice(-4000));
+  }
+}
+console.log(`${targets.length - failed} passed, ${failed} failed`);
+process.exitCode = failed > 0 || targets.length === 0 ? 1 : 0;

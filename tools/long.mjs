@@ -1,0 +1,49 @@
+/**
+ * `npm run long -- sim|fuzz|mutants`: what takes too long for every change. The last result of each, with commit and
+ * machine, is written into docs/long-runs.md.
+ */
+import { execFileSync } from 'node:child_process';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { cpus, release, totalmem } from 'node:os';
+import { performance } from 'node:perf_hooks';
+import { root, run } from './stages.mjs';
+
+const FORMS = {
+  sim: ['dist/bin/sim.js', '--seed', '1', '--seeds', '100000'],
+  fuzz: ['tools/fuzz.mjs', '--runs', '10000000'],
+  mutants: ['tools/mutants.mjs'],
+};
+
+const name = process.argv[2];
+if (!(name in FORMS)) {
+  console.error(`usage: npm run long -- ${Object.keys(FORMS).join('|')}`);
+  process.exit(2);
+}
+
+const started = performance.now();
+const { status, output } = await run(process.execPath, [...FORMS[name], ...process.argv.slice(3)]);
+const minutes = ((performance.now() - started) / 60_000).toFixed(1);
+
+const git = (...args) => execFileSync('git', args, { cwd: root, encoding: 'utf8' }).trim();
+const changed = git('status', '--porcelain', '--', 'ts', 'cpp', 'test') ? ' with changes' : '';
+const machine = `${cpus().length} x ${cpus()[0]?.model.trim()}, ${Math.round(totalmem() / 2 ** 30)} GiB, Linux ${release()}, Node ${process.version}`;
+const tail = output.trimEnd().split('\n').slice(-60).join('\n');
+const section = [
+  `## ${name}`,
+  '',
+  `\`npm run long -- ${[name, ...process.argv.slice(3)].join(' ')}\`: ${status === 0 ? 'passed' : `FAILED (exit ${status})`} in ${minutes} min on ${new Date().toISOString().slice(0, 10)},`,
+  `commit ${git('rev-parse', '--short', 'HEAD')}${changed}; ${machine}.`,
+  '',
+  '```',
+  tail,
+  '```',
+  '',
+].join('\n');
+
+const path = `${root}docs/long-runs.md`;
+const before = existsSync(path)
+  ? readFileSync(path, 'utf8')
+  : '# Long runs\n\nThe last result of each run that takes too long for every change. Written by `npm run long -- NAME`.\n\n';
+const old = new RegExp(`^## ${name}\\n[\\s\\S]*?(?=^## |$(?![\\s\\S]))`, 'm');
+writeFileSync(path, old.test(before) ? before.replace(old, () => section) : before + section);
+process.exitCode = status;

@@ -1,0 +1,89 @@
+/**
+ * Shows that the simulator finds what it is there to find: each patch of test/mutants breaks one rule, and a run of
+ * the simulator over the patched tree must fail.
+ *
+ *   npm run mutants                 all of them
+ *   npm run mutants -- NAME ...     those whose file name contains NAME
+ *   npm run mutants -- --turns 2    two, others each day
+ *   npm run mutants -- --seeds N    within N seeds (2000)
+ *
+ * Works on a copy of the tracked files in a temporary folder; the addon and node_modules are those of this tree.
+ */
+import { execFileSync } from 'node:child_process';
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { root, run } from './stages.mjs';
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { turns: { type: 'string' }, seeds: { type: 'string', default: '2000' } },
+});
+
+function chooseMutants() {
+  const all = readdirSync(join(root, 'test/mutants'))
+    .filter((name) => name.endsWith('.patch'))
+    .sort();
+  if (positionals.length > 0) return all.filter((name) => positionals.some((word) => name.includes(word)));
+  if (!values.turns) return all;
+  const count = Math.min(Number(values.turns), all.length);
+  const day = Math.floor(Date.now() / 86_400_000);
+  return Array.from({ length: count }, (_, i) => all[(day * count + i) % all.length]);
+}
+
+/** Copies what git knows of (and new files it does not ignore), and links what is built. */
+function copyTree(to) {
+  const listed = execFileSync(
+    'git',
+    ['ls-files', '-z', '--cached', '--others', '--exclude-standard', 'ts', 'tsconfig.json', 'package.json'],
+    {
+      cwd: root,
+      encoding: 'utf8',
+    },
+  );
+  for (const path of listed.split('\0').filter(Boolean)) {
+    mkdirSync(join(to, dirname(path)), { recursive: true });
+    cpSync(join(root, path), join(to, path));
+  }
+  symlinkSync(join(root, 'node_modules'), join(to, 'node_modules'));
+}
+
+async function hunt(name) {
+  const tree = mkdtempSync(join(tmpdir(), 'lockstep-mutant-'));
+  try {
+    copyTree(tree);
+    const applied = await run('git', ['apply', '--recount', join(root, 'test/mutants', name)], {
+      cwd: tree,
+      quiet: true,
+    });
+    if (applied.status !== 0) return { found: false, text: `does not apply: ${applied.output.trim()}` };
+    const built = await run(process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.json'], {
+      cwd: tree,
+      quiet: true,
+    });
+    if (built.status !== 0) return { found: false, text: `does not compile: ${built.output.trim()}` };
+    const env = { LOCKSTEP_ADDON: join(root, 'build/Release/lockstep.node') };
+    const args = ['dist/bin/sim.js', '--seed', '1', '--seeds', values.seeds, '--until-failure'];
+    const result = await run(process.execPath, args, { cwd: tree, env, quiet: true, limitMs: 600_000 });
+    if (result.hung) return { found: false, text: 'the simulator hung' };
+    const failure = result.output.match(/^.*seed \d+.*$/m)?.[0] ?? '';
+    const ruled = /^violation: (.*)$/m.exec(result.output)?.[1] ?? failure;
+    return { found: result.status === 1 && ruled !== '', text: result.status === 0 ? 'NOT FOUND' : ruled };
+  } finally {
+    rmSync(tree, { recursive: true, force: true });
+  }
+}
+
+let failed = 0;
+const mutants = chooseMutants();
+for (const name of mutants) {
+  const title = readFileSync(join(root, 'test/mutants', name), 'utf8')
+    .split('\n')[0]
+    .replace(/^#\s*/, '');
+  const { found, text } = await hunt(name);
+  if (!found) failed += 1;
+  console.log(`${found ? 'found' : 'MISSED'}  ${name.padEnd(36)} ${title}\n        ${text.slice(0, 2000)}`);
+}
+console.log(`${mutants.length - failed} passed, ${failed} failed`);
+process.exitCode = failed > 0 || mutants.length === 0 ? 1 : 0;

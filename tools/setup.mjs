@@ -1,0 +1,221 @@
+/**
+ * Makes a fresh clone ready to run: Debian packages, npm packages, the addon, the compiled TypeScript.
+ *
+ *   node tools/setup.mjs            what `npm start` needs
+ *   node tools/setup.mjs --test     and what `npm test` needs besides
+ *   node tools/setup.mjs --addon    only the addon
+ *
+ * Every step says what it does, and is left out when its inputs are the same as last time (a digest of them lies
+ * in .setup/). Debian packages are installed only by root; anyone else is told the exact command, and only a
+ * package without which nothing can be built ends the run. Uses nothing but Node itself: nothing is installed yet
+ * when it runs.
+ */
+import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { delimiter, dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const stamps = join(root, '.setup');
+
+/** What the product itself is built with. */
+const BUILD_PACKAGES = ['g++', 'make', 'python3', 'pkg-config'];
+/** Used when present: without it the log writer falls back to a thread of its own. */
+const USEFUL_PACKAGES = ['liburing-dev'];
+/** What only the tests need: developer build, linters, fuzzers, a real kernel in a virtual machine. */
+const TEST_PACKAGES = [
+  ...['cmake', 'ninja-build', 'ccache', 'doctest-dev', 'clang-14', 'clang-format', 'clang-tidy', 'libclang-rt-14-dev'],
+  ...['qemu-system-x86', 'busybox-static', 'cpio', 'kmod', 'dmsetup', 'fio'],
+];
+
+function say(text) {
+  console.log(`setup: ${text}`);
+}
+
+function fail(text) {
+  console.error(`setup: ${text}`);
+  process.exit(1);
+}
+
+function runOrFail(what, command, args, env = {}) {
+  const result = spawnSync(command, args, { cwd: root, stdio: 'inherit', env: { ...process.env, ...env } });
+  if (result.error) fail(`${what}: ${result.error.message}`);
+  if (result.status !== 0) fail(`${what} failed (exit ${result.status ?? result.signal})`);
+}
+
+function onPath(program) {
+  return (process.env.PATH ?? '').split(delimiter).some((folder) => existsSync(join(folder, program)));
+}
+
+// ---- Debian packages
+
+// The placeholders are dpkg-query's own.
+// biome-ignore lint/suspicious/noTemplateCurlyInString: not a template of this language.
+const DPKG_FORMAT = '${Package} ${db:Status-Status}\n';
+
+function missingPackages(names) {
+  const query = spawnSync('dpkg-query', ['-W', '-f', DPKG_FORMAT, ...names], {
+    encoding: 'utf8',
+  });
+  if (query.error) return null;
+  const installed = new Set(
+    query.stdout.split('\n').flatMap((line) => (line.endsWith(' installed') ? [line.split(' ')[0]] : [])),
+  );
+  return names.filter((name) => !installed.has(name));
+}
+
+function debianPackages(required, useful) {
+  const missing = missingPackages([...required, ...useful]);
+  if (missing === null) {
+    if (!onPath('g++') || !onPath('make')) fail('needs a C++20 compiler, make, python3 and pkg-config');
+    say('no dpkg here: taking compilers and tools as they are on the PATH');
+    return;
+  }
+  if (missing.length === 0) return;
+  const command = ['apt-get', 'install', '-y', '--no-install-recommends', ...missing];
+  if (process.getuid() !== 0) {
+    say(`Debian packages are missing; as root: ${command.join(' ')}`);
+    const stopping = missing.filter((name) => BUILD_PACKAGES.includes(name) && !(name === 'g++' && onPath('g++')));
+    if (stopping.length > 0) fail(`cannot build without ${stopping.join(', ')}`);
+    say('going on without them: what needs them is skipped and says so');
+    return;
+  }
+  say(`installing Debian packages: ${missing.join(' ')}`);
+  const env = { DEBIAN_FRONTEND: 'noninteractive' };
+  const quiet = ['-qq', '-o', 'Dpkg::Use-Pty=0'];
+  const install = () =>
+    spawnSync('apt-get', [...quiet, ...command.slice(1)], {
+      stdio: ['ignore', 'ignore', 'inherit'],
+      env: { ...process.env, ...env },
+    }).status === 0;
+  if (install()) return;
+  say('refreshing the package lists first: apt-get update');
+  runOrFail('apt-get update', 'apt-get', ['-qq', 'update'], env);
+  if (!install()) fail(`could not install: ${missing.join(' ')}`);
+}
+
+// ---- digests
+
+function filesBelow(folder) {
+  if (!existsSync(folder)) return [];
+  return readdirSync(folder, { withFileTypes: true, recursive: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath ?? entry.path, entry.name))
+    .sort();
+}
+
+function digest(paths, extra = '') {
+  const hash = createHash('sha256').update(extra);
+  for (const path of paths) {
+    hash.update(`\0${path.slice(root.length)}\0`).update(readFileSync(path));
+  }
+  return hash.digest('hex');
+}
+
+/** Runs `work` unless its inputs are those of the last time and its output still stands. */
+function step(name, inputs, output, work) {
+  const stamp = join(stamps, name);
+  if (existsSync(output) && existsSync(stamp) && readFileSync(stamp, 'utf8') === inputs) return false;
+  rmSync(stamp, { force: true });
+  work();
+  mkdirSync(stamps, { recursive: true });
+  writeFileSync(stamp, inputs);
+  return true;
+}
+
+// ---- npm packages
+
+function npmCli() {
+  if (process.env.npm_execpath) return process.env.npm_execpath;
+  const found = (process.env.PATH ?? '')
+    .split(delimiter)
+    .map((folder) => join(folder, 'npm'))
+    .find((path) => existsSync(path));
+  return found ? realpathSync(found) : fail('npm is not on the PATH');
+}
+
+function npmPackages() {
+  const inputs = digest([join(root, 'package.json'), join(root, 'package-lock.json')], process.version);
+  step('npm', inputs, join(root, 'node_modules', '.package-lock.json'), () => {
+    say('installing npm packages from package-lock.json');
+    // The addon is built below, with headers that need no download: not by npm's own install step.
+    runOrFail('npm ci', process.execPath, [npmCli(), 'ci', '--ignore-scripts', '--loglevel=error']);
+  });
+}
+
+// ---- the addon
+
+/** Where Node's own headers lie, so that node-gyp downloads nothing; '' leaves the search to node-gyp. */
+function nodeHeaders() {
+  const prefix = dirname(dirname(realpathSync(process.execPath)));
+  return existsSync(join(prefix, 'include', 'node', 'node_api.h')) ? prefix : '';
+}
+
+function nodeGyp() {
+  const path = join(dirname(npmCli()), '..', 'node_modules', 'node-gyp', 'bin', 'node-gyp.js');
+  return existsSync(path) ? path : fail(`npm's own node-gyp is not at ${path}`);
+}
+
+function optionalLibraries() {
+  const probe = spawnSync('pkg-config', ['--modversion', 'liburing'], { encoding: 'utf8' });
+  return probe.status === 0 ? `liburing ${probe.stdout.trim()}` : 'no liburing';
+}
+
+function buildAddon() {
+  const rooms = ['core', 'os', 'data', 'binding'].flatMap((name) => filesBelow(join(root, 'cpp', name)));
+  const lists = [join(root, 'binding.gyp'), join(root, 'cpp', 'sources.list')];
+  const libraries = optionalLibraries();
+  const inputs = digest([...rooms, ...lists], `${process.version} ${process.arch} ${libraries}`);
+  step('addon', inputs, join(root, 'build', 'Release', 'lockstep.node'), () => {
+    say(`building the addon with node-gyp (${libraries})`);
+    const headers = nodeHeaders();
+    const env = onPath('ccache') ? { CC: 'ccache gcc', CXX: 'ccache g++' } : {};
+    const args = ['configure', 'build', '--release', '--jobs', '2', '--loglevel', 'error'];
+    runOrFail('the addon build', process.execPath, [nodeGyp(), ...args, ...(headers ? [`--nodedir=${headers}`] : [])], {
+      ...env,
+      npm_config_loglevel: 'error',
+      MAKEFLAGS: '--no-print-directory -s',
+    });
+  });
+}
+
+// ---- TypeScript
+
+function compileTypeScript() {
+  const sources = filesBelow(join(root, 'ts'));
+  const inputs = digest([...sources, join(root, 'tsconfig.json'), join(root, 'package-lock.json')]);
+  const dist = join(root, 'dist');
+  step('typescript', inputs, join(dist, 'bin'), () => {
+    say('compiling TypeScript to dist/');
+    rmSync(dist, { recursive: true, force: true });
+    runOrFail('tsc', process.execPath, [join(root, 'node_modules', 'typescript', 'bin', 'tsc'), '-p', 'tsconfig.json']);
+  });
+}
+
+function checkNode() {
+  const [major, minor] = process.versions.node.split('.').map(Number);
+  if (major < 20 || (major === 20 && minor < 17)) fail(`needs Node 20.17 or newer, this is ${process.versions.node}`);
+  if (process.platform !== 'linux') fail('runs on Linux only');
+  if (!statSync(root).isDirectory()) fail(`cannot read ${root}`);
+}
+
+checkNode();
+const forTests = process.argv.includes('--test');
+if (process.argv.includes('--addon')) {
+  buildAddon();
+} else {
+  debianPackages(BUILD_PACKAGES, forTests ? [...USEFUL_PACKAGES, ...TEST_PACKAGES] : USEFUL_PACKAGES);
+  npmPackages();
+  buildAddon();
+  compileTypeScript();
+}
