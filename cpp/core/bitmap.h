@@ -113,16 +113,12 @@ class Bitmap {
   bool is_literal(uint64_t page) const noexcept { return ((pages_[page / 64] >> (page % 64)) & 1) != 0; }
   uint64_t polarity() const noexcept { return *polarity_; }
   uint64_t pattern() const noexcept { return *polarity_ != 0 ? ~uint64_t{0} : 0; }
-  uint64_t page_words_end(uint64_t page) const noexcept;
   uint64_t literal_run_end(uint64_t page, bool literal) const noexcept;
-  uint64_t uniform_word_or(uint64_t word) const noexcept;
-  uint64_t last_word_mask() const noexcept;
   void make_literal(uint64_t page) noexcept;
   void make_literal_filled(uint64_t page, bool value) noexcept;
   void merge_word(uint64_t index, uint64_t value, uint64_t mask) noexcept;
   void fill_page(uint64_t page, uint64_t from, uint64_t to, bool value) noexcept;
   uint64_t find_in_words(uint64_t from, uint64_t to, bool value) const noexcept;
-  uint64_t count_page(uint64_t page) const noexcept;
 
   uint64_t* words_;
   uint64_t* pages_;

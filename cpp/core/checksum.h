@@ -12,8 +12,8 @@ namespace lockstep {
 /// CRC-32C of the bytes; pass the result of an earlier piece as `seed` to go on from there.
 [[nodiscard]] uint32_t crc32c(std::span<const uint8_t> bytes, uint32_t seed = 0) noexcept;
 
-/// The table form alone, for tests and for constants made at compile time.
-[[nodiscard]] constexpr uint32_t crc32c_table(std::span<const uint8_t> bytes, uint32_t seed = 0) noexcept {
+/// The definition, bit by bit: what the fast forms are tested against, and usable at compile time.
+[[nodiscard]] constexpr uint32_t crc32c_slow(std::span<const uint8_t> bytes, uint32_t seed = 0) noexcept {
   uint32_t crc = ~seed;
   for (const uint8_t byte : bytes) {
     uint32_t entry = (crc ^ byte) & 0xFF;

@@ -63,10 +63,9 @@ class Owners {
 
   uint64_t home(uint32_t region) const noexcept;
   uint64_t find(uint32_t node, uint32_t region) const noexcept;
-  bool add_one(uint32_t node, uint32_t region) noexcept;
-  bool add_all_or_none(uint32_t node, std::span<const double> regions) noexcept;
+  bool reserve(uint64_t pairs) noexcept;
+  uint64_t count_missing(uint32_t node, std::span<const double> regions) const noexcept;
   void erase(uint64_t slot) noexcept;
-  bool grow() noexcept;
 
   std::unique_ptr<Slot[]> slots_;
   uint64_t slot_count_ = 0;

@@ -1,0 +1,78 @@
+#include "core/region_map.h"
+
+#include <algorithm>
+
+namespace lockstep {
+namespace {
+
+/// The region that a checked number names. The comparison also keeps NaN out of the conversion.
+uint64_t region_of(double number, uint64_t region_count) noexcept {
+  LOCKSTEP_ASSERT(number >= 0 && number < static_cast<double>(region_count));
+  return static_cast<uint64_t>(number);
+}
+
+uint64_t assign_all(Bitmap& bits, std::span<const double> regions, bool value) noexcept {
+  uint64_t changed = 0;
+  for (const double number : regions) changed += bits.assign(region_of(number, bits.size()), value) ? 1 : 0;
+  return changed;
+}
+
+uint64_t assign_clean(Bitmap& clean, ChangedBlocks& blocks, std::span<const double> regions,
+                      bool value) noexcept {
+  uint64_t changed = 0;
+  for (const double number : regions) {
+    const uint64_t region = region_of(number, clean.size());
+    if (!clean.assign(region, value)) continue;
+    blocks.set_region(region);
+    changed++;
+  }
+  return changed;
+}
+
+}  // namespace
+
+RegionMap::RegionMap(const RegionMapMemory& memory, uint64_t region_count)
+    : held_(memory.held, region_count),
+      clean_(memory.clean, region_count),
+      sync_(memory.sync, region_count),
+      changed_(region_count) {}
+
+uint64_t RegionMap::first_outside(std::span<const double> regions) const noexcept {
+  const auto limit = static_cast<double>(region_count());
+  for (size_t index = 0; index < regions.size(); index++) {
+    const double number = regions[index];
+    if (!(number >= 0 && number < limit)) return index;
+    if (static_cast<double>(static_cast<uint64_t>(number)) != number) return index;
+  }
+  return npos;
+}
+
+bool RegionMap::all_held(std::span<const double> regions) const noexcept {
+  return std::all_of(regions.begin(), regions.end(),
+                     [this](double number) { return held_.test(region_of(number, region_count())); });
+}
+
+uint64_t RegionMap::hold(std::span<const double> regions) noexcept {
+  return assign_all(held_, regions, true);
+}
+
+uint64_t RegionMap::unhold(std::span<const double> regions) noexcept {
+  return assign_all(held_, regions, false);
+}
+
+uint64_t RegionMap::mark_dirty(std::span<const double> regions) noexcept {
+  return assign_clean(clean_, changed_, regions, false);
+}
+
+uint64_t RegionMap::mark_clean(std::span<const double> regions) noexcept {
+  return assign_clean(clean_, changed_, regions, true);
+}
+
+void RegionMap::fill_clean(uint64_t from, uint64_t to, bool value) noexcept {
+  clean_.fill(from, to, value);
+  changed_.set_regions(from, to);
+}
+
+void RegionMap::fill_in_sync(uint64_t from, uint64_t to, bool value) noexcept { sync_.fill(from, to, value); }
+
+}  // namespace lockstep
