@@ -1,0 +1,68 @@
+/**
+ * Takes the kernel's requests in and hands each, decoded in place, to the mirror core: the first hop of a request.
+ *
+ * It knows frames and not what they ask. Requests are read until the socket is empty before anything that costs IO
+ * is begun: a connector socket whose queue overran stays shut to every log of the host until it is empty.
+ *
+ * A frame that cannot be right but whose header can be read is answered with -EINVAL, since a kernel that hears nothing
+ * asks again for ever. Frames that nobody could answer are dropped and counted by the channel.
+ *
+ * No request allocates: one `RequestView` is bound to one frame after the other.
+ */
+import { Errno } from '../base/errno.js';
+import { RequestView, requestNames } from '../base/ulog-frames.js';
+import { type FrameChannel, slotCount, slotOffset } from '../native/frame-channel.js';
+import type { ReplySink } from './reply-slots.js';
+
+/** What a request goes to: the mirror service. */
+export interface RequestHandler {
+  handle(request: RequestView, nowMs: number): void;
+}
+
+/**
+ * Drains of one turn at most: 16 384 requests. The kernel keeps few in flight; a client that writes without waiting must
+ * not keep the turn, and with it every commit, from its end. What is left makes the socket readable again.
+ */
+const drainsMax = 64;
+
+export class Connector {
+  readonly #channel: FrameChannel;
+  readonly #replies: ReplySink;
+  readonly #handler: RequestHandler;
+  readonly #request = new RequestView();
+  /** Requests by type; index 0 holds the unknown types. */
+  readonly requestCounts = new Float64Array(requestNames.length);
+  /** Frames that were answered with -EINVAL without asking the core. */
+  malformed = 0;
+
+  constructor(channel: FrameChannel, replies: ReplySink, handler: RequestHandler) {
+    this.#channel = channel;
+    this.#replies = replies;
+    this.#handler = handler;
+  }
+
+  /** Handles everything that waits. The caller ends the turn: flush, commits, and only then the replies leave. */
+  receive(nowMs: number): void {
+    const { lengths } = this.#channel;
+    for (let drains = 0; drains < drainsMax; drains++) {
+      const count = this.#channel.drain();
+      for (let slot = 0; slot < count; slot++) this.#dispatch(slot, lengths[slot] as number, nowMs);
+      if (count < slotCount) return;
+    }
+  }
+
+  #dispatch(slot: number, length: number, nowMs: number): void {
+    const request = this.#request;
+    const readable = request.bind(this.#channel.slots, slotOffset(slot), Math.abs(length));
+    if (!readable) throw new Error(`the channel handed out a frame of ${length} bytes, which has no header`);
+    if (length < 0 || !request.wellFormed) {
+      this.malformed += 1;
+      this.#replies.reply(request.seq, request.type, -Errno.EINVAL);
+      return;
+    }
+    const type = request.type;
+    const index = type < this.requestCounts.length ? type : 0;
+    this.requestCounts[index] = (this.requestCounts[index] as number) + 1;
+    this.#handler.handle(request, nowMs);
+  }
+}
