@@ -1,0 +1,244 @@
+/**
+ * The main thread of the daemon: start order, signals, exit codes. It serves no request and reads no device; the
+ * engine is a worker, and whatever this thread waits for (a terminal, a status file's disk) holds up nobody.
+ *
+ * Start: pid files, the IO flusher flag (before any thread, so that all inherit it), the memory lock, the engine.
+ * Ready is when the engine says so: its socket is open and what it restored is on the log devices again.
+ *
+ * End: SIGTERM, SIGINT, SIGQUIT and SIGHUP ask the engine to stop. As with cmirrord it refuses while a log exists, since a
+ * mirror would hang; the daemon says so and stays. A killed daemon loses nothing (R2), so that, and not a second
+ * signal, is how a restart under load ends the old process.
+ *
+ * An uncaught error in the engine ends the process with code 1: the state records make that safe, going on with half a
+ * state machine would not be.
+ */
+import { Worker } from 'node:worker_threads';
+import { lockMemory, lockPidFile, notifySystemd, type PidFileLock, setIoFlusher } from '../native/process.js';
+import { type DaemonConfig, ExitCode } from './config.js';
+import type { FromEngine, ToEngine } from './engine-messages.js';
+import type { LogEntry, LogLevel } from './log-entry.js';
+import { logWriter } from './log-writer.js';
+import { RateLimitedLog } from './rate-limit.js';
+import type { DaemonStatus } from './status.js';
+import { StatusFile } from './status-file.js';
+
+const stopSignals = ['SIGTERM', 'SIGINT', 'SIGQUIT', 'SIGHUP'] as const;
+/** Fixed heap: requests allocate nothing, so this holds log objects, timers and status. */
+const engineLimits = { maxOldGenerationSizeMb: 256, maxYoungGenerationSizeMb: 16, stackSizeMb: 4 };
+/** An entry more often than this is counted instead of written. */
+const logLimit = { burst: 20, windowMs: 10_000 };
+
+/** A worker that hangs in a system call does not end; the process then does, with everything in it. */
+const terminateMsMax = 5_000;
+
+/** What a test may put in the place of the real thing. */
+export interface DaemonParts {
+  readonly engineEntry: URL;
+  readonly stdout: (text: string) => void;
+  readonly stderr: (text: string) => void;
+}
+
+/** Runs until the daemon ends; the result is the exit code. */
+export function runDaemon(config: DaemonConfig, parts: Partial<DaemonParts> = {}): Promise<ExitCode> {
+  const daemon = new Daemon(config, {
+    engineEntry: parts.engineEntry ?? new URL('./engine-entry.js', import.meta.url),
+    stdout: parts.stdout ?? writerOf(process.stdout),
+    stderr: parts.stderr ?? writerOf(process.stderr),
+  });
+  return daemon.run();
+}
+
+/** A reader that goes away takes its lines with it, and not the daemon. */
+function writerOf(stream: NodeJS.WriteStream): (text: string) => void {
+  stream.on('error', () => {});
+  return (text) => stream.write(text);
+}
+
+class Daemon {
+  readonly #config: DaemonConfig;
+  readonly #parts: DaemonParts;
+  readonly #log: RateLimitedLog;
+  readonly #statusFile: StatusFile | null;
+  #pidFiles: PidFileLock[] = [];
+  #engine: Worker | null = null;
+  #timer: NodeJS.Timeout | null = null;
+  #finish: (code: ExitCode) => void = () => {};
+  #ended = false;
+  #statusId = 0;
+  /** Statuses that SIGUSR1 asked for and that go to stdout. */
+  readonly #printIds = new Set<number>();
+
+  constructor(config: DaemonConfig, parts: DaemonParts) {
+    this.#config = config;
+    this.#parts = parts;
+    const write = logWriter({ journal: config.journal, verbose: config.verbose, write: parts.stderr });
+    this.#log = new RateLimitedLog(write, logLimit);
+    this.#statusFile = config.statusFile === null ? null : new StatusFile(config.statusFile);
+  }
+
+  run(): Promise<ExitCode> {
+    return new Promise((resolve) => {
+      this.#finish = resolve;
+      if (!this.#lockPidFiles()) {
+        this.#end(ExitCode.usage);
+        return;
+      }
+      this.#prepareProcess();
+      this.#watchSignals();
+      this.#startEngine();
+      this.#startTimer();
+    });
+  }
+
+  #lockPidFiles(): boolean {
+    for (const path of this.#config.pidFiles) {
+      try {
+        this.#pidFiles.push(lockPidFile(path));
+      } catch (error) {
+        const held = ['EAGAIN', 'EACCES'].includes(errorCode(error));
+        this.#report('error', held ? 'pid-file-held' : 'pid-file-failed', {
+          path,
+          text: held ? 'another daemon answers this kernel' : errorText(error),
+        });
+        return false;
+      }
+    }
+    return true;
+  }
+
+  #prepareProcess(): void {
+    // An ordinary user may not, and needs not: no write-back of the host waits for a simulated kernel.
+    const real = this.#config.kernel.kind === 'connector';
+    const errno = setIoFlusher();
+    if (errno !== 0) this.#report(real ? 'warning' : 'debug', 'io-flusher-refused', { errno });
+    const memory = lockMemory();
+    const whole = memory.failures === 0;
+    this.#report(whole || !real ? 'debug' : 'warning', whole ? 'memory-locked' : 'memory-lock-incomplete', {
+      ...memory,
+    });
+  }
+
+  #watchSignals(): void {
+    for (const signal of stopSignals) process.on(signal, this.#onStopSignal);
+    process.on('SIGUSR1', this.#onStatusSignal);
+  }
+
+  #startEngine(): void {
+    const engine = new Worker(this.#parts.engineEntry, {
+      workerData: this.#config,
+      resourceLimits: engineLimits,
+      name: 'engine',
+    });
+    this.#engine = engine;
+    engine.on('message', (message: FromEngine) => this.#onEngineMessage(message));
+    engine.on('error', (error) => {
+      this.#report('error', 'engine-died', { text: errorText(error), stack: errorStack(error) });
+      this.#end(ExitCode.failed);
+    });
+    engine.on('exit', (code) => {
+      if (this.#ended) return;
+      this.#report('error', 'engine-died', { text: 'the engine worker ended by itself', code });
+      this.#end(ExitCode.failed);
+    });
+  }
+
+  #onEngineMessage(message: FromEngine): void {
+    switch (message.kind) {
+      case 'log':
+        this.#log.write(message.entry, performance.now());
+        break;
+      case 'ready':
+        this.#report('notice', 'ready', { restoredLogs: message.restoredLogs });
+        this.#notify('READY=1');
+        break;
+      case 'failed':
+        this.#report('error', 'start-failed', { text: message.text });
+        this.#end(message.exitCode);
+        break;
+      case 'status':
+        this.#onStatus(message.id, message.status);
+        break;
+      case 'refused':
+        this.#report('warning', 'stop-refused', { text: 'Cluster logs exist.  Refusing to exit.', logs: message.logs });
+        break;
+      case 'stopped':
+        this.#report('notice', 'stopped', {});
+        this.#notify('STOPPING=1');
+        this.#end(ExitCode.ok);
+        break;
+    }
+  }
+
+  readonly #onStopSignal = (): void => {
+    this.#tell({ kind: 'stop' });
+  };
+
+  readonly #onStatusSignal = (): void => {
+    this.#printIds.add(this.#askStatus());
+  };
+
+  #onStatus(id: number, status: DaemonStatus): void {
+    const text = `${JSON.stringify(status)}\n`;
+    if (this.#printIds.delete(id)) this.#parts.stdout(text);
+    const problem = this.#statusFile?.write(text) ?? null;
+    if (problem !== null) this.#report('warning', 'status-file-failed', { text: problem });
+  }
+
+  #startTimer(): void {
+    const { statusIntervalMs } = this.#config;
+    const intervalMs = statusIntervalMs > 0 ? statusIntervalMs : logLimit.windowMs;
+    this.#timer = setInterval(() => {
+      this.#log.flush(performance.now());
+      if (statusIntervalMs > 0) this.#askStatus();
+    }, intervalMs);
+  }
+
+  #askStatus(): number {
+    this.#statusId += 1;
+    this.#tell({ kind: 'status', id: this.#statusId });
+    return this.#statusId;
+  }
+
+  #tell(message: ToEngine): void {
+    this.#engine?.postMessage(message);
+  }
+
+  #notify(text: string): void {
+    try {
+      notifySystemd(text);
+    } catch (error) {
+      this.#report('warning', 'notify-failed', { text: errorText(error) });
+    }
+  }
+
+  #report(level: LogLevel, event: string, fields: LogEntry['fields']): void {
+    this.#log.write({ level, event, fields }, performance.now());
+  }
+
+  /** First call wins: an engine that reports a failure and then exits must not turn code 3 into code 1. */
+  #end(code: ExitCode): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    if (this.#timer !== null) clearInterval(this.#timer);
+    for (const signal of stopSignals) process.off(signal, this.#onStopSignal);
+    process.off('SIGUSR1', this.#onStatusSignal);
+    const ended: Promise<unknown> = this.#engine?.terminate() ?? Promise.resolve();
+    const hung = new Promise((resolve) => setTimeout(resolve, terminateMsMax));
+    Promise.race([ended, hung]).then(() => {
+      for (const lock of this.#pidFiles.reverse()) lock.close();
+      this.#finish(code);
+    });
+  }
+}
+
+function errorCode(error: unknown): string {
+  return error instanceof Error && 'code' in error ? String(error.code) : '';
+}
+
+function errorText(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+function errorStack(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? '') : '';
+}

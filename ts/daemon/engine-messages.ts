@@ -1,0 +1,22 @@
+/** What the main thread and the engine worker say to each other. Plain data; rare, never one a request. */
+import type { ExitCode } from './config.js';
+import type { LogEntry } from './log-entry.js';
+import type { DaemonStatus } from './status.js';
+
+export type ToEngine =
+  /** Send a status; `id` comes back with it. */
+  | { readonly kind: 'status'; readonly id: number }
+  /** End, if no log exists. */
+  | { readonly kind: 'stop' };
+
+export type FromEngine =
+  | { readonly kind: 'log'; readonly entry: LogEntry }
+  /** The kernel's socket is open, and restored logs are written again or known to have failed. */
+  | { readonly kind: 'ready'; readonly restoredLogs: number }
+  /** The engine cannot start: a fault of the world, with the exit code it calls for. */
+  | { readonly kind: 'failed'; readonly exitCode: ExitCode; readonly text: string }
+  | { readonly kind: 'status'; readonly id: number; readonly status: DaemonStatus }
+  /** `stop` was refused: logs exist. */
+  | { readonly kind: 'refused'; readonly logs: number }
+  /** `stop` is done: socket, devices and state records are closed. */
+  | { readonly kind: 'stopped' };

@@ -1,0 +1,227 @@
+/**
+ * The engine: connector, ordered transport, mirror core and log devices on one thread, in turns.
+ *
+ * A turn begins with what happened (requests came, a device completed, a deadline passed), lets the core decide,
+ * flushes the transport, starts the commits that are due, and sends the replies, all of them in one call:
+ *
+ * | event             | core                  | then                                                  |
+ * | ----------------- | --------------------- | ----------------------------------------------------- |
+ * | frames to read    | `handle` each         | flush -> deliver, acknowledged; `endTurn`; send; timer |
+ * | device completion | its `LogDeviceEvents` | the same                                              |
+ * | deadline          | `tick`                | the same                                              |
+ *
+ * Nothing here waits, and nothing on the way of a question allocates. It runs in a worker in the daemon and in a
+ * test's own thread alike: threads, signals and processes are not its business.
+ */
+
+import { LocalTransport } from '../cluster/local.js';
+import type { OrderedTransport, TransportEvents, TransportView } from '../cluster/transport.js';
+import { Connector } from '../connector/connector.js';
+import { ReplySlots } from '../connector/reply-slots.js';
+import type { MirrorEffects, MirrorReport } from '../mirror/effects.js';
+import type { LogDevice, LogDeviceEvents } from '../mirror/log-device.js';
+import type { LogMessage } from '../mirror/messages.js';
+import { MirrorService } from '../mirror/mirror-service.js';
+import { FrameChannel } from '../native/frame-channel.js';
+import { NativeLogStates } from '../native/log-state.js';
+import { LogDevices } from '../storage/log-devices.js';
+import type { DaemonConfig } from './config.js';
+import type { LogEntry } from './log-entry.js';
+import { RateLimitedLog } from './rate-limit.js';
+import { type DaemonStatus, logStatus, requestCountsByName } from './status.js';
+import { TurnTimer } from './turn-timer.js';
+import { packageVersion } from './version.js';
+
+/** Most bytes that all state records may map. Mapped lazily: bits that nobody wrote take no memory. */
+const stateBytesMax = 4 * 2 ** 30;
+/** An entry more often than this is counted in the engine, before it costs the main thread anything. */
+const logLimit = { burst: 50, windowMs: 10_000 };
+
+/** What the engine tells its owner. */
+export interface EngineEvents {
+  log(entry: LogEntry): void;
+  /** Once: the socket is open and what was restored is on its devices again, or its device failed. */
+  ready(restoredLogs: number): void;
+}
+
+export class Engine {
+  readonly #config: DaemonConfig;
+  readonly #events: EngineEvents;
+  readonly #log: RateLimitedLog;
+  readonly #states: NativeLogStates;
+  readonly #channel: FrameChannel;
+  readonly #replies: ReplySlots;
+  readonly #connector: Connector;
+  readonly #transport: OrderedTransport;
+  readonly #devices: LogDevices;
+  readonly #service: MirrorService;
+  readonly #timer: TurnTimer;
+  readonly #startedMs = performance.now();
+  readonly #restoredLogs: number;
+  #turns = 0;
+  #ready = false;
+  #closed = false;
+
+  /**
+   * Restores, then opens the socket: no request comes before what the last daemon knew is known again.
+   *
+   * @throws Error with a code when the state folder or the socket cannot be had (`KernelSocketError` for the latter).
+   */
+  constructor(config: DaemonConfig, events: EngineEvents) {
+    this.#config = config;
+    this.#events = events;
+    this.#log = new RateLimitedLog((entry) => events.log(entry), logLimit);
+    this.#states = new NativeLogStates({
+      directory: config.stateDirectory,
+      bootId: config.bootId,
+      memoryBytesMax: stateBytesMax,
+      onProblem: (text) => this.#write({ level: 'error', event: 'state-unreadable', fields: { text } }),
+    });
+    this.#channel = openChannel(config);
+    this.#replies = new ReplySlots(this.#channel);
+    this.#devices = new LogDevices({ writer: config.logWriter, endTurn: () => this.#endTurn(performance.now()) });
+    this.#transport = new LocalTransport(config.node, this.#transportEvents());
+    this.#service = new MirrorService({
+      node: config.node,
+      nodeName: config.nodeName,
+      bootId: config.bootId,
+      states: this.#states,
+      effects: this.#effects(),
+      settings: { forceForeignSession: config.forceForeignSession },
+    });
+    this.#connector = new Connector(this.#channel, this.#replies, this.#service);
+    this.#timer = new TurnTimer(this.#onDeadline, () => performance.now());
+    const nowMs = performance.now();
+    this.#service.start(nowMs);
+    this.#restoredLogs = this.#logCount();
+    this.#channel.onReadable(this.#onReadable);
+    this.#endTurn(nowMs);
+  }
+
+  /** True when no log exists and everything is closed; false, and nothing changed, when there are logs. */
+  stop(): boolean {
+    if (!this.#service.shutdown()) return false;
+    this.close();
+    return true;
+  }
+
+  /** Gives everything up where it stands, as a kill would; the state records stay. Twice is fine. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#timer.cancel();
+    this.#channel.close();
+    this.#transport.close();
+    this.#states.close();
+  }
+
+  get logCount(): number {
+    return this.#logCount();
+  }
+
+  status(): DaemonStatus {
+    const logs = [...this.#service.logs()];
+    return {
+      version: packageVersion,
+      pid: process.pid,
+      node: this.#config.node,
+      nodeName: this.#config.nodeName,
+      bootId: this.#config.bootId,
+      uptimeMs: Math.round(performance.now() - this.#startedMs),
+      logs: logs.map((log) => logStatus(log.state)),
+      counters: {
+        requests: requestCountsByName(this.#connector.requestCounts, this.#connector.malformed),
+        replies: {
+          succeeded: this.#replies.succeeded,
+          failed: this.#replies.failed,
+          dropped: this.#replies.dropped,
+        },
+        marks: 0,
+        marksWithoutIo: 0,
+        devices: { ...this.#devices.counters },
+        frames: this.#channel.counters(),
+        turns: this.#turns,
+      },
+      memory: {
+        stateBytes: this.#states.mappedBytes,
+        heapBytes: process.memoryUsage().heapUsed,
+        residentBytes: process.memoryUsage.rss(),
+      },
+    };
+  }
+
+  readonly #onReadable = (): void => {
+    if (this.#closed) return;
+    const nowMs = performance.now();
+    this.#connector.receive(nowMs);
+    this.#endTurn(nowMs);
+  };
+
+  readonly #onDeadline = (): void => {
+    const nowMs = performance.now();
+    this.#service.tick(nowMs);
+    this.#endTurn(nowMs);
+  };
+
+  #endTurn(nowMs: number): void {
+    if (this.#closed) return;
+    this.#turns += 1;
+    this.#transport.flush();
+    this.#service.endTurn(nowMs);
+    this.#replies.send();
+    this.#timer.arm(this.#service.nextDeadlineMs(), nowMs);
+    if (!this.#ready) this.#checkReady();
+  }
+
+  #checkReady(): void {
+    for (const log of this.#service.logs()) if (log.restoring) return;
+    this.#ready = true;
+    this.#events.ready(this.#restoredLogs);
+  }
+
+  #logCount(): number {
+    let count = 0;
+    for (const _ of this.#service.logs()) count += 1;
+    return count;
+  }
+
+  #transportEvents(): TransportEvents {
+    return {
+      delivered: (order: number, message: LogMessage) => this.#service.deliver(order, message, performance.now()),
+      acknowledged: (order: number) => this.#service.acknowledged(order, performance.now()),
+      viewChanged: (view: TransportView) => this.#service.viewChanged(view),
+    };
+  }
+
+  #effects(): MirrorEffects {
+    const replies = this.#replies;
+    return {
+      reply: (seq, type, error) => replies.reply(seq, type, error),
+      replyValue: (seq, type, value) => replies.replyValue(seq, type, value),
+      replyPair: (seq, type, first, second) => replies.replyPair(seq, type, first, second),
+      replyText: (seq, type, text) => replies.replyText(seq, type, text),
+      submit: (message: LogMessage) => this.#transport.submit(message),
+      device: (events: LogDeviceEvents): LogDevice => this.#devices.device(events),
+      report: (report: MirrorReport) =>
+        this.#write({ level: report.level, event: report.event, fields: { uuid: report.uuid, text: report.text } }),
+    };
+  }
+
+  #write(entry: LogEntry): void {
+    this.#log.write(entry, performance.now());
+  }
+}
+
+/** The socket that requests come from could not be opened: an exit code of its own. */
+export class KernelSocketError extends Error {}
+
+function openChannel(config: DaemonConfig): FrameChannel {
+  const { kernel } = config;
+  try {
+    return kernel.kind === 'connector' ? FrameChannel.connector() : FrameChannel.listen(kernel.path);
+  } catch (error) {
+    const where = kernel.kind === 'connector' ? 'the kernel connector' : kernel.path;
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new KernelSocketError(`cannot open ${where}: ${reason}`, { cause: error });
+  }
+}
