@@ -1,0 +1,68 @@
+/**
+ * What the daemon asks of its own process and Node cannot give: the pid-file lock that LVM2 looks for, memory
+ * that stays resident, a thread flag that keeps allocations from waiting for the mirror we serve, and systemd's
+ * readiness socket.
+ */
+import { addon } from './addon.js';
+
+/** A locked pid file. The lock also ends with the process; the file then stays behind, unlocked. */
+export interface PidFileLock {
+  readonly path: string;
+  /** Removes the file and gives the lock up. Twice is fine. */
+  close(): void;
+}
+
+export interface MemoryLock {
+  /** Bytes of file-backed mappings (node, the addon, the libraries) that are locked now. */
+  readonly lockedBytes: number;
+  /** Mappings that could not be locked, most often for RLIMIT_MEMLOCK. */
+  readonly failures: number;
+  /** errno of the first failure, or 0. */
+  readonly errno: number;
+}
+
+export interface NativeProcessFunctions {
+  lockPidFile(path: string): PidFileLock;
+  setIoFlusher(): number;
+  lockMemory(): MemoryLock;
+  notifySystemd(text: string): boolean;
+}
+
+/**
+ * Creates the pid file if need be and locks the whole of it for writing with `fcntl(F_SETLK)`: up to 21 tries,
+ * 1 ms apart; then writes the pid and a line end. Mode 0644, close-on-exec. The lock belongs to the process: call
+ * it once a file and process, and after any fork.
+ *
+ * @throws Error with code EAGAIN or EACCES when another process holds the lock, or the code of the failed call.
+ */
+export function lockPidFile(path: string): PidFileLock {
+  return addon.process.lockPidFile(path);
+}
+
+/**
+ * Marks the calling thread, and every thread it starts from then on, as one that write-back may wait for
+ * (`PR_SET_IO_FLUSHER`). Call it before any thread starts. Needs CAP_SYS_RESOURCE.
+ *
+ * @returns 0 or an errno: EPERM for an ordinary user, EINVAL on a kernel before 5.6.
+ */
+export function setIoFlusher(): number {
+  return addon.process.setIoFlusher();
+}
+
+/**
+ * Locks the file-backed executable and read-only mappings of the process: code that must never be paged in
+ * from a disk behind the mirror. Never `mlockall`, which V8 does not survive.
+ */
+export function lockMemory(): MemoryLock {
+  return addon.process.lockMemory();
+}
+
+/**
+ * Sends `text` (`READY=1`, `STATUS=...`) to the socket that `NOTIFY_SOCKET` names, abstract or not.
+ *
+ * @returns false when no such socket is named.
+ * @throws Error with the code of the failed call.
+ */
+export function notifySystemd(text: string): boolean {
+  return addon.process.notifySystemd(text);
+}
