@@ -1,0 +1,57 @@
+/**
+ * Every limit of the TypeScript side, in one place, with the arithmetic that ties them together.
+ *
+ * `cpp/core/limits.h` holds the same numbers for the native side; a test compares the two files. What happens
+ * when a limit is reached is written where the limit is used.
+ */
+
+/** Bytes of a kernel log request's header (`dm_ulog_request`). */
+export const requestHeaderBytes = 160;
+/** Bytes before that header: netlink header (16) and connector header (20). */
+export const frameHeaderBytes = 36;
+/** Offset of a frame's payload. */
+export const framePayloadOffset = frameHeaderBytes + requestHeaderBytes;
+/** The longest frame that is received or sent. */
+export const frameBytesMax = 2048;
+export const payloadBytesMax = frameBytesMax - framePayloadOffset;
+/** Regions that fit a frame; the kernel sends at most 32. */
+export const payloadRegionsMax = Math.floor(payloadBytesMax / 8);
+/** Bytes of a uuid, without its NUL. */
+export const uuidBytesMax = 128;
+/** Bytes of a constructor's text, without its NUL: what a 1024-byte request has room for. */
+export const constructorBytesMax = 864;
+/** Bytes of a device name in a constructor's answer, NUL included (`DM_NAME_LEN`). */
+export const deviceNameBytesMax = 128;
+
+/** Regions of one log. */
+export const regionCountMax = 2 ** 32;
+/** Logs of one daemon, pending ones included. Beyond it a constructor gets -ENOMEM. */
+export const logsMax = 4096;
+
+/** Where the clean bits of a disk log begin, and the block in which changes are written. */
+export const logBitsOffset = 1024;
+export const logBlockBytes = 4096;
+/** The longest single read of a log device. */
+export const logReadBytesMax = 1024 * 1024;
+
+/** Regions that one message of the ordered stream carries. */
+export const messageRegionsMax = 256;
+/** Sequence numbers remembered for one pending operation; the oldest is dropped, its waiter in the kernel is gone. */
+export const resendsMax = 8;
+/** Flushes of one log that wait; further ones join the newest. */
+export const flushWaitersMax = 64;
+/** SET_REGION_SYNC requests of one log on their way through the stream; further ones get -EAGAIN. */
+export const syncChangesMax = 64;
+/** Priority wishes of one log; the oldest is forgotten (the ordinary search finds its region). */
+export const wishesMax = 1024;
+/** Regions that one step of the sweep after a restart looks at. */
+export const sweepRegionsMax = 4096;
+/** Restored region marks announced in one turn. */
+export const announceRegionsMax = 16_384;
+
+if (payloadRegionsMax > messageRegionsMax) {
+  throw new RangeError('a frame full of regions must fit one message');
+}
+if (constructorBytesMax + framePayloadOffset > frameBytesMax) {
+  throw new RangeError('a constructor must fit a frame');
+}
