@@ -1,0 +1,204 @@
+/**
+ * Runs one bash script in a throw-away virtual machine: this machine's own userland on an unmodified Debian kernel.
+ *
+ * What the script sees: the host's files, repository and Node included, at their own paths; scratch disks as
+ * /dev/vda, /dev/vdb...; root. What it writes is gone afterwards, but for the scratch disks, which the caller can
+ * look at. Its output comes back line by line, its exit status at the end.
+ *
+ * A limit on time is a limit on hangs: it is far above what a run takes, and when it strikes the result says which
+ * step was under way and what the kernel said last.
+ */
+import { spawn, spawnSync } from 'node:child_process';
+import {
+  accessSync,
+  constants,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { buildInitramfs } from './initramfs.mjs';
+import { cacheFolder, prepareKernel, staticBusybox } from './kernel.mjs';
+
+const repository = realpathSync(fileURLToPath(new URL('../..', import.meta.url)));
+const guestFile = (name) => readFileSync(new URL(`guest/${name}`, import.meta.url), 'utf8');
+
+/** How long a boot may take before it counts as hung; usual are 5 s, and 15 s on a busy machine. */
+const bootLimitMs = 150_000;
+const statusLine = /^lockstep-vm-status (\d+)$/;
+
+const running = new Set();
+process.on('exit', () => {
+  for (const child of running) child.kill('SIGKILL');
+});
+
+/**
+ * @param {object} options
+ * @param {string} options.script bash, run after guest/lib.sh
+ * @param {number[]} [options.disksMiB] scratch disks
+ * @param {Record<string, string>} [options.environment] more variables for the script
+ * @param {number} options.limitMs limit on hangs, from the start of the script
+ * @param {(line: string) => void} [options.onLine]
+ * @param {(text: string) => void} [options.say]
+ * @param {(disks: string[]) => Promise<void> | void} [options.inspect] looks at the disks afterwards
+ * @returns {Promise<{ status: number, reason: string, seconds: number, accelerator: string }>} `reason` says why
+ *   there is no status of the script; then status is -1
+ */
+export async function runInMachine(options) {
+  const { disksMiB = [], say = () => {} } = options;
+  const kernel = prepareKernel(say);
+  const accelerator = kvmBoots(kernel, say) ? 'kvm' : 'tcg';
+  const folder = mkdtempSync(join(tmpdir(), 'lockstep-vm-'));
+  try {
+    writeFileSync(join(folder, 'initramfs'), initramfs(kernel, options));
+    const disks = disksMiB.map((mebibytes, i) => {
+      const path = join(folder, `disk${i}`);
+      writeFileSync(path, '');
+      truncateSync(path, mebibytes << 20);
+      return path;
+    });
+    const result = await boot({ kernel, folder, disks, accelerator, options });
+    if (result.status === 0) await options.inspect?.(disks);
+    return { ...result, accelerator };
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+function initramfs(kernel, { script, environment = {} }) {
+  const variables = {
+    VM_MODULES: kernel.modules,
+    VM_FOLDER: repository,
+    NODE: realpathSync(process.execPath),
+    ...environment,
+  };
+  const exported = Object.entries(variables).map(([name, value]) => `export ${name}=${quoted(value)}\n`);
+  const files = {
+    init: guestFile('init'),
+    start: guestFile('start'),
+    environment: exported.join(''),
+    scenario: `${guestFile('lib.sh')}\n${script}\n`,
+  };
+  return buildInitramfs({ modules: kernel.modules, busybox: staticBusybox(), files });
+}
+
+const quoted = (text) => `'${text.replaceAll("'", `'\\''`)}'`;
+/** A value inside a QEMU option list. */
+const comma = (text) => text.replaceAll(',', ',,');
+
+function qemuArguments({ image, initrd, accelerator, console, append = '' }) {
+  return [
+    ...['-M', 'q35', '-accel', accelerator, '-cpu', accelerator === 'kvm' ? 'host' : 'max'],
+    ...['-nodefaults', '-no-user-config', '-display', 'none', '-monitor', 'none', '-nic', 'none', '-no-reboot'],
+    ...['-serial', console, '-kernel', image, '-initrd', initrd],
+    ...['-append', `console=ttyS0 loglevel=4 panic=-1 mitigations=off random.trust_cpu=1 ${append}`],
+  ];
+}
+
+function boot({ kernel, folder, disks, accelerator, options }) {
+  const console = join(folder, 'console');
+  const args = [
+    ...qemuArguments({
+      image: kernel.image,
+      initrd: join(folder, 'initramfs'),
+      accelerator,
+      console: `file:${console}`,
+    }),
+    ...['-m', '1536M', '-smp', '2', '-device', 'virtio-rng-pci', '-device', 'virtio-serial-pci'],
+    ...['-virtfs', 'local,path=/,mount_tag=host,readonly=on,security_model=none,multidevs=remap'],
+    ...['-chardev', 'stdio,id=out,signal=off', '-device', 'virtserialport,chardev=out,name=lockstep.out'],
+    ...disks.flatMap((path, i) => [
+      ...['-blockdev', `driver=raw,node-name=disk${i},file.driver=file,file.filename=${comma(path)}`],
+      ...['-device', `virtio-blk-pci,drive=disk${i},serial=disk${i}`],
+    ]),
+  ];
+  return new Promise((resolve) => {
+    const started = performance.now();
+    // Standard input stays open and silent: at its end QEMU would unplug the port, and the guest's writes wait.
+    const child = spawn('qemu-system-x86_64', args, { stdio: ['pipe', 'pipe', 'pipe'] });
+    running.add(child);
+    let status = -1;
+    let step = '';
+    let reason = '';
+    let complaints = '';
+    let timer = null;
+    const limit = (ms, what) => {
+      clearTimeout(timer);
+      timer = setTimeout(() => {
+        reason = `hung: ${what()} took more than ${ms / 1000} s`;
+        child.kill('SIGKILL');
+      }, ms);
+    };
+    limit(bootLimitMs, () => 'the boot');
+    let first = true;
+    createInterface({ input: child.stdout }).on('line', (line) => {
+      if (first) limit(options.limitMs, () => step || 'the script');
+      first = false;
+      const end = line.match(statusLine);
+      if (end) status = Number(end[1]);
+      else {
+        step = line.match(/^@begin (.*)$/)?.[1] ?? step;
+        options.onLine?.(line);
+      }
+    });
+    child.stderr.on('data', (chunk) => {
+      complaints = (complaints + chunk).slice(-4000);
+    });
+    child.on('error', (error) => {
+      complaints += error.message;
+    });
+    child.on('close', (code) => {
+      clearTimeout(timer);
+      running.delete(child);
+      if (status < 0 && !reason) reason = `the machine ended without a status (QEMU exit ${code}) ${complaints.trim()}`;
+      if (reason) reason += `\nlast lines of its console:\n${lastLines(console)}`;
+      resolve({ status, reason, seconds: (performance.now() - started) / 1000 });
+    });
+  });
+}
+
+function lastLines(path) {
+  return existsSync(path) ? readFileSync(path, 'utf8').trimEnd().split('\n').slice(-25).join('\n') : '';
+}
+
+/**
+ * Whether KVM boots this kernel. Having /dev/kvm does not mean that: some nested hypervisors run only kernels made
+ * for them. Tried once a boot of this machine; the answer lies in the cache.
+ */
+function kvmBoots(kernel, say) {
+  try {
+    accessSync('/dev/kvm', constants.R_OK | constants.W_OK);
+  } catch {
+    return false;
+  }
+  const cache = cacheFolder();
+  const answer = join(cache, `kvm-${readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()}`);
+  if (!existsSync(answer)) {
+    say('trying whether KVM boots a stock kernel here (once a boot, up to 10 s)');
+    for (const name of readdirSync(cache)) if (name.startsWith('kvm-')) rmSync(join(cache, name));
+    const folder = mkdtempSync(join(tmpdir(), 'lockstep-vm-'));
+    try {
+      const initrd = join(folder, 'initramfs');
+      const files = { init: guestFile('init'), 'only-boot': '' };
+      writeFileSync(initrd, buildInitramfs({ modules: kernel.modules, busybox: staticBusybox(), files }));
+      const args = qemuArguments({ image: kernel.image, initrd, accelerator: 'kvm', console: 'stdio' });
+      const { stdout } = spawnSync('qemu-system-x86_64', [...args, '-m', '512M'], {
+        encoding: 'utf8',
+        timeout: 10_000,
+        killSignal: 'SIGKILL',
+      });
+      writeFileSync(answer, stdout?.includes('lockstep-vm-booted') ? 'yes' : 'no');
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
+  }
+  return readFileSync(answer, 'utf8') === 'yes';
+}
