@@ -74,12 +74,12 @@ __attribute__((target("avx512f"))) size_t scan_avx512(const uint64_t* words, siz
   const __m512i expected = _mm512_set1_epi64(static_cast<int64_t>(pattern));
   for (; at + step_words <= count; at += step_words) {
     const uint64_t* lanes = words + at;
-    const __m512i first = _mm512_xor_si512(_mm512_loadu_si512(lanes), expected);
-    const __m512i second = _mm512_xor_si512(_mm512_loadu_si512(lanes + 8), expected);
-    const __m512i third = _mm512_xor_si512(_mm512_loadu_si512(lanes + 16), expected);
-    const __m512i fourth = _mm512_xor_si512(_mm512_loadu_si512(lanes + 24), expected);
-    const __m512i other = _mm512_or_si512(_mm512_or_si512(first, second), _mm512_or_si512(third, fourth));
-    if (_mm512_test_epi64_mask(other, other) != 0) break;
+    // Compares and masks: measured faster than combining the vectors and testing once.
+    const __mmask8 first = _mm512_cmpneq_epi64_mask(_mm512_loadu_si512(lanes), expected);
+    const __mmask8 second = _mm512_cmpneq_epi64_mask(_mm512_loadu_si512(lanes + 8), expected);
+    const __mmask8 third = _mm512_cmpneq_epi64_mask(_mm512_loadu_si512(lanes + 16), expected);
+    const __mmask8 fourth = _mm512_cmpneq_epi64_mask(_mm512_loadu_si512(lanes + 24), expected);
+    if ((first | second | third | fourth) != 0) break;
   }
   return at + scan_scalar(words + at, count - at, pattern);
 }
