@@ -11,6 +11,7 @@ namespace lockstep {
 LogImage::LogImage(RegionMap& map)
     : map_(map),
       planned_(map.region_count()),
+      recorded_region_count_(map.region_count()),
       area_bytes_(log_area_bytes(map.region_count(), logical_block_bytes_)) {
   planned_.clear_all();
 }
@@ -66,7 +67,7 @@ void LogImage::encode(uint64_t offset, std::span<uint8_t> into) const noexcept {
   LOCKSTEP_ASSERT(offset <= area_bytes_ && into.size() <= area_bytes_ - offset);
   if (offset < log_head_bytes) {
     std::array<uint8_t, log_head_bytes> head;
-    encode_log_header(map_.region_count(), std::span(head).first<log_session_offset>());
+    encode_log_header(recorded_region_count_, std::span(head).first<log_session_offset>());
     std::copy(session_.begin(), session_.end(), head.begin() + log_session_offset);
     const uint64_t bytes = std::min<uint64_t>(log_head_bytes - offset, into.size());
     std::copy_n(head.begin() + static_cast<ptrdiff_t>(offset), bytes, into.begin());
@@ -83,6 +84,13 @@ bool LogImage::set_session(const LogSession& session) noexcept {
   session_ = record;
   map_.changed().set(log_session_offset / block_bytes);
   return true;
+}
+
+void LogImage::set_recorded_region_count(uint64_t count) noexcept {
+  LOCKSTEP_ASSERT(count <= map_.region_count());
+  if (count == recorded_region_count_) return;
+  recorded_region_count_ = count;
+  map_.changed().set(0);
 }
 
 LogImage::Head LogImage::decode_head(std::span<const uint8_t> bytes) {

@@ -56,6 +56,11 @@ class LogImage {
   /// Makes this the session record. False, and nothing changed, when it cannot be encoded.
   [[nodiscard]] bool set_session(const LogSession& session) noexcept;
 
+  /// Region count that the header claims, at first the map's; at most that. A log that grows claims the old
+  /// count until the new bits are durable, so that a torn write never puts a header in front of bits nobody
+  /// wrote.
+  void set_recorded_region_count(uint64_t count) noexcept;
+
   struct Head {
     LogHeader header;
     std::optional<LogSession> session;
@@ -80,6 +85,7 @@ class LogImage {
   ChangedBlocks planned_;
   std::vector<Run> runs_;
   std::array<uint8_t, log_session_bytes> session_{};
+  uint64_t recorded_region_count_;
   uint64_t logical_block_bytes_ = 512;
   uint64_t area_bytes_;
 };

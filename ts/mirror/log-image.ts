@@ -53,6 +53,12 @@ export interface LogImage {
   encodeRun(run: number, into: Uint8Array): void;
 
   setSession(session: LogSession): void;
+  /**
+   * Region count that the header claims from the next encoding on; at first, and usually, the map's. A log that takes
+   * a device over or has grown claims only what was there before until the rest is durable: a torn write must never
+   * leave a header in front of bits that nobody wrote.
+   */
+  setRecordedRegionCount(count: number): void;
   /** Reads header and session out of the first 1024 bytes or more. */
   decodeHead(bytes: Uint8Array): { readonly header: LogHeader; readonly session: LogSession | null };
   /**
