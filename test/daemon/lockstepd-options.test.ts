@@ -1,4 +1,5 @@
 /** The command line: defaults by host, and every way to be wrong. */
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import {
   cmirrordPidFile,
@@ -118,4 +119,11 @@ it('help and version win over everything else that is right', () => {
 
 it('the usage text names every option', () => {
   for (const name of optionNames) expect(usageText).toContain(`--${name}`);
+});
+
+it('the manual page has every option of the parser, and no other', () => {
+  const page = readFileSync(new URL('../../docs/lockstepd.8.scd', import.meta.url), 'utf8');
+  const options = page.slice(page.indexOf('# OPTIONS'), page.indexOf('# SIGNALS'));
+  const named = [...options.matchAll(/^\*--([a-z-]+)\*/gm)].map((match) => match[1]);
+  expect(named.sort()).toEqual([...optionNames].sort());
 });

@@ -14,6 +14,7 @@
  * test's own thread alike: threads, signals and processes are not its business.
  */
 
+import { DM_ULOG_FLUSH, DM_ULOG_MARK_REGION, type RequestView } from '../base/ulog-frames.js';
 import { LocalTransport } from '../cluster/local.js';
 import type { OrderedTransport, TransportEvents, TransportView } from '../cluster/transport.js';
 import { Connector } from '../connector/connector.js';
@@ -59,6 +60,9 @@ export class Engine {
   readonly #startedMs = performance.now();
   readonly #restoredLogs: number;
   #turns = 0;
+  #submitted = 0;
+  #marks = 0;
+  #marksWithoutIo = 0;
   #ready = false;
   #closed = false;
 
@@ -89,7 +93,7 @@ export class Engine {
       effects: this.#effects(),
       settings: { forceForeignSession: config.forceForeignSession },
     });
-    this.#connector = new Connector(this.#channel, this.#replies, this.#service);
+    this.#connector = new Connector(this.#channel, this.#replies, { handle: this.#handle });
     this.#timer = new TurnTimer(this.#onDeadline, () => performance.now());
     const nowMs = performance.now();
     this.#service.start(nowMs);
@@ -136,8 +140,8 @@ export class Engine {
           failed: this.#replies.failed,
           dropped: this.#replies.dropped,
         },
-        marks: 0,
-        marksWithoutIo: 0,
+        marks: this.#marks,
+        marksWithoutIo: this.#marksWithoutIo,
         devices: { ...this.#devices.counters },
         frames: this.#channel.counters(),
         turns: this.#turns,
@@ -149,6 +153,17 @@ export class Engine {
       },
     };
   }
+
+  /** A mark that is answered well and put nothing into the ordered stream cost neither message nor write. */
+  readonly #handle = (request: RequestView, nowMs: number): void => {
+    const marks = request.type === DM_ULOG_MARK_REGION || (request.type === DM_ULOG_FLUSH && request.dataBytes > 0);
+    const submitted = this.#submitted;
+    const failed = this.#replies.failed;
+    this.#service.handle(request, nowMs);
+    if (!marks || this.#replies.failed !== failed) return;
+    this.#marks += 1;
+    if (this.#submitted === submitted) this.#marksWithoutIo += 1;
+  };
 
   readonly #onReadable = (): void => {
     if (this.#closed) return;
@@ -200,7 +215,10 @@ export class Engine {
       replyValue: (seq, type, value) => replies.replyValue(seq, type, value),
       replyPair: (seq, type, first, second) => replies.replyPair(seq, type, first, second),
       replyText: (seq, type, text) => replies.replyText(seq, type, text),
-      submit: (message: LogMessage) => this.#transport.submit(message),
+      submit: (message: LogMessage) => {
+        this.#submitted += 1;
+        this.#transport.submit(message);
+      },
       device: (events: LogDeviceEvents): LogDevice => this.#devices.device(events),
       report: (report: MirrorReport) =>
         this.#write({ level: report.level, event: report.event, fields: { uuid: report.uuid, text: report.text } }),

@@ -43,7 +43,7 @@ export interface DaemonStatus {
     /** Requests by name; `UNKNOWN` for types without one, `MALFORMED` for frames answered without the core. */
     readonly requests: Readonly<Record<string, number>>;
     readonly replies: { readonly succeeded: number; readonly failed: number; readonly dropped: number };
-    /** MARK and FLUSH requests with regions, and those of them answered without message or write. */
+    /** Sound MARK requests and FLUSH requests with regions; those of them that needed neither message nor write. */
     readonly marks: number;
     readonly marksWithoutIo: number;
     readonly devices: LogDeviceCounters;
