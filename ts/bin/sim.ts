@@ -1,0 +1,125 @@
+#!/usr/bin/env node
+/**
+ * `npm run sim`: runs the simulator over many seeds.
+ *
+ *   --seeds N         how many (200; 1 when only --seed is given)
+ *   --seed S          the first seed (1)
+ *   --fresh           a first seed of chance, printed
+ *   --jobs J          workers (as many as processors, at most 2)
+ *   --until-failure   stop at the first seed that fails
+ *   --quiet           no table at the end
+ *
+ * Exit code 0: all runs clean and, with 500 seeds or more, everything the table lists has happened. 1: a seed failed. 2: wrong
+ * arguments. 3: something never happened.
+ */
+import { randomInt } from 'node:crypto';
+import { availableParallelism } from 'node:os';
+import { parseArgs } from 'node:util';
+import { Worker } from 'node:worker_threads';
+import { type RunResult, runSeed } from '../sim/run.js';
+import type { Chunk } from '../sim/run-worker.js';
+import { Summary } from '../sim/summary.js';
+
+const failuresPrintedMax = 5;
+const chunkSeeds = 20;
+
+interface Options {
+  readonly first: number;
+  readonly seeds: number;
+  readonly jobs: number;
+  readonly untilFailure: boolean;
+  readonly quiet: boolean;
+}
+
+function readOptions(): Options {
+  const { values } = parseArgs({
+    options: {
+      seeds: { type: 'string' },
+      seed: { type: 'string' },
+      fresh: { type: 'boolean', default: false },
+      jobs: { type: 'string' },
+      'until-failure': { type: 'boolean', default: false },
+      quiet: { type: 'boolean', default: false },
+    },
+  });
+  const seeds = readNumber('seeds', values.seeds ?? (values.seed === undefined ? '200' : '1'));
+  const first = values.fresh ? randomInt(2 ** 40) : readNumber('seed', values.seed ?? '1');
+  const jobs = readNumber('jobs', values.jobs ?? String(Math.min(2, availableParallelism())));
+  return { first, seeds, jobs, untilFailure: values['until-failure'], quiet: values.quiet };
+}
+
+function readNumber(name: string, text: string): number {
+  const value = Number(text);
+  if (!Number.isSafeInteger(value) || value < 0) throw new Error(`--${name} ${text}: not a whole number`);
+  return value;
+}
+
+function printFailure(result: RunResult): void {
+  const failure = result.failure;
+  if (failure === null) return;
+  console.log(`\nseed ${result.seed} failed after ${result.requests} requests and ${result.virtualMs.toFixed(0)} ms`);
+  console.log(`violation: ${failure.text}`);
+  console.log(`replay: npm run sim -- --seed ${result.seed}`);
+  for (const line of failure.events) console.log(line);
+}
+
+async function runAll(options: Options, summary: Summary): Promise<void> {
+  const take = (result: RunResult) => {
+    summary.add(result);
+    if (result.failure !== null && summary.failures.length <= failuresPrintedMax) printFailure(result);
+  };
+  const over = () => options.untilFailure && summary.failures.length > 0;
+  if (options.jobs <= 1 || options.seeds <= chunkSeeds) {
+    for (let i = 0; i < options.seeds && !over(); i++) take(runSeed(options.first + i));
+    return;
+  }
+  let next = 0;
+  const chunk = (): Chunk | null => {
+    if (next >= options.seeds || over()) return null;
+    const first = next;
+    next = Math.min(options.seeds, next + chunkSeeds);
+    return { first: options.first + first, count: next - first };
+  };
+  await Promise.all(Array.from({ length: options.jobs }, () => runWorker(chunk, take)));
+}
+
+/** One worker, until there is no chunk left. */
+function runWorker(chunk: () => Chunk | null, take: (result: RunResult) => void): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const worker = new Worker(new URL('../sim/run-worker.js', import.meta.url));
+    const feed = () => {
+      const work = chunk();
+      if (work !== null) worker.postMessage(work);
+      else void worker.terminate().then(() => resolve());
+    };
+    worker.on('message', (results: RunResult[]) => {
+      for (const result of results) take(result);
+      feed();
+    });
+    worker.on('error', reject);
+    feed();
+  });
+}
+
+async function main(): Promise<number> {
+  let options: Options;
+  try {
+    options = readOptions();
+  } catch (error) {
+    console.error(`sim: ${error instanceof Error ? error.message : String(error)}`);
+    return 2;
+  }
+  const startMs = performance.now();
+  const summary = new Summary();
+  console.log(`seeds ${options.first} to ${options.first + options.seeds - 1}, ${options.jobs} jobs`);
+  await runAll(options, summary);
+  const seconds = (performance.now() - startMs) / 1000;
+  if (!options.quiet) for (const line of summary.lines()) console.log(line);
+  console.log(`${(summary.runs / seconds).toFixed(1)} seeds/s, ${summary.failures.length} failed`);
+  if (summary.failures.length > 0) return 1;
+  const missing = summary.missing();
+  for (const name of missing) console.log(`never happened: ${name}`);
+  return missing.length > 0 ? 3 : 0;
+}
+
+process.exitCode = await main();

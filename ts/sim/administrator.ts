@@ -1,0 +1,198 @@
+/**
+ * What an administrator, or a monitor in his place, does with the mirrors: activates them at boot, suspends, reloads,
+ * resizes, removes; and replaces the table of a mirror that holds its writes. One command at a time for each mirror.
+ */
+import type { Blocking } from './kernel/threads.js';
+import { kernelErrno } from './kernel/world.js';
+import type { SimMirror } from './mirror.js';
+import type { Simulation } from './simulation.js';
+
+const smallUuid = 'LVM-too-small';
+const retryMs = 1000;
+const superviseMs = 700;
+
+export class Administrator {
+  readonly #sim: Simulation;
+
+  constructor(sim: Simulation) {
+    this.#sim = sim;
+  }
+
+  /** Creates the mirrors of a fresh kernel. A core log has nothing to remember: it starts out of sync. */
+  activateAll(first: boolean): void {
+    for (const mirror of this.#sim.mirrors.values()) this.#command(mirror, this.#activate(mirror, first));
+  }
+
+  /** Looks after mirrors whose writes are held or whose resume failed, until the end of the run. */
+  supervise(): void {
+    this.#sim.timeline.after(superviseMs, () => {
+      for (const mirror of this.#sim.mirrors.values()) {
+        if (!mirror.busy && this.needsCare(mirror) && this.#sim.diskWell(mirror)) this.reload(mirror);
+      }
+      this.supervise();
+    });
+  }
+
+  needsCare(mirror: SimMirror): boolean {
+    const live = mirror.device?.live;
+    if (live === null || live === undefined) return false;
+    return mirror.needsReload || live.logFailed || (live.legFailed && !mirror.legs.broken);
+  }
+
+  suspendAndResume(mirror: SimMirror, pauseMs: number): boolean {
+    return this.#command(mirror, this.#suspendAndResume(mirror, pauseMs));
+  }
+
+  /** A new table over the old log, with a new luid. */
+  reload(mirror: SimMirror, sectors = mirror.sectors): boolean {
+    return this.#command(mirror, this.#reload(mirror, sectors));
+  }
+
+  /** Removes the mirror in order and creates it again. */
+  recreate(mirror: SimMirror): boolean {
+    return this.#command(mirror, this.#recreate(mirror));
+  }
+
+  ask(mirror: SimMirror): boolean {
+    return this.#command(mirror, this.#ask(mirror));
+  }
+
+  /** A log device that its bitmap does not fit: the mirror must not come to be. */
+  trySmallDevice(): boolean {
+    const { kernel, prng } = this.#sim;
+    if (kernel === null || this.#sim.daemon?.running !== true || this.#sim.mirrors.has(smallUuid)) return false;
+    const regions = prng.between(4097, 9000);
+    const shape = {
+      disk: true,
+      regionSectors: 2,
+      sectors: 2 * regions,
+      sectorsMax: 2 * regions,
+      words: [],
+      integratedFlush: false,
+    };
+    const habits = {
+      logicalBlockBytes: 512,
+      spareBytes: 0,
+      nameByNumbers: false,
+      hotRegions: 1,
+      burstMax: 1,
+      pauseMsMax: 1,
+    };
+    const mirror = this.#sim.makeSmall({ uuid: smallUuid, ...shape, ...habits });
+    return this.#command(mirror, this.#trySmall(mirror));
+  }
+
+  /** The end of a run: suspend, look, remove. */
+  retire(mirror: SimMirror, look: () => void): boolean {
+    return this.#command(mirror, this.#retire(mirror, look));
+  }
+
+  #command(mirror: SimMirror, command: Blocking): boolean {
+    const kernel = this.#sim.kernel;
+    if (mirror.busy || kernel === null) return false;
+    mirror.busy = true;
+    kernel.run(this.#exclusive(mirror, command));
+    return true;
+  }
+
+  *#exclusive(mirror: SimMirror, command: Blocking): Blocking {
+    yield* command;
+    mirror.busy = false;
+  }
+
+  *#activate(mirror: SimMirror, first: boolean): Blocking {
+    const kernel = this.#sim.kernel;
+    if (kernel === null) return;
+    const device = kernel.addDevice(mirror.legs);
+    mirror.device = device;
+    const words =
+      first || mirror.disk !== null ? mirror.shape.words : mirror.shape.words.filter((word) => word !== 'nosync');
+    while ((yield* device.load(mirror.table(words))) !== 0) yield* kernel.client.sleep(retryMs);
+    mirror.needsReload = (yield* device.resume()) !== 0;
+    this.#sim.note('activated', [device.live?.log.luidLow ?? 0], () => mirror.shape.uuid);
+  }
+
+  *#suspendAndResume(mirror: SimMirror, pauseMs: number): Blocking {
+    const { device, client } = this.#parts(mirror);
+    yield* device.suspend();
+    yield* client.sleep(pauseMs);
+    if ((yield* device.resume()) !== 0) mirror.needsReload = true;
+  }
+
+  *#reload(mirror: SimMirror, sectors: number): Blocking {
+    const { device, client } = this.#parts(mirror);
+    const before = mirror.sectors;
+    if (sectors < before) {
+      // Nobody writes behind the new end any more.
+      mirror.sectors = sectors;
+      while ([...mirror.writing].some((sector) => sector >= sectors)) yield* client.sleep(50);
+    }
+    const table = { ...mirror.table(this.#reloadWords(mirror)), sectors };
+    if ((yield* device.load(table)) !== 0) {
+      mirror.sectors = before;
+      return;
+    }
+    mirror.needsReload = (yield* device.resume()) !== 0;
+    mirror.sectors = sectors;
+  }
+
+  /** `sync` asks for a resync when a mirror is made, not each time its table changes; so LVM2 does it. */
+  #reloadWords(mirror: SimMirror): readonly string[] {
+    return mirror.shape.words.filter(
+      (word) => word === 'block_on_error' || (word === 'nosync' && mirror.disk !== null),
+    );
+  }
+
+  *#recreate(mirror: SimMirror): Blocking {
+    const { device } = this.#parts(mirror);
+    mirror.quiet = true;
+    while (mirror.writing.size > 0 && !this.needsCare(mirror)) yield* this.#parts(mirror).client.sleep(20);
+    if (mirror.writing.size === 0) {
+      yield* device.remove();
+      yield* this.#activate(mirror, false);
+    }
+    mirror.quiet = false;
+  }
+
+  *#ask(mirror: SimMirror): Blocking {
+    const { device } = this.#parts(mirror);
+    const log = device.live?.log;
+    if (log === undefined) return;
+    yield* log.statusInfo();
+    yield* log.statusTable();
+    yield* log.isClean(this.#sim.prng.below(log.regionCount));
+  }
+
+  *#trySmall(mirror: SimMirror): Blocking {
+    const kernel = this.#sim.kernel;
+    if (kernel === null) return;
+    const device = kernel.addDevice(mirror.legs);
+    mirror.device = device;
+    const loaded = yield* device.load(mirror.table());
+    const error = loaded !== 0 ? loaded : yield* device.resume();
+    // A daemon that was away or a device that had another fault says nothing about sizes.
+    const told = error !== -kernelErrno.ESRCH && error !== -kernelErrno.EIO;
+    if (told)
+      this.#sim.evaluations.check(
+        'R17-sizes',
+        error === -kernelErrno.EINVAL,
+        () => `a log device too small gave ${error}`,
+      );
+    yield* device.remove();
+  }
+
+  *#retire(mirror: SimMirror, look: () => void): Blocking {
+    const { device } = this.#parts(mirror);
+    yield* device.suspend();
+    look();
+    yield* device.remove();
+    mirror.device = null;
+  }
+
+  #parts(mirror: SimMirror) {
+    const kernel = this.#sim.kernel;
+    const device = mirror.device;
+    if (kernel === null || device === null) throw new Error('a command for a mirror that is not there');
+    return { device, client: kernel.client };
+  }
+}

@@ -1,0 +1,128 @@
+/**
+ * What the kernel truly holds, told by the kernel itself and by the frames that left it: the yardstick of the
+ * checkers. One record for each table's log.
+ */
+import {
+  DM_ULOG_CLEAR_REGION,
+  DM_ULOG_FLUSH,
+  DM_ULOG_GET_SYNC_COUNT,
+  DM_ULOG_MARK_REGION,
+  DM_ULOG_RESUME,
+  DM_ULOG_SET_REGION_SYNC,
+} from '../../base/ulog-frames.js';
+import type { ReplyRecord, RequestRecord } from '../daemon/requests.js';
+
+export interface TargetTruth {
+  readonly key: string;
+  readonly uuid: string;
+  /** Region -> order of the mark that was answered; removed when its clear leaves the kernel. */
+  readonly marked: Map<number, number>;
+  /** Region -> writes under way to all legs. */
+  readonly open: Map<number, number>;
+  /** Region -> writes under way to the default leg only. */
+  readonly openDefault: Map<number, number>;
+  /** Region whose copy was started and not yet reported to the daemon; -1 none. */
+  copying: number;
+  /** Rises with every mark that was answered. */
+  markOrder: number;
+  /** The kernel has seen every region in sync since its last resume. */
+  latched: boolean;
+  /** The daemon lost this log's state while the kernel lived; until its POSTSUSPEND (R3). */
+  marksLost: boolean;
+}
+
+export class KernelTruth {
+  readonly targets = new Map<string, TargetTruth>();
+
+  of(log: { uuid: string; luidHigh: number; luidLow: number }): TargetTruth {
+    const key = `${log.uuid}/${log.luidHigh}/${log.luidLow}`;
+    let truth = this.targets.get(key);
+    if (truth === undefined) {
+      truth = {
+        key,
+        uuid: log.uuid,
+        marked: new Map(),
+        open: new Map(),
+        openDefault: new Map(),
+        copying: -1,
+        markOrder: 0,
+        latched: false,
+        marksLost: false,
+      };
+      this.targets.set(key, truth);
+    }
+    return truth;
+  }
+
+  /** Marks of a log whose message not every member has, by region. */
+  readonly #onTheWay = new Map<string, Map<number, number>>();
+
+  /** A mark message was handed to the transport; `serial` rises. */
+  markSubmitted(uuid: string, region: number, serial: number): void {
+    let regions = this.#onTheWay.get(uuid);
+    if (regions === undefined) {
+      regions = new Map();
+      this.#onTheWay.set(uuid, regions);
+    }
+    regions.set(region, serial);
+  }
+
+  /** Every member has what was submitted up to `serial`. */
+  markAcknowledged(serial: number): void {
+    for (const regions of this.#onTheWay.values()) {
+      for (const [region, submitted] of regions) if (submitted <= serial) regions.delete(region);
+    }
+  }
+
+  unacknowledged(uuid: string, region: number): boolean {
+    return this.#onTheWay.get(uuid)?.has(region) === true;
+  }
+
+  /** The daemon is gone, and with it what it had not sent. */
+  daemonDied(): void {
+    this.#onTheWay.clear();
+  }
+
+  /** A power cut: the kernel and all it held are gone. */
+  forgetAll(): void {
+    this.targets.clear();
+  }
+
+  forget(log: { uuid: string; luidHigh: number; luidLow: number }): void {
+    this.targets.delete(`${log.uuid}/${log.luidHigh}/${log.luidLow}`);
+  }
+
+  writeIssued(truth: TargetTruth, region: number, toAllLegs: boolean): void {
+    count(toAllLegs ? truth.open : truth.openDefault, region, 1);
+  }
+
+  writeEnded(truth: TargetTruth, region: number, toAllLegs: boolean): void {
+    count(toAllLegs ? truth.open : truth.openDefault, region, -1);
+  }
+
+  /** A request leaves the kernel: from here on a clear is in the daemon's hands. */
+  sent(request: RequestRecord): void {
+    const truth = this.of(request);
+    if (request.type === DM_ULOG_CLEAR_REGION) for (const region of request.values) truth.marked.delete(region);
+    if (request.type === DM_ULOG_SET_REGION_SYNC && request.values[0] === truth.copying) truth.copying = -1;
+    if (request.type === DM_ULOG_RESUME) truth.latched = false;
+  }
+
+  /** A reply leaves the daemon: from here on a mark is the kernel's. */
+  replied(request: RequestRecord, reply: ReplyRecord, regionCount: number): void {
+    if (reply.error !== 0) return;
+    const truth = this.of(request);
+    if (request.type === DM_ULOG_GET_SYNC_COUNT && reply.first >= regionCount) truth.latched = true;
+    const marks = request.type === DM_ULOG_MARK_REGION || request.type === DM_ULOG_FLUSH;
+    if (marks && request.values.length > 0) {
+      truth.markOrder += 1;
+      for (const region of request.values) truth.marked.set(region, truth.markOrder);
+    }
+  }
+}
+
+function count(map: Map<number, number>, region: number, change: number): void {
+  const next = (map.get(region) ?? 0) + change;
+  if (next === 0) map.delete(region);
+  else map.set(region, next);
+}

@@ -1,0 +1,330 @@
+/**
+ * Judges every reply at the instant at which the core gives it: the daemon may be killed right after, so what the
+ * reply promises must be stored by then (R2), on stable storage by then (R1), and true by then.
+ */
+import {
+  DM_ULOG_CLEAR_REGION,
+  DM_ULOG_CTR,
+  DM_ULOG_DTR,
+  DM_ULOG_FLUSH,
+  DM_ULOG_GET_RESYNC_WORK,
+  DM_ULOG_GET_SYNC_COUNT,
+  DM_ULOG_IN_SYNC,
+  DM_ULOG_IS_CLEAN,
+  DM_ULOG_IS_REMOTE_RECOVERING,
+  DM_ULOG_MARK_REGION,
+  DM_ULOG_POSTSUSPEND,
+  DM_ULOG_PRESUSPEND,
+  DM_ULOG_RESUME,
+  DM_ULOG_SET_REGION_SYNC,
+  DM_ULOG_STATUS_INFO,
+  requestNames,
+} from '../../base/ulog-frames.js';
+import { LifeCycle } from '../../mirror/log-state.js';
+import type { CountedState } from '../daemon/counted-state.js';
+import type { ReplyRecord, RequestRecord } from '../daemon/requests.js';
+import type { SimMirror } from '../mirror.js';
+import { cleanBit, readLogBytes, sessionClosed, sessionIntact } from './log-bytes.js';
+import type { CheckWorld } from './world.js';
+
+interface Judged {
+  readonly world: CheckWorld;
+  readonly request: RequestRecord;
+  readonly reply: ReplyRecord;
+  readonly mirror: SimMirror;
+  readonly state: CountedState;
+}
+
+export function checkReply(world: CheckWorld, request: RequestRecord, reply: ReplyRecord): void {
+  const mirror = world.mirrors.get(request.uuid);
+  if (request.hostile) {
+    checkRefused(world, request, reply);
+    return;
+  }
+  const state = world.states?.find(request);
+  if (request.type === DM_ULOG_DTR && reply.error === 0) {
+    world.evaluations.check('R2-store-before-reply', state === undefined, () => 'DTR answered, the record is there');
+  }
+  if (reply.error !== 0 || mirror === undefined || request.type === DM_ULOG_DTR) return;
+  world.evaluations.check('identity', state !== undefined, () => `${name(request)} answered 0 without a record`);
+  if (state === undefined) return;
+  judges[request.type]?.({ world, request, reply, mirror, state });
+}
+
+/** A request that nobody honest sends must be refused, and nothing may have come of it. */
+function checkRefused(world: CheckWorld, request: RequestRecord, reply: ReplyRecord): void {
+  world.evaluations.check(
+    'refused-request',
+    reply.error < 0,
+    () => `${name(request)} that makes no sense was answered 0`,
+  );
+}
+
+const judges: Readonly<Record<number, (judged: Judged) => void>> = {
+  [DM_ULOG_CTR]: checkConstructor,
+  [DM_ULOG_RESUME]: checkResume,
+  [DM_ULOG_PRESUSPEND]: (judged) => checkLifeCycle(judged, LifeCycle.halted),
+  [DM_ULOG_POSTSUSPEND]: checkPostsuspend,
+  [DM_ULOG_MARK_REGION]: checkHeld,
+  [DM_ULOG_CLEAR_REGION]: checkCleared,
+  [DM_ULOG_FLUSH]: checkFlush,
+  [DM_ULOG_IN_SYNC]: checkInSync,
+  [DM_ULOG_IS_CLEAN]: checkIsClean,
+  [DM_ULOG_GET_RESYNC_WORK]: checkHandOut,
+  [DM_ULOG_SET_REGION_SYNC]: checkSetSync,
+  [DM_ULOG_GET_SYNC_COUNT]: checkSyncCount,
+  [DM_ULOG_IS_REMOTE_RECOVERING]: checkHint,
+  [DM_ULOG_STATUS_INFO]: checkStatus,
+};
+
+function checkConstructor({ world, request, state }: Judged): void {
+  world.evaluations.check(
+    'R2-store-before-reply',
+    state.constructorText === request.text,
+    () => `CTR answered, the record says "${state.constructorText}" instead of "${request.text}"`,
+  );
+  if (world.truth.of(request).marksLost) checkUnknown(world, request, state);
+}
+
+function checkUnknown(world: CheckWorld, request: RequestRecord, state: CountedState): void {
+  world.evaluations.check(
+    'R3-marks-unknown',
+    state.marksUnknown,
+    () => `${name(request)}: the state was lost under a live kernel, and the log goes on as if it knew its marks`,
+  );
+}
+
+function checkLifeCycle({ world, request, state }: Judged, expected: LifeCycle): void {
+  world.evaluations.check(
+    'R2-store-before-reply',
+    state.lifeCycle === expected,
+    () => `${name(request)} answered in life cycle ${state.lifeCycle}, expected ${expected}`,
+  );
+}
+
+function checkResume(judged: Judged): void {
+  const { world, request, state, mirror } = judged;
+  checkLifeCycle(judged, LifeCycle.active);
+  if (world.truth.of(request).marksLost) checkUnknown(world, request, state);
+  if (mirror.disk !== null) checkBytes(judged, false);
+}
+
+function checkPostsuspend(judged: Judged): void {
+  const { world, request, state, mirror } = judged;
+  checkLifeCycle(judged, LifeCycle.pending);
+  if (mirror.disk === null) return;
+  checkBytes(judged, true);
+  const map = state.map.inner;
+  for (
+    let region = map.nextDirty(0);
+    region >= 0;
+    region = region + 1 < map.regionCount ? map.nextDirty(region + 1) : -1
+  ) {
+    const reason = map.isHeld(region) || !map.isInSync(region) || state.marksUnknown;
+    world.evaluations.check(
+      'R5-sticky-ends',
+      reason,
+      () => `${name(request)}: region ${region} stays dirty for no reason`,
+    );
+  }
+}
+
+/** The device's bytes at a moment when nothing is on its way to it: exactly the classic area and the session (R9). */
+function checkBytes({ world, request, state, mirror }: Judged, closed: boolean): void {
+  const { evaluations } = world;
+  const disk = mirror.disk;
+  if (disk === null || state.logFailed) return;
+  const map = state.map.inner;
+  const found = readLogBytes(disk.durable, map.regionCount);
+  evaluations.check('R9-bytes', found.fault === '', () => `${name(request)}: ${found.fault}`);
+  const wrong = closed ? firstWrongBit(disk.durable, state) : firstTooClean(disk.durable, state);
+  evaluations.check('R9-bytes', wrong < 0, () => `${name(request)}: the bit of region ${wrong} on the device is wrong`);
+  const intact = found.hasSession && sessionIntact(disk.durable) && sessionClosed(disk.durable) === closed;
+  evaluations.check('R9-session', intact, () => `${name(request)}: no session record, or not closed=${closed}`);
+}
+
+function firstWrongBit(bytes: Uint8Array, state: CountedState): number {
+  const map = state.map.inner;
+  for (let region = 0; region < map.regionCount; region++) {
+    if (cleanBit(bytes, region) !== map.isClean(region)) return region;
+  }
+  return -1;
+}
+
+/** A clean bit may come to the device later than to memory, never sooner. */
+function firstTooClean(bytes: Uint8Array, state: CountedState): number {
+  const map = state.map.inner;
+  for (
+    let region = map.nextDirty(0);
+    region >= 0;
+    region = region + 1 < map.regionCount ? map.nextDirty(region + 1) : -1
+  ) {
+    if (cleanBit(bytes, region)) return region;
+  }
+  return -1;
+}
+
+function checkHeld({ world, request, state }: Judged): void {
+  for (const region of request.values) {
+    world.evaluations.check(
+      'R2-store-before-reply',
+      state.map.inner.isHeld(region),
+      () => `${name(request)} answered before region ${region} was stored as held`,
+    );
+  }
+}
+
+function checkCleared({ world, request, state }: Judged): void {
+  for (const region of request.values) {
+    world.evaluations.check(
+      'R2-store-before-reply',
+      !state.map.inner.isHeld(region),
+      () => `${name(request)} answered, region ${region} is still stored as held`,
+    );
+  }
+}
+
+function checkFlush(judged: Judged): void {
+  const { world, request, state, mirror } = judged;
+  checkHeld(judged);
+  const truth = world.truth.of(request);
+  for (const [region, order] of truth.marked) {
+    if (order > request.markOrder) continue;
+    if (mirror.disk !== null) {
+      world.evaluations.check(
+        'R1-flush-disk',
+        !mirror.disk.mayBeClean(region),
+        () => `${name(request)} answered, region ${region} may be clean on the device after a power cut`,
+      );
+    }
+    const delivered = state.marksUnknown || state.owners.has(world.node, region);
+    world.evaluations.check(
+      'R1-flush-core',
+      !state.map.inner.isClean(region) && delivered && !world.truth.unacknowledged(request.uuid, region),
+      () => `${name(request)} answered, the mark of region ${region} is not with every member`,
+    );
+  }
+  for (const region of request.values) checkMarkDurable(judged, region);
+}
+
+function checkMarkDurable({ world, request, mirror }: Judged, region: number): void {
+  if (mirror.disk === null) return;
+  world.evaluations.check(
+    'R1-flush-disk',
+    !mirror.disk.mayBeClean(region),
+    () => `${name(request)} answered, region ${region} of its own marks may be clean on the device`,
+  );
+}
+
+function checkInSync({ world, request, reply, state }: Judged): void {
+  const region = request.values[0] ?? 0;
+  const { evaluations, truth } = world;
+  if (state.lifeCycle === LifeCycle.halted) {
+    evaluations.check(
+      'R10-halted',
+      reply.first === 1,
+      () => `IN_SYNC of region ${region} answered ${reply.first} while halted`,
+    );
+  } else if (truth.of(request).latched) {
+    evaluations.check(
+      'R12-latch',
+      reply.first === 1,
+      () => `IN_SYNC of region ${region} answered ${reply.first} after the latch`,
+    );
+  } else if (!state.inSyncLatched && !state.marksUnknown && state.lifeCycle === LifeCycle.active) {
+    const expected = state.map.inner.isInSync(region) ? 1 : 0;
+    evaluations.check(
+      'in-sync-answer',
+      reply.first === expected,
+      () => `IN_SYNC of ${region}: ${reply.first}, is ${expected}`,
+    );
+  }
+}
+
+function checkIsClean({ world, request, reply, state }: Judged): void {
+  const region = request.values[0] ?? 0;
+  const expected = state.map.inner.isClean(region) ? 1 : 0;
+  world.evaluations.check('in-sync-answer', reply.first === expected, () => `IS_CLEAN of ${region}: ${reply.first}`);
+}
+
+function checkHandOut({ world, request, reply, state, mirror }: Judged): void {
+  if (reply.first === 0) return;
+  const { evaluations, truth } = world;
+  const region = reply.second;
+  const copying = truth.of(request).copying;
+  const allowed =
+    reply.first === 1 &&
+    state.lifeCycle === LifeCycle.active &&
+    !state.marksUnknown &&
+    !state.map.inner.isInSync(region) &&
+    (copying < 0 || copying === region);
+  evaluations.check(
+    'R4-hand-out',
+    allowed,
+    () => `region ${region} handed out (life cycle ${state.lifeCycle}, copying ${copying})`,
+  );
+  evaluations.check(
+    'R2-store-before-reply',
+    state.recoveringRegion === region,
+    () => `region ${region} handed out, the record says ${state.recoveringRegion}`,
+  );
+  evaluations.check(
+    'resync-only-dirty',
+    mirror.mayRecoverAll || mirror.mayRecover.has(region),
+    () => `region ${region} is resynced, though it was clean on the log device and never failed`,
+  );
+}
+
+function checkSetSync({ world, request, state }: Judged): void {
+  const [region = 0, flag = 0] = request.values;
+  const holds = state.map.inner.isInSync(region) === (flag === 1) && state.recoveringRegion !== region;
+  world.evaluations.check(
+    'R2-store-before-reply',
+    holds,
+    () => `SET_REGION_SYNC(${region}, ${flag}) answered, not stored`,
+  );
+}
+
+function checkSyncCount({ world, reply, state }: Judged): void {
+  if (state.marksUnknown || state.lifeCycle !== LifeCycle.active) return;
+  const expected = state.map.inner.syncCount;
+  world.evaluations.check(
+    'in-sync-answer',
+    reply.first === expected,
+    () => `GET_SYNC_COUNT: ${reply.first} of ${expected}`,
+  );
+}
+
+function checkHint({ world, reply, state, mirror }: Judged): void {
+  const { evaluations } = world;
+  const count = state.map.inner.regionCount;
+  if (state.lifeCycle === LifeCycle.halted) {
+    const holds = reply.first === 0 && reply.second === count;
+    evaluations.check('R10-halted', holds, () => `IS_REMOTE_RECOVERING while halted: ${reply.first}, ${reply.second}`);
+    return;
+  }
+  if (state.lifeCycle !== LifeCycle.active || state.marksUnknown) return;
+  const first = state.map.inner.nextOutOfSync(0);
+  const hint = first < 0 ? count : first;
+  evaluations.check(
+    'R18-hint',
+    reply.second === hint,
+    () => `hint ${reply.second}, the first region out of sync is ${hint}`,
+  );
+  evaluations.check('R4-hand-out', reply.first === 0, () => `${mirror.shape.uuid}: another node recovers, on one host`);
+}
+
+function checkStatus({ world, reply, state, mirror }: Judged): void {
+  const disk = mirror.disk;
+  const letter = state.logFailed ? 'D' : 'A';
+  const expected = disk === null ? '1 clustered-core' : `3 clustered-disk ${disk.major}:${disk.minor} ${letter}`;
+  world.evaluations.check(
+    'R16-status',
+    reply.text === expected,
+    () => `STATUS_INFO "${reply.text}", expected "${expected}"`,
+  );
+}
+
+function name(request: RequestRecord): string {
+  return `${requestNames[request.type] ?? request.type} of ${request.uuid} (${request.luidLow})`;
+}

@@ -1,0 +1,58 @@
+/** A rule that did not hold, and how often each checker has looked. */
+
+export class Violation extends Error {
+  readonly rule: string;
+
+  constructor(rule: string, text: string) {
+    super(`${rule}: ${text}`);
+    this.name = 'Violation';
+    this.rule = rule;
+  }
+}
+
+/** Rules with a checker of their own; the summary fails when one was never evaluated. */
+export const checkedRules = [
+  'R1-flush-disk',
+  'R1-flush-core',
+  'R2-store-before-reply',
+  'R2-held-after-kill',
+  'R3-marks-unknown',
+  'R4-hand-out',
+  'R5-sticky',
+  'R5-sticky-ends',
+  'R6-assignment',
+  'R9-bytes',
+  'R9-session',
+  'R9-resume-reads',
+  'R10-halted',
+  'R12-latch',
+  'R16-status',
+  'R16-healed',
+  'R17-sizes',
+  'R17-bounds',
+  'R18-hint',
+  'in-sync-answer',
+  'clean-under-writer',
+  'clean-on-disk-under-writer',
+  'clean-while-legs-differ',
+  'in-sync-while-legs-differ',
+  'identity',
+  'refused-request',
+  'one-answer',
+  'resync-only-dirty',
+  'log-clean-at-the-end',
+  'legs-identical',
+  'acknowledged-kept',
+  'everything-answered',
+] as const;
+export type CheckedRule = (typeof checkedRules)[number];
+
+export class Evaluations {
+  readonly counts = new Map<string, number>();
+
+  /** Counts one evaluation; throws when the rule does not hold. `text` is made only then. */
+  check(rule: CheckedRule, holds: boolean, text: () => string): void {
+    this.counts.set(rule, (this.counts.get(rule) ?? 0) + 1);
+    if (!holds) throw new Violation(rule, text());
+  }
+}

@@ -1,0 +1,348 @@
+/**
+ * The state records of the daemon under test, each store passing the kill switch. The bits are those of the real
+ * native state; nothing is modelled here.
+ *
+ * A batch is many stores: a kill inside one leaves a part of it done.
+ */
+import type { LogImage } from '../../mirror/log-image.js';
+import type { LifeCycle, LogGeometry, LogIdentity, LogState, LogStates } from '../../mirror/log-state.js';
+import { NativeLogStates } from '../../native/log-state.js';
+import type { RegionMap, RegionOwners, StickyMarks } from '../../regions/region-map.js';
+import { type KillSwitch, SimulatedKill } from './kill.js';
+
+export class CountedMap implements RegionMap {
+  readonly inner: RegionMap;
+  readonly #kill: KillSwitch;
+
+  constructor(inner: RegionMap, kill: KillSwitch) {
+    this.inner = inner;
+    this.#kill = kill;
+  }
+
+  get regionCount(): number {
+    return this.inner.regionCount;
+  }
+  get cleanCount(): number {
+    return this.inner.cleanCount;
+  }
+  get syncCount(): number {
+    return this.inner.syncCount;
+  }
+  get heldCount(): number {
+    return this.inner.heldCount;
+  }
+  firstOutside(regions: Float64Array, count: number): number {
+    return this.inner.firstOutside(regions, count);
+  }
+  isClean(region: number): boolean {
+    return this.inner.isClean(region);
+  }
+  isInSync(region: number): boolean {
+    return this.inner.isInSync(region);
+  }
+  isHeld(region: number): boolean {
+    return this.inner.isHeld(region);
+  }
+  allHeld(regions: Float64Array, count: number): boolean {
+    return this.inner.allHeld(regions, count);
+  }
+  nextOutOfSync(from: number): number {
+    return this.inner.nextOutOfSync(from);
+  }
+  nextDirty(from: number): number {
+    return this.inner.nextDirty(from);
+  }
+  nextHeld(from: number): number {
+    return this.inner.nextHeld(from);
+  }
+
+  hold(regions: Float64Array, count: number): number {
+    return this.#batch(count, (part) => this.inner.hold(regions, part));
+  }
+  unhold(regions: Float64Array, count: number): number {
+    return this.#batch(count, (part) => this.inner.unhold(regions, part));
+  }
+  markDirty(regions: Float64Array, count: number): number {
+    return this.#batch(count, (part) => this.inner.markDirty(regions, part));
+  }
+  markClean(regions: Float64Array, count: number): number {
+    return this.#batch(count, (part) => this.inner.markClean(regions, part));
+  }
+  setInSync(region: number, inSync: boolean): boolean {
+    this.#kill.point();
+    return this.inner.setInSync(region, inSync);
+  }
+  fillClean(from: number, to: number, value: boolean): void {
+    this.#batch(to - from, (part) => {
+      this.inner.fillClean(from, from + part, value);
+      return 0;
+    });
+  }
+  fillInSync(from: number, to: number, value: boolean): void {
+    this.#batch(to - from, (part) => {
+      this.inner.fillInSync(from, from + part, value);
+      return 0;
+    });
+  }
+  copyCleanToInSync(): void {
+    this.#kill.point();
+    this.inner.copyCleanToInSync();
+  }
+  unholdAll(): void {
+    this.#kill.point();
+    this.inner.unholdAll();
+  }
+
+  #batch(count: number, store: (part: number) => number): number {
+    const part = this.#kill.parts(count);
+    const changed = store(part);
+    if (this.#kill.dead) throw new SimulatedKill();
+    return changed;
+  }
+}
+
+/** Owners die with the daemon, so a kill inside one of their calls is a kill before it. */
+class CountedOwners implements RegionOwners {
+  readonly inner: RegionOwners;
+  readonly #kill: KillSwitch;
+
+  constructor(inner: RegionOwners, kill: KillSwitch) {
+    this.inner = inner;
+    this.#kill = kill;
+  }
+
+  get size(): number {
+    return this.inner.size;
+  }
+  get capacity(): number {
+    return this.inner.capacity;
+  }
+  add(node: number, regions: Float64Array, count: number): boolean {
+    this.#kill.point();
+    return this.inner.add(node, regions, count);
+  }
+  remove(node: number, regions: Float64Array, count: number): number {
+    this.#kill.point();
+    return this.inner.remove(node, regions, count);
+  }
+  has(node: number, region: number): boolean {
+    return this.inner.has(node, region);
+  }
+  ownerCount(region: number): number {
+    return this.inner.ownerCount(region);
+  }
+  ownedByOther(node: number, region: number): boolean {
+    return this.inner.ownedByOther(node, region);
+  }
+  removeNode(node: number): number {
+    this.#kill.point();
+    return this.inner.removeNode(node);
+  }
+  list(node: number, cursor: number, out: Float64Array): readonly [number, number] {
+    return this.inner.list(node, cursor, out);
+  }
+  clear(): void {
+    this.#kill.point();
+    this.inner.clear();
+  }
+}
+
+/** Sticky marks, with a list of them for the checkers: the real one has no way to look at all of it. */
+export class CountedSticky implements StickyMarks {
+  readonly inner: StickyMarks;
+  /** Region -> time of its last use. */
+  readonly regions = new Map<number, number>();
+  readonly #kill: KillSwitch;
+
+  constructor(inner: StickyMarks, kill: KillSwitch) {
+    this.inner = inner;
+    this.#kill = kill;
+  }
+
+  get size(): number {
+    return this.inner.size;
+  }
+  get capacity(): number {
+    return this.inner.capacity;
+  }
+  add(region: number, nowMs: number): number {
+    this.#kill.point();
+    const dropped = this.inner.add(region, nowMs);
+    this.regions.delete(dropped);
+    this.regions.set(region, nowMs);
+    return dropped;
+  }
+  remove(region: number): boolean {
+    this.#kill.point();
+    this.regions.delete(region);
+    return this.inner.remove(region);
+  }
+  has(region: number): boolean {
+    return this.inner.has(region);
+  }
+  expire(untilMs: number, out: Float64Array): number {
+    this.#kill.point();
+    const count = this.inner.expire(untilMs, out);
+    for (let i = 0; i < count; i++) this.regions.delete(out[i] as number);
+    return count;
+  }
+  oldestMs(): number {
+    return this.inner.oldestMs();
+  }
+}
+
+export class CountedState implements LogState {
+  readonly inner: LogState;
+  readonly map: CountedMap;
+  readonly owners: RegionOwners;
+  readonly sticky: CountedSticky;
+  removed = false;
+  readonly #kill: KillSwitch;
+  readonly #onRemove: (state: CountedState) => void;
+
+  constructor(inner: LogState, kill: KillSwitch, onRemove: (state: CountedState) => void) {
+    this.inner = inner;
+    this.#kill = kill;
+    this.#onRemove = onRemove;
+    this.map = new CountedMap(inner.map, kill);
+    this.owners = new CountedOwners(inner.owners, kill);
+    this.sticky = new CountedSticky(inner.sticky, kill);
+  }
+
+  get identity(): LogIdentity {
+    return this.inner.identity;
+  }
+  get geometry(): LogGeometry {
+    return this.inner.geometry;
+  }
+  get constructorText(): string {
+    return this.inner.constructorText;
+  }
+  get restored(): boolean {
+    return this.inner.restored;
+  }
+  get image(): LogImage | null {
+    return this.inner.image;
+  }
+  get lifeCycle(): LifeCycle {
+    return this.inner.lifeCycle;
+  }
+  set lifeCycle(value: LifeCycle) {
+    this.#kill.point();
+    this.inner.lifeCycle = value;
+  }
+  get recoveringRegion(): number {
+    return this.inner.recoveringRegion;
+  }
+  set recoveringRegion(value: number) {
+    this.#kill.point();
+    this.inner.recoveringRegion = value;
+  }
+  get searchPosition(): number {
+    return this.inner.searchPosition;
+  }
+  set searchPosition(value: number) {
+    this.#kill.point();
+    this.inner.searchPosition = value;
+  }
+  get inSyncLatched(): boolean {
+    return this.inner.inSyncLatched;
+  }
+  set inSyncLatched(value: boolean) {
+    this.#kill.point();
+    this.inner.inSyncLatched = value;
+  }
+  get marksUnknown(): boolean {
+    return this.inner.marksUnknown;
+  }
+  set marksUnknown(value: boolean) {
+    this.#kill.point();
+    this.inner.marksUnknown = value;
+  }
+  get everResumed(): boolean {
+    return this.inner.everResumed;
+  }
+  set everResumed(value: boolean) {
+    this.#kill.point();
+    this.inner.everResumed = value;
+  }
+  get logFailed(): boolean {
+    return this.inner.logFailed;
+  }
+  set logFailed(value: boolean) {
+    this.#kill.point();
+    this.inner.logFailed = value;
+  }
+  get resumeCount(): number {
+    return this.inner.resumeCount;
+  }
+  set resumeCount(value: number) {
+    this.#kill.point();
+    this.inner.resumeCount = value;
+  }
+
+  remove(): void {
+    this.#kill.point();
+    this.inner.remove();
+    this.removed = true;
+    this.#onRemove(this);
+  }
+}
+
+/** The state store of one daemon process; the memory behind it outlives the process. */
+export class CountedStates implements LogStates {
+  readonly live = new Map<string, CountedState>();
+  readonly #states: NativeLogStates;
+  readonly #kill: KillSwitch;
+  readonly #restored: readonly CountedState[];
+
+  /** `states` is fresh, or made from the memory of the last daemon's: what it holds is restored here, once. */
+  constructor(states: NativeLogStates, kill: KillSwitch) {
+    this.#states = states;
+    this.#kill = kill;
+    this.#restored = states.restore().map((state) => this.#wrap(state));
+  }
+
+  /** What the next daemon process finds after this one was killed. */
+  outlive(kill: KillSwitch): CountedStates {
+    return new CountedStates(NativeLogStates.fromMemoryOf(this.#states), kill);
+  }
+
+  find(identity: LogIdentity): CountedState | undefined {
+    return this.live.get(stateKey(identity));
+  }
+
+  create(
+    identity: LogIdentity,
+    geometry: LogGeometry,
+    constructorText: string,
+    disk: boolean,
+  ): ReturnType<LogStates['create']> {
+    this.#kill.point();
+    const made = this.#states.create(identity, geometry, constructorText, disk);
+    return made.ok ? { ok: true, state: this.#wrap(made.state) } : made;
+  }
+
+  restore(): readonly LogState[] {
+    return this.#restored;
+  }
+
+  /** The memory is gone: a power cut, or the folder was deleted. */
+  drop(): void {
+    this.live.clear();
+    this.#states.dropMemory();
+    this.#states.close();
+  }
+
+  #wrap(state: LogState): CountedState {
+    const counted = new CountedState(state, this.#kill, (gone) => {
+      if (this.live.get(stateKey(gone.identity)) === gone) this.live.delete(stateKey(gone.identity));
+    });
+    this.live.set(stateKey(state.identity), counted);
+    return counted;
+  }
+}
+
+export function stateKey(identity: LogIdentity): string {
+  return `${identity.uuid}/${identity.luidHigh}/${identity.luidLow}`;
+}

@@ -1,0 +1,165 @@
+/**
+ * The `LogDevice` of a simulated daemon over a simulated disk. Every operation takes time; the runs of one write land in
+ * any order; a write of one run with a barrier is forced, one of several is followed by a flush.
+ *
+ * What was under way when the device was closed, or its daemon killed, may have landed in part.
+ */
+import type { LogDevice, LogDeviceEvents } from '../../mirror/log-device.js';
+import type { LogImage } from '../../mirror/log-image.js';
+import type { Prng } from '../prng.js';
+import type { Timeline } from '../timeline.js';
+import type { LogDisk } from './log-disk.js';
+
+const errnoEnoent = 2;
+const errnoEio = 5;
+const errnoEbadf = 9;
+
+export interface DeviceWorld {
+  readonly timeline: Timeline;
+  readonly prng: Prng;
+  /** The disk that a name means now, as a path or as `major:minor`. */
+  readonly find: (name: string) => LogDisk | undefined;
+  /** Calls into the daemon: a kill inside ends it there. */
+  readonly enter: (call: () => void) => void;
+  /** A durable write was confirmed: the disk holds what the image was when it was planned. */
+  readonly confirmed: (disk: LogDisk, image: LogImage, ok: boolean) => void;
+}
+
+interface Run {
+  readonly offset: number;
+  readonly bytes: Uint8Array;
+  landed: boolean;
+}
+
+export class SimulatedLogDevice implements LogDevice {
+  readonly #world: DeviceWorld;
+  readonly #events: LogDeviceEvents;
+  #disk: LogDisk | null = null;
+  /** Rises with every close and open: completions of before are not delivered. */
+  #era = 0;
+  #underWay: Run[] = [];
+
+  constructor(world: DeviceWorld, events: LogDeviceEvents) {
+    this.#world = world;
+    this.#events = events;
+  }
+
+  open(name: string): void {
+    this.#era += 1;
+    this.#disk = null;
+    this.#later(0.1, 2, () => {
+      const disk = this.#world.find(name);
+      const errno = disk === undefined ? errnoEnoent : disk.trip('opens');
+      if (disk === undefined || errno !== 0) return this.#events.opened(errno, null);
+      this.#disk = disk;
+      const { identity, major, minor, bytes, logicalBlockBytes } = disk;
+      this.#events.opened(0, { identity, major, minor, bytes, logicalBlockBytes });
+    });
+  }
+
+  read(offset: number, length: number): void {
+    const disk = this.#disk;
+    this.#later(0.05, 2, () => {
+      const block = disk?.logicalBlockBytes ?? 512;
+      if (offset % block !== 0 || length % block !== 0) throw new Error(`unaligned read of ${length} at ${offset}`);
+      const errno = disk === null ? errnoEbadf : disk.trip('reads');
+      if (disk === null || errno !== 0) return this.#events.read(errno, offset, new Uint8Array(0));
+      if (offset + length > disk.bytes) return this.#events.read(errnoEio, offset, new Uint8Array(0));
+      this.#events.read(0, offset, disk.seen.slice(offset, offset + length));
+    });
+  }
+
+  write(image: LogImage, durable: boolean): void {
+    const disk = this.#disk;
+    const runs = takeRuns(image);
+    if (disk === null) {
+      this.#later(0.01, 0.1, () => this.#events.written(errnoEbadf));
+      return;
+    }
+    for (const run of runs) {
+      if (run.offset % disk.logicalBlockBytes !== 0 || run.bytes.length % disk.logicalBlockBytes !== 0)
+        throw new Error(`unaligned write of ${run.bytes.length} at ${run.offset}`);
+      if (run.offset + run.bytes.length > disk.bytes) throw new Error('a write past the end of the log device');
+    }
+    this.#underWay = runs;
+    const forced = durable && runs.length === 1;
+    let open = runs.length;
+    let errno = 0;
+    const finish = () => {
+      if (durable && !forced && errno === 0) this.#flush(disk, image);
+      else this.#done(disk, image, errno, durable);
+    };
+    if (open === 0) this.#later(0.01, 0.1, finish);
+    for (const run of runs) {
+      this.#later(0.05, 3, () => {
+        errno = Math.max(errno, this.#land(disk, run, forced));
+        open -= 1;
+        if (open === 0) finish();
+      });
+    }
+  }
+
+  close(): void {
+    this.#era += 1;
+    this.#disk = null;
+  }
+
+  /** The daemon is gone: what it had under way lands or does not. */
+  abandon(): void {
+    const disk = this.#disk;
+    if (disk !== null && disk.fault === null) {
+      for (const run of this.#underWay)
+        if (!run.landed && this.#world.prng.chance(0.5)) disk.put(run.offset, run.bytes);
+    }
+    this.close();
+    this.#underWay = [];
+  }
+
+  #land(disk: LogDisk, run: Run, forced: boolean): number {
+    run.landed = true;
+    const errno = disk.trip('writes');
+    if (errno !== 0) {
+      // Some of a failed write may be on the disk all the same.
+      const bytes = disk.logicalBlockBytes * this.#world.prng.below(run.bytes.length / disk.logicalBlockBytes + 1);
+      if (bytes > 0) disk.put(run.offset, run.bytes.subarray(0, bytes));
+      return errno;
+    }
+    disk.put(run.offset, run.bytes);
+    if (forced) disk.flushRange(run.offset, run.bytes.length);
+    else if (this.#world.prng.chance(0.2)) disk.writeBack(this.#world.prng);
+    return 0;
+  }
+
+  #flush(disk: LogDisk, image: LogImage): void {
+    this.#later(0.05, 3, () => {
+      const errno = disk.trip('writes');
+      if (errno === 0) disk.flush();
+      else disk.forget(this.#world.prng);
+      this.#done(disk, image, errno, true);
+    });
+  }
+
+  #done(disk: LogDisk, image: LogImage, errno: number, durable: boolean): void {
+    this.#underWay = [];
+    if (durable) this.#world.confirmed(disk, image, errno === 0);
+    this.#events.written(errno);
+  }
+
+  /** A completion, after a while, unless the device was closed or the daemon died in between. */
+  #later(lowMs: number, highMs: number, complete: () => void): void {
+    const era = this.#era;
+    this.#world.timeline.after(this.#world.prng.real(lowMs, highMs), () => {
+      if (era === this.#era) this.#world.enter(complete);
+    });
+  }
+}
+
+function takeRuns(image: LogImage): Run[] {
+  const runs: Run[] = [];
+  for (let run = 0; run < image.runCount; run++) {
+    const bytes = new Uint8Array(image.runBytes(run));
+    image.encodeRun(run, bytes);
+    runs.push({ offset: image.runOffset(run), bytes, landed: false });
+  }
+  return runs;
+}

@@ -1,0 +1,124 @@
+/**
+ * A disk for logs with a volatile cache: what was written and not flushed may be on it after a power cut or not,
+ * sector by sector and in any order, so a write of several sectors may be torn at each of them.
+ *
+ * `seen` is what a read gives; `durable` what stands for certain. Between the two, each sector has the list of
+ * contents it was given since it was last made durable: after a cut any one of them, or the durable one, is there.
+ * Faults are states of the disk, not of a call: see `Fault`.
+ */
+import type { Prng } from '../prng.js';
+
+export const sectorBytes = 512;
+
+/** What is wrong with the disk now; `errno` is positive. */
+export interface Fault {
+  readonly errno: number;
+  readonly reads: boolean;
+  readonly writes: boolean;
+  readonly opens: boolean;
+  /** How many operations fail before the fault is over by itself. */
+  operationsLeft: number;
+}
+
+export class LogDisk {
+  readonly name: string;
+  readonly identity: string;
+  readonly major: number;
+  readonly minor: number;
+  readonly bytes: number;
+  readonly logicalBlockBytes: number;
+  readonly seen: Uint8Array;
+  readonly durable: Uint8Array;
+  fault: Fault | null = null;
+  /** Sector -> contents written since the durable one, oldest first. */
+  readonly unflushed = new Map<number, Uint8Array[]>();
+  bytesWritten = 0;
+  flushes = 0;
+
+  constructor(shape: { name: string; minor: number; bytes: number; logicalBlockBytes: number }) {
+    this.name = shape.name;
+    this.major = 253;
+    this.minor = shape.minor;
+    this.identity = `253:${shape.minor}`;
+    this.bytes = shape.bytes;
+    this.logicalBlockBytes = shape.logicalBlockBytes;
+    this.seen = new Uint8Array(shape.bytes);
+    this.durable = new Uint8Array(shape.bytes);
+  }
+
+  /** The errno of the next operation of a kind, or 0. */
+  trip(kind: 'reads' | 'writes' | 'opens'): number {
+    const fault = this.fault;
+    if (fault === null || !fault[kind]) return 0;
+    fault.operationsLeft -= 1;
+    if (fault.operationsLeft <= 0) this.fault = null;
+    return fault.errno;
+  }
+
+  /** Takes sectors into the cache. */
+  put(offset: number, bytes: Uint8Array): void {
+    this.seen.set(bytes, offset);
+    this.bytesWritten += bytes.length;
+    for (let at = 0; at < bytes.length; at += sectorBytes) {
+      const sector = (offset + at) / sectorBytes;
+      const contents = bytes.slice(at, at + sectorBytes);
+      const list = this.unflushed.get(sector);
+      if (list === undefined) this.unflushed.set(sector, [contents]);
+      else list.push(contents);
+    }
+  }
+
+  /** Makes some sectors durable: those of a forced write, or all of them. */
+  flushRange(offset: number, bytes: number): void {
+    for (let sector = offset / sectorBytes; sector < (offset + bytes) / sectorBytes; sector++) this.#settle(sector);
+  }
+
+  flush(): void {
+    this.flushes += 1;
+    for (const sector of [...this.unflushed.keys()]) this.#settle(sector);
+  }
+
+  /** The cache writes something back on its own. */
+  writeBack(prng: Prng): void {
+    for (const sector of [...this.unflushed.keys()]) if (prng.chance(0.3)) this.#settle(sector);
+  }
+
+  /** A failed flush: the cache has forgotten some of what it held. */
+  forget(prng: Prng): void {
+    for (const sector of [...this.unflushed.keys()]) {
+      if (!prng.chance(0.5)) continue;
+      this.unflushed.delete(sector);
+      this.seen.set(this.durable.subarray(sector * sectorBytes, (sector + 1) * sectorBytes), sector * sectorBytes);
+    }
+  }
+
+  /** Power cut: every sector that was not flushed is as it was, or as any of its later writes left it. */
+  cut(prng: Prng): void {
+    for (const [sector, list] of this.unflushed) {
+      const choice = prng.below(list.length + 1);
+      const contents = list[choice];
+      if (contents !== undefined) this.durable.set(contents, sector * sectorBytes);
+    }
+    this.unflushed.clear();
+    this.seen.set(this.durable);
+    this.fault = null;
+  }
+
+  /** True when the clean bit of a region may be found set after a power cut now. */
+  mayBeClean(region: number): boolean {
+    const byte = 1024 + Math.floor(region / 8);
+    const bit = 1 << (region % 8);
+    if (((this.durable[byte] ?? 0) & bit) !== 0) return true;
+    const list = this.unflushed.get(Math.floor(byte / sectorBytes));
+    if (list === undefined) return false;
+    return list.some((contents) => ((contents[byte % sectorBytes] ?? 0) & bit) !== 0);
+  }
+
+  #settle(sector: number): void {
+    const list = this.unflushed.get(sector);
+    const last = list?.at(-1);
+    if (last === undefined) return;
+    this.durable.set(last, sector * sectorBytes);
+    this.unflushed.delete(sector);
+  }
+}

@@ -1,0 +1,318 @@
+/**
+ * One daemon process of the simulator: the real mirror core over counted native state, with a turn of the engine as the
+ * daemon has it: take all frames that wait, handle each, deliver the messages, end the turn, send the replies.
+ *
+ * It can be killed between any two effects (see kill.ts), stopped for a while (frames pile up), started again over
+ * the memory that the last one left, or over nothing.
+ */
+
+import { frameBytesMax } from '../../base/limits.js';
+import {
+  encodePairReply,
+  encodeReply,
+  encodeTextReply,
+  encodeValueReply,
+  RequestView,
+} from '../../base/ulog-frames.js';
+import type { MirrorEffects, MirrorReport } from '../../mirror/effects.js';
+import type { LogDevice, LogDeviceEvents } from '../../mirror/log-device.js';
+import type { LogMessage } from '../../mirror/messages.js';
+import { MirrorService, type MirrorSettings } from '../../mirror/service.js';
+import { NativeLogStates } from '../../native/log-state.js';
+import type { Prng } from '../prng.js';
+import type { Timeline } from '../timeline.js';
+import { CountedStates } from './counted-state.js';
+import { KillSwitch, SimulatedKill } from './kill.js';
+import { type DeviceWorld, SimulatedLogDevice } from './log-device.js';
+import type { ReplyRecord, RequestRecord } from './requests.js';
+
+export const daemonNode = 1;
+
+export interface DaemonWatch {
+  requestArrived(request: RequestRecord): void;
+  /** Called at the instant of the reply, after everything that was stored before it. */
+  replied(request: RequestRecord, reply: ReplyRecord): void;
+  submitted(message: LogMessage): void;
+  delivered(message: LogMessage): void;
+  acknowledged(order: number): void;
+  reported(report: MirrorReport): void;
+  died(): void;
+  violation(rule: string, text: string): never;
+}
+
+export interface DaemonWorld {
+  readonly timeline: Timeline;
+  readonly prng: Prng;
+  readonly bootId: string;
+  readonly settings: Partial<MirrorSettings>;
+  readonly stickyMax: number;
+  readonly devices: Pick<DeviceWorld, 'find' | 'confirmed'>;
+  readonly watch: DaemonWatch;
+  /** Longest time from delivery to acknowledgement. */
+  readonly acknowledgeMsMax: number;
+  /** A frame on its way to the kernel. */
+  readonly toKernel: (frame: Buffer, length: number) => void;
+}
+
+interface Frame {
+  readonly bytes: Buffer;
+  readonly length: number;
+  /** Null when nobody can be answered. */
+  readonly request: RequestRecord | null;
+}
+
+export class DaemonProcess {
+  readonly states: CountedStates;
+  readonly kill = new KillSwitch();
+  alive = true;
+  turns = 0;
+  readonly #world: DaemonWorld;
+  readonly #service: MirrorService;
+  readonly #view = new RequestView();
+  readonly #devices: SimulatedLogDevice[] = [];
+  readonly #requests = new Map<number, RequestRecord>();
+  #inbox: Frame[] = [];
+  #replies: { bytes: Buffer; length: number }[] = [];
+  #messages: LogMessage[] = [];
+  #order = 0;
+  #acknowledged = 0;
+  #turnComes = false;
+  #tickMs = -1;
+  /** What happened while the process was stopped; null while it runs. */
+  #stopped: (() => void)[] | null = null;
+
+  /** `last` is the process before it on this boot, whose memory it takes over; null: it finds nothing. */
+  constructor(world: DaemonWorld, last: DaemonProcess | null) {
+    this.#world = world;
+    this.states =
+      last === null
+        ? new CountedStates(
+            new NativeLogStates({
+              directory: null,
+              bootId: world.bootId,
+              memoryBytesMax: 2 ** 28,
+              stickyMax: world.stickyMax,
+            }),
+            this.kill,
+          )
+        : last.states.outlive(this.kill);
+    this.#service = new MirrorService({
+      node: daemonNode,
+      nodeName: 'sim',
+      bootId: world.bootId,
+      states: this.states,
+      effects: this.#effects(),
+      settings: world.settings,
+    });
+  }
+
+  /** Requests that were taken and not answered. */
+  get unanswered(): number {
+    return this.#requests.size + this.#inbox.length;
+  }
+
+  get running(): boolean {
+    return this.alive && this.#stopped === null;
+  }
+
+  start(): void {
+    this.#enter(() => {
+      this.#service.start(this.#world.timeline.nowMs);
+      this.#service.viewChanged({ epoch: 1, members: [daemonNode] });
+      this.#endTurn();
+    });
+  }
+
+  /** A frame from the kernel. The caller hands the bytes over. */
+  frame(bytes: Buffer, length: number, request: RequestRecord | null): void {
+    if (!this.alive) return;
+    this.#inbox.push({ bytes, length, request });
+    if (this.#turnComes) return;
+    this.#turnComes = true;
+    this.#world.timeline.after(this.#world.prng.real(0.01, 0.2), () => {
+      this.#run(() => {
+        this.#turnComes = false;
+        this.#turn();
+      });
+    });
+  }
+
+  /** SIGKILL now. */
+  die(): void {
+    if (!this.alive) return;
+    this.kill.dead = true;
+    this.#died();
+  }
+
+  /** SIGSTOP, and SIGCONT after a while. */
+  stop(ms: number): void {
+    if (!this.alive || this.#stopped !== null) return;
+    this.#stopped = [];
+    this.#world.timeline.after(ms, () => {
+      const waiting = this.#stopped ?? [];
+      this.#stopped = null;
+      for (const action of waiting) if (this.alive) this.#enter(action);
+    });
+  }
+
+  shutdown(): boolean {
+    return this.#service.shutdown();
+  }
+
+  /** Runs now, or when the process goes on. */
+  #run(action: () => void): void {
+    if (!this.alive) return;
+    if (this.#stopped !== null) this.#stopped.push(action);
+    else this.#enter(action);
+  }
+
+  #enter(action: () => void): void {
+    if (!this.alive) return;
+    try {
+      action();
+      if (this.kill.dead) this.#died();
+    } catch (error) {
+      if (!(error instanceof SimulatedKill)) throw error;
+      this.#died();
+    }
+  }
+
+  #died(): void {
+    if (!this.alive) return;
+    this.alive = false;
+    this.#inbox = [];
+    for (const device of this.#devices) device.close();
+    this.#world.watch.died();
+  }
+
+  #turn(): void {
+    this.turns += 1;
+    const frames = this.#inbox;
+    this.#inbox = [];
+    for (const frame of frames) {
+      if (!this.#view.bind(frame.bytes, 0, frame.length)) continue;
+      if (frame.request !== null) this.#note(frame.request);
+      this.#service.handle(this.#view, this.#world.timeline.nowMs);
+    }
+    this.#endTurn();
+  }
+
+  #note(request: RequestRecord): void {
+    request.open += 1;
+    this.#requests.set(request.seq, request);
+    this.#world.watch.requestArrived(request);
+  }
+
+  /** Delivers, acknowledges, lets the core start its commits, sends what was answered. */
+  #endTurn(): void {
+    this.#deliver();
+    this.#service.endTurn(this.#world.timeline.nowMs);
+    if (this.#messages.length > 0) this.#deliver();
+    for (const reply of this.#replies) {
+      this.kill.point();
+      this.#world.toKernel(reply.bytes, reply.length);
+    }
+    this.#replies = [];
+    this.#armTick();
+  }
+
+  #deliver(): void {
+    const nowMs = this.#world.timeline.nowMs;
+    while (this.#messages.length > 0) {
+      const messages = this.#messages;
+      this.#messages = [];
+      for (const message of messages) {
+        this.kill.point();
+        this.#order += 1;
+        this.#service.deliver(this.#order, message, nowMs);
+        this.#world.watch.delivered(message);
+      }
+      if (this.#world.acknowledgeMsMax === 0) this.#acknowledge(this.#order);
+      else this.#acknowledgeLater(this.#order);
+    }
+  }
+
+  #acknowledgeLater(order: number): void {
+    this.#world.timeline.after(this.#world.prng.real(0, this.#world.acknowledgeMsMax), () => {
+      this.#run(() => {
+        this.#acknowledge(order);
+        this.#endTurn();
+      });
+    });
+  }
+
+  #acknowledge(order: number): void {
+    if (order <= this.#acknowledged) return;
+    this.kill.point();
+    this.#acknowledged = order;
+    this.#world.watch.acknowledged(order);
+    this.#service.acknowledged(order, this.#world.timeline.nowMs);
+  }
+
+  #armTick(): void {
+    const dueMs = this.#service.nextDeadlineMs();
+    if (dueMs < 0 || (this.#tickMs >= 0 && this.#tickMs <= dueMs)) return;
+    this.#tickMs = dueMs;
+    this.#world.timeline.at(dueMs, () => {
+      this.#run(() => {
+        if (this.#tickMs === dueMs) this.#tickMs = -1;
+        this.#service.tick(this.#world.timeline.nowMs);
+        this.#endTurn();
+      });
+    });
+  }
+
+  #effects(): MirrorEffects {
+    return {
+      reply: (seq, type, error) =>
+        this.#answer(seq, type, { error, first: 0, second: 0, text: '' }, (frame) =>
+          encodeReply(frame, 0, seq, type, error),
+        ),
+      replyValue: (seq, type, value) =>
+        this.#answer(seq, type, { error: 0, first: value, second: 0, text: '' }, (frame) =>
+          encodeValueReply(frame, 0, seq, type, value),
+        ),
+      replyPair: (seq, type, first, second) =>
+        this.#answer(seq, type, { error: 0, first, second, text: '' }, (frame) =>
+          encodePairReply(frame, 0, seq, type, first, second),
+        ),
+      replyText: (seq, type, text) =>
+        this.#answer(seq, type, { error: 0, first: 0, second: 0, text }, (frame) =>
+          encodeTextReply(frame, 0, seq, type, text),
+        ),
+      submit: (message) => {
+        this.kill.point();
+        this.#world.watch.submitted(message);
+        this.#messages.push({ ...message, regions: message.regions.slice(0, message.count) });
+      },
+      device: (events) => this.#device(events),
+      report: (report) => this.#world.watch.reported(report),
+    };
+  }
+
+  #answer(seq: number, type: number, reply: ReplyRecord, encode: (frame: Buffer) => number): void {
+    this.kill.point();
+    const request = this.#requests.get(seq);
+    if (request === undefined)
+      this.#world.watch.violation('reply', `an answer to request ${seq}, which nobody waits for`);
+    if (request.type !== type)
+      this.#world.watch.violation('reply', `request ${seq} of type ${request.type} answered as ${type}`);
+    request.open -= 1;
+    if (request.open === 0) this.#requests.delete(seq);
+    this.#world.watch.replied(request, reply);
+    const frame = Buffer.alloc(frameBytesMax);
+    this.#replies.push({ bytes: frame, length: encode(frame) });
+  }
+
+  #device(events: LogDeviceEvents): LogDevice {
+    const { timeline, prng, devices } = this.#world;
+    const enter = (call: () => void) =>
+      this.#run(() => {
+        call();
+        this.#endTurn();
+      });
+    const device = new SimulatedLogDevice({ timeline, prng, ...devices, enter }, events);
+    this.#devices.push(device);
+    return device;
+  }
+}

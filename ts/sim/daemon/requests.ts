@@ -1,0 +1,55 @@
+/**
+ * What the simulator remembers of each request that reached the daemon, so that a checker can judge the answer.
+ */
+import { payloadRegionsMax } from '../../base/limits.js';
+import { DM_ULOG_CTR, RequestView } from '../../base/ulog-frames.js';
+
+export interface RequestRecord {
+  readonly seq: number;
+  readonly type: number;
+  readonly uuid: string;
+  readonly luidHigh: number;
+  readonly luidLow: number;
+  /** Payload as 64-bit values; empty when it is none. */
+  readonly values: readonly number[];
+  readonly text: string;
+  readonly endsWithNul: boolean;
+  /** The mark counter of the log when the request came: marks up to it are covered by a FLUSH. */
+  markOrder: number;
+  /** How often the frame reached the daemon without being answered yet. */
+  open: number;
+  /** The simulator sent it on purpose to be refused. */
+  readonly hostile: boolean;
+}
+
+export interface ReplyRecord {
+  readonly error: number;
+  readonly first: number;
+  readonly second: number;
+  readonly text: string;
+}
+
+const view = new RequestView();
+const regions = new Float64Array(payloadRegionsMax);
+
+/** Null when the frame has no room for a header: nobody can be answered. */
+export function recordRequest(frame: Buffer, length: number, hostile: boolean): RequestRecord | null {
+  if (!view.bind(frame, 0, length)) return null;
+  const isText = view.type === DM_ULOG_CTR;
+  const count = isText ? 0 : Math.max(0, view.readRegions(regions));
+  return {
+    seq: view.seq,
+    type: view.type,
+    uuid: view.uuidText() ?? '',
+    luidHigh: view.luidHigh,
+    luidLow: view.luidLow,
+    values: count === 0 ? noValues : Array.from(regions.subarray(0, count)),
+    text: isText ? (view.text() ?? '') : '',
+    endsWithNul: view.endsWithNul,
+    markOrder: 0,
+    open: 0,
+    hostile,
+  };
+}
+
+const noValues: readonly number[] = [];

@@ -1,0 +1,57 @@
+/** One mirror of a simulated host: what outlives kernels and daemons, and what an administrator knows of it. */
+import type { LogDisk } from './daemon/log-disk.js';
+import type { MappedDevice } from './kernel/mapped-device.js';
+import type { LogTable } from './kernel/userspace-log.js';
+import type { VersionLegs } from './version-legs.js';
+
+export interface MirrorShape {
+  readonly uuid: string;
+  readonly regionSectors: number;
+  readonly integratedFlush: boolean;
+  /** Words after the region size: `sync`, `nosync`, `block_on_error`. */
+  readonly words: readonly string[];
+  /** How the table names the log device: by path or by numbers. */
+  readonly deviceWord: string;
+}
+
+export class SimMirror {
+  readonly shape: MirrorShape;
+  readonly disk: LogDisk | null;
+  readonly legs: VersionLegs;
+  /** Length of the table; may change with a reload. */
+  sectors: number;
+  /** The device in the kernel of now. */
+  device: MappedDevice | null = null;
+  /** An administrator's command is at work on it. */
+  busy = false;
+  /** Its table must be replaced before it writes again. */
+  needsReload = false;
+  /** Its users rest: it is about to be removed. */
+  quiet = false;
+  /** Sectors with a write under way: writers do not overlap their writes. */
+  readonly writing = new Set<number>();
+  /** A write was ever issued to it. */
+  written = false;
+  /** Regions that may be recovered although they were clean: set out of sync by a leg's failure, or all of them. */
+  readonly mayRecover = new Set<number>();
+  mayRecoverAll = true;
+
+  constructor(shape: MirrorShape, disk: LogDisk | null, legs: VersionLegs, sectors: number) {
+    this.shape = shape;
+    this.disk = disk;
+    this.legs = legs;
+    this.sectors = sectors;
+  }
+
+  get regionCount(): number {
+    return Math.ceil(this.sectors / this.shape.regionSectors);
+  }
+
+  /** The table; `words` replaces those that a reload or a boot must not repeat. */
+  table(words: readonly string[] = this.shape.words): LogTable {
+    const { uuid, integratedFlush, regionSectors, deviceWord } = this.shape;
+    const type = this.disk === null ? 'clustered-core' : `clustered-disk ${deviceWord}`;
+    const text = [type, regionSectors, ...words].join(' ');
+    return { uuid, arguments: text, integratedFlush, sectors: this.sectors };
+  }
+}

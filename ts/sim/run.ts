@@ -1,0 +1,127 @@
+/**
+ * One run: one seed, at least 300 requests and three faults, a healing, and a last full look.
+ *
+ * While faults come, the checkers look after every step. Healing takes every fault away, replaces the tables that hold
+ * writes, suspends and resumes each mirror once (what a daemon must not do under an unknown kernel happens then), and waits
+ * until all writes are done and every region is in sync. In the end each mirror is suspended: its log must be clean on the
+ * device, its legs identical, and no acknowledged write missing.
+ */
+import { LifeCycle } from '../mirror/log-state.js';
+import { finalCheck, suspendedCheck } from './checks/final-checks.js';
+import { Violation } from './checks/violation.js';
+import { liveState } from './checks/world.js';
+import { applyFault } from './faults.js';
+import { Simulation } from './simulation.js';
+
+export interface RunResult {
+  readonly seed: number;
+  readonly hash: number;
+  readonly steps: number;
+  readonly requests: number;
+  readonly virtualMs: number;
+  readonly counts: ReadonlyMap<string, number>;
+  readonly evaluations: ReadonlyMap<string, number>;
+  readonly failure: { readonly rule: string; readonly text: string; readonly events: readonly string[] } | null;
+}
+
+const eventsPrinted = 40;
+const faultMsMax = 300_000;
+const healMsMax = 900_000;
+const stepsMax = 2_000_000;
+
+export function runSeed(seed: number): RunResult {
+  const sim = new Simulation(seed);
+  let failure: RunResult['failure'] = null;
+  try {
+    live(sim);
+    heal(sim);
+    retire(sim);
+    finalCheck(sim);
+  } catch (error) {
+    const rule = error instanceof Violation ? error.rule : 'crash';
+    const text = error instanceof Violation ? error.message : String(error instanceof Error ? error.stack : error);
+    failure = { rule, text, events: sim.journal.last(eventsPrinted) };
+  } finally {
+    sim.close();
+  }
+  return {
+    seed,
+    hash: sim.journal.hash,
+    steps: sim.timeline.steps,
+    requests: sim.requests,
+    virtualMs: sim.nowMs,
+    counts: sim.counts,
+    evaluations: sim.evaluations.counts,
+    failure,
+  };
+}
+
+/** Users write, faults come. */
+function live(sim: Simulation): void {
+  sim.boot(true);
+  sim.administrator.supervise();
+  for (const [uuid, mirror] of sim.mirrors) {
+    const plan = sim.plans.get(uuid);
+    if (plan !== undefined) sim.workload.start(mirror, plan);
+  }
+  let faults = 0;
+  const next = () => {
+    if (sim.healing) return;
+    if (faults < sim.scenario.faults && applyFault(sim) !== null) faults += 1;
+    sim.timeline.after(sim.prng.real(50, 5000), next);
+  };
+  sim.timeline.after(sim.prng.real(0, 1500), next);
+  const wanted = () => faults >= sim.scenario.faults && sim.requests >= sim.scenario.requestsMin;
+  runUntil(sim, faultMsMax, () => wanted() || sim.nowMs > faultMsMax);
+  // Some time for the last fault to bite.
+  const endMs = sim.nowMs + sim.prng.real(100, 4000);
+  runUntil(sim, faultMsMax, () => sim.nowMs >= endMs);
+}
+
+function heal(sim: Simulation): void {
+  sim.heal();
+  runUntil(sim, healMsMax, () => sim.daemon?.running === true && settled(sim));
+  for (const mirror of sim.mirrors.values()) {
+    runUntil(sim, healMsMax, () => !mirror.busy);
+    sim.administrator.reload(mirror);
+  }
+  runUntil(sim, healMsMax, () => settled(sim) && inSync(sim) && sim.workload.stopped);
+}
+
+/** No command at work, no table that must be replaced, no write under way. */
+function settled(sim: Simulation): boolean {
+  if (sim.kernel === null) return false;
+  for (const mirror of sim.mirrors.values()) {
+    if (mirror.busy || mirror.device === null || sim.administrator.needsCare(mirror)) return false;
+    if (mirror.device.outstanding > 0) return false;
+  }
+  return true;
+}
+
+function inSync(sim: Simulation): boolean {
+  for (const mirror of sim.mirrors.values()) {
+    const state = liveState(sim, mirror);
+    if (state === undefined || state.lifeCycle !== LifeCycle.active) return false;
+    if (state.map.inner.syncCount < state.geometry.regionCount || mirror.device?.live?.hash.recovering === true)
+      return false;
+  }
+  return true;
+}
+
+function retire(sim: Simulation): void {
+  for (const mirror of sim.mirrors.values()) {
+    sim.administrator.retire(mirror, () => suspendedCheck(sim, mirror));
+    runUntil(sim, healMsMax, () => !mirror.busy);
+  }
+}
+
+/** Steps until `done`; a run that does not come there is a failure of its own. */
+function runUntil(sim: Simulation, limitMs: number, done: () => boolean): void {
+  const endMs = sim.nowMs + limitMs + 1000;
+  while (!done()) {
+    if (!sim.step()) throw new Violation('everything-answered', 'nothing can happen any more, and the run is not over');
+    if (sim.nowMs > endMs) throw new Violation('everything-answered', `no end after ${limitMs} ms: ${sim.describe()}`);
+    if (sim.timeline.steps > stepsMax)
+      throw new Violation('everything-answered', `no end after ${stepsMax} steps: ${sim.describe()}`);
+  }
+}
