@@ -14,6 +14,8 @@
  * test's own thread alike: threads, signals and processes are not its business.
  */
 
+import { mkdirSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { DM_ULOG_FLUSH, DM_ULOG_MARK_REGION, type RequestView } from '../base/ulog-frames.js';
 import { LocalTransport } from '../cluster/local.js';
 import type { OrderedTransport, TransportEvents, TransportView } from '../cluster/transport.js';
@@ -75,6 +77,7 @@ export class Engine {
     this.#config = config;
     this.#events = events;
     this.#log = new RateLimitedLog((entry) => events.log(entry), logLimit);
+    mkdirSync(dirname(config.stateDirectory), { recursive: true, mode: 0o700 });
     this.#states = new NativeLogStates({
       directory: config.stateDirectory,
       bootId: config.bootId,
@@ -142,6 +145,7 @@ export class Engine {
         },
         marks: this.#marks,
         marksWithoutIo: this.#marksWithoutIo,
+        core: { ...this.#service.counters },
         devices: { ...this.#devices.counters },
         frames: this.#channel.counters(),
         turns: this.#turns,

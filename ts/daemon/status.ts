@@ -6,6 +6,7 @@
  */
 import { requestNames } from '../base/ulog-frames.js';
 import { LifeCycle, type LogState } from '../mirror/log-state.js';
+import type { MirrorCounters } from '../mirror/world.js';
 import type { FrameCounters } from '../native/frame-channel.js';
 import type { LogDeviceCounters } from '../storage/log-devices.js';
 
@@ -46,6 +47,7 @@ export interface DaemonStatus {
     /** Sound MARK requests and FLUSH requests with regions; those of them that needed neither message nor write. */
     readonly marks: number;
     readonly marksWithoutIo: number;
+    readonly core: MirrorCounters;
     readonly devices: LogDeviceCounters;
     readonly frames: FrameCounters;
     readonly turns: number;
