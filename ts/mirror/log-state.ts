@@ -5,8 +5,9 @@
  * bits of the region map lie too. Every setter is one aligned store and takes effect at once, in call order: the
  * simulator counts these calls and kills the daemon between any two of them.
  */
-import type { LogImage } from './log-image.js';
+
 import type { RegionMap, RegionOwners, StickyMarks } from '../regions/region-map.js';
+import type { LogImage } from './log-image.js';
 
 /** Where a log stands in its life; the numbers are those of the state file. */
 export const LifeCycle = {
@@ -74,7 +75,12 @@ export interface LogState {
 /** Makes and finds state records. */
 export interface LogStates {
   /** A new record, every bit 0 and life cycle `pending`; or an errno (ENOMEM past the limit, ENOSPC, EIO). */
-  create(identity: LogIdentity, geometry: LogGeometry, constructorText: string, disk: boolean):
+  create(
+    identity: LogIdentity,
+    geometry: LogGeometry,
+    constructorText: string,
+    disk: boolean,
+  ):
     | { readonly ok: true; readonly state: LogState }
     | { readonly ok: false; readonly errno: number; readonly text: string };
   /** The records that an earlier daemon of this boot left, each valid. Called once, at start. */

@@ -1,0 +1,418 @@
+/**
+ * The life cycle of one log: RESUME, PRESUSPEND, POSTSUSPEND, DTR, and what a restarted daemon does with what it finds.
+ *
+ * | life cycle | meaning                                  | on                      | becomes                             |
+ * | ---------- | ---------------------------------------- | ----------------------- | ----------------------------------- |
+ * | pending    | constructed or left                      | RESUME                  | resuming                            |
+ * | resuming   | its device is being loaded, or cannot be | loaded, `join` delivered | active                             |
+ * |            |                                          | POSTSUSPEND, DTR        | pending, gone                       |
+ * | active     | serves                                   | `halt` delivered        | halted                              |
+ * |            |                                          | POSTSUSPEND, DTR        | leaving                             |
+ * | halted     | serves, recovery rests                   | POSTSUSPEND, DTR        | leaving                             |
+ * |            |                                          | RESUME (`join` delivered) | active                            |
+ * | leaving    | its last commit is on its way            | it is durable, or failed | pending, or gone                   |
+ *
+ * The life cycle in the state record is stored when a step begins to count and before it is answered, and every
+ * step can be done again: a daemon that is killed in the middle finds where it was and goes on, whether the kernel
+ * repeats its request or had its answer already.
+ *
+ * A load that cannot be done (device trouble, or a device that must not be used) is *stalled*: RESUME fails, which the
+ * kernel only logs before it sends its writes. Serving them unlogged would lose them in the next power cut. So a
+ * stalled log answers "recovering elsewhere" to every write, which the kernel then holds and asks about again, and
+ * with device trouble it goes on trying to load. After PRESUSPEND the held writes must drain: they are then
+ * sent to marks and flushes, which fail.
+ */
+import { Errno, errnoName } from '../base/errno.js';
+import { DM_ULOG_DTR, DM_ULOG_POSTSUSPEND, DM_ULOG_PRESUSPEND, DM_ULOG_RESUME } from '../base/ulog-frames.js';
+import type { LogHeader, LogSession } from './log-image.js';
+import type { LogParts } from './log-parts.js';
+import { LifeCycle, type LogState } from './log-state.js';
+import { type HeadVerdict, LogStore, type LogStoreOwner, StoreGoal } from './log-store.js';
+import { MessageType } from './messages.js';
+import { deriveCoreBits, deriveDiskBits, judgeHead } from './resume-bits.js';
+import { SeqList } from './seq-list.js';
+import { report } from './world.js';
+
+/** What the life of a log asks of those around it. */
+export interface LifeHooks {
+  /** Other instances of the same uuid on this host that have left: what a new one inherits. */
+  predecessors(): Iterable<LogState>;
+  /** The log is the official one of its uuid from now on, or no longer. */
+  official(taken: boolean): void;
+  /** The log is gone and its state record removed. */
+  destroyed(): void;
+  /** Something changed: the end of this turn must look at the log. */
+  changed(): void;
+}
+
+export class LogLife implements LogStoreOwner {
+  readonly store: LogStore | null;
+  readonly #parts: LogParts;
+  readonly #hooks: LifeHooks;
+  readonly #resumes = new SeqList();
+  readonly #halts = new SeqList();
+  readonly #leaves = new SeqList();
+  readonly #destroys = new SeqList();
+  #whenLeft: (() => void)[] = [];
+  /** PRESUSPEND came while the log was resuming. */
+  #drains = false;
+  #abandoning = false;
+  /** `leave` waits for the sweep of a restart. */
+  #leaveWaits = false;
+  #joining = false;
+
+  constructor(parts: LogParts, hooks: LifeHooks) {
+    this.#parts = parts;
+    this.#hooks = hooks;
+    const { world, state, args } = parts;
+    const { image } = state;
+    this.store = image === null ? null : new LogStore(world, state.map, image, args.deviceName ?? '', this);
+  }
+
+  /** Resuming, and PRESUSPEND has come: writes must drain. */
+  get drains(): boolean {
+    return this.#drains;
+  }
+
+  /** A log of an earlier daemon of this boot: goes on from where it was. */
+  start(): void {
+    const { state, marks } = this.#parts;
+    switch (state.lifeCycle) {
+      case LifeCycle.pending:
+        this.store?.begin(StoreGoal.learn);
+        return;
+      case LifeCycle.resuming:
+        this.#load();
+        return;
+      case LifeCycle.active:
+      case LifeCycle.halted:
+        // Killed between the two last stores of a resume.
+        if (!state.everResumed) state.everResumed = true;
+        marks.resting = state.lifeCycle === LifeCycle.halted;
+        marks.announce();
+        marks.beginSweep();
+        this.store?.begin(state.logFailed ? StoreGoal.repair : StoreGoal.rewrite);
+        return;
+      case LifeCycle.leaving:
+        marks.beginSweep();
+        this.#beginLeave();
+    }
+  }
+
+  /** RESUME. The registry has seen to it that no other instance has the uuid. */
+  resume(seq: number): void {
+    const { state } = this.#parts;
+    if (state.lifeCycle === LifeCycle.active) {
+      this.#resumeAgain(seq);
+      return;
+    }
+    this.#resumes.add(seq);
+    if (state.lifeCycle === LifeCycle.leaving || this.#abandoning) {
+      if (this.#resumes.count === 1) this.#whenLeft.push(() => this.#beginResume());
+    } else if (state.lifeCycle === LifeCycle.pending) {
+      this.#beginResume();
+    } else if (state.lifeCycle === LifeCycle.halted) {
+      this.#join();
+    } else if (this.store !== null && !this.store.busy && !this.#joining) {
+      this.#load();
+    }
+  }
+
+  /** PRESUSPEND. */
+  presuspend(seq: number): void {
+    const { world, state, marks, uuid } = this.#parts;
+    if (state.lifeCycle === LifeCycle.halted) {
+      world.effects.reply(seq, DM_ULOG_PRESUSPEND, 0);
+      return;
+    }
+    if (state.lifeCycle === LifeCycle.active) {
+      this.#halts.add(seq);
+      if (this.#halts.count > 1) return;
+      marks.resting = true;
+      marks.dropSticky();
+      world.sender.one(MessageType.halt, uuid, seq, -1, 0);
+      return;
+    }
+    const stalled = state.lifeCycle === LifeCycle.resuming;
+    if (stalled) this.#drains = true;
+    world.effects.reply(seq, DM_ULOG_PRESUSPEND, stalled ? -Errno.EIO : -Errno.EINVAL);
+  }
+
+  /** POSTSUSPEND. `slotTaken`: another instance is official, so this one has left long ago. */
+  postsuspend(seq: number, slotTaken: boolean): void {
+    const { world, state } = this.#parts;
+    if (state.lifeCycle === LifeCycle.pending) {
+      const left = state.everResumed && !slotTaken;
+      world.effects.reply(seq, DM_ULOG_POSTSUSPEND, left ? 0 : -Errno.ENOENT);
+      return;
+    }
+    this.#leaves.add(seq);
+    this.#leaveOnce();
+  }
+
+  /** DTR. */
+  destroy(seq: number): void {
+    const { state, world, uuid } = this.#parts;
+    this.#destroys.add(seq);
+    if (state.lifeCycle === LifeCycle.pending) {
+      this.#remove();
+      return;
+    }
+    if (this.#destroys.count > 1) return;
+    if (state.lifeCycle !== LifeCycle.leaving) {
+      report(world, 'notice', 'destroyed-live', uuid, 'destroyed without a suspend: what is held stays dirty');
+    }
+    this.#leaveOnce();
+  }
+
+  /** Leaves without a request: its kernel is known to have gone on to another instance. */
+  retire(done: () => void): void {
+    if (this.#parts.state.lifeCycle === LifeCycle.pending) {
+      done();
+      return;
+    }
+    this.#whenLeft.push(done);
+    this.#leaveOnce();
+  }
+
+  /** Removes a log that has left, without a request. */
+  remove(): void {
+    this.#remove();
+  }
+
+  /** Waits for the end of a leave that is under way. */
+  whenLeft(done: () => void): void {
+    this.#whenLeft.push(done);
+  }
+
+  /** The sweep has made a step. */
+  swept(): void {
+    if (this.#leaveWaits && !this.#parts.marks.sweeping) this.#sendLeave();
+  }
+
+  // Ordered messages of this node.
+
+  joinDelivered(): void {
+    const { state, world, args, marks, recovery } = this.#parts;
+    this.#joining = false;
+    const { map } = state;
+    if (state.lifeCycle === LifeCycle.resuming) {
+      if (this.store === null) deriveCoreBits(state, args, this.#hooks.predecessors());
+      // Ends with the resume that follows a suspend; a first resume is the one that began it (R3).
+      if (state.marksUnknown && state.everResumed) state.marksUnknown = false;
+      marks.forgetOwners();
+    } else if (state.lifeCycle !== LifeCycle.halted) {
+      return;
+    }
+    recovery.restart();
+    state.inSyncLatched = map.syncCount === map.regionCount;
+    marks.resting = false;
+    this.#drains = false;
+    // In this order: killed in between, a record that is active has been resumed, but one that is resuming may
+    // not seem to have been resumed before.
+    state.lifeCycle = LifeCycle.active;
+    if (!state.everResumed) state.everResumed = true;
+    marks.announce();
+    const inSync = `${map.syncCount} of ${map.regionCount} regions in sync, ${map.regionCount - map.cleanCount} dirty`;
+    report(world, 'info', 'resumed', this.#parts.uuid, inSync);
+    this.#resumes.answerAll((seq) => this.#resumeAgain(seq));
+    this.#hooks.changed();
+  }
+
+  haltDelivered(): void {
+    const { state, world } = this.#parts;
+    if (state.lifeCycle === LifeCycle.active) state.lifeCycle = LifeCycle.halted;
+    this.#halts.answerAll((seq) => world.effects.reply(seq, DM_ULOG_PRESUSPEND, 0));
+  }
+
+  leaveDelivered(): void {
+    const { state, marks, recovery } = this.#parts;
+    if (state.lifeCycle !== LifeCycle.leaving) return;
+    marks.forgetOwners();
+    recovery.forget();
+    if (this.store === null) this.#left(0);
+    else this.store.finish((errno) => this.#left(errno));
+  }
+
+  // What the log device says.
+
+  judgeHead(header: LogHeader, session: LogSession | null): HeadVerdict {
+    const { state, args, world } = this.#parts;
+    const { nodeName } = world;
+    return judgeHead(
+      state,
+      args,
+      { nodeName, forceForeignSession: world.settings.forceForeignSession },
+      header,
+      session,
+    );
+  }
+
+  bitsLoaded(): void {
+    deriveDiskBits(this.#parts.state, this.#hooks.predecessors());
+  }
+
+  session(closed: boolean): LogSession {
+    const { world, state, uuid } = this.#parts;
+    const { epoch, nodeName, bootId } = world;
+    return { uuid, writerEpoch: epoch, nodeName, bootId, resumeCount: state.resumeCount, closed };
+  }
+
+  loaded(): void {
+    this.#join();
+  }
+
+  loadRefused(errno: number, text: string): void {
+    report(this.#parts.world, 'error', 'resume-refused', this.#parts.uuid, text);
+    this.#failResumes(errno);
+  }
+
+  failed(errno: number, text: string, goal: StoreGoal): void {
+    const { world, state, waiters, uuid } = this.#parts;
+    report(world, 'error', 'log-failed', uuid, text);
+    this.#hooks.changed();
+    if (goal === StoreGoal.learn) return;
+    if (state.lifeCycle === LifeCycle.resuming) {
+      this.#failResumes(errno);
+      return;
+    }
+    if (!state.logFailed) {
+      state.logFailed = true;
+      world.counters.logFailures += 1;
+    }
+    // A resumed log stays resumed, whatever its device does.
+    waiters.takeAll((seq, type) => world.effects.reply(seq, type, type === DM_ULOG_RESUME ? 0 : -Errno.EIO));
+  }
+
+  committed(): void {
+    this.#hooks.changed();
+  }
+
+  restored(): void {
+    const { world, state, uuid } = this.#parts;
+    if (state.logFailed) {
+      state.logFailed = false;
+      world.counters.repairs += 1;
+      report(world, 'notice', 'log-repaired', uuid, 'every block was written again and read back');
+    }
+    if (state.lifeCycle === LifeCycle.resuming) this.#join();
+  }
+
+  // Steps.
+
+  #beginResume(): void {
+    const { state } = this.#parts;
+    state.resumeCount += 1;
+    state.lifeCycle = LifeCycle.resuming;
+    this.#hooks.official(true);
+    this.#load();
+  }
+
+  #load(): void {
+    const { state } = this.#parts;
+    if (this.store === null) {
+      this.#join();
+      return;
+    }
+    if (state.logFailed && state.everResumed) {
+      // R16: the device missed what memory knows, so memory is written and not the device read.
+      deriveDiskBits(state, this.#hooks.predecessors());
+      this.store.begin(StoreGoal.repair);
+    } else {
+      this.store.begin(StoreGoal.load);
+    }
+  }
+
+  #join(): void {
+    const { world, uuid } = this.#parts;
+    if (this.#joining) return;
+    this.#joining = true;
+    world.sender.one(MessageType.join, uuid, 0, -1, 0);
+  }
+
+  /** RESUME of a log that serves: answered like a flush, so that its answer always means a log in order. */
+  #resumeAgain(seq: number): void {
+    const { world, state, waiters, marks } = this.#parts;
+    if (this.store === null || state.logFailed || this.store.allDurable) {
+      world.effects.reply(seq, DM_ULOG_RESUME, 0);
+      return;
+    }
+    const { marksDelivered, lastMarkOrder } = marks;
+    waiters.add(DM_ULOG_RESUME, seq, marksDelivered, {
+      marksDelivered,
+      lastMarkOrder,
+      generation: this.store.generation,
+    });
+    this.#hooks.changed();
+  }
+
+  #failResumes(errno: number): void {
+    this.#resumes.answerAll((seq) => this.#parts.world.effects.reply(seq, DM_ULOG_RESUME, -errno));
+  }
+
+  #leaveOnce(): void {
+    const { state } = this.#parts;
+    if (state.lifeCycle === LifeCycle.leaving || this.#abandoning) return;
+    if (state.lifeCycle === LifeCycle.resuming) this.#abandon();
+    else this.#beginLeave();
+  }
+
+  /** Leaves out of a load: nothing was served, so nothing is committed. */
+  #abandon(): void {
+    this.#abandoning = true;
+    this.#failResumes(Errno.EIO);
+    const done = () => {
+      this.#abandoning = false;
+      this.#drains = false;
+      this.#left(Errno.EIO, false);
+    };
+    if (this.store === null) done();
+    else this.store.abandon(done);
+  }
+
+  #beginLeave(): void {
+    const { state, marks } = this.#parts;
+    marks.resting = true;
+    marks.dropSticky();
+    if (state.lifeCycle !== LifeCycle.leaving) state.lifeCycle = LifeCycle.leaving;
+    this.#leaveWaits = true;
+    this.#hooks.changed();
+    this.swept();
+  }
+
+  #sendLeave(): void {
+    this.#leaveWaits = false;
+    this.#parts.world.sender.one(MessageType.leave, this.#parts.uuid, 0, -1, 0);
+  }
+
+  /** The log has left: `errno` says how its last commit went, `memoryCounts` whether memory knows more then. */
+  #left(errno: number, memoryCounts = true): void {
+    const { world, state, waiters, uuid } = this.#parts;
+    if (memoryCounts && this.store !== null && state.logFailed !== (errno !== 0)) state.logFailed = errno !== 0;
+    if (state.recoveringRegion !== -1) state.recoveringRegion = -1;
+    state.lifeCycle = LifeCycle.pending;
+    this.#joining = false;
+    this.#hooks.official(false);
+    if (errno !== 0 && memoryCounts) {
+      report(world, 'error', 'left-unwritten', uuid, `the last commit failed (${errnoName(errno)})`);
+    }
+    // The last commit covers every mark of a disk log; for what a core log's members have nobody can wait any more.
+    const safe = errno === 0 && this.store !== null;
+    waiters.takeAll((seq, type) => world.effects.reply(seq, type, safe ? 0 : -Errno.EIO));
+    this.#halts.answerAll((seq) => world.effects.reply(seq, DM_ULOG_PRESUSPEND, -Errno.EINVAL));
+    this.#leaves.answerAll((seq) => world.effects.reply(seq, DM_ULOG_POSTSUSPEND, errno === 0 ? 0 : -Errno.EIO));
+    const whenLeft = this.#whenLeft;
+    this.#whenLeft = [];
+    for (const done of whenLeft) done();
+    if (this.#destroys.count > 0 && state.lifeCycle === LifeCycle.pending) this.#remove();
+  }
+
+  #remove(): void {
+    const { state, world } = this.#parts;
+    this.#failResumes(Errno.ENOENT);
+    this.store?.abandon(() => {});
+    state.remove();
+    this.#hooks.destroyed();
+    this.#destroys.answerAll((seq) => world.effects.reply(seq, DM_ULOG_DTR, 0));
+  }
+}

@@ -1,0 +1,437 @@
+/**
+ * The log device of one disk log: loading it at RESUME, group commits, failure and repair (R16). A state machine over
+ * `LogDevice`; it decides when to write and when a write counts, its owner decides what the bits are.
+ *
+ * | phase       | what is under way                                | next                                           |
+ * | ----------- | ------------------------------------------------ | ---------------------------------------------- |
+ * | closed      | nothing; the device is not open                  | opening                                        |
+ * | opening     | open; `goal` says what follows                   | readingHead (load), writing (others), closed (learn), failed |
+ * | readingHead | read of header and session record                | readingBits, settling, writing, closed (refused), failed |
+ * | readingBits | read of the clean bits, piece by piece           | settling, writing, failed                      |
+ * | settling    | durable write of all bits under the old header   | writing, failed                                |
+ * | writing     | durable write: a commit, or the last of a goal   | ready, checking (repair), closed (finish), failed |
+ * | checking    | read back of the whole area after a repair       | ready, writing (memory has moved on), failed   |
+ * | ready       | nothing; commits may start                       | writing                                        |
+ * | failed      | nothing; `tick` tries again                      | opening                                        |
+ *
+ * | goal    | meaning                                                                                     |
+ * | ------- | ------------------------------------------------------------------------------------------- |
+ * | learn   | open to learn the device's numbers, close again                                             |
+ * | load    | RESUME: read what the device has, then write everything                                     |
+ * | rewrite | memory is the truth and has not been written since this daemon started, or after a failure  |
+ * |         | over a suspend: write everything                                                            |
+ * | repair  | the same after a failure, and read it back                                                  |
+ *
+ * Why `settling`: the first write of a device that had no log, or a shorter one, may be torn. A header that claims
+ * more bits than were ever written would turn what lies there into clean regions. So the bits go first, under a header
+ * that claims what the device had; the header that claims all of them follows when they are durable.
+ *
+ * One write is in flight at a time; what changes meanwhile is the next (group commit). `generation` counts the
+ * changes that made a region dirty; a write covers those that were applied before it STARTED, because its blocks
+ * may be encoded any time after. A device is closed only when no write is in flight: a write that lands after its
+ * file was opened again could undo a newer one.
+ */
+import { Errno, errnoName } from '../base/errno.js';
+import { logBitsOffset, logReadBytesMax } from '../base/limits.js';
+import type { RegionMap } from '../regions/region-map.js';
+import { doesNotFit, roundUp } from './log-area.js';
+import type { LogDevice, LogDeviceEvents, LogDeviceInfo } from './log-device.js';
+import type { LogHeader, LogImage, LogSession } from './log-image.js';
+import type { World } from './world.js';
+
+export const StorePhase = {
+  closed: 'closed',
+  opening: 'opening',
+  readingHead: 'readingHead',
+  readingBits: 'readingBits',
+  settling: 'settling',
+  writing: 'writing',
+  checking: 'checking',
+  ready: 'ready',
+  failed: 'failed',
+} as const;
+export type StorePhase = (typeof StorePhase)[keyof typeof StorePhase];
+
+export const StoreGoal = { learn: 'learn', load: 'load', rewrite: 'rewrite', repair: 'repair' } as const;
+export type StoreGoal = (typeof StoreGoal)[keyof typeof StoreGoal];
+
+/** Writes of one repair before it counts as failed: memory may move on while it is read back. */
+const repairWritesMax = 8;
+
+/** What to do with a log that was found, or why it must be left alone. */
+export type HeadVerdict =
+  | { readonly ok: true; readonly keepRegions: number; readonly fillClean: boolean }
+  | { readonly ok: false; readonly errno: number; readonly text: string };
+
+export interface LogStoreOwner {
+  /** Header and session record of the device at a load. */
+  judgeHead(header: LogHeader, session: LogSession | null): HeadVerdict;
+  /** The bits of a load are in the map; what follows from them is derived before everything is written. */
+  bitsLoaded(): void;
+  session(closed: boolean): LogSession;
+  /** A load has ended: everything is durable. */
+  loaded(): void;
+  /** The device must not be used (`judgeHead`): nothing was written, and nobody tries again. */
+  loadRefused(errno: number, text: string): void;
+  /** Device trouble. A load is tried again, as is everything else, until `finish` or `abandon`. */
+  failed(errno: number, text: string, goal: StoreGoal): void;
+  /** `durableGeneration` may have grown. */
+  committed(): void;
+  /** A rewrite or a repair has ended well. */
+  restored(goal: StoreGoal): void;
+}
+
+export class LogStore implements LogDeviceEvents {
+  /** What the device said of itself when it was last open; null before. */
+  info: LogDeviceInfo | null = null;
+  /** Changes that made a region dirty, and those of them that are on stable storage. */
+  generation = 1;
+  durableGeneration = 0;
+  readonly #world: World;
+  readonly #map: RegionMap;
+  readonly #image: LogImage;
+  readonly #name: string;
+  readonly #owner: LogStoreOwner;
+  #device: LogDevice | null = null;
+  #phase: StorePhase = StorePhase.closed;
+  #goal: StoreGoal = StoreGoal.learn;
+  /** True from the start of a goal to its end; false while commits go on. */
+  #goalUnderWay = false;
+  #readOffset = 0;
+  #readEnd = 0;
+  #keepRegions = 0;
+  #writeGeneration = 0;
+  #writeEpoch = 0;
+  #repairWrites = 0;
+  /** When bits that nobody waits for are written; -1: none wait. */
+  #lazyDueMs = -1;
+  #retryDueMs = -1;
+  #finish: ((errno: number) => void) | null = null;
+  #finishing = false;
+  #abandon: (() => void) | null = null;
+
+  constructor(world: World, map: RegionMap, image: LogImage, name: string, owner: LogStoreOwner) {
+    this.#world = world;
+    this.#map = map;
+    this.#image = image;
+    this.#name = name;
+    this.#owner = owner;
+  }
+
+  get phase(): StorePhase {
+    return this.#phase;
+  }
+
+  /** True while a goal has not been reached and has not failed. */
+  get busy(): boolean {
+    return this.#goalUnderWay && this.#phase !== StorePhase.failed;
+  }
+
+  /** Begins a goal. Nothing may be in flight: the owner calls this when the store is closed, failed or ready. */
+  begin(goal: StoreGoal): void {
+    this.#goal = goal;
+    this.#goalUnderWay = true;
+    this.#repairWrites = 0;
+    this.#retryDueMs = -1;
+    this.#phase = StorePhase.opening;
+    this.#device ??= this.#world.effects.device(this);
+    this.#device.open(this.#name);
+  }
+
+  /** A region became dirty or clean in memory. Dirty ones are what a FLUSH waits for. */
+  changed(dirtied: boolean, nowMs: number): void {
+    if (dirtied) this.generation += 1;
+    if (this.#lazyDueMs < 0) this.#lazyDueMs = nowMs + this.#world.settings.cleanCommitMs;
+  }
+
+  /** True when everything that is dirty in memory is dirty on stable storage. */
+  get allDurable(): boolean {
+    return this.durableGeneration >= this.generation;
+  }
+
+  /** Starts a commit when one is due: somebody waits for it, or clean bits have waited long enough. */
+  commitIfDue(awaited: boolean, nowMs: number): void {
+    if (this.#phase === StorePhase.failed && this.#retryDueMs < 0) {
+      this.#retryDueMs = nowMs + this.#world.settings.logRetryMs;
+    }
+    if (this.#phase !== StorePhase.ready) return;
+    if (awaited || (this.#lazyDueMs >= 0 && nowMs >= this.#lazyDueMs)) this.#commit();
+  }
+
+  /** True when a commit for a waiter need not be started: one that covers everything is on its way, or cannot be. */
+  get startedGeneration(): number {
+    return this.#phase === StorePhase.writing ? this.#writeGeneration : this.durableGeneration;
+  }
+
+  tick(nowMs: number): void {
+    if (this.#phase !== StorePhase.failed || this.#retryDueMs < 0 || nowMs < this.#retryDueMs) return;
+    this.begin(this.#goal);
+  }
+
+  /** When `tick` or `commitIfDue` has something to do next; -1: nothing. */
+  deadlineMs(): number {
+    if (this.#phase === StorePhase.failed) return this.#retryDueMs;
+    return this.#phase === StorePhase.ready ? this.#lazyDueMs : -1;
+  }
+
+  /** Writes what is left with a closed session record, closes, and calls `done` with 0 or a positive errno. */
+  finish(done: (errno: number) => void): void {
+    this.#finish = done;
+    if (this.#phase === StorePhase.closed) this.begin(StoreGoal.rewrite);
+    else if (this.#phase === StorePhase.ready) this.#writeClosed();
+    else if (this.#phase === StorePhase.failed) this.#finished(Errno.EIO);
+  }
+
+  /** Gives a load up, or closes: calls `done` when no write is in flight. */
+  abandon(done: () => void): void {
+    if (this.#phase === StorePhase.settling || this.#phase === StorePhase.writing) {
+      this.#abandon = done;
+      return;
+    }
+    this.#close();
+    done();
+  }
+
+  opened(errno: number, info: LogDeviceInfo | null): void {
+    if (errno !== 0 || info === null) {
+      this.#fail(errno === 0 ? Errno.EIO : errno, 'cannot be opened');
+      return;
+    }
+    if (this.info !== null && this.info.identity !== info.identity) {
+      this.#fail(Errno.ENODEV, `is another device now: was ${this.info.identity}, is ${info.identity}`);
+      return;
+    }
+    const misfit = doesNotFit(this.#map.regionCount, info);
+    if (misfit !== null) {
+      this.#fail(Errno.EINVAL, misfit);
+      return;
+    }
+    this.info = info;
+    this.#image.setLogicalBlockBytes(info.logicalBlockBytes);
+    if (this.#goal === StoreGoal.learn) {
+      this.#goalUnderWay = false;
+      this.#close();
+    } else if (this.#goal === StoreGoal.load) {
+      this.#phase = StorePhase.readingHead;
+      this.#device?.read(0, roundUp(logBitsOffset, info.logicalBlockBytes));
+    } else {
+      this.#writeAll();
+    }
+  }
+
+  read(errno: number, offset: number, bytes: Uint8Array): void {
+    if (errno !== 0) {
+      this.#fail(errno, `cannot be read at ${offset}`);
+      return;
+    }
+    if (this.#phase === StorePhase.readingHead) this.#headRead(bytes);
+    else if (this.#phase === StorePhase.readingBits) this.#bitsRead(offset, bytes);
+    else if (this.#phase === StorePhase.checking) this.#checkRead(offset, bytes);
+  }
+
+  written(errno: number): void {
+    if (this.#abandon !== null) {
+      const done = this.#abandon;
+      this.#abandon = null;
+      this.#close();
+      done();
+      return;
+    }
+    if (errno !== 0) {
+      this.#fail(errno, 'cannot be written');
+      return;
+    }
+    if (this.#phase === StorePhase.settling) {
+      this.#headerWrite();
+      return;
+    }
+    if (this.#writeEpoch !== this.#world.epoch) {
+      this.#outdated();
+      return;
+    }
+    this.durableGeneration = Math.max(this.durableGeneration, this.#writeGeneration);
+    if (this.#finishing) {
+      this.#finished(0);
+      return;
+    }
+    if (this.#goalUnderWay && this.#goal === StoreGoal.repair) {
+      this.#check();
+      return;
+    }
+    this.#reached();
+  }
+
+  // Loading.
+
+  #headRead(bytes: Uint8Array): void {
+    const { header, session } = this.#image.decodeHead(bytes);
+    const verdict = this.#owner.judgeHead(header, session);
+    if (!verdict.ok) {
+      this.#goalUnderWay = false;
+      this.#close();
+      this.#owner.loadRefused(verdict.errno, verdict.text);
+      return;
+    }
+    // The whole map first: a fill of all of it costs nothing, and the device's bits then overwrite theirs.
+    this.#map.fillClean(0, this.#map.regionCount, verdict.fillClean);
+    this.#keepRegions = Math.min(verdict.keepRegions, this.#map.regionCount);
+    this.#readOffset = 0;
+    this.#readEnd = roundUp(logBitsOffset + Math.ceil(this.#keepRegions / 8), this.info?.logicalBlockBytes ?? 512);
+    this.#phase = StorePhase.readingBits;
+    if (this.#keepRegions === 0) this.#writeLoaded();
+    else this.#readNext();
+  }
+
+  #readNext(): void {
+    this.#device?.read(this.#readOffset, Math.min(logReadBytesMax, this.#readEnd - this.#readOffset));
+  }
+
+  #bitsRead(offset: number, bytes: Uint8Array): void {
+    this.#image.importBytes(offset, bytes, this.#keepRegions);
+    this.#readOffset = offset + bytes.length;
+    if (this.#readOffset < this.#readEnd) this.#readNext();
+    else this.#writeLoaded();
+  }
+
+  #writeLoaded(): void {
+    this.#owner.bitsLoaded();
+    if (this.#keepRegions === this.#map.regionCount) {
+      this.#writeAll();
+      return;
+    }
+    this.#image.setRecordedRegionCount(this.#keepRegions);
+    this.#image.setSession(this.#owner.session(false));
+    this.#image.planAll();
+    this.#write(StorePhase.settling);
+  }
+
+  #headerWrite(): void {
+    this.#image.setRecordedRegionCount(this.#map.regionCount);
+    this.#image.plan();
+    this.#write(StorePhase.writing);
+  }
+
+  // Writing.
+
+  #writeAll(): void {
+    this.#image.setRecordedRegionCount(this.#map.regionCount);
+    this.#image.setSession(this.#owner.session(this.#finish !== null));
+    this.#image.planAll();
+    this.#finishing = this.#finish !== null;
+    this.#write(StorePhase.writing);
+  }
+
+  #writeClosed(): void {
+    this.#image.setSession(this.#owner.session(true));
+    this.#finishing = true;
+    if (this.#image.plan() === 0) {
+      this.#finished(0);
+      return;
+    }
+    this.#write(StorePhase.writing);
+  }
+
+  #commit(): void {
+    if (this.#image.plan() === 0) {
+      this.durableGeneration = this.generation;
+      this.#lazyDueMs = -1;
+      this.#owner.committed();
+      return;
+    }
+    this.#write(StorePhase.writing);
+  }
+
+  #write(phase: StorePhase): void {
+    this.#phase = phase;
+    this.#writeGeneration = this.generation;
+    this.#writeEpoch = this.#world.epoch;
+    this.#lazyDueMs = -1;
+    this.#device?.write(this.#image, true);
+  }
+
+  /** R1: a write of an older epoch does not count. Its blocks are written again. */
+  #outdated(): void {
+    this.#finishing = false;
+    this.#image.unplan();
+    if (this.#finish !== null) {
+      this.#writeClosed();
+      return;
+    }
+    if (this.#goalUnderWay) {
+      this.#writeAll();
+      return;
+    }
+    this.#phase = StorePhase.ready;
+  }
+
+  /** A write has ended well and nothing follows it. */
+  #reached(): void {
+    this.#phase = StorePhase.ready;
+    const goal = this.#goalUnderWay ? this.#goal : null;
+    this.#goalUnderWay = false;
+    if (goal === StoreGoal.load) this.#owner.loaded();
+    else if (goal !== null) this.#owner.restored(goal);
+    this.#owner.committed();
+    if (this.#finish !== null && this.#phase === StorePhase.ready) this.#writeClosed();
+  }
+
+  // Repair: everything that was written is read back.
+
+  #check(): void {
+    this.#phase = StorePhase.checking;
+    this.#readOffset = 0;
+    this.#readEnd = this.#image.areaBytes;
+    this.#readNext();
+  }
+
+  #checkRead(offset: number, bytes: Uint8Array): void {
+    const difference = this.#image.firstDifference(offset, bytes);
+    if (difference >= 0) {
+      // What changed in memory since the write differs rightly; only a device that lies differs without that.
+      if (this.#image.changedBlocks === 0 || this.#repairWrites >= repairWritesMax) {
+        this.#fail(Errno.EIO, `does not hold at ${difference} what was written there`);
+        return;
+      }
+      this.#repairWrites += 1;
+      this.#writeAll();
+      return;
+    }
+    this.#readOffset = offset + bytes.length;
+    if (this.#readOffset < this.#readEnd) this.#readNext();
+    else this.#reached();
+  }
+
+  // Ends.
+
+  #fail(errno: number, what: string): void {
+    const wasWriting = this.#phase === StorePhase.settling || this.#phase === StorePhase.writing;
+    if (wasWriting) this.#image.unplan();
+    // A commit that failed is repaired; a goal that failed is tried again.
+    if (!this.#goalUnderWay) this.#goal = StoreGoal.repair;
+    else if (this.#goal === StoreGoal.rewrite) this.#goal = StoreGoal.repair;
+    const goal = this.#goal;
+    this.#goalUnderWay = true;
+    this.#finishing = false;
+    this.#phase = StorePhase.failed;
+    this.#retryDueMs = -1;
+    this.#device?.close();
+    this.#owner.failed(errno, `log device ${this.#name} ${what} (${errnoName(errno)})`, goal);
+    if (this.#finish !== null) this.#finished(errno);
+  }
+
+  #finished(errno: number): void {
+    const done = this.#finish;
+    this.#finish = null;
+    this.#finishing = false;
+    this.#close();
+    done?.(errno);
+  }
+
+  #close(): void {
+    this.#phase = StorePhase.closed;
+    this.#goalUnderWay = false;
+    this.#retryDueMs = -1;
+    this.#lazyDueMs = -1;
+    this.#device?.close();
+  }
+}

@@ -1,0 +1,278 @@
+/**
+ * Marks of one log: what this node's kernel holds, what outlives its CLEAR for a while (R5), and what the ordered
+ * stream makes of marks and releases of every node. It answers nobody and writes no device.
+ *
+ * How a region of this node stands:
+ *
+ * | state     | held | sticky | owner | what brings it there                                         |
+ * | --------- | ---- | ------ | ----- | ------------------------------------------------------------ |
+ * | free      | no   | no     | no    | its release was delivered                                    |
+ * | announced | yes  | no     | no    | MARK came; the mark message is on its way                    |
+ * | marked    | yes  | no     | yes   | the mark message was delivered: the region is dirty          |
+ * | sticky    | no   | yes    | yes   | CLEAR came; the next MARK costs nothing                      |
+ * | releasing | no   | no     | yes   | the release message is on its way                            |
+ *
+ * `held` is stored before anything leaves, and cleared before the release leaves, so that a daemon killed anywhere in
+ * between finds either a mark to announce again or a dirty region that nobody holds, which the sweep after a
+ * restart releases. A mark while the release is on its way sends a mark message behind it; that is why being
+ * owned is never a reason to send nothing, and only `held` and `sticky` are.
+ *
+ * A region is cleaned at the delivery of a release, and only when nobody owns it, this kernel does not hold it, it is
+ * in sync and the marks of this kernel are known (R3).
+ */
+import { announceRegionsMax, messageRegionsMax, payloadRegionsMax, sweepRegionsMax } from '../base/limits.js';
+import type { LogState } from './log-state.js';
+import { MessageType } from './messages.js';
+import { report, type World } from './world.js';
+
+/** What a delivered change did to the clean bits, so that the log device hears of it. */
+export interface CleanChange {
+  dirtied: number;
+  cleaned: number;
+}
+
+export class Marks {
+  /** Mark messages of this node: submitted, delivered, and the place of the last delivered one in the order. */
+  marksSubmitted = 0;
+  marksDelivered = 0;
+  lastMarkOrder = 0;
+  /** Between PRESUSPEND and resume nothing sticks. */
+  resting = false;
+  readonly #world: World;
+  readonly #state: LogState;
+  readonly #uuid: string;
+  readonly #mayStick: (region: number) => boolean;
+  /** Regions whose release is on its way. */
+  readonly #releasing = new Set<number>();
+  readonly #scratch = new Float64Array(Math.max(payloadRegionsMax, messageRegionsMax));
+  readonly #one = new Float64Array(1);
+  #sweepFrom = -1;
+  #ownersFull = false;
+
+  /** `mayStick` says whether a region waits for recovery; the rest of R5 is decided here. */
+  constructor(world: World, state: LogState, mayStick: (region: number) => boolean) {
+    this.#world = world;
+    this.#state = state;
+    this.#uuid = state.identity.uuid;
+    this.#mayStick = mayStick;
+  }
+
+  /** MARK, or the marks of a FLUSH. Nothing allocates, and a repeat costs one native call. */
+  mark(regions: Float64Array, count: number): void {
+    const { map, sticky } = this.#state;
+    if (map.allHeld(regions, count)) return;
+    let fresh = 0;
+    for (let i = 0; i < count; i++) {
+      const region = regions[i] as number;
+      if (!map.isHeld(region) && !this.#isSticky(region)) this.#scratch[fresh++] = region;
+    }
+    map.hold(regions, count);
+    for (let i = 0; i < count && sticky.size > 0; i++) {
+      if (sticky.remove(regions[i] as number)) this.#world.counters.stickyHits += 1;
+    }
+    if (fresh > 0) this.#submitMarks(this.#scratch, fresh);
+  }
+
+  /** CLEAR. A region that this kernel never marked (it was just recovered) is released all the same. */
+  clear(regions: Float64Array, count: number, nowMs: number): void {
+    const { map, owners } = this.#state;
+    const sticks = this.#sticks();
+    let released = 0;
+    let stuck = 0;
+    // What was held stands at the front of the list and what sticks at its back, so that one store comes first.
+    const list = this.#scratch;
+    for (let i = 0; i < count; i++) {
+      const region = regions[i] as number;
+      const held = map.isHeld(region);
+      if (held && sticks && map.isInSync(region) && this.#mayStick(region)) list[list.length - ++stuck] = region;
+      else if (held || this.#leftOver(region, owners.has(this.#world.node, region))) list[released++] = region;
+    }
+    map.unhold(regions, count);
+    for (let i = 1; i <= stuck; i++) this.#stick(list[list.length - i] as number, nowMs);
+    if (released > 0) this.#submitReleases(list, released);
+  }
+
+  /** Delivery of a mark message. */
+  applyMark(node: number, regions: Float64Array, count: number, order: number, change: CleanChange): void {
+    const { owners, map } = this.#state;
+    if (!owners.add(node, regions, count)) this.#ownersDropped(count);
+    change.dirtied += map.markDirty(regions, count);
+    if (node !== this.#world.node) return;
+    this.marksDelivered += 1;
+    this.lastMarkOrder = order;
+  }
+
+  /** Delivery of a release message. */
+  applyRelease(node: number, regions: Float64Array, count: number, change: CleanChange): void {
+    const { owners, map } = this.#state;
+    if (node === this.#world.node) for (let i = 0; i < count; i++) this.#releasing.delete(regions[i] as number);
+    owners.remove(node, regions, count);
+    let cleanable = 0;
+    for (let i = 0; i < count; i++) {
+      const region = regions[i] as number;
+      if (this.#mayClean(region)) this.#scratch[cleanable++] = region;
+    }
+    if (cleanable > 0) change.cleaned += map.markClean(this.#scratch, cleanable);
+  }
+
+  /** Delivery of SET_REGION_SYNC of any node. The region is never clean and out of sync, not even between two stores. */
+  applySync(region: number, inSync: boolean, change: CleanChange): void {
+    const { map, sticky } = this.#state;
+    this.#one[0] = region;
+    if (inSync) {
+      map.setInSync(region, true);
+      if (this.#mayClean(region)) change.cleaned += map.markClean(this.#one, 1);
+      return;
+    }
+    const stuck = sticky.remove(region);
+    change.dirtied += map.markDirty(this.#one, 1);
+    map.setInSync(region, false);
+    if (stuck) this.#submitReleases(this.#one, 1);
+  }
+
+  /** Delivery of a wish: what waits for recovery does not stay marked for convenience. */
+  applyWish(region: number): void {
+    if (!this.#state.sticky.remove(region)) return;
+    this.#one[0] = region;
+    this.#submitReleases(this.#one, 1);
+  }
+
+  /** Releases sticky marks that were not used again in time. */
+  expire(nowMs: number): void {
+    this.#releaseUntil(nowMs - this.#world.settings.stickyIdleMs);
+  }
+
+  /** Releases every sticky mark: before a suspend, a deactivated mirror has a clean log. */
+  dropSticky(): void {
+    this.#releaseUntil(Number.MAX_SAFE_INTEGER);
+  }
+
+  /** When `expire` is due next; -1: nothing sticks. */
+  deadlineMs(): number {
+    const { sticky } = this.#state;
+    return sticky.size === 0 ? -1 : sticky.oldestMs() + this.#world.settings.stickyIdleMs;
+  }
+
+  /** Announces everything that the kernel holds: after a restart, and at a resume. */
+  announce(): void {
+    const { map } = this.#state;
+    if (map.heldCount === 0) return;
+    const batch = new Float64Array(Math.min(map.heldCount, announceRegionsMax));
+    let count = 0;
+    for (
+      let region = map.nextHeld(0);
+      region >= 0;
+      region = next(region, map.regionCount, (from) => map.nextHeld(from))
+    ) {
+      batch[count++] = region;
+      if (count < batch.length) continue;
+      this.#submitMarks(batch, count);
+      count = 0;
+    }
+    if (count > 0) this.#submitMarks(batch, count);
+  }
+
+  /** Begins to look for dirty regions that nobody owns: sticky marks and releases that an earlier daemon took with it. */
+  beginSweep(): void {
+    this.#sweepFrom = this.#state.marksUnknown ? -1 : 0;
+  }
+
+  get sweeping(): boolean {
+    return this.#sweepFrom >= 0;
+  }
+
+  /** One step of the sweep. Bounded; `sweeping` says whether another is needed. */
+  sweep(): void {
+    const { map } = this.#state;
+    if (this.#sweepFrom < 0) return;
+    let released = 0;
+    let region = map.syncCount === 0 ? -1 : map.nextDirty(this.#sweepFrom);
+    for (let looked = 0; region >= 0 && looked < sweepRegionsMax; looked++) {
+      if (this.#mayClean(region) && !this.#releasing.has(region)) this.#scratch[released++] = region;
+      if (released === this.#scratch.length) {
+        this.#submitReleases(this.#scratch, released);
+        released = 0;
+      }
+      region = next(region, map.regionCount, (from) => map.nextDirty(from));
+    }
+    if (released > 0) this.#submitReleases(this.#scratch, released);
+    this.#sweepFrom = region;
+  }
+
+  /** This node has left, or begins again: what it owned is gone, what its kernel holds stays dirty. */
+  forgetOwners(): void {
+    this.#state.owners.clear();
+    this.#releasing.clear();
+    this.#ownersFull = false;
+    this.#sweepFrom = -1;
+  }
+
+  #isSticky(region: number): boolean {
+    const { sticky, map, marksUnknown } = this.#state;
+    return sticky.size > 0 && sticky.has(region) && map.isInSync(region) && !map.isClean(region) && !marksUnknown;
+  }
+
+  #sticks(): boolean {
+    const { sticky, marksUnknown } = this.#state;
+    return !this.resting && !marksUnknown && sticky.capacity > 0 && this.#world.settings.stickyMax > 0;
+  }
+
+  /** Dirty without a mark of this kernel, and nobody is about to release it. */
+  #leftOver(region: number, owned: boolean): boolean {
+    const { map, sticky, marksUnknown } = this.#state;
+    if (marksUnknown || map.isClean(region) || sticky.has(region) || this.#releasing.has(region)) return false;
+    return owned || map.isInSync(region);
+  }
+
+  #mayClean(region: number): boolean {
+    const { map, owners, sticky, marksUnknown } = this.#state;
+    if (marksUnknown || map.isClean(region) || !map.isInSync(region)) return false;
+    // Held: a mark of this kernel is on its way behind this release. Owners that did not fit may be anybody's.
+    if (map.isHeld(region) || sticky.has(region)) return false;
+    return owners.ownerCount(region) === 0 && !(this.#ownersFull && this.#world.otherMembers > 0);
+  }
+
+  #stick(region: number, nowMs: number): void {
+    const { sticky } = this.#state;
+    if (sticky.size >= this.#world.settings.stickyMax && !sticky.has(region)) {
+      if (sticky.expire(sticky.oldestMs(), this.#one) > 0) this.#submitReleases(this.#one, 1);
+    }
+    const evicted = sticky.add(region, nowMs);
+    if (evicted < 0) return;
+    this.#one[0] = evicted;
+    this.#submitReleases(this.#one, 1);
+  }
+
+  #releaseUntil(untilMs: number): void {
+    const { sticky } = this.#state;
+    while (sticky.size > 0) {
+      const count = sticky.expire(untilMs, this.#scratch);
+      if (count === 0) return;
+      this.#world.counters.stickyReleases += count;
+      this.#submitReleases(this.#scratch, count);
+    }
+  }
+
+  #submitMarks(regions: Float64Array, count: number): void {
+    this.marksSubmitted += Math.ceil(count / messageRegionsMax);
+    this.#world.sender.regions(MessageType.mark, this.#uuid, regions, count);
+  }
+
+  #submitReleases(regions: Float64Array, count: number): void {
+    for (let i = 0; i < count; i++) this.#releasing.add(regions[i] as number);
+    this.#world.sender.regions(MessageType.release, this.#uuid, regions, count);
+  }
+
+  #ownersDropped(count: number): void {
+    this.#world.counters.ownersDropped += count;
+    if (this.#ownersFull) return;
+    this.#ownersFull = true;
+    const text = `more than ${this.#state.owners.capacity} marks: what does not fit is known by its own node only`;
+    report(this.#world, 'warning', 'owners-full', this.#uuid, text);
+  }
+}
+
+/** `find` behind `region`, or -1 at the end of the map. */
+function next(region: number, regionCount: number, find: (from: number) => number): number {
+  return region + 1 < regionCount ? find(region + 1) : -1;
+}

@@ -1,0 +1,448 @@
+/**
+ * One log: the kernel's requests about regions, and what the ordered stream makes of them. The life cycle is in
+ * log-life.ts, marks in marks.ts, recovery in recovery.ts, the device in log-store.ts.
+ *
+ * A question is answered at once. A change goes into the ordered stream and takes effect at its delivery, on every
+ * member alike; MARK and CLEAR are answered before that, as soon as they are stored (R1, R2), everything else when
+ * it has taken effect. What each request gets in each life cycle (`-` numbers are errno):
+ *
+ * | request             | pending, leaving | resuming           | active       | halted             |
+ * | ------------------- | ---------------- | ------------------ | ------------ | ------------------ |
+ * | IS_CLEAN            | -ENOENT          | 0                  | clean bit    | clean bit          |
+ * | IN_SYNC             | -EINVAL          | 0 (1 once halted)  | R12          | 1 (R10)            |
+ * | FLUSH               | -ENOENT          | -EIO               | R1           | R1                 |
+ * | MARK_REGION         | -ENOENT          | -EIO               | stored       | stored             |
+ * | CLEAR_REGION        | -ENOENT          | stored             | stored       | stored             |
+ * | GET_RESYNC_WORK     | -ENOENT          | none               | recovery.ts  | none               |
+ * | SET_REGION_SYNC     | -ENOENT          | -EIO               | delivered    | delivered          |
+ * | IS_REMOTE_RECOVERING| -ENOENT          | yes, hint 0 (no once halted) | R18 | no, region count (R10) |
+ * | STATUS_INFO         | -ENOENT          | -ENOENT            | text         | text               |
+ * | GET_SYNC_COUNT      | count            | 0                  | count        | count              |
+ */
+import { Errno } from '../base/errno.js';
+import { payloadRegionsMax } from '../base/limits.js';
+import {
+  DM_ULOG_CLEAR_REGION,
+  DM_ULOG_DTR,
+  DM_ULOG_FLUSH,
+  DM_ULOG_GET_REGION_SIZE,
+  DM_ULOG_GET_RESYNC_WORK,
+  DM_ULOG_GET_SYNC_COUNT,
+  DM_ULOG_IN_SYNC,
+  DM_ULOG_IS_CLEAN,
+  DM_ULOG_IS_REMOTE_RECOVERING,
+  DM_ULOG_MARK_REGION,
+  DM_ULOG_PRESUSPEND,
+  DM_ULOG_SET_REGION_SYNC,
+  DM_ULOG_STATUS_INFO,
+  DM_ULOG_STATUS_TABLE,
+  type RequestView,
+} from '../base/ulog-frames.js';
+import type { ConstructorArgs } from './constructor-args.js';
+import { FlushWaiters, type Progress } from './flush-waiters.js';
+import { type LifeHooks, LogLife } from './log-life.js';
+import type { LogParts } from './log-parts.js';
+import { LifeCycle, type LogState } from './log-state.js';
+import { type CleanChange, Marks } from './marks.js';
+import { type LogMessage, MessageType } from './messages.js';
+import { noRegion, Recovery } from './recovery.js';
+import { SeqList } from './seq-list.js';
+import { type DeviceNumbers, statusInfo, statusTable } from './status-text.js';
+import { SyncChanges } from './sync-changes.js';
+import { report, type World } from './world.js';
+
+const regions = new Float64Array(payloadRegionsMax);
+
+export class MirrorLog {
+  readonly state: LogState;
+  readonly args: ConstructorArgs;
+  readonly uuid: string;
+  readonly uuidBytes: Uint8Array;
+  readonly life: LogLife;
+  /** The end of this turn must look at the log. */
+  needsTurn = true;
+  /** When `tick` has something to do next; -1: never. */
+  deadlineMs = -1;
+  /** No request has come since a restart: its kernel may have left while no daemon ran. */
+  silent: boolean;
+  readonly #world: World;
+  readonly #marks: Marks;
+  readonly #recovery: Recovery;
+  readonly #waiters = new FlushWaiters();
+  readonly #syncChanges = new SyncChanges();
+  readonly #assigns = new SeqList();
+  /** Wishes on their way through the stream. */
+  readonly #wishing = new Set<number>();
+  readonly #change: CleanChange = { dirtied: 0, cleaned: 0 };
+  readonly #progress: Progress;
+  readonly #answerSafe = (seq: number, type: number): void => this.#world.effects.reply(seq, type, 0);
+
+  constructor(world: World, state: LogState, args: ConstructorArgs, hooks: Omit<LifeHooks, 'changed'>) {
+    this.state = state;
+    this.args = args;
+    this.uuid = state.identity.uuid;
+    this.uuidBytes = Buffer.from(this.uuid, 'utf8');
+    this.silent = state.restored;
+    this.#world = world;
+    const recovery = new Recovery(state, world.node);
+    const marks = new Marks(world, state, (region) => !recovery.wishes.has(region) && !this.#wishing.has(region));
+    this.#recovery = recovery;
+    this.#marks = marks;
+    const parts: LogParts = { world, state, args, uuid: this.uuid, marks, recovery, waiters: this.#waiters };
+    const changed = () => {
+      this.needsTurn = true;
+    };
+    const life = new LogLife(parts, { ...hooks, changed });
+    this.life = life;
+    this.#progress = {
+      get marksDelivered() {
+        return marks.marksDelivered;
+      },
+      get lastMarkOrder() {
+        return marks.lastMarkOrder;
+      },
+      get generation() {
+        return life.store?.generation ?? 0;
+      },
+    };
+  }
+
+  /** True until a restored log's device has been written again, or has failed. */
+  get restoring(): boolean {
+    const { store } = this.life;
+    return this.state.restored && store?.busy === true && store.durableGeneration === 0;
+  }
+
+  /** The log device's numbers: as it said itself, before that as the constructor named them. */
+  get deviceNumbers(): DeviceNumbers {
+    const info = this.life.store?.info ?? null;
+    if (info !== null) return info;
+    const named = /^([0-9]+):([0-9]+)$/.exec(this.args.deviceName ?? '');
+    return { major: Number(named?.[1] ?? 0), minor: Number(named?.[2] ?? 0) };
+  }
+
+  /** Every request but CTR and RESUME, which the registry of logs has to see first. */
+  handle(request: RequestView, slotTaken: boolean, nowMs: number): void {
+    const { effects } = this.#world;
+    const { state } = this;
+    const { type, seq } = request;
+    this.silent = false;
+    this.needsTurn = true;
+    switch (type) {
+      case DM_ULOG_DTR:
+        this.life.destroy(seq);
+        return;
+      case DM_ULOG_PRESUSPEND:
+        this.life.presuspend(seq);
+        return;
+      case DM_ULOG_GET_REGION_SIZE:
+        effects.replyValue(seq, type, state.geometry.regionSizeSectors);
+        return;
+      case DM_ULOG_GET_SYNC_COUNT:
+        effects.replyValue(seq, type, state.lifeCycle === LifeCycle.resuming ? 0 : state.map.syncCount);
+        return;
+      case DM_ULOG_STATUS_TABLE:
+        effects.replyText(seq, type, statusTable(this.args, this.deviceNumbers));
+        return;
+      case DM_ULOG_STATUS_INFO:
+        if (!this.#serves) {
+          effects.reply(seq, type, -Errno.ENOENT);
+          return;
+        }
+        effects.replyText(seq, type, statusInfo(this.args, this.deviceNumbers, state.logFailed));
+        return;
+      case DM_ULOG_GET_RESYNC_WORK:
+        this.#getResyncWork(seq);
+        return;
+      case DM_ULOG_IS_CLEAN:
+      case DM_ULOG_IN_SYNC:
+      case DM_ULOG_FLUSH:
+      case DM_ULOG_MARK_REGION:
+      case DM_ULOG_CLEAR_REGION:
+      case DM_ULOG_SET_REGION_SYNC:
+      case DM_ULOG_IS_REMOTE_RECOVERING:
+        this.#handleRegions(request, type, seq, nowMs);
+        return;
+    }
+    // POSTSUSPEND is the last: its answer depends on whose the uuid is now.
+    this.life.postsuspend(seq, slotTaken);
+  }
+
+  /** A message of the ordered stream, at its place in the order. */
+  deliver(order: number, message: LogMessage, nowMs: number): void {
+    const own = message.node === this.#world.node;
+    const change = this.#change;
+    change.dirtied = 0;
+    change.cleaned = 0;
+    this.needsTurn = true;
+    switch (message.type) {
+      case MessageType.mark:
+        this.#marks.applyMark(message.node, message.regions, message.count, order, change);
+        break;
+      case MessageType.release:
+        this.#marks.applyRelease(message.node, message.regions, message.count, change);
+        break;
+      case MessageType.inSync:
+        this.#marks.applySync(message.regions[0] as number, message.flag === 1, change);
+        break;
+      case MessageType.wish:
+        this.#deliverWish(message.regions[0] as number);
+        break;
+      default:
+        if (own) this.#deliverLife(message);
+    }
+    if (change.dirtied > 0 || change.cleaned > 0) this.life.store?.changed(change.dirtied > 0, nowMs);
+    if (own && message.type === MessageType.mark) this.#waiters.delivered(this.#progress);
+    if (own && message.type === MessageType.inSync) this.#syncDelivered(message, change.dirtied > 0);
+  }
+
+  tick(nowMs: number): void {
+    this.needsTurn = true;
+    this.#marks.expire(nowMs);
+    if (this.#marks.sweeping) {
+      this.#marks.sweep();
+      this.life.swept();
+    }
+    this.life.store?.tick(nowMs);
+  }
+
+  /** Answers what has become safe, starts the commit that is due, and says when `tick` is needed. */
+  endTurn(nowMs: number): void {
+    this.needsTurn = false;
+    this.#answerWaiters();
+    const { store } = this.life;
+    if (store !== null) {
+      store.commitIfDue(this.#waiters.needsWrite(store.startedGeneration), nowMs);
+      // Nothing had to be written after all: what waited is safe.
+      if (this.needsTurn) this.#answerWaiters();
+    }
+    let deadlineMs = earlier(this.#marks.deadlineMs(), store?.deadlineMs() ?? -1);
+    if (this.#marks.sweeping) deadlineMs = nowMs;
+    this.deadlineMs = deadlineMs;
+  }
+
+  /** True while a request waits for the stream or the device. */
+  get waiting(): boolean {
+    return this.#waiters.size > 0;
+  }
+
+  get #serves(): boolean {
+    return this.state.lifeCycle === LifeCycle.active || this.state.lifeCycle === LifeCycle.halted;
+  }
+
+  #answerWaiters(): void {
+    if (this.#waiters.size === 0) return;
+    const durable = this.life.store?.durableGeneration ?? 0;
+    this.#waiters.takeReady(this.#world.acknowledgedOrder, durable, this.#answerSafe);
+  }
+
+  #handleRegions(request: RequestView, type: number, seq: number, nowMs: number): void {
+    const { effects } = this.#world;
+    const count = request.readRegions(regions);
+    if (!payloadFits(type, count) || this.#outside(type, count)) {
+      effects.reply(seq, type, -Errno.EINVAL);
+      return;
+    }
+    if (this.state.lifeCycle === LifeCycle.resuming) {
+      this.#whileResuming(type, seq, count);
+      return;
+    }
+    if (!this.#serves) {
+      effects.reply(seq, type, type === DM_ULOG_IN_SYNC ? -Errno.EINVAL : -Errno.ENOENT);
+      return;
+    }
+    const region = regions[0] as number;
+    switch (type) {
+      case DM_ULOG_IS_CLEAN:
+        effects.replyValue(seq, type, this.state.map.isClean(region) ? 1 : 0);
+        return;
+      case DM_ULOG_IN_SYNC:
+        effects.replyValue(seq, type, this.#isInSync(region) ? 1 : 0);
+        return;
+      case DM_ULOG_MARK_REGION:
+        this.#marks.mark(regions, count);
+        effects.reply(seq, type, 0);
+        return;
+      case DM_ULOG_CLEAR_REGION:
+        this.#marks.clear(regions, count, nowMs);
+        effects.reply(seq, type, 0);
+        return;
+      case DM_ULOG_FLUSH:
+        this.#flush(seq, count);
+        return;
+      case DM_ULOG_SET_REGION_SYNC:
+        this.#setRegionSync(seq, region, request.readSigned(1));
+        return;
+      case DM_ULOG_IS_REMOTE_RECOVERING:
+        this.#isRemoteRecovering(seq, region);
+        return;
+    }
+  }
+
+  /** Of SET_REGION_SYNC only the first value is a region. */
+  #outside(type: number, count: number): boolean {
+    return this.state.map.firstOutside(regions, type === DM_ULOG_SET_REGION_SYNC ? 1 : count) >= 0;
+  }
+
+  /** Nothing is known yet: writes are held back, and what must be said for good is refused (log-life.ts). */
+  #whileResuming(type: number, seq: number, count: number): void {
+    const { effects } = this.#world;
+    const { drains } = this.life;
+    switch (type) {
+      case DM_ULOG_IS_CLEAN:
+        effects.replyValue(seq, type, 0);
+        return;
+      case DM_ULOG_IN_SYNC:
+        effects.replyValue(seq, type, drains ? 1 : 0);
+        return;
+      case DM_ULOG_IS_REMOTE_RECOVERING:
+        effects.replyPair(seq, type, drains ? 0 : 1, drains ? this.state.map.regionCount : 0);
+        return;
+      case DM_ULOG_CLEAR_REGION:
+        this.state.map.unhold(regions, count);
+        effects.reply(seq, type, 0);
+        return;
+    }
+    effects.reply(seq, type, -Errno.EIO);
+  }
+
+  #isInSync(region: number): boolean {
+    const { state } = this;
+    return state.lifeCycle === LifeCycle.halted || state.inSyncLatched || state.map.isInSync(region);
+  }
+
+  #flush(seq: number, count: number): void {
+    const { effects, acknowledgedOrder } = this.#world;
+    const marks = this.#marks;
+    if (count > 0) marks.mark(regions, count);
+    if (this.state.logFailed) {
+      effects.reply(seq, DM_ULOG_FLUSH, -Errno.EIO);
+      return;
+    }
+    const delivered = marks.marksDelivered === marks.marksSubmitted;
+    if (delivered && marks.lastMarkOrder <= acknowledgedOrder && (this.life.store?.allDurable ?? true)) {
+      effects.reply(seq, DM_ULOG_FLUSH, 0);
+      return;
+    }
+    this.#waiters.add(DM_ULOG_FLUSH, seq, marks.marksSubmitted, this.#progress);
+  }
+
+  #setRegionSync(seq: number, region: number, flag: number): void {
+    const { effects, sender } = this.#world;
+    if (flag !== 0 && flag !== 1) {
+      effects.reply(seq, DM_ULOG_SET_REGION_SYNC, -Errno.EINVAL);
+      return;
+    }
+    if (this.#syncChanges.full) {
+      effects.reply(seq, DM_ULOG_SET_REGION_SYNC, -Errno.EAGAIN);
+      return;
+    }
+    if (!this.#syncChanges.add(region, flag === 1, seq)) return;
+    sender.one(MessageType.inSync, this.uuid, seq, region, flag);
+  }
+
+  #getResyncWork(seq: number): void {
+    const { effects, sender } = this.#world;
+    const { lifeCycle, map } = this.state;
+    if (!this.#serves && lifeCycle !== LifeCycle.resuming) {
+      effects.reply(seq, DM_ULOG_GET_RESYNC_WORK, -Errno.ENOENT);
+      return;
+    }
+    if (!this.#mayHandOut || map.syncCount === map.regionCount) {
+      effects.replyPair(seq, DM_ULOG_GET_RESYNC_WORK, 0, 0);
+      return;
+    }
+    this.#assigns.add(seq);
+    if (this.#assigns.count === 1) sender.one(MessageType.assign, this.uuid, seq, -1, 0);
+  }
+
+  get #mayHandOut(): boolean {
+    return this.state.lifeCycle === LifeCycle.active && !this.#marks.resting && !this.state.marksUnknown;
+  }
+
+  /** On one host nobody else recovers, so the answer is no; this kernel holds writes to its own recovery back itself. */
+  #isRemoteRecovering(seq: number, region: number): void {
+    const { effects, sender } = this.#world;
+    const { state } = this;
+    if (state.lifeCycle === LifeCycle.halted) {
+      effects.replyPair(seq, DM_ULOG_IS_REMOTE_RECOVERING, 0, state.map.regionCount);
+      return;
+    }
+    effects.replyPair(seq, DM_ULOG_IS_REMOTE_RECOVERING, 0, this.#recovery.hint());
+    const wanted = this.#mayHandOut && !state.map.isInSync(region) && region !== state.recoveringRegion;
+    if (!wanted || this.#recovery.wishes.has(region) || this.#wishing.has(region)) return;
+    this.#wishing.add(region);
+    sender.one(MessageType.wish, this.uuid, 0, region, 0);
+  }
+
+  #deliverWish(region: number): void {
+    this.#wishing.delete(region);
+    if (this.state.map.isInSync(region)) return;
+    this.#recovery.wishes.add(region);
+    this.#marks.applyWish(region);
+  }
+
+  #deliverLife(message: LogMessage): void {
+    switch (message.type) {
+      case MessageType.assign:
+        this.#deliverAssign();
+        return;
+      case MessageType.join:
+        this.life.joinDelivered();
+        return;
+      case MessageType.halt:
+        this.life.haltDelivered();
+        return;
+      case MessageType.leave:
+        this.life.leaveDelivered();
+        return;
+    }
+  }
+
+  #deliverAssign(): void {
+    const region = this.#mayHandOut ? this.#recovery.assign() : noRegion;
+    const found = region === noRegion ? 0 : 1;
+    this.#assigns.answerAll((seq) =>
+      this.#world.effects.replyPair(seq, DM_ULOG_GET_RESYNC_WORK, found, found === 1 ? region : 0),
+    );
+  }
+
+  /** SET_REGION_SYNC of this node has taken effect. One that made a region dirty is answered when that is durable. */
+  #syncDelivered(message: LogMessage, dirtied: boolean): void {
+    const { state } = this;
+    const region = message.regions[0] as number;
+    const inSync = message.flag === 1;
+    this.#recovery.ended(region, inSync);
+    if (inSync && !state.inSyncLatched && state.map.syncCount === state.map.regionCount) {
+      state.inSyncLatched = true;
+      report(this.#world, 'notice', 'resync-done', this.uuid, `all ${state.map.regionCount} regions are in sync`);
+    }
+    const seqs = this.#syncChanges.take(region, inSync);
+    const waits = dirtied && this.life.store !== null && !state.logFailed;
+    seqs?.answerAll((seq) => {
+      if (waits) this.#waiters.add(DM_ULOG_SET_REGION_SYNC, seq, this.#marks.marksDelivered, this.#progress);
+      else this.#world.effects.reply(seq, DM_ULOG_SET_REGION_SYNC, 0);
+    });
+  }
+}
+
+/** How many 64-bit values a request must carry. */
+function payloadFits(type: number, count: number): boolean {
+  switch (type) {
+    case DM_ULOG_FLUSH:
+      return count >= 0;
+    case DM_ULOG_MARK_REGION:
+    case DM_ULOG_CLEAR_REGION:
+      return count >= 1;
+    case DM_ULOG_SET_REGION_SYNC:
+      return count === 2;
+    default:
+      return count === 1;
+  }
+}
+
+/** The earlier of two times of which -1 means never. */
+function earlier(first: number, second: number): number {
+  if (first < 0) return second;
+  return second < 0 ? first : Math.min(first, second);
+}

@@ -1,0 +1,228 @@
+/**
+ * All logs of this host: which one a request means, and which one has the uuid.
+ *
+ * A log is named by uuid and luid together. Several logs of one uuid may exist (a table reload constructs the next
+ * while the last one serves); at most one of them is *official*: resumed, being resumed or being left. Only the
+ * official one is spoken to by the ordered stream, which knows uuids only.
+ *
+ * The kernel does not repeat PRESUSPEND, POSTSUSPEND and DTR when no daemon runs. A log that was restored and has not
+ * heard from its kernel since is therefore believed to be gone when the kernel speaks of its successor: a RESUME of
+ * another luid, or a constructor without NUL for the same luid (the address was freed and given away again). It
+ * leaves first, as if it had been suspended; what its kernel held stays dirty.
+ */
+import { Errno } from '../base/errno.js';
+import { logsMax } from '../base/limits.js';
+import {
+  DM_ULOG_CTR,
+  DM_ULOG_DTR,
+  DM_ULOG_IS_REMOTE_RECOVERING,
+  DM_ULOG_RESUME,
+  type RequestView,
+} from '../base/ulog-frames.js';
+import { answerConstructor, Constructions, settleMarks, type Wanted } from './constructions.js';
+import { type ConstructorArgs, parseConstructor } from './constructor-args.js';
+import type { LogDeviceInfo } from './log-device.js';
+import { LifeCycle, type LogState } from './log-state.js';
+import { MirrorLog } from './mirror-log.js';
+import { report, type World } from './world.js';
+
+export class MirrorLogs {
+  /** Every log, in the order in which they were made. */
+  readonly all: MirrorLog[] = [];
+  readonly #world: World;
+  readonly #constructions: Constructions;
+  /** Logs by a small number made of their luid, so that finding one allocates nothing. */
+  readonly #byLuid = new Map<number, MirrorLog[]>();
+  readonly #official = new Map<string, MirrorLog>();
+
+  constructor(world: World) {
+    this.#world = world;
+    this.#constructions = new Constructions(world, (wanted, state, info) => this.#made(wanted, state, info));
+  }
+
+  /** True when neither a log exists nor one is being made. */
+  get empty(): boolean {
+    return this.all.length === 0 && this.#constructions.size === 0;
+  }
+
+  /** The log that the ordered stream means by this uuid. */
+  official(uuid: string): MirrorLog | undefined {
+    return this.#official.get(uuid);
+  }
+
+  /** Takes the records of an earlier daemon in and lets each go on. */
+  restore(states: readonly LogState[]): void {
+    for (const state of states) {
+      const parsed = parseConstructor(state.constructorText);
+      if (!parsed.ok) throw new Error(`a state record with a constructor that cannot be: ${parsed.text}`);
+      const log = this.#add(state, parsed.args);
+      if (state.lifeCycle !== LifeCycle.pending) this.#official.set(log.uuid, log);
+    }
+    for (const log of [...this.all]) log.life.start();
+  }
+
+  handle(request: RequestView, nowMs: number): void {
+    const { type, seq } = request;
+    if (type < DM_ULOG_CTR || type > DM_ULOG_IS_REMOTE_RECOVERING || !request.wellFormed) {
+      this.#world.effects.reply(seq, type, -Errno.EINVAL);
+      return;
+    }
+    if (type === DM_ULOG_CTR) {
+      this.#construct(request);
+      return;
+    }
+    const log = this.#find(request);
+    if (log === undefined) {
+      this.#unknown(request);
+      return;
+    }
+    if (type === DM_ULOG_RESUME) {
+      this.#resume(log, seq);
+      return;
+    }
+    const official = this.#official.get(log.uuid);
+    log.handle(request, official !== undefined && official !== log, nowMs);
+  }
+
+  #find(request: RequestView): MirrorLog | undefined {
+    const { luidLow, luidHigh } = request;
+    const bucket = this.#byLuid.get(luidKey(luidHigh, luidLow));
+    if (bucket === undefined) return undefined;
+    for (const log of bucket) {
+      const { identity } = log.state;
+      if (identity.luidLow === luidLow && identity.luidHigh === luidHigh && request.uuidEquals(log.uuidBytes))
+        return log;
+    }
+    return undefined;
+  }
+
+  #unknown(request: RequestView): void {
+    const { type, seq, luidHigh, luidLow } = request;
+    const uuid = type === DM_ULOG_DTR ? request.uuidText() : null;
+    const cancelled = uuid !== null && this.#constructions.cancel({ uuid, luidHigh, luidLow });
+    this.#world.effects.reply(seq, type, cancelled ? 0 : -Errno.EINVAL);
+  }
+
+  #construct(request: RequestView): void {
+    const { seq } = request;
+    const wanted = this.#wanted(request);
+    if (wanted === null) {
+      this.#world.effects.reply(seq, DM_ULOG_CTR, -Errno.EINVAL);
+      return;
+    }
+    const before = this.#find(request);
+    if (before === undefined) {
+      if (this.all.length + this.#constructions.size >= logsMax) {
+        report(this.#world, 'error', 'constructor-refused', wanted.identity.uuid, `there are ${logsMax} logs already`);
+        this.#world.effects.reply(seq, DM_ULOG_CTR, -Errno.ENOMEM);
+        return;
+      }
+      this.#constructions.begin(wanted, seq);
+      return;
+    }
+    const { state } = before;
+    const unused = state.lifeCycle === LifeCycle.pending && !state.everResumed;
+    const successor = !wanted.marksUnknown && (before.silent || (unused && state.marksUnknown));
+    if (state.constructorText === wanted.text && !successor) {
+      before.silent = false;
+      settleMarks(this.#world, state, wanted.marksUnknown);
+      answerConstructor(this.#world, wanted, seq, 0);
+      return;
+    }
+    before.silent = false;
+    before.life.retire(() => {
+      before.life.remove();
+      this.#constructions.begin(wanted, seq);
+    });
+  }
+
+  /** What a CTR asks for; null, and reported, when it makes no sense. */
+  #wanted(request: RequestView): Wanted | null {
+    const uuid = request.uuidText();
+    const text = request.text();
+    if (uuid === null || uuid === '' || text === null || text.includes('\0')) return null;
+    const parsed = parseConstructor(text);
+    if (!parsed.ok) {
+      report(this.#world, 'warning', 'constructor-refused', uuid, `"${text}": ${parsed.text}`);
+      return null;
+    }
+    return {
+      identity: { uuid, luidHigh: request.luidHigh, luidLow: request.luidLow },
+      text,
+      args: parsed.args,
+      marksUnknown: request.endsWithNul,
+      deviceNameWanted: request.version >= 2,
+    };
+  }
+
+  #made(wanted: Wanted, state: LogState, info: LogDeviceInfo | null): void {
+    const log = this.#add(state, wanted.args);
+    if (log.life.store !== null) log.life.store.info = info;
+    if (!wanted.args.oddRegionSize) return;
+    const text = `region size ${wanted.args.regionSizeSectors} is not a power of two; the kernel's regions will differ`;
+    report(this.#world, 'warning', 'odd-region-size', log.uuid, text);
+  }
+
+  /** RESUME: one instance of a uuid at a time. */
+  #resume(log: MirrorLog, seq: number): void {
+    log.silent = false;
+    log.needsTurn = true;
+    const official = this.#official.get(log.uuid);
+    if (official === undefined || official === log) {
+      log.life.resume(seq);
+      return;
+    }
+    if (official.state.lifeCycle === LifeCycle.leaving) {
+      official.life.whenLeft(() => this.#resume(log, seq));
+      return;
+    }
+    if (!official.silent) {
+      this.#world.effects.reply(seq, DM_ULOG_RESUME, -Errno.EEXIST);
+      return;
+    }
+    const text = 'its suspend was missed while no daemon ran: it leaves for the instance that is being resumed';
+    report(this.#world, 'notice', 'retired', log.uuid, text);
+    official.needsTurn = true;
+    official.life.retire(() => this.#resume(log, seq));
+  }
+
+  #add(state: LogState, args: ConstructorArgs): MirrorLog {
+    const log: MirrorLog = new MirrorLog(this.#world, state, args, {
+      predecessors: () => this.#predecessors(log),
+      official: (taken) => {
+        if (taken) this.#official.set(log.uuid, log);
+        else if (this.#official.get(log.uuid) === log) this.#official.delete(log.uuid);
+      },
+      destroyed: () => this.#remove(log),
+    });
+    this.all.push(log);
+    const key = luidKey(state.identity.luidHigh, state.identity.luidLow);
+    const bucket = this.#byLuid.get(key);
+    if (bucket === undefined) this.#byLuid.set(key, [log]);
+    else bucket.push(log);
+    return log;
+  }
+
+  #remove(log: MirrorLog): void {
+    const { luidHigh, luidLow } = log.state.identity;
+    const key = luidKey(luidHigh, luidLow);
+    const rest = (this.#byLuid.get(key) ?? []).filter((other) => other !== log);
+    if (rest.length === 0) this.#byLuid.delete(key);
+    else this.#byLuid.set(key, rest);
+    const index = this.all.indexOf(log);
+    if (index >= 0) this.all.splice(index, 1);
+  }
+
+  *#predecessors(log: MirrorLog): Iterable<LogState> {
+    for (const other of this.all) {
+      const { state } = other;
+      const hasLeft = state.lifeCycle === LifeCycle.pending && state.everResumed;
+      if (other !== log && other.uuid === log.uuid && hasLeft) yield state;
+    }
+  }
+}
+
+/** A luid folded into a small integer: kernel addresses differ in their middle bits. */
+function luidKey(high: number, low: number): number {
+  return ((low >>> 3) ^ high) & 0x3fffffff;
+}

@@ -1,0 +1,136 @@
+/**
+ * The mirror core's outside: requests in, ordered messages in, time in; everything it wants goes out through
+ * `MirrorEffects`. It owns no socket, no timer, no clock and no thread.
+ *
+ * One turn of the engine: `handle` for every request that waits, then the transport's flush (which calls `deliver` and
+ * `acknowledged`), then `endTurn`, then the replies are sent. Device completions go straight to the log that waits
+ * for them and are followed by the same flush and `endTurn`. When `nextDeadlineMs` has come: `tick`, and the same again.
+ *
+ * Messages are submitted inside `start`, `handle`, `deliver`, `tick` and device completions, never inside `endTurn`.
+ */
+import type { RequestView } from '../base/ulog-frames.js';
+import type { MirrorEffects } from './effects.js';
+import type { LogStates } from './log-state.js';
+import { MessageSender } from './message-sender.js';
+import type { LogMessage } from './messages.js';
+import type { MirrorLog } from './mirror-log.js';
+import { MirrorLogs } from './mirror-logs.js';
+import { type MirrorSettings, mirrorSettingsDefault } from './settings.js';
+import { type MirrorCounters, report, type World } from './world.js';
+
+export type { MirrorSettings } from './settings.js';
+
+/** Who the members are; the transport's view. */
+export interface MirrorView {
+  /** Grows with every change (R1). */
+  readonly epoch: number;
+  readonly members: readonly number[];
+}
+
+export interface MirrorServiceOptions {
+  /** This node's number in the cluster; any number on one host. */
+  readonly node: number;
+  /** Name of this host, for session records (R9). */
+  readonly nodeName: string;
+  /** Boot id of this host. */
+  readonly bootId: string;
+  readonly states: LogStates;
+  readonly effects: MirrorEffects;
+  /** What is left out is as in `mirrorSettingsDefault`. */
+  readonly settings?: Partial<MirrorSettings>;
+}
+
+/**
+ * The mirror log of one host.
+ *
+ * ```ts
+ * const service = new MirrorService({ node: 1, nodeName: 'a', bootId, states, effects });
+ * service.start(now);
+ * service.handle(request, now); transport.flush(); service.endTurn(now);
+ * ```
+ */
+export class MirrorService {
+  readonly #world: World;
+  readonly #logs: MirrorLogs;
+
+  constructor(options: MirrorServiceOptions) {
+    const { node, nodeName, bootId, states, effects } = options;
+    this.#world = {
+      node,
+      nodeName,
+      bootId,
+      states,
+      effects,
+      settings: { ...mirrorSettingsDefault, ...options.settings },
+      sender: new MessageSender(effects, node),
+      counters: { repairs: 0, logFailures: 0, stickyHits: 0, stickyReleases: 0, ownersDropped: 0 },
+      epoch: 0,
+      otherMembers: 0,
+      acknowledgedOrder: 0,
+    };
+    this.#logs = new MirrorLogs(this.#world);
+  }
+
+  /** Takes up what an earlier daemon of this boot left. Once, before anything else. */
+  start(_nowMs: number): void {
+    this.#logs.restore(this.#world.states.restore());
+  }
+
+  /** One request. It is answered through the effects, now or later. The view may be bound to another frame after. */
+  handle(request: RequestView, nowMs: number): void {
+    this.#logs.handle(request, nowMs);
+  }
+
+  /** A message at its place in the one order. The record may be used again after the call. */
+  deliver(order: number, message: LogMessage, nowMs: number): void {
+    // Nobody has the uuid any more: the sender left behind this message, and nothing of it counts.
+    this.#logs.official(message.uuid)?.deliver(order, message, nowMs);
+  }
+
+  /** Every member of the view has every message up to and including `order`. */
+  acknowledged(order: number, _nowMs: number): void {
+    this.#world.acknowledgedOrder = Math.max(this.#world.acknowledgedOrder, order);
+    for (const log of this.#logs.all) if (log.waiting) log.needsTurn = true;
+  }
+
+  viewChanged(view: MirrorView): void {
+    this.#world.epoch = view.epoch;
+    this.#world.otherMembers = view.members.filter((member) => member !== this.#world.node).length;
+    report(this.#world, 'debug', 'view', '', `epoch ${view.epoch}, members ${view.members.join(' ')}`);
+  }
+
+  /** Does what is due: sticky marks that end, log devices that are tried again, the sweep after a restart. */
+  tick(nowMs: number): void {
+    for (const log of [...this.#logs.all]) {
+      if (log.deadlineMs >= 0 && log.deadlineMs <= nowMs) log.tick(nowMs);
+    }
+  }
+
+  /** Ends a turn: answers what has become safe and starts the commits that are due, one a log. */
+  endTurn(nowMs: number): void {
+    for (const log of this.#logs.all) if (log.needsTurn) log.endTurn(nowMs);
+  }
+
+  /** When `tick` has something to do next, on the caller's clock; -1: never. */
+  nextDeadlineMs(): number {
+    let next = -1;
+    for (const { deadlineMs } of this.#logs.all) {
+      if (deadlineMs >= 0 && (next < 0 || deadlineMs < next)) next = deadlineMs;
+    }
+    return next;
+  }
+
+  /** Every log, for status. */
+  logs(): Iterable<MirrorLog> {
+    return this.#logs.all;
+  }
+
+  get counters(): Readonly<MirrorCounters> {
+    return this.#world.counters;
+  }
+
+  /** True when the daemon may end: no log exists, pending ones included. */
+  shutdown(): boolean {
+    return this.#logs.empty;
+  }
+}

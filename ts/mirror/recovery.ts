@@ -1,0 +1,109 @@
+/**
+ * Which region is recovered next, and what the kernel hears about that (R4, R6, R12, R18).
+ *
+ * It decides at the delivery of an ordered message, from replicated state alone, so that every member decides the
+ * same. It sends nothing and answers nobody.
+ *
+ * The search: an assignment that stands is given again; then priority wishes, newest first; then the first region
+ * out of sync at or behind the search position. A region whose recovery failed stays out of sync and behind the
+ * search position until the next resume: handed out at once again it would fail at once again, for ever. A region
+ * that a failed write put out of sync moves the search position back, so that it is found in this search already.
+ */
+import { wishesMax } from '../base/limits.js';
+import type { LogState } from './log-state.js';
+import { Wishes } from './wishes.js';
+
+/** Nothing to hand out. */
+export const noRegion = -1;
+
+export class Recovery {
+  readonly wishes = new Wishes(wishesMax);
+  readonly #state: LogState;
+  readonly #node: number;
+  /** No region below this is out of sync: saves searching from 0 for every hint. */
+  #hintFloor = 0;
+
+  constructor(state: LogState, node: number) {
+    this.#state = state;
+    this.#node = node;
+  }
+
+  /** A resume begins the search anew. An assignment that stands is the kernel's until it reports its end (R6). */
+  restart(): void {
+    this.#state.searchPosition = 0;
+    this.#hintFloor = 0;
+    this.wishes.clear();
+  }
+
+  /** This node has left: its kernel has drained what it was recovering. */
+  forget(): void {
+    this.#state.recoveringRegion = noRegion;
+    this.wishes.clear();
+  }
+
+  /** The true in-sync hint (R18): the first region out of sync, the region count when there is none. */
+  hint(): number {
+    const { map } = this.#state;
+    if (this.#hintFloor >= map.regionCount || map.syncCount === map.regionCount) return map.regionCount;
+    const first = map.nextOutOfSync(this.#hintFloor);
+    this.#hintFloor = first < 0 ? map.regionCount : first;
+    return this.#hintFloor;
+  }
+
+  /** Delivery of an `assign` message of this node: stores the assignment and returns it, or `noRegion`. */
+  assign(): number {
+    const state = this.#state;
+    if (state.recoveringRegion !== noRegion) {
+      if (!state.map.isInSync(state.recoveringRegion)) return state.recoveringRegion;
+      // A daemon was killed half-way through the report of this recovery's end.
+      state.recoveringRegion = noRegion;
+    }
+    if (state.searchPosition >= state.map.regionCount) return noRegion;
+    const wished = this.#takeWish();
+    if (wished !== noRegion) {
+      state.recoveringRegion = wished;
+      return wished;
+    }
+    return this.#search();
+  }
+
+  /** Delivery of SET_REGION_SYNC of this node: whatever region it names, this node's recovery is over. */
+  ended(region: number, inSync: boolean): void {
+    const state = this.#state;
+    const wasRecovering = state.recoveringRegion;
+    if (!inSync) {
+      this.#hintFloor = Math.min(this.#hintFloor, region);
+      if (wasRecovering !== region && region < state.searchPosition) state.searchPosition = region;
+    }
+    if (wasRecovering !== noRegion) state.recoveringRegion = noRegion;
+  }
+
+  #takeWish(): number {
+    for (let region = this.wishes.take(); region >= 0; region = this.wishes.take()) {
+      if (this.#mayRecover(region)) return region;
+    }
+    return noRegion;
+  }
+
+  #search(): number {
+    const state = this.#state;
+    const { map } = state;
+    let skipped = noRegion;
+    let region = map.nextOutOfSync(state.searchPosition);
+    while (region >= 0 && !this.#mayRecover(region)) {
+      if (skipped === noRegion) skipped = region;
+      region = region + 1 < map.regionCount ? map.nextOutOfSync(region + 1) : noRegion;
+    }
+    // The assignment first: killed between the two stores, the region is handed out again and none is passed over.
+    if (region >= 0) state.recoveringRegion = region;
+    if (skipped !== noRegion) state.searchPosition = skipped;
+    else state.searchPosition = region < 0 ? map.regionCount + 1 : region + 1;
+    return region;
+  }
+
+  /** R4: not while another live node's kernel holds the region. */
+  #mayRecover(region: number): boolean {
+    const { map, owners } = this.#state;
+    return region < map.regionCount && !map.isInSync(region) && !owners.ownedByOther(this.#node, region);
+  }
+}

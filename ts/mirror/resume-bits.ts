@@ -1,0 +1,139 @@
+/**
+ * What the bits of a log are when it is resumed: the one place that decides which regions count as clean and in sync
+ * from then on. No device, no messages.
+ *
+ * *Disk log*: the device's clean bits are in the map already. Regions that this kernel still holds, and regions that
+ * an instance of the same log on this host knew to be dirty when its device had failed, become dirty. Then
+ * sync := clean: whatever was dirty, whoever marked it, is out of sync now.
+ *
+ * *Core log*, first resume of a constructor: nothing is in sync, unless `nosync` says that everything is. The word
+ * stands in the table for good, so on a table reload it is believed only as far as the instance before knew no
+ * better. Without the word a reload starts from nothing, as with the kernel's own core log: the new table may have
+ * other legs, and no part of it that a daemon sees tells. Later resumes of the same instance keep its bits, as the
+ * kernel's core log does and cmirrord does not.
+ *
+ * *Marks unknown* (R3): nothing that could be in the kernel's hands becomes clean or in sync. Of a core log that is
+ * everything, also at the resume that ends this state: what had been out of sync before is lost.
+ */
+
+import { Errno } from '../base/errno.js';
+import { announceRegionsMax } from '../base/limits.js';
+import type { RegionMap } from '../regions/region-map.js';
+import type { ConstructorArgs } from './constructor-args.js';
+import type { LogHeader, LogSession } from './log-image.js';
+import type { LogState } from './log-state.js';
+import type { HeadVerdict } from './log-store.js';
+
+/** Who we are, for a session record that may be another's (R9). */
+export interface SessionGuard {
+  readonly nodeName: string;
+  readonly forceForeignSession: boolean;
+}
+
+/** Whether a device may be used, and how much of what it has is kept. */
+export function judgeHead(
+  state: LogState,
+  args: ConstructorArgs,
+  guard: SessionGuard,
+  header: LogHeader,
+  session: LogSession | null,
+): HeadVerdict {
+  if (header.kind === 'unsupported') {
+    return { ok: false, errno: Errno.EINVAL, text: `the log has version ${header.version}, which is not known here` };
+  }
+  if (session !== null && !session.closed && session.nodeName !== guard.nodeName && !guard.forceForeignSession) {
+    const text = `host ${session.nodeName} has not closed the log (resume ${session.resumeCount}, boot ${session.bootId})`;
+    return { ok: false, errno: Errno.EBUSY, text };
+  }
+  // `sync` forces a resync once: at every resume of the same table it would never come to an end.
+  const forced = args.sync === 'sync' && !state.everResumed;
+  return {
+    ok: true,
+    keepRegions: header.kind === 'valid' && !forced ? header.regionCount : 0,
+    fillClean: args.sync === 'nosync' && !state.marksUnknown,
+  };
+}
+
+/** The clean bits of a disk log are loaded, or memory has them: what follows. */
+export function deriveDiskBits(state: LogState, predecessors: Iterable<LogState>): void {
+  const { map } = state;
+  const batch = new Float64Array(Math.min(map.regionCount, announceRegionsMax));
+  forEachBatch(
+    map.regionCount,
+    batch,
+    (from) => map.nextHeld(from),
+    (count) => void map.markDirty(batch, count),
+  );
+  for (const before of predecessors) {
+    if (!before.logFailed || before.image === null) continue;
+    if (before.geometry.regionSizeSectors !== state.geometry.regionSizeSectors) {
+      map.fillClean(0, map.regionCount, false);
+    } else {
+      mergeDirty(map, before.map, batch);
+    }
+  }
+  map.copyCleanToInSync();
+}
+
+/** The bits of a core log at a resume. Safe to do again after a kill in the middle. */
+export function deriveCoreBits(state: LogState, args: ConstructorArgs, predecessors: Iterable<LogState>): void {
+  const { map } = state;
+  const all = map.regionCount;
+  if (state.everResumed && !state.marksUnknown) return;
+  const inSync = !state.marksUnknown && args.sync === 'nosync';
+  map.fillInSync(0, all, inSync);
+  map.fillClean(0, all, inSync);
+  if (!inSync) return;
+  for (const before of predecessors) takeOutOfSync(state, before);
+}
+
+function takeOutOfSync(state: LogState, before: LogState): void {
+  const { map } = state;
+  const sameSize = before.geometry.regionSizeSectors === state.geometry.regionSizeSectors;
+  if (
+    before.marksUnknown ||
+    before.map.syncCount === 0 ||
+    (!sameSize && before.map.syncCount < before.map.regionCount)
+  ) {
+    map.fillClean(0, map.regionCount, false);
+    map.fillInSync(0, map.regionCount, false);
+  }
+  const end = Math.min(map.regionCount, before.map.regionCount);
+  const one = new Float64Array(1);
+  for (let region = before.map.nextOutOfSync(0); region >= 0 && region < end; ) {
+    one[0] = region;
+    map.markDirty(one, 1);
+    map.setInSync(region, false);
+    region = region + 1 < end ? before.map.nextOutOfSync(region + 1) : -1;
+  }
+}
+
+function mergeDirty(map: RegionMap, before: RegionMap, batch: Float64Array): void {
+  const end = Math.min(map.regionCount, before.regionCount);
+  if (before.cleanCount === 0) {
+    map.fillClean(0, end, false);
+  }
+  forEachBatch(
+    end,
+    batch,
+    (from) => before.nextDirty(from),
+    (count) => void map.markDirty(batch, count),
+  );
+}
+
+/** Calls `take` for every region below `end` that `find` finds, as the first `count` entries of `batch`. */
+function forEachBatch(
+  end: number,
+  batch: Float64Array,
+  find: (from: number) => number,
+  take: (count: number) => void,
+): void {
+  let count = 0;
+  for (let region = find(0); region >= 0 && region < end; region = region + 1 < end ? find(region + 1) : -1) {
+    batch[count++] = region;
+    if (count < batch.length) continue;
+    take(count);
+    count = 0;
+  }
+  if (count > 0) take(count);
+}

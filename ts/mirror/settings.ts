@@ -1,0 +1,21 @@
+/** What an operator may set about the mirror log. Times are milliseconds. */
+export interface MirrorSettings {
+  /** How long a cleared region stays marked, so that its next mark costs nothing (R5). */
+  readonly stickyIdleMs: number;
+  /** Sticky marks of one log; the log's memory may hold fewer. 0: none. */
+  readonly stickyMax: number;
+  /** How long clean bits may wait for a write that is needed anyway. */
+  readonly cleanCommitMs: number;
+  /** Time between attempts to get a failed log device back (R16). */
+  readonly logRetryMs: number;
+  /** Take over a log that another host did not close (R9). Only right when that host is known to be down. */
+  readonly forceForeignSession: boolean;
+}
+
+export const mirrorSettingsDefault: MirrorSettings = {
+  stickyIdleMs: 2000,
+  stickyMax: 4096,
+  cleanCommitMs: 1000,
+  logRetryMs: 3000,
+  forceForeignSession: false,
+};

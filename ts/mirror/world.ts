@@ -1,0 +1,42 @@
+/**
+ * What every part of the mirror core may use: who we are, where effects go, what is set, and how far the ordered
+ * stream has come. One object a service.
+ */
+import type { MirrorEffects, MirrorReport } from './effects.js';
+import type { LogStates } from './log-state.js';
+import type { MessageSender } from './message-sender.js';
+import type { MirrorSettings } from './settings.js';
+
+/** Counted since start, over all logs. */
+export interface MirrorCounters {
+  /** Log devices that were got back after a failure (R16). */
+  repairs: number;
+  /** Log devices that failed. */
+  logFailures: number;
+  /** Sticky marks that were used again, and that were given up. */
+  stickyHits: number;
+  stickyReleases: number;
+  /** Regions whose owner did not fit the log's owner table: they stay dirty until the next resume. */
+  ownersDropped: number;
+}
+
+export interface World {
+  readonly node: number;
+  readonly nodeName: string;
+  readonly bootId: string;
+  readonly states: LogStates;
+  readonly effects: MirrorEffects;
+  readonly settings: MirrorSettings;
+  readonly sender: MessageSender;
+  readonly counters: MirrorCounters;
+  /** Epoch of the current view (R1). */
+  epoch: number;
+  /** Members of the current view but this node: 0 on one host. */
+  otherMembers: number;
+  /** All members have every message up to this one. */
+  acknowledgedOrder: number;
+}
+
+export function report(world: World, level: MirrorReport['level'], event: string, uuid: string, text: string): void {
+  world.effects.report({ level, event, uuid, text });
+}
