@@ -37,6 +37,7 @@ export function settleMarks(world: World, state: LogState, marksUnknown: boolean
   if (!undecided || state.searchPosition === constructedPosition) return;
   if (!marksUnknown) {
     state.searchPosition = constructedPosition;
+    return;
   }
   state.marksUnknown = true;
   const what = 'the kernel already uses this log, and what it holds is not known: nothing is cleaned or recovered';

@@ -151,7 +151,8 @@ export class MirrorLogs {
       text,
       args: parsed.args,
       marksUnknown: request.endsWithNul,
-      deviceNameWanted: request.version >= 2,
+      // The constructor that the kernel repeats has no room for data: a name would fail it with -ENOSPC, for ever.
+      deviceNameWanted: request.version >= 2 && !request.endsWithNul,
     };
   }
 
