@@ -97,6 +97,7 @@ function takeOutOfSync(state: LogState, before: LogState): void {
   ) {
     map.fillClean(0, map.regionCount, false);
     map.fillInSync(0, map.regionCount, false);
+    return;
   }
   const end = Math.min(map.regionCount, before.map.regionCount);
   const one = new Float64Array(1);
@@ -112,6 +113,7 @@ function mergeDirty(map: RegionMap, before: RegionMap, batch: Float64Array): voi
   const end = Math.min(map.regionCount, before.regionCount);
   if (before.cleanCount === 0) {
     map.fillClean(0, end, false);
+    return;
   }
   forEachBatch(
     end,
