@@ -134,7 +134,10 @@ export class LogLife implements LogStoreOwner {
       return;
     }
     const stalled = state.lifeCycle === LifeCycle.resuming;
-    if (stalled) this.#drains = true;
+    if (stalled) {
+      this.#drains = true;
+      if (state.marksUnknown) this.#letGo();
+    }
     world.effects.reply(seq, DM_ULOG_PRESUSPEND, stalled ? -Errno.EIO : -Errno.EINVAL);
   }
 
@@ -346,8 +349,15 @@ export class LogLife implements LogStoreOwner {
     this.#hooks.changed();
   }
 
+  /** A load has failed. A kernel that writes already (R3) must go on waiting: any error makes it write without marks. */
   #failResumes(errno: number): void {
+    if (this.#parts.state.marksUnknown && !this.#drains && !this.#abandoning) return;
     this.#resumes.answerAll((seq) => this.#parts.world.effects.reply(seq, DM_ULOG_RESUME, -errno));
+  }
+
+  /** The writes of a kernel that waits for RESUME must drain: they go on to marks and flushes, which fail. */
+  #letGo(): void {
+    this.#resumes.answerAll((seq) => this.#parts.world.effects.reply(seq, DM_ULOG_RESUME, 0));
   }
 
   #leaveOnce(): void {

@@ -9,15 +9,18 @@
  * | request             | pending, leaving | resuming           | active       | halted             |
  * | ------------------- | ---------------- | ------------------ | ------------ | ------------------ |
  * | IS_CLEAN            | -ENOENT          | 0                  | clean bit    | clean bit          |
- * | IN_SYNC             | -EINVAL          | 0 (1 once halted)  | R12          | 1 (R10)            |
+ * | IN_SYNC             | -ESRCH           | 0 (1 once halted)  | R12          | 1 (R10)            |
  * | FLUSH               | -ENOENT          | -EIO               | R1           | R1                 |
- * | MARK_REGION         | -ENOENT          | -EIO               | stored       | stored             |
+ * | MARK_REGION         | -ESRCH           | -EIO               | stored       | stored             |
  * | CLEAR_REGION        | -ENOENT          | stored             | stored       | stored             |
- * | GET_RESYNC_WORK     | -ENOENT          | none               | recovery.ts  | none               |
- * | SET_REGION_SYNC     | -ENOENT          | -EIO               | delivered    | delivered          |
- * | IS_REMOTE_RECOVERING| -ENOENT          | yes, hint 0 (no once halted) | R18 | no, region count (R10) |
+ * | GET_RESYNC_WORK     | -ESRCH           | none               | recovery.ts  | none               |
+ * | SET_REGION_SYNC     | -ESRCH           | -EIO               | delivered    | delivered          |
+ * | IS_REMOTE_RECOVERING| -ESRCH           | yes, hint 0 (no once halted) | R18 | no, region count (R10) |
  * | STATUS_INFO         | -ENOENT          | -ENOENT            | text         | text               |
  * | GET_SYNC_COUNT      | count            | 0                  | count        | count              |
+ *
+ * -ESRCH makes the kernel send constructor and RESUME (reconnect.ts). While a log of unknown marks (R3) is resuming, every
+ * request that can be answered so is, until PRESUSPEND: its kernel writes and believes nobody's "recovering elsewhere".
  */
 import { Errno } from '../base/errno.js';
 import { payloadRegionsMax } from '../base/limits.js';
@@ -45,6 +48,7 @@ import type { LogParts } from './log-parts.js';
 import { LifeCycle, type LogState } from './log-state.js';
 import { type CleanChange, Marks } from './marks.js';
 import { type LogMessage, MessageType } from './messages.js';
+import { reconnects, reconnectsLive } from './reconnect.js';
 import { noRegion, Recovery } from './recovery.js';
 import { SeqList } from './seq-list.js';
 import { type DeviceNumbers, statusInfo, statusTable } from './status-text.js';
@@ -128,6 +132,10 @@ export class MirrorLog {
     const { type, seq } = request;
     this.silent = false;
     this.needsTurn = true;
+    if (this.#wantsReconnect(type)) {
+      effects.reply(seq, type, -Errno.ESRCH);
+      return;
+    }
     switch (type) {
       case DM_ULOG_DTR:
         this.life.destroy(seq);
@@ -221,6 +229,13 @@ export class MirrorLog {
     this.deadlineMs = deadlineMs;
   }
 
+  /** See reconnect.ts: the kernel takes the log for resumed, or writes to it while its marks are not known (R3). */
+  #wantsReconnect(type: number): boolean {
+    if (this.#serves) return false;
+    if (this.state.lifeCycle !== LifeCycle.resuming) return reconnectsLive(type);
+    return this.state.marksUnknown && !this.life.drains && reconnects(type);
+  }
+
   /** True while a request waits for the stream or the device. */
   get waiting(): boolean {
     return this.#waiters.size > 0;
@@ -248,7 +263,7 @@ export class MirrorLog {
       return;
     }
     if (!this.#serves) {
-      effects.reply(seq, type, type === DM_ULOG_IN_SYNC ? -Errno.EINVAL : -Errno.ENOENT);
+      effects.reply(seq, type, -Errno.ENOENT);
       return;
     }
     const region = regions[0] as number;

@@ -24,6 +24,7 @@ import { type ConstructorArgs, parseConstructor } from './constructor-args.js';
 import type { LogDeviceInfo } from './log-device.js';
 import { LifeCycle, type LogState } from './log-state.js';
 import { MirrorLog } from './mirror-log.js';
+import { reconnects } from './reconnect.js';
 import { report, type World } from './world.js';
 
 export class MirrorLogs {
@@ -100,7 +101,8 @@ export class MirrorLogs {
     const { type, seq, luidHigh, luidLow } = request;
     const uuid = type === DM_ULOG_DTR ? request.uuidText() : null;
     const cancelled = uuid !== null && this.#constructions.cancel({ uuid, luidHigh, luidLow });
-    this.#world.effects.reply(seq, type, cancelled ? 0 : -Errno.EINVAL);
+    const errno = reconnects(type) ? Errno.ESRCH : Errno.EINVAL;
+    this.#world.effects.reply(seq, type, cancelled ? 0 : -errno);
   }
 
   #construct(request: RequestView): void {
