@@ -67,7 +67,10 @@ export class Recovery {
     return this.#search();
   }
 
-  /** Delivery of SET_REGION_SYNC of this node: whatever region it names, this node's recovery is over. */
+  /**
+   * Delivery of SET_REGION_SYNC of this node. Only the report of the assigned region ends the assignment (R6): a write that
+   * failed in another region says nothing of the copy that goes on.
+   */
   ended(region: number, inSync: boolean): void {
     const state = this.#state;
     const wasRecovering = state.recoveringRegion;
@@ -75,7 +78,7 @@ export class Recovery {
       this.#hintFloor = Math.min(this.#hintFloor, region);
       if (wasRecovering !== region && region < state.searchPosition) state.searchPosition = region;
     }
-    if (wasRecovering !== noRegion) state.recoveringRegion = noRegion;
+    if (wasRecovering === region) state.recoveringRegion = noRegion;
   }
 
   #takeWish(): number {
