@@ -125,7 +125,13 @@ export class Administrator {
     if (sectors < before) {
       // Nobody writes behind the new end any more.
       mirror.sectors = sectors;
-      while ([...mirror.writing].some((sector) => sector >= sectors)) yield* client.sleep(50);
+      while ([...mirror.writing].some((sector) => sector >= sectors)) {
+        if (this.needsCare(mirror)) {
+          mirror.sectors = before;
+          return;
+        }
+        yield* client.sleep(50);
+      }
     }
     const table = { ...mirror.table(this.#reloadWords(mirror)), sectors };
     if ((yield* device.load(table)) !== 0) {
@@ -136,11 +142,16 @@ export class Administrator {
     mirror.sectors = sectors;
   }
 
-  /** `sync` asks for a resync when a mirror is made, not each time its table changes; so LVM2 does it. */
+  /**
+   * `sync` asks for a resync when a mirror is made, not each time its table changes. A core log is reloaded with
+   * `nosync` when its mirror is known to be in sync, since its bits would start from nothing. So LVM2 does both.
+   */
   #reloadWords(mirror: SimMirror): readonly string[] {
-    return mirror.shape.words.filter(
-      (word) => word === 'block_on_error' || (word === 'nosync' && mirror.disk !== null),
-    );
+    const kept = mirror.shape.words.filter((word) => word === 'block_on_error');
+    const live = mirror.device?.live;
+    const wasInSync = live?.inSync === true && !live.legFailed;
+    const nosync = mirror.disk === null ? wasInSync : mirror.shape.words.includes('nosync');
+    return nosync ? ['nosync', ...kept] : kept;
   }
 
   *#recreate(mirror: SimMirror): Blocking {

@@ -62,12 +62,15 @@ function live(sim: Simulation): void {
   sim.administrator.supervise();
   for (const [uuid, mirror] of sim.mirrors) {
     const plan = sim.plans.get(uuid);
-    if (plan !== undefined) sim.workload.start(mirror, plan);
+    if (plan !== undefined) sim.workload.start(mirror, plan, () => sim.requests >= sim.scenario.requestsMin);
   }
   let faults = 0;
   const next = () => {
     if (sim.healing) return;
-    if (faults < sim.scenario.faults && applyFault(sim) !== null) faults += 1;
+    if (faults < sim.scenario.faults) {
+      if (sim.prng.chance(0.6)) sim.workload.stir();
+      if (applyFault(sim) !== null) faults += 1;
+    }
     sim.timeline.after(sim.prng.real(50, 5000), next);
   };
   sim.timeline.after(sim.prng.real(0, 1500), next);

@@ -10,6 +10,9 @@ import type { Timeline } from './timeline.js';
 
 /** Writes of one mirror that may be under way: beyond it the users wait. */
 const outstandingMax = 120;
+/** Bursts in a row, and the rest after them. */
+const burstsMax = 8;
+const restMsMax = 4000;
 
 export class Workload {
   /** Writes that were reported done. */
@@ -18,6 +21,7 @@ export class Workload {
   stopped = false;
   readonly #timeline: Timeline;
   readonly #prng: Prng;
+  readonly #stirs: (() => void)[] = [];
   #stamp = 0;
 
   constructor(timeline: Timeline, prng: Prng) {
@@ -25,14 +29,25 @@ export class Workload {
     this.#prng = prng;
   }
 
-  start(mirror: SimMirror, plan: MirrorPlan): void {
+  /** The users of a mirror begin. They take it easier once the run has had its requests. */
+  start(mirror: SimMirror, plan: MirrorPlan, enough: () => boolean): void {
     const hot = Array.from({ length: plan.hotRegions }, () => this.#prng.below(mirror.regionCount));
+    let left = this.#prng.between(1, burstsMax);
     const next = () => {
       if (this.stopped) return;
       this.#burst(mirror, plan, hot);
-      this.#timeline.after(this.#prng.real(0.1, plan.pauseMsMax), next);
+      left -= 1;
+      const rests = left <= 0;
+      if (rests) left = enough() ? 1 : this.#prng.between(1, burstsMax);
+      this.#timeline.after(rests ? this.#prng.real(200, restMsMax) : this.#prng.real(0.1, plan.pauseMsMax), next);
     };
     this.#timeline.after(this.#prng.real(0, 50), next);
+    this.#stirs.push(() => this.#burst(mirror, plan, hot));
+  }
+
+  /** One burst everywhere, now: something is about to happen. */
+  stir(): void {
+    if (!this.stopped) for (const stir of this.#stirs) stir();
   }
 
   #burst(mirror: SimMirror, plan: MirrorPlan, hot: readonly number[]): void {

@@ -17,7 +17,8 @@ import {
 import type { MirrorEffects, MirrorReport } from '../../mirror/effects.js';
 import type { LogDevice, LogDeviceEvents } from '../../mirror/log-device.js';
 import type { LogMessage } from '../../mirror/messages.js';
-import { MirrorService, type MirrorSettings } from '../../mirror/service.js';
+import { MirrorService } from '../../mirror/mirror-service.js';
+import type { MirrorSettings } from '../../mirror/settings.js';
 import { NativeLogStates } from '../../native/log-state.js';
 import type { Prng } from '../prng.js';
 import type { Timeline } from '../timeline.js';
@@ -27,6 +28,8 @@ import { type DeviceWorld, SimulatedLogDevice } from './log-device.js';
 import type { ReplyRecord, RequestRecord } from './requests.js';
 
 export const daemonNode = 1;
+
+const timerLateMs = 0.001;
 
 export interface DaemonWatch {
   requestArrived(request: RequestRecord): void;
@@ -253,7 +256,8 @@ export class DaemonProcess {
     const dueMs = this.#service.nextDeadlineMs();
     if (dueMs < 0 || (this.#tickMs >= 0 && this.#tickMs <= dueMs)) return;
     this.#tickMs = dueMs;
-    this.#world.timeline.at(dueMs, () => {
+    // A timer comes late, never early; exactly on time, rounding could make it early.
+    this.#world.timeline.at(dueMs + timerLateMs, () => {
       this.#run(() => {
         if (this.#tickMs === dueMs) this.#tickMs = -1;
         this.#service.tick(this.#world.timeline.nowMs);
