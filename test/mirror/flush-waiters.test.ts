@@ -1,0 +1,52 @@
+/** When a flush is ready: delivered, acknowledged, durable, in any order of arrival (R1). */
+import { expect, test } from 'vitest';
+import { flushWaitersMax } from '../../ts/base/limits.js';
+import { FlushWaiters, type Progress } from '../../ts/mirror/flush-waiters.js';
+
+const flush = 9;
+
+function at(marksDelivered: number, lastMarkOrder: number, generation: number): Progress {
+  return { marksDelivered, lastMarkOrder, generation };
+}
+
+function ready(waiters: FlushWaiters, acknowledged: number, durable: number): number[] {
+  const seqs: number[] = [];
+  waiters.takeReady(acknowledged, durable, (seq) => seqs.push(seq));
+  return seqs;
+}
+
+test('R1: not before its marks were delivered, acknowledged and written by a write that started after', () => {
+  const waiters = new FlushWaiters();
+  waiters.add(flush, 1, 2, at(1, 10, 5));
+  expect(ready(waiters, 100, 100)).toEqual([]);
+  waiters.delivered(at(2, 12, 6));
+  expect(waiters.needsWrite(5)).toBe(true);
+  expect(waiters.needsWrite(6)).toBe(false);
+  expect(ready(waiters, 11, 6)).toEqual([]);
+  expect(ready(waiters, 12, 5)).toEqual([]);
+  expect(ready(waiters, 12, 6)).toEqual([1]);
+  expect(waiters.size).toBe(0);
+});
+
+test('the same flush again waits with the first; a later one with more marks does not', () => {
+  const waiters = new FlushWaiters();
+  waiters.add(flush, 1, 2, at(1, 10, 5));
+  waiters.add(flush, 2, 2, at(1, 10, 5));
+  expect(waiters.size).toBe(1);
+  waiters.add(flush, 3, 3, at(1, 10, 5));
+  expect(waiters.size).toBe(2);
+  waiters.delivered(at(2, 11, 6));
+  expect(ready(waiters, 11, 6)).toEqual([1, 2]);
+  waiters.delivered(at(3, 12, 7));
+  expect(ready(waiters, 12, 7)).toEqual([3]);
+});
+
+test('a full list answers later, never sooner', () => {
+  const waiters = new FlushWaiters();
+  for (let i = 0; i <= flushWaitersMax; i++) waiters.add(flush, i, i, at(0, 0, 0));
+  expect(waiters.size).toBe(flushWaitersMax);
+  waiters.delivered(at(flushWaitersMax - 1, 50, 50));
+  expect(ready(waiters, 50, 50)).toHaveLength(flushWaitersMax - 1);
+  waiters.delivered(at(flushWaitersMax, 51, 51));
+  expect(ready(waiters, 51, 51)).toEqual([flushWaitersMax - 1, flushWaitersMax]);
+});
