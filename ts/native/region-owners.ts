@@ -6,7 +6,7 @@ import type { RegionOwners } from '../regions/region-map.js';
 import { addon } from './addon.js';
 
 /**
- * A native owners table. Nodes are integers in [0, 2^32). Throws like `NativeRegionMap`.
+ * A native owners table. Nodes are integers from 0 to 2^32 - 2. Throws like `NativeRegionMap`.
  *
  * `list` walks by a cursor: start at 0, hand back what the call before gave, stop at -1. Regions added or removed
  * between two calls may be missed or seen twice.
@@ -22,7 +22,7 @@ export interface NativeRegionOwnersConstructor {
 
 export const NativeRegionOwners = {
   /**
-   * @param capacity most (region, node) pairs, 1 to 2^26.
+   * @param capacity most (region, node) pairs, 1 to 2^28.
    * @param regionCount regions at or beyond it are refused with a RangeError; 2^32 when left out.
    */
   create(capacity: number, regionCount: number = 2 ** 32): NativeRegionOwners {

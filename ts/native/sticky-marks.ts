@@ -5,7 +5,7 @@
 import type { StickyMarks } from '../regions/region-map.js';
 import { addon } from './addon.js';
 
-/** A native set of sticky marks. Throws like `NativeRegionMap`; also a RangeError when time goes back. */
+/** A native set of sticky marks. Throws like `NativeRegionMap`. A time that goes back counts as the latest seen. */
 export interface NativeStickyMarks extends StickyMarks {
   readonly closed: boolean;
   /** Forgets every mark without returning it: at PRESUSPEND, after the caller took them by `expire(Infinity)`. */
@@ -19,7 +19,7 @@ export interface NativeStickyMarksConstructor {
 
 export const NativeStickyMarks = {
   /**
-   * @param capacity most regions, 0 to 2^22. With 0 nothing ever sticks: `add` gives the region back at once.
+   * @param capacity most regions, 0 to 2^20. With 0 nothing ever sticks: `add` gives the region back at once.
    * @param regionCount regions at or beyond it are refused with a RangeError; 2^32 when left out.
    */
   create(capacity: number, regionCount: number = 2 ** 32): NativeStickyMarks {

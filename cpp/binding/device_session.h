@@ -1,0 +1,74 @@
+// One opening of a log device: from the call of `open` (or the first operation on a device that is not open)
+// to the end of its last IO. A device that is opened again or closed abandons its session, which then says
+// nothing more but stays until what is in flight has ended, because the kernel still uses its buffers.
+//
+// Everything happens on the loop's thread, except for the opening itself, which the helper thread does.
+#pragma once
+
+#include <napi.h>
+
+#include <deque>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "binding/loop_poll.h"
+#include "data/log_io.h"
+#include "os/event_fd.h"
+#include "os/helper_thread.h"
+
+namespace lockstep::binding {
+
+class DeviceSession : public std::enable_shared_from_this<DeviceSession> {
+ public:
+  /// Who is told. Calls come with a handle scope open, and never inside a call of the session.
+  struct Listener {
+    Listener() = default;
+    Listener(const Listener&) = delete;
+    Listener& operator=(const Listener&) = delete;
+    virtual ~Listener() = default;
+    virtual void opened(int error, const BlockFile* file) = 0;
+    virtual void ended(const LogIoDone& done) = 0;
+    /// Whether operations are under way, which keeps the listener and the loop alive.
+    virtual void busy(bool is_busy) = 0;
+  };
+
+  /// Null when the process has no descriptor left or the loop refuses.
+  static std::shared_ptr<DeviceSession> make(Napi::Env env, Listener* listener, bool prefer_uring,
+                                             std::shared_ptr<LogIoCounters> counters);
+
+  void open(HelperThread& helper, const std::string& name);
+  void read(uint64_t offset, uint32_t length);
+  void write(std::vector<LogImage::Run> runs, std::shared_ptr<const LogSource> source, bool durable);
+  void abandon();
+  bool uses_thread() const { return io_ != nullptr && io_->uses_thread(); }
+
+ private:
+  struct Opening;
+  DeviceSession(Napi::Env env, Listener* listener, bool prefer_uring, std::shared_ptr<LogIoCounters> counters)
+      : env_(env), listener_(listener), prefer_uring_(prefer_uring), counters_(std::move(counters)) {}
+
+  void on_wake();
+  void on_opened();
+  void fail_later(bool is_read, uint64_t offset, int error);
+  void tell_failures();
+  void tell_busy();
+  void end_if_quiet();
+
+  Napi::Env env_;
+  Listener* listener_;
+  bool prefer_uring_;
+  std::shared_ptr<LogIoCounters> counters_;
+  std::shared_ptr<EventFd> wake_;
+  LoopPoll* poll_ = nullptr;
+  std::shared_ptr<Opening> opening_;
+  std::unique_ptr<LogIo> io_;
+  /// Operations that could not begin; they end in the next turn of the loop.
+  std::deque<LogIoDone> failures_;
+  bool is_busy_ = false;
+  /// A wake is being dealt with; what would destroy parts of the session waits for its end.
+  bool in_wake_ = false;
+};
+
+}  // namespace lockstep::binding

@@ -1,0 +1,157 @@
+// The JavaScript class LogDevice: sessions of one device, one at a time, and the events of the last.
+#include <napi.h>
+
+#include <memory>
+
+#include "binding/arguments.h"
+#include "binding/callback.h"
+#include "binding/device_session.h"
+#include "binding/instance.h"
+#include "binding/log_image.h"
+
+namespace lockstep::binding {
+namespace {
+
+class LogDeviceWrap : public Napi::ObjectWrap<LogDeviceWrap>, private DeviceSession::Listener {
+ public:
+  static Napi::Function define(Napi::Env env) {
+    using Self = LogDeviceWrap;
+    return DefineClass(env, "LogDevice",
+                       {
+                           InstanceAccessor<&Self::writer>("writer"),
+                           InstanceAccessor<&Self::closed>("closed"),
+                           InstanceAccessor<&Self::bytes_written>("bytesWritten"),
+                           InstanceAccessor<&Self::writes>("writesSubmitted"),
+                           InstanceAccessor<&Self::barriers>("barriersSubmitted"),
+                           InstanceMethod<&Self::open>("open"),
+                           InstanceMethod<&Self::read>("read"),
+                           InstanceMethod<&Self::write>("write"),
+                           InstanceMethod<&Self::close>("close"),
+                       });
+  }
+
+  explicit LogDeviceWrap(const Napi::CallbackInfo& info);
+  ~LogDeviceWrap() override { give_up(); }
+
+ private:
+  DeviceSession& session(Napi::Env env);
+  void give_up() {
+    if (session_ != nullptr) std::exchange(session_, nullptr)->abandon();
+  }
+
+  void opened(int error, const BlockFile* file) override;
+  void ended(const LogIoDone& done) override;
+  void busy(bool is_busy) override { is_busy ? Ref() : Unref(); }
+
+  void open(const Napi::CallbackInfo& info);
+  void read(const Napi::CallbackInfo& info);
+  void write(const Napi::CallbackInfo& info);
+  void close(const Napi::CallbackInfo& /*info*/) { give_up(); }
+  Napi::Value writer(const Napi::CallbackInfo& info);
+  Napi::Value closed(const Napi::CallbackInfo& info) {
+    return Napi::Boolean::New(info.Env(), session_ == nullptr);
+  }
+  static Napi::Value number(const Napi::CallbackInfo& info, uint64_t value) {
+    return Napi::Number::New(info.Env(), static_cast<double>(value));
+  }
+  Napi::Value bytes_written(const Napi::CallbackInfo& info) { return number(info, counters_->bytes_written); }
+  Napi::Value writes(const Napi::CallbackInfo& info) { return number(info, counters_->writes); }
+  Napi::Value barriers(const Napi::CallbackInfo& info) { return number(info, counters_->barriers); }
+
+  bool prefer_uring_ = false;
+  std::shared_ptr<LogIoCounters> counters_ = std::make_shared<LogIoCounters>();
+  std::shared_ptr<DeviceSession> session_;
+  Napi::FunctionReference on_opened_;
+  Napi::FunctionReference on_read_;
+  Napi::FunctionReference on_written_;
+};
+
+Napi::FunctionReference event_function(const Napi::Object& events, const char* name) {
+  const Napi::Value value = events.Get(name);
+  if (!value.IsFunction()) throw_type(events.Env(), std::string(name) + " must be a function");
+  return Napi::Persistent(value.As<Napi::Function>());
+}
+
+LogDeviceWrap::LogDeviceWrap(const Napi::CallbackInfo& info) : Napi::ObjectWrap<LogDeviceWrap>(info) {
+  const std::string kind = text_argument(info, 0);
+  if (kind != "uring" && kind != "thread") throw_type(info.Env(), "a writer is uring or thread");
+  prefer_uring_ = kind == "uring" && uring_available();
+  const Napi::Object events = object_argument(info, 1);
+  on_opened_ = event_function(events, "opened");
+  on_read_ = event_function(events, "read");
+  on_written_ = event_function(events, "written");
+}
+
+DeviceSession& LogDeviceWrap::session(Napi::Env env) {
+  if (session_ == nullptr) {
+    session_ = DeviceSession::make(env, this, prefer_uring_, counters_);
+    if (session_ == nullptr) throw_errno(env, EMFILE, "log device");
+  }
+  return *session_;
+}
+
+void LogDeviceWrap::open(const Napi::CallbackInfo& info) {
+  const std::string name = text_argument(info, 0);
+  give_up();
+  session(info.Env()).open(Instance::of(info.Env()).helper, name);
+}
+
+void LogDeviceWrap::read(const Napi::CallbackInfo& info) {
+  const uint64_t offset = integer_argument(info, 0, 0, safe_integer_max);
+  const uint64_t length = integer_argument(info, 1, 0, log_read_bytes_max);
+  if (offset % 512 != 0 || length % 512 != 0 || length == 0) {
+    throw_range(info.Env(), "offset and length of a read are multiples of 512");
+  }
+  session(info.Env()).read(offset, static_cast<uint32_t>(length));
+}
+
+void LogDeviceWrap::write(const Napi::CallbackInfo& info) {
+  const std::shared_ptr<LogMemory> memory = LogImageWrap::memory_of(info[0]);
+  const bool durable = boolean_argument(info, 1);
+  if (memory->closed()) throw_closed(info.Env(), "log image");
+  const auto runs = memory->image().runs();
+  session(info.Env()).write({runs.begin(), runs.end()}, std::make_shared<PinnedImage>(memory), durable);
+}
+
+Napi::Value LogDeviceWrap::writer(const Napi::CallbackInfo& info) {
+  const bool thread = !prefer_uring_ || (session_ != nullptr && session_->uses_thread());
+  return Napi::String::New(info.Env(), thread ? "thread" : "uring");
+}
+
+void LogDeviceWrap::opened(int error, const BlockFile* file) {
+  const Napi::Env env = Env();
+  Napi::Value description = env.Null();
+  if (file != nullptr) {
+    Napi::Object object = Napi::Object::New(env);
+    object.Set("identity", file->identity);
+    object.Set("major", file->device_major);
+    object.Set("minor", file->device_minor);
+    object.Set("bytes", static_cast<double>(file->bytes));
+    object.Set("logicalBlockBytes", file->logical_block_bytes);
+    description = object;
+  }
+  call_from_loop(on_opened_, {Napi::Number::New(env, error), description});
+}
+
+void LogDeviceWrap::ended(const LogIoDone& done) {
+  const Napi::Env env = Env();
+  // A scope for each, since one wake may end many.
+  const Napi::HandleScope scope(env);
+  const Napi::Number error = Napi::Number::New(env, done.error);
+  if (!done.is_read) {
+    call_from_loop(on_written_, {error});
+    return;
+  }
+  // A copy: JavaScript could keep the array and the buffer goes on to the next read.
+  Napi::Uint8Array bytes = Napi::Uint8Array::New(env, done.bytes.size());
+  std::copy(done.bytes.begin(), done.bytes.end(), bytes.Data());
+  call_from_loop(on_read_, {error, Napi::Number::New(env, static_cast<double>(done.offset)), bytes});
+}
+
+}  // namespace
+
+void define_log_device(Napi::Env env, Napi::Object exports) {
+  exports.Set("LogDevice", LogDeviceWrap::define(env));
+}
+
+}  // namespace lockstep::binding

@@ -1,0 +1,86 @@
+// The functions of ts/native/process.ts, and the class of a locked pid file.
+#include <napi.h>
+
+#include <cstdlib>
+
+#include "binding/arguments.h"
+#include "binding/instance.h"
+#include "os/notify.h"
+#include "os/pid_file.h"
+#include "os/process_memory.h"
+
+namespace lockstep::binding {
+namespace {
+
+class PidFileWrap : public Napi::ObjectWrap<PidFileWrap> {
+ public:
+  static Napi::Function define(Napi::Env env) {
+    return DefineClass(env, "PidFile",
+                       {
+                           InstanceAccessor<&PidFileWrap::path>("path"),
+                           InstanceMethod<&PidFileWrap::close>("close"),
+                       });
+  }
+  explicit PidFileWrap(const Napi::CallbackInfo& info)
+      : Napi::ObjectWrap<PidFileWrap>(info), file_(Instance::of(info.Env()).take<PidFile>()) {
+    if (file_ == nullptr) throw_type(info.Env(), "locked pid files come from lockPidFile");
+    // Locked until `close` or the process's end, whether or not somebody keeps the object.
+    Ref();
+  }
+
+ private:
+  Napi::Value path(const Napi::CallbackInfo& info) { return Napi::String::New(info.Env(), file_->path()); }
+  void close(const Napi::CallbackInfo& /*info*/) {
+    file_->close();
+    if (referenced_) Unref();
+    referenced_ = false;
+  }
+
+  std::shared_ptr<PidFile> file_;
+  bool referenced_ = true;
+};
+
+Napi::Value lock_pid_file(const Napi::CallbackInfo& info) {
+  const std::string path = text_argument(info, 0);
+  auto file = std::make_shared<PidFile>();
+  const int error = file->lock(path);
+  if (error != 0) throw_errno(info.Env(), error, "cannot lock " + path);
+  Instance& instance = Instance::of(info.Env());
+  return instance.wrap(instance.pid_file, file);
+}
+
+Napi::Value flush_io(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), set_io_flusher());
+}
+
+Napi::Value lock_memory(const Napi::CallbackInfo& info) {
+  const MemoryLockResult locked = lock_code_mappings();
+  Napi::Object object = Napi::Object::New(info.Env());
+  object.Set("lockedBytes", static_cast<double>(locked.locked_bytes));
+  object.Set("failures", locked.failures);
+  object.Set("errno", locked.error);
+  return object;
+}
+
+Napi::Value notify_systemd(const Napi::CallbackInfo& info) {
+  const std::string text = text_argument(info, 0);
+  const char* address = std::getenv("NOTIFY_SOCKET");
+  if (address == nullptr || *address == '\0') return Napi::Boolean::New(info.Env(), false);
+  const int error = send_notification(address, text);
+  if (error != 0) throw_errno(info.Env(), error, std::string("cannot notify ") + address);
+  return Napi::Boolean::New(info.Env(), true);
+}
+
+}  // namespace
+
+void define_process_functions(Napi::Env env, Napi::Object exports) {
+  Instance::of(env).pid_file = Napi::Persistent(PidFileWrap::define(env));
+  Napi::Object functions = Napi::Object::New(env);
+  functions.Set("lockPidFile", Napi::Function::New<lock_pid_file>(env, "lockPidFile"));
+  functions.Set("setIoFlusher", Napi::Function::New<flush_io>(env, "setIoFlusher"));
+  functions.Set("lockMemory", Napi::Function::New<lock_memory>(env, "lockMemory"));
+  functions.Set("notifySystemd", Napi::Function::New<notify_systemd>(env, "notifySystemd"));
+  exports.Set("process", functions);
+}
+
+}  // namespace lockstep::binding

@@ -1,0 +1,79 @@
+#include "os/pid_file.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <cerrno>
+#include <chrono>
+#include <climits>
+#include <cstdlib>
+#include <memory>
+#include <thread>
+
+namespace lockstep {
+namespace {
+
+constexpr int tries_max = 21;
+constexpr std::chrono::milliseconds pause{1};
+constexpr mode_t mode = 0644;
+
+int lock_whole_file(int fd) {
+  struct flock lock = {};
+  lock.l_type = F_WRLCK;
+  lock.l_whence = SEEK_SET;
+  for (int attempt = 1;; attempt++) {
+    if (fcntl(fd, F_SETLK, &lock) == 0) return 0;
+    const bool held = errno == EAGAIN || errno == EACCES;
+    if (errno != EINTR && (!held || attempt >= tries_max)) return errno;
+    std::this_thread::sleep_for(pause);
+  }
+}
+
+/// False when the file was removed, or replaced, between opening and locking it.
+bool still_named(int fd, const std::string& path) {
+  struct stat opened = {};
+  struct stat named = {};
+  return fstat(fd, &opened) == 0 && stat(path.c_str(), &named) == 0 && opened.st_dev == named.st_dev &&
+         opened.st_ino == named.st_ino;
+}
+
+int write_pid(int fd) {
+  const std::string text = std::to_string(getpid()) + "\n";
+  if (ftruncate(fd, 0) != 0) return errno;
+  const ssize_t written = write(fd, text.data(), text.size());
+  if (written < 0) return errno;
+  return static_cast<size_t>(written) == text.size() ? 0 : EIO;
+}
+
+/// Absolute, so that it is removed also after a change of folder.
+std::string absolute(const std::string& path) {
+  const std::unique_ptr<char, void (*)(void*)> resolved(realpath(path.c_str(), nullptr), std::free);
+  return resolved == nullptr ? path : std::string(resolved.get());
+}
+
+}  // namespace
+
+int PidFile::lock(const std::string& path) {
+  for (int attempt = 1;; attempt++) {
+    Fd fd(open(path.c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, mode));
+    if (!fd.valid()) return errno;
+    if (const int error = lock_whole_file(fd.get()); error != 0) return error;
+    // The daemon before us removes its file as it ends; a lock on a file without a name is seen by nobody.
+    if (!still_named(fd.get(), path)) {
+      if (attempt >= tries_max) return EAGAIN;
+      continue;
+    }
+    if (const int error = write_pid(fd.get()); error != 0) return error;
+    fd_ = std::move(fd);
+    path_ = absolute(path);
+    return 0;
+  }
+}
+
+void PidFile::close() noexcept {
+  if (!fd_.valid()) return;
+  unlink(path_.c_str());
+  fd_.reset();
+}
+
+}  // namespace lockstep

@@ -1,0 +1,193 @@
+#include "os/state_store.h"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cinttypes>
+#include <cstdio>
+#include <cstring>
+
+namespace lockstep {
+namespace {
+
+constexpr const char* record_suffix = ".state";
+constexpr const char* aside_suffix = ".unreadable";
+
+/// Records up to this size have all their room reserved on the tmpfs (11 million regions); larger ones, which
+/// must not take room for regions that nobody writes to, only their head.
+constexpr uint64_t reserved_whole_bytes_max = uint64_t{4} << 20;
+
+/// Names are for `ls`; what a record is says the record. FNV-1a, since a uuid may be longer than a name.
+std::string record_name(const StateStatic& fixed) {
+  uint64_t hash = 0xCBF29CE484222325;
+  for (const char letter : fixed.uuid) {
+    hash = (hash ^ static_cast<uint8_t>(letter)) * 0x100000001B3;
+  }
+  std::array<char, 64> name{};
+  const int length = std::snprintf(name.data(), name.size(), "%016" PRIx64 "-%016" PRIx64, fixed.luid, hash);
+  return std::string(name.data(), static_cast<size_t>(length)) + record_suffix;
+}
+
+}  // namespace
+
+int StateStore::open(const StateStoreOptions& options, std::unique_ptr<StateStore>& into) {
+  std::unique_ptr<StateStore> store(new StateStore(options));
+  if (options.directory) {
+    StateDirectory directory;
+    if (const int error = directory.open(*options.directory); error != 0) return error;
+    // Leftovers of an interrupted creation go before the first creation of this process.
+    std::vector<std::string> names;
+    if (const int error = directory.list(record_suffix, names); error != 0) return error;
+    store->directory_ = std::move(directory);
+  }
+  into = std::move(store);
+  return 0;
+}
+
+int StateStore::take_over(std::unique_ptr<StateStore> previous, std::unique_ptr<StateStore>& into) {
+  const StateStoreOptions options = previous->options_;
+  if (options.directory) {
+    previous.reset();
+    return open(options, into);
+  }
+  std::unique_ptr<StateStore> store(new StateStore(options));
+  store->slots_ = std::move(previous->slots_);
+  store->mapped_bytes_ = previous->mapped_bytes_;
+  into = std::move(store);
+  return 0;
+}
+
+StateStore::Created StateStore::create(const StateStatic& fixed) {
+  Created created;
+  if (fixed.region_count == 0 || fixed.region_count > region_count_max) {
+    return {nullptr, EINVAL, "impossible region count " + std::to_string(fixed.region_count)};
+  }
+  const uint64_t bytes = StateLayout::of(fixed.region_count).total_bytes;
+  if (bytes > options_.memory_bytes_max || mapped_bytes_ > options_.memory_bytes_max - bytes) {
+    return {nullptr, ENOMEM,
+            "log needs " + std::to_string(bytes) + " bytes, limit is " +
+                std::to_string(options_.memory_bytes_max) + ", in use " + std::to_string(mapped_bytes_)};
+  }
+  created.error = make_slot(fixed, created.slot, created.text);
+  if (created.error != 0) {
+    if (created.text.empty())
+      created.text = std::string("cannot make state record: ") + std::strerror(created.error);
+    return created;
+  }
+  slots_.push_back(created.slot);
+  mapped_bytes_ += bytes;
+  return created;
+}
+
+int StateStore::make_slot(const StateStatic& fixed, std::shared_ptr<StateSlot>& slot, std::string& text) {
+  const StateLayout layout = StateLayout::of(fixed.region_count);
+  Mapping mapping;
+  std::string temporary;
+  if (!directory_) {
+    if (const int error = Mapping::anonymous(layout.total_bytes, mapping); error != 0) return error;
+  } else {
+    const bool whole = layout.total_bytes <= reserved_whole_bytes_max;
+    const uint64_t reserved = whole ? layout.total_bytes : layout.words_offset[0];
+    if (const int error = directory_->create_temporary(layout.total_bytes, reserved, temporary, mapping);
+        error != 0) {
+      return error;
+    }
+    mapping.lock_on_fault();
+  }
+  if (!StateRecord::create(mapping.bytes(), fixed)) {
+    text = "uuid, constructor text or geometry does not fit a state record";
+    if (directory_) forget_file(temporary);
+    return EINVAL;
+  }
+  std::string name = directory_ ? record_name(fixed) : std::string();
+  if (directory_) {
+    if (const int error = directory_->publish(temporary, name); error != 0) {
+      forget_file(temporary);
+      return error;
+    }
+  }
+  slot = std::make_shared<StateSlot>(std::move(mapping), std::move(name));
+  return 0;
+}
+
+std::vector<std::shared_ptr<StateSlot>> StateStore::restore(std::vector<std::string>& problems) {
+  std::vector<std::shared_ptr<StateSlot>> found;
+  if (!directory_) {
+    for (const auto& slot : slots_) {
+      const bool valid = validate_state(slot->memory()) == StateError::ok;
+      if (valid && slot->record().fixed().boot_id == options_.boot_id) found.push_back(slot);
+    }
+  } else {
+    std::vector<std::string> names;
+    if (const int error = directory_->list(record_suffix, names); error != 0) {
+      problems.push_back(std::string("cannot read the state folder: ") + std::strerror(error));
+    }
+    std::sort(names.begin(), names.end());
+    for (const std::string& name : names) {
+      Mapping mapping;
+      if (const int error = directory_->map(name, mapping); error != 0) {
+        put_aside(name, std::strerror(error), problems);
+      } else if (auto slot = judge(std::move(mapping), name, problems)) {
+        found.push_back(std::move(slot));
+      }
+    }
+  }
+  slots_ = found;
+  mapped_bytes_ = 0;
+  for (const auto& slot : slots_) mapped_bytes_ += slot->memory().size();
+  return found;
+}
+
+std::shared_ptr<StateSlot> StateStore::judge(Mapping mapping, const std::string& name,
+                                             std::vector<std::string>& problems) {
+  const StateError error = validate_state(mapping.bytes());
+  if (error == StateError::incomplete) {
+    forget_file(name);
+    return nullptr;
+  }
+  if (error != StateError::ok) {
+    put_aside(name, state_error_text(error), problems);
+    return nullptr;
+  }
+  mapping.lock_on_fault();
+  auto slot = std::make_shared<StateSlot>(std::move(mapping), name);
+  if (slot->record().fixed().boot_id != options_.boot_id) {
+    forget_file(name);
+    return nullptr;
+  }
+  return slot;
+}
+
+void StateStore::put_aside(const std::string& name, const std::string& why,
+                           std::vector<std::string>& problems) const {
+  const int error = directory_->rename(name, name + aside_suffix);
+  problems.push_back("state file " + name + ": " + why +
+                     (error == 0 ? std::string(", put aside as ") + name + aside_suffix
+                                 : std::string(", and it cannot be renamed: ") + std::strerror(error)));
+}
+
+void StateStore::forget_file(const std::string& name) const {
+  // A name that stays is judged again by the next daemon, and deleted then.
+  [[maybe_unused]] const int error = directory_->remove(name);
+}
+
+void StateStore::remove(const std::shared_ptr<StateSlot>& slot) {
+  const auto at = std::find(slots_.begin(), slots_.end(), slot);
+  if (at == slots_.end()) return;
+  if (directory_) forget_file(slot->name());
+  mapped_bytes_ -= slot->memory().size();
+  slots_.erase(at);
+}
+
+void StateStore::drop_all() {
+  if (directory_) {
+    std::vector<std::string> names;
+    if (directory_->list(record_suffix, names) == 0) {
+      for (const std::string& name : names) forget_file(name);
+    }
+  }
+  slots_.clear();
+  mapped_bytes_ = 0;
+}
+
+}  // namespace lockstep
