@@ -277,10 +277,10 @@ export class Host {
     this.service.endTurn(this.nowMs);
   }
 
-  /** Turns and device operations until nothing is left to do now. */
+  /** Turns, device operations and ticks that are due until nothing is left to do now. */
   settle(): void {
     this.turn();
-    while (this.#completeOne()) this.turn();
+    while (this.#completeOne() || this.#tickDue()) this.turn();
   }
 
   /** Lets time pass, ticking whenever the service wants it. */
@@ -313,6 +313,13 @@ export class Host {
     for (const disk of this.disks.values()) disk.waiting.length = 0;
     this.service = this.#start();
     if (settle) this.settle();
+  }
+
+  #tickDue(): boolean {
+    const dueMs = this.service.nextDeadlineMs();
+    if (dueMs < 0 || dueMs > this.nowMs) return false;
+    this.service.tick(this.nowMs);
+    return true;
   }
 
   #completeOne(): boolean {

@@ -143,7 +143,7 @@ export class Constructions {
   }
 }
 
-/** CTR's answer: from version 2 on a disk log's device name, which the kernel then registers with the table. */
+/** CTR's answer: from version 2 on a disk log's device name, which the kernel registers with the table. */
 export function answerConstructor(
   world: World,
   wanted: Pick<Wanted, 'args' | 'deviceNameWanted'>,
@@ -151,7 +151,8 @@ export function answerConstructor(
   errno: number,
 ): void {
   const { deviceName } = wanted.args;
-  if (errno !== 0 || deviceName === null || !wanted.deviceNameWanted) world.effects.reply(seq, DM_ULOG_CTR, -errno);
+  if (errno !== 0) world.effects.reply(seq, DM_ULOG_CTR, -errno);
+  else if (deviceName === null || !wanted.deviceNameWanted) world.effects.reply(seq, DM_ULOG_CTR, 0);
   else world.effects.replyText(seq, DM_ULOG_CTR, `${deviceName}\0`);
 }
 

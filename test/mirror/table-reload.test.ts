@@ -1,0 +1,107 @@
+/** A table reload: the next instance of a uuid is constructed while the last one serves, and takes its place. */
+import { expect, test } from 'vitest';
+import { Errno } from '../../ts/base/errno.js';
+import {
+  DM_ULOG_DTR,
+  DM_ULOG_IN_SYNC,
+  DM_ULOG_MARK_REGION,
+  DM_ULOG_RESUME,
+  DM_ULOG_SET_REGION_SYNC,
+} from '../../ts/base/ulog-frames.js';
+import { hostWithCore, hostWithDisk, LifeCycle, mirrorA } from './host.js';
+
+const next = { uuid: mirrorA.uuid, luid: 0x2000 };
+const diskText = '512 clustered-disk /dev/log 8';
+
+test('a disk log goes on from its device', () => {
+  const { host } = hostWithDisk(64);
+  expect(host.construct(next, diskText)?.error).toBe(0);
+  host.flush(mirrorA, 5);
+  host.clear(mirrorA, 5);
+  host.flush(mirrorA, 6);
+  host.suspend(mirrorA);
+  expect(host.ask(DM_ULOG_RESUME, next)?.error).toBe(0);
+  expect(host.ask(DM_ULOG_DTR, mirrorA)?.error).toBe(0);
+  const { map } = host.state(next);
+  expect([map.syncCount, map.isInSync(5), map.isInSync(6), map.heldCount]).toEqual([63, true, false, 0]);
+  expect(host.mark(next, 7)?.error).toBe(0);
+});
+
+test('one instance at a time: EEXIST, and the first is not disturbed', () => {
+  const host = hostWithCore();
+  host.construct(next, '512 clustered-core 8');
+  expect(host.ask(DM_ULOG_RESUME, next)?.error).toBe(-Errno.EEXIST);
+  expect(host.state(mirrorA).lifeCycle).toBe(LifeCycle.active);
+  expect(host.state(next).lifeCycle).toBe(LifeCycle.pending);
+});
+
+test('the luid decides which one a request means', () => {
+  const host = hostWithCore();
+  host.construct(next, '512 clustered-core 8 nosync');
+  host.suspend(mirrorA);
+  host.ask(DM_ULOG_RESUME, next);
+  expect(host.ask(DM_ULOG_MARK_REGION, mirrorA, [3])?.error).toBe(-Errno.ESRCH);
+  expect(host.ask(DM_ULOG_IN_SYNC, mirrorA, [3])?.error).toBe(-Errno.ESRCH);
+  expect(host.state(next).map.cleanCount).toBe(64);
+});
+
+test('a core log starts from nothing: the new table may have other legs', () => {
+  const host = hostWithCore();
+  host.construct(next, '512 clustered-core 8');
+  host.suspend(mirrorA);
+  host.ask(DM_ULOG_RESUME, next);
+  expect(host.state(next).map.syncCount).toBe(0);
+});
+
+test('nosync is not believed against what the last instance knew', () => {
+  const host = hostWithCore();
+  host.ask(DM_ULOG_SET_REGION_SYNC, mirrorA, [7, 0]);
+  host.construct(next, '512 clustered-core 8 nosync');
+  host.suspend(mirrorA);
+  host.ask(DM_ULOG_RESUME, next);
+  const { map } = host.state(next);
+  expect([map.syncCount, map.isInSync(7), map.isClean(7)]).toEqual([63, false, false]);
+});
+
+test('RESUME waits for a leave that is under way', () => {
+  const { host, disk } = hostWithDisk(64);
+  host.construct(next, diskText);
+  host.ask(3, mirrorA);
+  const leaving = host.send(4, mirrorA);
+  host.turn();
+  const resuming = host.send(DM_ULOG_RESUME, next);
+  host.turn();
+  expect(disk.waiting).toHaveLength(1);
+  expect(host.answerTo(leaving)).toBeUndefined();
+  expect(host.answerTo(resuming)).toBeUndefined();
+  host.settle();
+  expect([host.answerTo(leaving)?.error, host.answerTo(resuming)?.error]).toEqual([0, 0]);
+});
+
+test('the suspend was missed while no daemon ran: a restored log that is silent makes room', () => {
+  const { host, disk } = hostWithDisk(64);
+  host.construct(next, diskText);
+  host.flush(mirrorA, 5);
+  host.restart();
+  expect(host.ask(DM_ULOG_RESUME, next)?.error).toBe(0);
+  expect(host.state(mirrorA).lifeCycle).toBe(LifeCycle.pending);
+  expect(host.state(next).map.isInSync(5)).toBe(false);
+  expect(disk.isCleanOnDisk(5)).toBe(false);
+});
+
+test('one that has spoken since the restart does not', () => {
+  const { host } = hostWithDisk(64);
+  host.construct(next, diskText);
+  host.restart();
+  host.mark(mirrorA, 5);
+  expect(host.ask(DM_ULOG_RESUME, next)?.error).toBe(-Errno.EEXIST);
+});
+
+test('a freed address is given away again: a constructor without NUL begins anew', () => {
+  const host = hostWithCore();
+  host.mark(mirrorA, 5);
+  host.restart();
+  expect(host.construct(mirrorA, '512 clustered-core 8')?.error).toBe(0);
+  const state = host.state(mirrorA);
+  expect([state.lifeCycle, state.everResumed, state.map.heldCount]).toEqual([LifeCycle.pending, false, 0]);
+});
