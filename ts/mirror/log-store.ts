@@ -362,6 +362,7 @@ export class LogStore implements LogDeviceEvents {
       return;
     }
     this.#phase = StorePhase.ready;
+    this.#owner.committed();
   }
 
   /** A write has ended well and nothing follows it. */
