@@ -47,8 +47,11 @@ function fail(text) {
   process.exit(1);
 }
 
+/** Runs a command; what it prints is shown only when it fails. */
 function runOrFail(what, command, args, env = {}) {
-  const result = spawnSync(command, args, { cwd: root, stdio: 'inherit', env: { ...process.env, ...env } });
+  const options = { cwd: root, env: { ...process.env, ...env }, encoding: 'utf8', maxBuffer: 64 << 20 };
+  const result = spawnSync(command, args, { ...options, stdio: ['ignore', 'pipe', 'pipe'] });
+  if (result.status !== 0) process.stderr.write(`${result.stdout ?? ''}${result.stderr ?? ''}`);
   if (result.error) fail(`${what}: ${result.error.message}`);
   if (result.status !== 0) fail(`${what} failed (exit ${result.status ?? result.signal})`);
 }
