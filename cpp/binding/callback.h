@@ -1,5 +1,7 @@
-// Calls JavaScript from the event loop. What the callee throws becomes an uncaught exception, which ends the
-// engine: the state file makes that safe, and going on would not be.
+// What the event loop's callbacks need of JavaScript: to call it, and to let go of objects.
+//
+// What a callee throws becomes an uncaught exception, which ends the engine: the state file makes that safe,
+// and going on would not be.
 #pragma once
 
 #include <napi.h>
@@ -22,6 +24,14 @@ inline void call_from_loop(const Napi::FunctionReference& function,
   if (status != napi_pending_exception) return;
   napi_value thrown = nullptr;
   if (napi_get_and_clear_last_exception(env, &thrown) == napi_ok) napi_fatal_exception(env, thrown);
+}
+
+/// Lets the garbage collector have an object that `Ref` kept from it. Unlike `Unref` it throws nothing.
+template <typename T>
+void unreference(Napi::ObjectWrap<T>& object) noexcept {
+  uint32_t count = 0;
+  // What can fail is an object that is gone, and then there is nothing to let go of.
+  static_cast<void>(napi_reference_unref(object.Env(), object, &count));
 }
 
 }  // namespace lockstep::binding

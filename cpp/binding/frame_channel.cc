@@ -30,7 +30,7 @@ class Channel : public std::enable_shared_from_this<Channel> {
   /// False when the loop refuses.
   bool start(FrameChannelWrap* owner, Napi::FunctionReference on_readable);
   void set_on_closed(Napi::FunctionReference on_closed) { on_closed_ = std::move(on_closed); }
-  void close();
+  void close() noexcept;
 
  private:
   bool watch_peer();
@@ -39,7 +39,7 @@ class Channel : public std::enable_shared_from_this<Channel> {
   void tell_readable();
   void end_peer();
   void replace_peer(Fd client);
-  void release_owner();
+  void release_owner() noexcept;
 
   Napi::Env env_;
   std::unique_ptr<FramePort> port_;
@@ -185,7 +185,7 @@ void Channel::end_peer() {
   if (polling_) call_from_loop(on_closed_, {});
 }
 
-void Channel::close() {
+void Channel::close() noexcept {
   if (closed()) return;
   // Watchers first: a descriptor must not be closed under them.
   if (peer_poll_ != nullptr) std::exchange(peer_poll_, nullptr)->close();
@@ -194,8 +194,8 @@ void Channel::close() {
   release_owner();
 }
 
-void Channel::release_owner() {
-  if (owner_ != nullptr) std::exchange(owner_, nullptr)->Unref();
+void Channel::release_owner() noexcept {
+  if (owner_ != nullptr) unreference(*std::exchange(owner_, nullptr));
 }
 
 Napi::Function FrameChannelWrap::define(Napi::Env env) {
@@ -216,20 +216,24 @@ Napi::Function FrameChannelWrap::define(Napi::Env env) {
                      });
 }
 
-/// A view that shares the slots' memory, and keeps it.
+template <typename T>
+void release_share(Napi::Env /*env*/, T* /*data*/, std::shared_ptr<FrameSlots>* share) {
+  delete share;
+}
+
+/// Views that share the slots' memory, and keep it.
 void expose_slots(Napi::Object self, const char* bytes_name, const char* lengths_name,
                   const std::shared_ptr<FrameSlots>& slots) {
   const Napi::Env env = self.Env();
-  const auto release = [](Napi::Env /*env*/, void* /*data*/, std::shared_ptr<FrameSlots>* kept) {
-    delete kept;
-  };
-  const Napi::Buffer<uint8_t> bytes = Napi::Buffer<uint8_t>::New(
-      env, slots->memory.get(), FrameSlots::bytes,
-      [](Napi::Env /*env*/, uint8_t* /*data*/, std::shared_ptr<FrameSlots>* kept) { delete kept; },
-      new std::shared_ptr<FrameSlots>(slots));
-  const Napi::ArrayBuffer lengths =
-      Napi::ArrayBuffer::New(env, slots->lengths.get(), frame_slot_count * sizeof(int32_t), release,
-                             new std::shared_ptr<FrameSlots>(slots));
+  // Each view owns a share; had making it thrown, the pointer would have given the share back.
+  auto bytes_share = std::make_unique<std::shared_ptr<FrameSlots>>(slots);
+  const auto bytes = Napi::Buffer<uint8_t>::New(env, slots->memory.get(), FrameSlots::bytes,
+                                                release_share<uint8_t>, bytes_share.get());
+  static_cast<void>(bytes_share.release());
+  auto lengths_share = std::make_unique<std::shared_ptr<FrameSlots>>(slots);
+  const auto lengths = Napi::ArrayBuffer::New(env, slots->lengths.get(), frame_slot_count * sizeof(int32_t),
+                                              release_share<void>, lengths_share.get());
+  static_cast<void>(lengths_share.release());
   const auto fixed = static_cast<napi_property_attributes>(napi_enumerable);
   self.DefineProperty(Napi::PropertyDescriptor::Value(bytes_name, bytes, fixed));
   self.DefineProperty(Napi::PropertyDescriptor::Value(

@@ -41,7 +41,13 @@ class LogDeviceWrap : public Napi::ObjectWrap<LogDeviceWrap>, private DeviceSess
 
   void opened(int error, const BlockFile* file) override;
   void ended(const LogIoDone& done) override;
-  void busy(bool is_busy) override { is_busy ? Ref() : Unref(); }
+  void busy(bool is_busy) override {
+    if (is_busy) {
+      Ref();
+    } else {
+      unreference(*this);
+    }
+  }
 
   void open(const Napi::CallbackInfo& info);
   void read(const Napi::CallbackInfo& info);

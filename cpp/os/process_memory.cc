@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <cinttypes>
 #include <cstdio>
+#include <cstdlib>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -61,8 +62,9 @@ MemoryLockResult lock_code_mappings() {
   for (const CodeMapping& mapping : code_mappings(result.error)) {
     const uint64_t bytes = mapping.end - mapping.start;
     // The address is the kernel's own word for a mapping of this process.
-    if (mlock(reinterpret_cast<const void*>(mapping.start), bytes) ==
-        0) {  // NOLINT(performance-no-int-to-ptr)
+    // NOLINTNEXTLINE(performance-no-int-to-ptr)
+    const auto* at = reinterpret_cast<const void*>(mapping.start);
+    if (mlock(at, bytes) == 0) {
       result.locked_bytes += bytes;
     } else {
       if (result.error == 0) result.error = errno;
