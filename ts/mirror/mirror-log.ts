@@ -67,6 +67,8 @@ export class MirrorLog {
   needsTurn = true;
   /** When `tick` has something to do next; -1: never. */
   deadlineMs = -1;
+  /** R3: the kernel was seen outside a flush, so no mark of the flush that it is in went to a daemon that is gone. */
+  #flushIsOurs = false;
   /** No request has come since a restart: its kernel may have left while no daemon ran. */
   silent: boolean;
   readonly #world: World;
@@ -136,6 +138,7 @@ export class MirrorLog {
       effects.reply(seq, type, -Errno.ESRCH);
       return;
     }
+    if (this.state.marksUnknown && showsNoFlush(type)) this.#flushIsOurs = true;
     switch (type) {
       case DM_ULOG_DTR:
         this.life.destroy(seq);
@@ -283,7 +286,7 @@ export class MirrorLog {
         effects.reply(seq, type, 0);
         return;
       case DM_ULOG_FLUSH:
-        this.#flush(seq, count);
+        this.#flush(seq, count, nowMs);
         return;
       case DM_ULOG_SET_REGION_SYNC:
         this.#setRegionSync(seq, region, request.readSigned(1));
@@ -326,10 +329,30 @@ export class MirrorLog {
     return state.lifeCycle === LifeCycle.halted || state.inSyncLatched || state.map.isInSync(region);
   }
 
-  #flush(seq: number, count: number): void {
+  /**
+   * A flush whose marks may have gone to a daemon that is gone, state and all: any region may be the one that is written
+   * next. So all of them are dirty before it is answered, and are resynced after the next suspend and resume.
+   */
+  #distrust(nowMs: number): void {
+    const { map } = this.state;
+    this.#flushIsOurs = true;
+    if (map.cleanCount === 0) return;
+    map.fillClean(0, map.regionCount, false);
+    this.life.store?.changed(true, nowMs);
+    report(
+      this.#world,
+      'warning',
+      'marks-distrusted',
+      this.uuid,
+      'marks were lost with the state: every region is dirty',
+    );
+  }
+
+  #flush(seq: number, count: number, nowMs: number): void {
     const { effects, acknowledgedOrder } = this.#world;
     const marks = this.#marks;
     if (count > 0) marks.mark(regions, count);
+    else if (this.state.marksUnknown && !this.#flushIsOurs) this.#distrust(nowMs);
     if (this.state.logFailed) {
       effects.reply(seq, DM_ULOG_FLUSH, -Errno.EIO);
       return;
@@ -438,6 +461,20 @@ export class MirrorLog {
       if (waits) this.#waiters.add(DM_ULOG_SET_REGION_SYNC, seq, this.#marks.marksDelivered, this.#progress);
       else this.#world.effects.reply(seq, DM_ULOG_SET_REGION_SYNC, 0);
     });
+  }
+}
+
+/** Requests that the kernel's worker never sends between the first mark of a flush and its FLUSH. */
+function showsNoFlush(type: number): boolean {
+  switch (type) {
+    case DM_ULOG_CLEAR_REGION:
+    case DM_ULOG_IN_SYNC:
+    case DM_ULOG_GET_RESYNC_WORK:
+    case DM_ULOG_SET_REGION_SYNC:
+    case DM_ULOG_IS_REMOTE_RECOVERING:
+      return true;
+    default:
+      return false;
   }
 }
 
