@@ -8,6 +8,7 @@
  *   --jobs J          workers (as many as processors, at most 2)
  *   --until-failure   stop at the first seed that fails
  *   --quiet           no table at the end
+ *   --events N        events that a failure prints (40)
  *
  * Exit code 0: all runs clean and, with 500 seeds or more, everything the table lists has happened. 1: a seed failed. 2: wrong
  * arguments. 3: something never happened.
@@ -29,6 +30,7 @@ interface Options {
   readonly jobs: number;
   readonly untilFailure: boolean;
   readonly quiet: boolean;
+  readonly events: number;
 }
 
 function readOptions(): Options {
@@ -40,12 +42,20 @@ function readOptions(): Options {
       jobs: { type: 'string' },
       'until-failure': { type: 'boolean', default: false },
       quiet: { type: 'boolean', default: false },
+      events: { type: 'string', default: '40' },
     },
   });
   const seeds = readNumber('seeds', values.seeds ?? (values.seed === undefined ? '200' : '1'));
   const first = values.fresh ? randomInt(2 ** 40) : readNumber('seed', values.seed ?? '1');
   const jobs = readNumber('jobs', values.jobs ?? String(Math.min(2, availableParallelism())));
-  return { first, seeds, jobs, untilFailure: values['until-failure'], quiet: values.quiet };
+  return {
+    first,
+    seeds,
+    jobs,
+    untilFailure: values['until-failure'],
+    quiet: values.quiet,
+    events: readNumber('events', values.events),
+  };
 }
 
 function readNumber(name: string, text: string): number {
@@ -70,7 +80,7 @@ async function runAll(options: Options, summary: Summary): Promise<void> {
   };
   const over = () => options.untilFailure && summary.failures.length > 0;
   if (options.jobs <= 1 || options.seeds <= chunkSeeds) {
-    for (let i = 0; i < options.seeds && !over(); i++) take(runSeed(options.first + i));
+    for (let i = 0; i < options.seeds && !over(); i++) take(runSeed(options.first + i, options.events));
     return;
   }
   let next = 0;

@@ -140,6 +140,7 @@ export class Administrator {
     }
     mirror.needsReload = (yield* device.resume()) !== 0;
     mirror.sectors = sectors;
+    mirror.legs.endAt(sectors);
   }
 
   /**

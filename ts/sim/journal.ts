@@ -9,7 +9,7 @@ interface Entry {
   readonly detail: () => string;
 }
 
-const keptMax = 64;
+const keptMax = 2048;
 
 export class Journal {
   hash = 0x811c9dc5;

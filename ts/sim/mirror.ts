@@ -35,6 +35,8 @@ export class SimMirror {
   /** Regions that may be recovered although they were clean: set out of sync by a leg's failure, or all of them. */
   readonly mayRecover = new Set<number>();
   mayRecoverAll = true;
+  /** RESUME requests that read the log device, and what was not clean there: it must be out of sync in the end. */
+  readonly reads = new Map<number, readonly number[]>();
 
   constructor(shape: MirrorShape, disk: LogDisk | null, legs: VersionLegs, sectors: number) {
     this.shape = shape;

@@ -24,12 +24,12 @@ export interface RunResult {
   readonly failure: { readonly rule: string; readonly text: string; readonly events: readonly string[] } | null;
 }
 
-const eventsPrinted = 40;
 const faultMsMax = 300_000;
 const healMsMax = 900_000;
 const stepsMax = 2_000_000;
 
-export function runSeed(seed: number): RunResult {
+/** `events` is how many of the last events a failure brings along. */
+export function runSeed(seed: number, events = 40): RunResult {
   const sim = new Simulation(seed);
   let failure: RunResult['failure'] = null;
   try {
@@ -40,7 +40,7 @@ export function runSeed(seed: number): RunResult {
   } catch (error) {
     const rule = error instanceof Violation ? error.rule : 'crash';
     const text = error instanceof Violation ? error.message : String(error instanceof Error ? error.stack : error);
-    failure = { rule, text, events: sim.journal.last(eventsPrinted) };
+    failure = { rule, text, events: sim.journal.last(events) };
   } finally {
     sim.close();
   }
@@ -68,8 +68,11 @@ function live(sim: Simulation): void {
   const next = () => {
     if (sim.healing) return;
     if (faults < sim.scenario.faults) {
-      if (sim.prng.chance(0.6)) sim.workload.stir();
-      if (applyFault(sim) !== null) faults += 1;
+      // Most faults come while writes are under way.
+      if (sim.prng.chance(0.7)) sim.workload.stir();
+      sim.timeline.after(sim.prng.real(0, 12), () => {
+        if (!sim.healing && applyFault(sim) !== null) faults += 1;
+      });
     }
     sim.timeline.after(sim.prng.real(50, 5000), next);
   };
@@ -116,6 +119,8 @@ function retire(sim: Simulation): void {
     sim.administrator.retire(mirror, () => suspendedCheck(sim, mirror));
     runUntil(sim, healMsMax, () => !mirror.busy);
   }
+  // A request of a thread that nobody waits for, sent again after its answer was lost.
+  runUntil(sim, healMsMax, () => sim.kernel?.client.waiting === 0);
 }
 
 /** Steps until `done`; a run that does not come there is a failure of its own. */

@@ -3,13 +3,7 @@
  * it after every step. It offers what can happen to a host as methods (kill, power cut, restart); when they happen
  * is decided in faults.ts, how a whole run goes in run.ts.
  */
-import {
-  DM_ULOG_CTR,
-  DM_ULOG_POSTSUSPEND,
-  DM_ULOG_RESUME,
-  DM_ULOG_SET_REGION_SYNC,
-  requestNames,
-} from '../base/ulog-frames.js';
+import { DM_ULOG_CTR, DM_ULOG_RESUME, DM_ULOG_SET_REGION_SYNC, requestNames } from '../base/ulog-frames.js';
 import { LifeCycle } from '../mirror/log-state.js';
 import type { LogMessage } from '../mirror/messages.js';
 import { MessageType } from '../mirror/messages.js';
@@ -362,12 +356,16 @@ export class Simulation implements CheckWorld {
     const words = (state?.constructorText ?? '').split(' ');
     mirror.mayRecoverAll = words.includes('sync') || (!found.valid && !words.includes('nosync'));
     mirror.mayRecover.clear();
+    // After a failure memory is written and the device not read.
+    const reads = state?.lifeCycle !== LifeCycle.halted && !state?.logFailed;
+    const dirty: number[] = [];
     for (let region = 0; region < count; region++) {
-      const kept =
-        region < found.regionCount && cleanBit(mirror.disk.seen, region) && cleanBit(mirror.disk.durable, region);
-      const grown = region >= found.regionCount && words.includes('nosync');
-      if (!kept && !grown) mirror.mayRecover.add(region);
+      const grown = region >= found.regionCount;
+      const clean = grown ? words.includes('nosync') : cleanBit(mirror.disk.seen, region);
+      if (!clean) dirty.push(region);
+      if (!clean || (!grown && !cleanBit(mirror.disk.durable, region))) mirror.mayRecover.add(region);
     }
+    if (reads) mirror.reads.set(request.seq, dirty);
   }
 
   #toKernel(frame: Buffer, length: number): void {
@@ -424,7 +422,6 @@ export class Simulation implements CheckWorld {
     checkReply(this, request, reply);
     if (request.hostile) return;
     this.truth.replied(request, reply, this.states?.find(request)?.geometry.regionCount ?? Number.POSITIVE_INFINITY);
-    if (request.type === DM_ULOG_POSTSUSPEND && reply.error === 0) this.truth.of(request).marksLost = false;
   }
 
   #messageSubmitted(message: LogMessage): void {

@@ -61,6 +61,14 @@ export class VersionLegs implements Legs {
     });
   }
 
+  /** The table ends here now: what lies behind is nobody's, and equal when a table reaches there again. */
+  endAt(sectors: number): void {
+    for (let sector = sectors; sector < this.sectors; sector++) {
+      this.#set(1, sector, this.#first[sector] as number);
+      this.acknowledged[sector] = 0;
+    }
+  }
+
   /** Power cut: what is on its way lands in part, and nothing is reported. */
   cut(): void {
     this.#era += 1;

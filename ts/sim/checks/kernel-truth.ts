@@ -7,16 +7,21 @@ import {
   DM_ULOG_FLUSH,
   DM_ULOG_GET_SYNC_COUNT,
   DM_ULOG_MARK_REGION,
+  DM_ULOG_POSTSUSPEND,
+  DM_ULOG_PRESUSPEND,
   DM_ULOG_RESUME,
   DM_ULOG_SET_REGION_SYNC,
 } from '../../base/ulog-frames.js';
 import type { ReplyRecord, RequestRecord } from '../daemon/requests.js';
+import { kernelErrno } from '../kernel/world.js';
 
 export interface TargetTruth {
   readonly key: string;
   readonly uuid: string;
   /** Region -> order of the mark that was answered; removed when its clear leaves the kernel. */
   readonly marked: Map<number, number>;
+  /** Those of them that a FLUSH made safe: the kernel writes under their protection. */
+  readonly flushed: Set<number>;
   /** Region -> writes under way to all legs. */
   readonly open: Map<number, number>;
   /** Region -> writes under way to the default leg only. */
@@ -27,6 +32,8 @@ export interface TargetTruth {
   markOrder: number;
   /** The kernel has seen every region in sync since its last resume. */
   latched: boolean;
+  /** Between PRESUSPEND and POSTSUSPEND. */
+  draining: boolean;
   /** The daemon lost this log's state while the kernel lived; until its POSTSUSPEND (R3). */
   marksLost: boolean;
 }
@@ -42,11 +49,13 @@ export class KernelTruth {
         key,
         uuid: log.uuid,
         marked: new Map(),
+        flushed: new Set(),
         open: new Map(),
         openDefault: new Map(),
         copying: -1,
         markOrder: 0,
         latched: false,
+        draining: false,
         marksLost: false,
       };
       this.targets.set(key, truth);
@@ -103,21 +112,45 @@ export class KernelTruth {
   /** A request leaves the kernel: from here on a clear is in the daemon's hands. */
   sent(request: RequestRecord): void {
     const truth = this.of(request);
-    if (request.type === DM_ULOG_CLEAR_REGION) for (const region of request.values) truth.marked.delete(region);
+    if (request.type === DM_ULOG_CLEAR_REGION) {
+      for (const region of request.values) {
+        truth.marked.delete(region);
+        truth.flushed.delete(region);
+      }
+    }
     if (request.type === DM_ULOG_SET_REGION_SYNC && request.values[0] === truth.copying) truth.copying = -1;
     if (request.type === DM_ULOG_RESUME) truth.latched = false;
+    if (request.type === DM_ULOG_PRESUSPEND) truth.draining = true;
+    if (request.type !== DM_ULOG_POSTSUSPEND) return;
+    // All writes are done by now: what was lost no longer matters.
+    truth.draining = false;
+    truth.marksLost = false;
   }
 
   /** A reply leaves the daemon: from here on a mark is the kernel's. */
   replied(request: RequestRecord, reply: ReplyRecord, regionCount: number): void {
-    if (reply.error !== 0) return;
     const truth = this.of(request);
+    if (request.type === DM_ULOG_FLUSH) flushEnded(truth, request, reply.error);
+    if (reply.error !== 0) return;
     if (request.type === DM_ULOG_GET_SYNC_COUNT && reply.first >= regionCount) truth.latched = true;
     const marks = request.type === DM_ULOG_MARK_REGION || request.type === DM_ULOG_FLUSH;
     if (marks && request.values.length > 0) {
       truth.markOrder += 1;
-      for (const region of request.values) truth.marked.set(region, truth.markOrder);
+      for (const region of request.values) {
+        truth.marked.set(region, truth.markOrder);
+        if (request.type === DM_ULOG_FLUSH) truth.flushed.add(region);
+      }
     }
+  }
+}
+
+/** A flush that failed protects nothing: the kernel issues no write under its marks. */
+function flushEnded(truth: TargetTruth, request: RequestRecord, error: number): void {
+  if (error === -kernelErrno.ESRCH) return;
+  for (const [region, order] of truth.marked) {
+    if (truth.flushed.has(region) || order > request.markOrder) continue;
+    if (error === 0) truth.flushed.add(region);
+    else truth.marked.delete(region);
   }
 }
 

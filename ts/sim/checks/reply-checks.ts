@@ -104,9 +104,19 @@ function checkLifeCycle({ world, request, state }: Judged, expected: LifeCycle):
 
 function checkResume(judged: Judged): void {
   const { world, request, state, mirror } = judged;
+  // A kernel of unknown marks that must drain is let go although the log cannot be loaded (R3).
+  if (state.lifeCycle === LifeCycle.resuming && state.marksUnknown && world.truth.of(request).draining) return;
   checkLifeCycle(judged, LifeCycle.active);
   if (world.truth.of(request).marksLost) checkUnknown(world, request, state);
   if (mirror.disk !== null) checkBytes(judged, false);
+  for (const region of mirror.reads.get(request.seq) ?? []) {
+    world.evaluations.check(
+      'R9-resume-reads',
+      region >= state.geometry.regionCount || !state.map.inner.isInSync(region),
+      () => `${name(request)}: region ${region} was not clean on the device and counts as in sync`,
+    );
+  }
+  mirror.reads.delete(request.seq);
 }
 
 function checkPostsuspend(judged: Judged): void {
