@@ -49,10 +49,9 @@ import { LifeCycle, type LogState } from './log-state.js';
 import { type CleanChange, Marks } from './marks.js';
 import { type LogMessage, MessageType } from './messages.js';
 import { reconnects, reconnectsLive } from './reconnect.js';
-import { noRegion, Recovery } from './recovery.js';
-import { SeqList } from './seq-list.js';
+import { Recovery } from './recovery.js';
+import { RecoveryRequests } from './recovery-requests.js';
 import { type DeviceNumbers, statusInfo, statusTable } from './status-text.js';
-import { SyncChanges } from './sync-changes.js';
 import { report, type World } from './world.js';
 
 const regions = new Float64Array(payloadRegionsMax);
@@ -73,12 +72,8 @@ export class MirrorLog {
   silent: boolean;
   readonly #world: World;
   readonly #marks: Marks;
-  readonly #recovery: Recovery;
+  readonly #recoveryRequests: RecoveryRequests;
   readonly #waiters = new FlushWaiters();
-  readonly #syncChanges = new SyncChanges();
-  readonly #assigns = new SeqList();
-  /** Wishes on their way through the stream. */
-  readonly #wishing = new Set<number>();
   readonly #change: CleanChange = { dirtied: 0, cleaned: 0 };
   readonly #progress: Progress;
   readonly #answerSafe = (seq: number, type: number): void => this.#world.effects.reply(seq, type, 0);
@@ -91,10 +86,12 @@ export class MirrorLog {
     this.silent = state.restored;
     this.#world = world;
     const recovery = new Recovery(state, world.node);
-    const marks = new Marks(world, state, (region) => !recovery.wishes.has(region) && !this.#wishing.has(region));
-    this.#recovery = recovery;
+    const marks = new Marks(world, state, (region) => !this.#recoveryRequests.isWished(region));
     this.#marks = marks;
     const parts: LogParts = { world, state, args, uuid: this.uuid, marks, recovery, waiters: this.#waiters };
+    this.#recoveryRequests = new RecoveryRequests(parts, (seq) =>
+      this.#waiters.add(DM_ULOG_SET_REGION_SYNC, seq, marks.marksDelivered, this.#progress),
+    );
     const changed = () => {
       this.needsTurn = true;
     };
@@ -163,7 +160,8 @@ export class MirrorLog {
         effects.replyText(seq, type, statusInfo(this.args, this.deviceNumbers, state.logFailed));
         return;
       case DM_ULOG_GET_RESYNC_WORK:
-        this.#getResyncWork(seq);
+        if (this.#serves || state.lifeCycle === LifeCycle.resuming) this.#recoveryRequests.getResyncWork(seq);
+        else effects.reply(seq, type, -Errno.ENOENT);
         return;
       case DM_ULOG_IS_CLEAN:
       case DM_ULOG_IN_SYNC:
@@ -197,14 +195,17 @@ export class MirrorLog {
         this.#marks.applySync(message.regions[0] as number, message.flag === 1, change);
         break;
       case MessageType.wish:
-        this.#deliverWish(message.regions[0] as number);
+        this.#recoveryRequests.wishDelivered(message.regions[0] as number);
         break;
       default:
         if (own) this.#deliverLife(message);
     }
     if (change.dirtied > 0 || change.cleaned > 0) this.life.store?.changed(change.dirtied > 0, nowMs);
     if (own && message.type === MessageType.mark) this.#waiters.delivered(this.#progress);
-    if (own && message.type === MessageType.inSync) this.#syncDelivered(message, change.dirtied > 0);
+    if (own && message.type === MessageType.inSync) {
+      const waits = change.dirtied > 0 && this.life.store !== null && !this.state.logFailed;
+      this.#recoveryRequests.syncDelivered(message, waits);
+    }
   }
 
   tick(nowMs: number): void {
@@ -289,10 +290,10 @@ export class MirrorLog {
         this.#flush(seq, count, nowMs);
         return;
       case DM_ULOG_SET_REGION_SYNC:
-        this.#setRegionSync(seq, region, request.readSigned(1));
+        this.#recoveryRequests.setRegionSync(seq, region, request.readSigned(1));
         return;
       case DM_ULOG_IS_REMOTE_RECOVERING:
-        this.#isRemoteRecovering(seq, region);
+        this.#recoveryRequests.isRemoteRecovering(seq, region);
         return;
     }
   }
@@ -365,65 +366,10 @@ export class MirrorLog {
     this.#waiters.add(DM_ULOG_FLUSH, seq, marks.marksSubmitted, this.#progress);
   }
 
-  #setRegionSync(seq: number, region: number, flag: number): void {
-    const { effects, sender } = this.#world;
-    if (flag !== 0 && flag !== 1) {
-      effects.reply(seq, DM_ULOG_SET_REGION_SYNC, -Errno.EINVAL);
-      return;
-    }
-    if (this.#syncChanges.full) {
-      effects.reply(seq, DM_ULOG_SET_REGION_SYNC, -Errno.EAGAIN);
-      return;
-    }
-    if (!this.#syncChanges.add(region, flag === 1, seq)) return;
-    sender.one(MessageType.inSync, this.uuid, seq, region, flag);
-  }
-
-  #getResyncWork(seq: number): void {
-    const { effects, sender } = this.#world;
-    const { lifeCycle, map } = this.state;
-    if (!this.#serves && lifeCycle !== LifeCycle.resuming) {
-      effects.reply(seq, DM_ULOG_GET_RESYNC_WORK, -Errno.ENOENT);
-      return;
-    }
-    if (!this.#mayHandOut || map.syncCount === map.regionCount) {
-      effects.replyPair(seq, DM_ULOG_GET_RESYNC_WORK, 0, 0);
-      return;
-    }
-    this.#assigns.add(seq);
-    if (this.#assigns.count === 1) sender.one(MessageType.assign, this.uuid, seq, -1, 0);
-  }
-
-  get #mayHandOut(): boolean {
-    return this.state.lifeCycle === LifeCycle.active && !this.#marks.resting && !this.state.marksUnknown;
-  }
-
-  /** On one host nobody else recovers, so the answer is no; this kernel holds writes to its own recovery back itself. */
-  #isRemoteRecovering(seq: number, region: number): void {
-    const { effects, sender } = this.#world;
-    const { state } = this;
-    if (state.lifeCycle === LifeCycle.halted) {
-      effects.replyPair(seq, DM_ULOG_IS_REMOTE_RECOVERING, 0, state.map.regionCount);
-      return;
-    }
-    effects.replyPair(seq, DM_ULOG_IS_REMOTE_RECOVERING, 0, this.#recovery.hint());
-    const wanted = this.#mayHandOut && !state.map.isInSync(region) && region !== state.recoveringRegion;
-    if (!wanted || this.#recovery.wishes.has(region) || this.#wishing.has(region)) return;
-    this.#wishing.add(region);
-    sender.one(MessageType.wish, this.uuid, 0, region, 0);
-  }
-
-  #deliverWish(region: number): void {
-    this.#wishing.delete(region);
-    if (this.state.map.isInSync(region)) return;
-    this.#recovery.wishes.add(region);
-    this.#marks.applyWish(region);
-  }
-
   #deliverLife(message: LogMessage): void {
     switch (message.type) {
       case MessageType.assign:
-        this.#deliverAssign();
+        this.#recoveryRequests.assignDelivered();
         return;
       case MessageType.join:
         this.life.joinDelivered();
@@ -435,32 +381,6 @@ export class MirrorLog {
         this.life.leaveDelivered();
         return;
     }
-  }
-
-  #deliverAssign(): void {
-    const region = this.#mayHandOut ? this.#recovery.assign() : noRegion;
-    const found = region === noRegion ? 0 : 1;
-    this.#assigns.answerAll((seq) =>
-      this.#world.effects.replyPair(seq, DM_ULOG_GET_RESYNC_WORK, found, found === 1 ? region : 0),
-    );
-  }
-
-  /** SET_REGION_SYNC of this node has taken effect. One that made a region dirty is answered when that is durable. */
-  #syncDelivered(message: LogMessage, dirtied: boolean): void {
-    const { state } = this;
-    const region = message.regions[0] as number;
-    const inSync = message.flag === 1;
-    this.#recovery.ended(region, inSync);
-    if (inSync && !state.inSyncLatched && state.map.syncCount === state.map.regionCount) {
-      state.inSyncLatched = true;
-      report(this.#world, 'notice', 'resync-done', this.uuid, `all ${state.map.regionCount} regions are in sync`);
-    }
-    const seqs = this.#syncChanges.take(region, inSync);
-    const waits = dirtied && this.life.store !== null && !state.logFailed;
-    seqs?.answerAll((seq) => {
-      if (waits) this.#waiters.add(DM_ULOG_SET_REGION_SYNC, seq, this.#marks.marksDelivered, this.#progress);
-      else this.#world.effects.reply(seq, DM_ULOG_SET_REGION_SYNC, 0);
-    });
   }
 }
 

@@ -1,0 +1,115 @@
+/**
+ * What the kernel asks and reports about recovery: GET_RESYNC_WORK, SET_REGION_SYNC, IS_REMOTE_RECOVERING, and the
+ * delivery of the messages that they become. Which region is next is recovery.ts's decision.
+ *
+ * A request waits for its message, with all its repetitions; the message is sent once.
+ */
+import { Errno } from '../base/errno.js';
+import { DM_ULOG_GET_RESYNC_WORK, DM_ULOG_IS_REMOTE_RECOVERING, DM_ULOG_SET_REGION_SYNC } from '../base/ulog-frames.js';
+import type { LogParts } from './log-parts.js';
+import { LifeCycle } from './log-state.js';
+import { type LogMessage, MessageType } from './messages.js';
+import { noRegion } from './recovery.js';
+import { SeqList } from './seq-list.js';
+import { SyncChanges } from './sync-changes.js';
+import { report } from './world.js';
+
+export class RecoveryRequests {
+  readonly #parts: LogParts;
+  /** Answers SET_REGION_SYNC when what is dirty now is durable. */
+  readonly #answerWhenDurable: (seq: number) => void;
+  readonly #syncChanges = new SyncChanges();
+  readonly #assigns = new SeqList();
+  /** Wishes on their way through the stream. */
+  readonly #wishing = new Set<number>();
+
+  constructor(parts: LogParts, answerWhenDurable: (seq: number) => void) {
+    this.#parts = parts;
+    this.#answerWhenDurable = answerWhenDurable;
+  }
+
+  /** True when a write waits for the region's recovery, or is about to say so (R5). */
+  isWished(region: number): boolean {
+    return this.#parts.recovery.wishes.has(region) || this.#wishing.has(region);
+  }
+
+  /** SET_REGION_SYNC of a region inside the log. */
+  setRegionSync(seq: number, region: number, flag: number): void {
+    const { effects, sender } = this.#parts.world;
+    if (flag !== 0 && flag !== 1) {
+      effects.reply(seq, DM_ULOG_SET_REGION_SYNC, -Errno.EINVAL);
+      return;
+    }
+    if (this.#syncChanges.full) {
+      effects.reply(seq, DM_ULOG_SET_REGION_SYNC, -Errno.EAGAIN);
+      return;
+    }
+    if (!this.#syncChanges.add(region, flag === 1, seq)) return;
+    sender.one(MessageType.inSync, this.#parts.uuid, seq, region, flag);
+  }
+
+  /** GET_RESYNC_WORK of a log that is not pending. */
+  getResyncWork(seq: number): void {
+    const { world, state, uuid } = this.#parts;
+    if (!this.#mayHandOut || state.map.syncCount === state.map.regionCount) {
+      world.effects.replyPair(seq, DM_ULOG_GET_RESYNC_WORK, 0, 0);
+      return;
+    }
+    this.#assigns.add(seq);
+    if (this.#assigns.count === 1) world.sender.one(MessageType.assign, uuid, seq, -1, 0);
+  }
+
+  /** On one host nobody else recovers, so the answer is no; this kernel holds writes to its own recovery back itself. */
+  isRemoteRecovering(seq: number, region: number): void {
+    const { world, state, recovery, uuid } = this.#parts;
+    if (state.lifeCycle === LifeCycle.halted) {
+      world.effects.replyPair(seq, DM_ULOG_IS_REMOTE_RECOVERING, 0, state.map.regionCount);
+      return;
+    }
+    world.effects.replyPair(seq, DM_ULOG_IS_REMOTE_RECOVERING, 0, recovery.hint());
+    const wanted = this.#mayHandOut && !state.map.isInSync(region) && region !== state.recoveringRegion;
+    if (!wanted || this.isWished(region)) return;
+    this.#wishing.add(region);
+    world.sender.one(MessageType.wish, uuid, 0, region, 0);
+  }
+
+  wishDelivered(region: number): void {
+    const { state, recovery, marks } = this.#parts;
+    this.#wishing.delete(region);
+    if (state.map.isInSync(region)) return;
+    recovery.wishes.add(region);
+    marks.applyWish(region);
+  }
+
+  /** An `assign` message of this node. */
+  assignDelivered(): void {
+    const { world, recovery } = this.#parts;
+    const region = this.#mayHandOut ? recovery.assign() : noRegion;
+    const found = region === noRegion ? 0 : 1;
+    this.#assigns.answerAll((seq) =>
+      world.effects.replyPair(seq, DM_ULOG_GET_RESYNC_WORK, found, found === 1 ? region : 0),
+    );
+  }
+
+  /** SET_REGION_SYNC of this node has taken effect. `dirtied`: it made its region dirty on a device that works. */
+  syncDelivered(message: LogMessage, dirtied: boolean): void {
+    const { world, state, recovery, uuid } = this.#parts;
+    const { map } = state;
+    const region = message.regions[0] as number;
+    const inSync = message.flag === 1;
+    recovery.ended(region, inSync);
+    if (inSync && !state.inSyncLatched && map.syncCount === map.regionCount) {
+      state.inSyncLatched = true;
+      report(world, 'notice', 'resync-done', uuid, `all ${map.regionCount} regions are in sync`);
+    }
+    this.#syncChanges.take(region, inSync)?.answerAll((seq) => {
+      if (dirtied) this.#answerWhenDurable(seq);
+      else world.effects.reply(seq, DM_ULOG_SET_REGION_SYNC, 0);
+    });
+  }
+
+  get #mayHandOut(): boolean {
+    const { state, marks } = this.#parts;
+    return state.lifeCycle === LifeCycle.active && !marks.resting && !state.marksUnknown;
+  }
+}
