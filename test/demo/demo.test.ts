@@ -9,6 +9,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, expect, test } from 'vitest';
 
+/** A limit on hangs. The kernel's own 15 s before it asks again are part of the run, on a busy machine it takes a minute. */
+const hangMs = 600_000;
 const program = fileURLToPath(new URL('../../dist/bin/demo.js', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'a demo '));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -29,7 +31,7 @@ function start() {
   return { ...state, ended, text: () => state.text };
 }
 
-test('both acts hold, the table is printed, the files are gone', async () => {
+test('both acts hold, the table is printed, the files are gone', { timeout: hangMs }, async () => {
   const demo = start();
   const code = await demo.ended;
   expect(code, demo.text()).toBe(0);
@@ -39,14 +41,14 @@ test('both acts hold, the table is printed, the files are gone', async () => {
   expect(readdirSync(folder)).toEqual([]);
 });
 
-test('an interrupt ends both processes and removes the files', async () => {
+test('an interrupt ends both processes and removes the files', { timeout: hangMs }, async () => {
   const demo = start();
-  await expect.poll(() => demo.text(), { timeout: 60_000 }).toContain('Users write');
+  await expect.poll(() => demo.text(), { timeout: hangMs }).toMatch(/simulated kernel, pid \d/);
   const pids = [...demo.text().matchAll(/pid (\d+)/g)].map((match) => Number(match[1]));
   demo.child.kill('SIGINT');
   expect(await demo.ended, demo.text()).toBe(130);
   expect(readdirSync(folder)).toEqual([]);
-  expect(pids.length).toBeGreaterThan(0);
+  expect(pids.length).toBe(2);
   for (const pid of pids) await expect.poll(() => alive(pid), { timeout: 60_000 }).toBe(false);
 });
 

@@ -36,8 +36,10 @@ const bootLimitMs = 150_000;
 const statusLine = /^lockstep-vm-status (\d+)$/;
 
 const running = new Set();
+const folders = new Set();
 process.on('exit', () => {
   for (const child of running) child.kill('SIGKILL');
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true });
 });
 
 /**
@@ -57,6 +59,7 @@ export async function runInMachine(options) {
   const kernel = prepareKernel(say);
   const accelerator = kvmBoots(kernel, say) ? 'kvm' : 'tcg';
   const folder = mkdtempSync(join(tmpdir(), 'lockstep-vm-'));
+  folders.add(folder);
   try {
     writeFileSync(join(folder, 'initramfs'), initramfs(kernel, options));
     const disks = disksMiB.map((mebibytes, i) => {
@@ -70,6 +73,7 @@ export async function runInMachine(options) {
     return { ...result, accelerator };
   } finally {
     rmSync(folder, { recursive: true, force: true });
+    folders.delete(folder);
   }
 }
 

@@ -16,6 +16,8 @@ export class Places {
   readonly folder: string;
   readonly stateFolder: string;
   readonly legs: readonly [string, string];
+  /** Relative to the folder: a mirror's table separates its words by blanks, which a temporary folder may have. */
+  readonly logName = './log';
   readonly logDevice: string;
   readonly socket: string;
   readonly statusFile: string;
@@ -26,7 +28,7 @@ export class Places {
     this.#stateRoot = mkdtempSync(join(writable(memoryFolder) ? memoryFolder : tmpdir(), 'lockstep-demo-state-'));
     this.stateFolder = join(this.#stateRoot, 'logs');
     this.legs = [join(this.folder, 'leg-a'), join(this.folder, 'leg-b')];
-    this.logDevice = join(this.folder, 'log');
+    this.logDevice = join(this.folder, this.logName);
     const sockets = join(this.folder, 'kernel');
     mkdirSync(sockets, { mode: 0o700 });
     this.socket = join(sockets, 'socket');

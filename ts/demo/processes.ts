@@ -16,8 +16,6 @@ export interface KernelFigures {
   readonly writes: number;
   readonly underWay: number;
   readonly errors: number;
-  readonly dirtyRegions: number;
-  readonly inSync: number;
   readonly regions: number;
   readonly regionsResynced: number;
   readonly reconnected: number;
@@ -31,8 +29,6 @@ const nothingYet: KernelFigures = {
   writes: 0,
   underWay: 0,
   errors: 0,
-  dirtyRegions: 0,
-  inSync: 0,
   regions: 0,
   regionsResynced: 0,
   reconnected: 0,
@@ -46,6 +42,9 @@ export interface DaemonFigures {
   readonly marks: number;
   readonly marksWithoutIo: number;
   readonly logBytes: number;
+  /** Of the one log: regions that its log device must call dirty, and regions whose legs are known to be equal. */
+  readonly dirty: number;
+  readonly inSync: number;
 }
 
 const program = (name: string) => fileURLToPath(new URL(`../bin/${name}.js`, import.meta.url));
@@ -61,9 +60,10 @@ class Process {
   mayEnd = false;
   readonly #child: ChildProcess;
 
-  constructor(name: string, args: readonly string[], onLine: (line: string) => void) {
+  constructor(name: string, folder: string, args: readonly string[], onLine: (line: string) => void) {
     this.name = name;
     this.#child = spawn(process.execPath, [program(name), ...args], {
+      cwd: folder,
       stdio: ['ignore', 'pipe', 'pipe'],
       detached: true,
     });
@@ -95,32 +95,41 @@ class Process {
   }
 }
 
+export interface DaemonPlaces {
+  readonly folder: string;
+  readonly socket: string;
+  readonly stateFolder: string;
+  readonly statusFile: string;
+}
+
 export class DaemonProcess extends Process {
   readonly #statusFile: string;
 
-  constructor(places: { socket: string; stateFolder: string; statusFile: string }, bootId: string) {
+  constructor(places: DaemonPlaces, bootId: string) {
     const options = ['--transport', 'local', '--boot-id', bootId, '--status-interval-ms', '200'];
     const paths = ['--simulated-kernel', places.socket, '--state-dir', places.stateFolder];
-    super('lockstepd', [...options, ...paths, '--status-file', places.statusFile], () => {});
+    super('lockstepd', places.folder, [...options, ...paths, '--status-file', places.statusFile], () => {});
     this.#statusFile = places.statusFile;
   }
 
-  /** Figures of this daemon process; zeros while it has not written any. */
-  figures(): DaemonFigures {
+  /** Figures of this daemon process; null while it has told of no log. */
+  figures(): DaemonFigures | null {
     let status: DaemonStatusText;
     try {
       status = JSON.parse(readFileSync(this.#statusFile, 'utf8'));
     } catch {
-      return { marks: 0, marksWithoutIo: 0, logBytes: 0 };
+      return null;
     }
-    if (status.pid !== this.pid) return { marks: 0, marksWithoutIo: 0, logBytes: 0 };
     const { marks, marksWithoutIo, devices } = status.counters;
-    return { marks, marksWithoutIo, logBytes: devices.bytesWritten };
+    const log = status.logs[0];
+    if (status.pid !== this.pid || log === undefined) return null;
+    return { marks, marksWithoutIo, logBytes: devices.bytesWritten, dirty: log.dirtyCount, inSync: log.inSyncCount };
   }
 }
 
 interface DaemonStatusText {
   readonly pid: number;
+  readonly logs: readonly { readonly dirtyCount: number; readonly inSyncCount: number }[];
   readonly counters: {
     readonly marks: number;
     readonly marksWithoutIo: number;
@@ -129,6 +138,7 @@ interface DaemonStatusText {
 }
 
 export interface KernelOptions {
+  readonly folder: string;
   readonly socket: string;
   readonly legs: readonly string[];
   readonly logDevice: string;
@@ -147,12 +157,13 @@ export class KernelProcess extends Process {
     const legs = options.legs.flatMap((leg) => ['--leg', leg]);
     const shape = ['--size', String(options.bytes), '--region-size', String(options.regionSectors)];
     const words = [...paths, ...legs, ...shape, '--seed', String(options.seed), ...options.words];
-    super('simulated-kernel', words, (line) => this.#take(line));
+    super('simulated-kernel', options.folder, words, (line) => this.#take(line));
   }
 
   #take(line: string): void {
     const figures = JSON.parse(line) as KernelFigures;
     // Lines that tell of one event carry no figures.
     if (typeof figures.writes === 'number') this.last = { ...nothingYet, ...figures };
+    else if (figures.event === 'failed') this.complaints += line;
   }
 }

@@ -48,10 +48,18 @@ export class Stage {
   }
 
   startKernel(words: readonly string[]): KernelProcess {
-    const { socket, legs, logDevice } = this.#places;
+    const { folder, socket, legs, logName } = this.#places;
     this.#seed += 1;
     this.#samples = [];
-    this.kernel = new KernelProcess({ socket, legs, logDevice, ...this.#shape, seed: this.#seed, words });
+    this.kernel = new KernelProcess({
+      folder,
+      socket,
+      legs,
+      logDevice: logName,
+      ...this.#shape,
+      seed: this.#seed,
+      words,
+    });
     return this.kernel;
   }
 
@@ -78,7 +86,10 @@ export class Stage {
     kernel.mayEnd = true;
     await this.until('the resync', () => !kernel.running);
     this.#line.end();
-    if ((await kernel.exited) !== 0) throw new Error(`the simulated kernel failed: ${kernel.complaints.trim()}`);
+    if ((await kernel.exited) !== 0) {
+      const daemon = this.daemon?.complaints.trim() ?? '';
+      throw new Error(`the simulated kernel failed: ${kernel.complaints.trim()}\nlockstepd: ${daemon}`);
+    }
     return kernel.last;
   }
 
@@ -105,10 +116,16 @@ export class Stage {
   }
 
   #show(): void {
-    const kernel = this.kernel;
-    if (kernel === null || !kernel.running || kernel.last.regions === 0) return;
-    const { writes, errors, dirtyRegions, inSync, regions } = kernel.last;
+    const { kernel, daemon } = this;
+    if (kernel === null || daemon === null || !kernel.running || kernel.last.regions === 0) return;
+    const { writes, errors, regions } = kernel.last;
+    const figures = daemon.figures();
     const nowMs = performance.now();
+    if (figures === null || !daemon.running) {
+      if (!daemon.running) this.#line.show(`${whole(writes)} writes, ${errors} errors | the daemon is down`, nowMs);
+      return;
+    }
+    const { dirty, inSync } = figures;
     this.#samples.push({ ms: nowMs, writes, inSync });
     while ((this.#samples[0]?.ms ?? nowMs) < nowMs - rateMs) this.#samples.shift();
     const first = this.#samples[0] ?? { ms: nowMs, writes, inSync };
@@ -120,7 +137,7 @@ export class Stage {
       inSync >= regions ? '' : `, ${resyncRate > 0 ? `${Math.ceil((regions - inSync) / resyncRate)} s` : '?'} left`;
     this.#line.show(
       `${whole(writes)} writes, ${whole(perSecond(writes - first.writes))}/s, ${errors} errors | ` +
-        `${dirtyRegions} of ${regions} regions dirty | in sync ${percent} %${left}`,
+        `${dirty} of ${regions} regions marked | in sync ${percent} %${left}`,
       nowMs,
     );
   }

@@ -14,7 +14,7 @@ import type { BulkPool } from '../pool/bulk-pool.js';
 import type { CompareResult } from '../pool/bulk-tasks.js';
 import { markedRegions } from './log-bits.js';
 import type { Places } from './places.js';
-import type { DaemonProcess, KernelProcess } from './processes.js';
+import type { DaemonFigures, DaemonProcess, KernelProcess } from './processes.js';
 import type { ProgressLine } from './progress-line.js';
 import type { MirrorShape, Stage } from './stage.js';
 import { type Figures, whole } from './verdict.js';
@@ -36,7 +36,7 @@ type Mutable<Type> = { -readonly [Key in keyof Type]: Type[Key] };
 const sectorBytes = 512;
 /** Users of the mirror, each with one write under way. */
 const writersCount = 16;
-const users = ['--depth', String(writersCount)];
+const users = ['--depth', String(writersCount), '--hot', '16', '--wide', '0.01'];
 /** How long the daemon stays away in act 1. */
 const awayMs = 1_000;
 const cutsMax = 8;
@@ -76,11 +76,12 @@ async function usersWrite(
 ): Promise<void> {
   const { line, stage } = parts;
   line.headline('Users write');
+  line.say(`  ${writersCount} users at once, on the simulated kernel, pid ${kernel.pid}`);
   const daemon = theDaemon(stage);
-  await stage.until('the first writes', () => kernel.last.writes > 0 && daemon.figures().marks > 0);
-  const began = { ms: performance.now(), kernel: kernel.last, daemon: daemon.figures() };
+  await stage.until('the first writes', () => kernel.last.writes > 0 && daemon.figures() !== null);
+  const began = { ms: performance.now(), kernel: kernel.last, daemon: figuresOf(daemon) };
   await stage.run(options.loadMs);
-  const daemonNow = daemon.figures();
+  const daemonNow = figuresOf(daemon);
   figures.writes = kernel.last.writes - began.kernel.writes;
   figures.loadSeconds = (performance.now() - began.ms) / 1000;
   figures.marks = daemonNow.marks - began.daemon.marks;
@@ -174,6 +175,12 @@ function compareLegs(parts: StoryParts, options: StoryOptions): Promise<CompareR
   const [source, target] = parts.places.legs;
   const regionBytes = options.regionSectors * sectorBytes;
   return parts.pool.compare({ source, target, offset: 0, length: options.bytes, regionBytes });
+}
+
+function figuresOf(daemon: DaemonProcess): DaemonFigures {
+  const figures = daemon.figures();
+  if (figures === null) throw new Error('the daemon tells of no log');
+  return figures;
 }
 
 function theDaemon(stage: Stage): DaemonProcess {

