@@ -28,6 +28,17 @@ describe('a signal to stop', () => {
     },
   );
 
+  it('that comes several times at once ends it in order all the same', async () => {
+    const pidFile = join(folder.path, 'pid');
+    const daemon = folder.start('--pid-file', pidFile);
+    await daemon.ready();
+    for (const signal of ['SIGTERM', 'SIGINT', 'SIGTERM', 'SIGHUP'] as const) daemon.child.kill(signal);
+    const more = setInterval(() => daemon.child.kill('SIGTERM'), 1);
+    expect(await daemon.exited).toEqual({ code: 0, signal: null });
+    clearInterval(more);
+    expect(existsSync(pidFile)).toBe(false);
+  });
+
   it('is refused while a log exists, again and again, and the daemon serves on', async () => {
     const daemon = folder.start();
     await daemon.ready();

@@ -79,12 +79,12 @@ class Daemon {
   run(): Promise<ExitCode> {
     return new Promise((resolve) => {
       this.#finish = resolve;
+      this.#watchSignals();
       if (!this.#lockPidFiles()) {
         this.#end(ExitCode.usage);
         return;
       }
       this.#prepareProcess();
-      this.#watchSignals();
       this.#startEngine();
       this.#startTimer();
     });
@@ -95,7 +95,7 @@ class Daemon {
       try {
         this.#pidFiles.push(lockPidFile(path));
       } catch (error) {
-        const held = ['EAGAIN', 'EACCES'].includes(errorCode(error));
+        const held = errorCode(error) === 'EAGAIN';
         this.#report('error', held ? 'pid-file-held' : 'pid-file-failed', {
           path,
           text: held ? 'another daemon answers this kernel' : errorText(error),
@@ -118,6 +118,7 @@ class Daemon {
     });
   }
 
+  /** For good: with its listener gone a second signal would end the process before its pid files are removed. */
   #watchSignals(): void {
     for (const signal of stopSignals) process.on(signal, this.#onStopSignal);
     process.on('SIGUSR1', this.#onStatusSignal);
@@ -220,8 +221,6 @@ class Daemon {
     if (this.#ended) return;
     this.#ended = true;
     if (this.#timer !== null) clearInterval(this.#timer);
-    for (const signal of stopSignals) process.off(signal, this.#onStopSignal);
-    process.off('SIGUSR1', this.#onStatusSignal);
     const ended: Promise<unknown> = this.#engine?.terminate() ?? Promise.resolve();
     const hung = new Promise((resolve) => setTimeout(resolve, terminateMsMax));
     Promise.race([ended, hung]).then(() => {
