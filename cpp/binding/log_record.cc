@@ -30,8 +30,10 @@ uint64_t get_word(const StateRecord& record, StateRecord::Word word) {
       return record.ever_resumed() ? 1 : 0;
     case StateRecord::log_failed_word:
       return record.log_failed() ? 1 : 0;
-    default:
+    case StateRecord::resume_count_word:
       return record.resume_count();
+    default:
+      return record.device_number();
   }
 }
 
@@ -51,8 +53,10 @@ void set_word(StateRecord record, StateRecord::Word word, uint64_t value) {
       return record.set_ever_resumed(value != 0);
     case StateRecord::log_failed_word:
       return record.set_log_failed(value != 0);
-    default:
+    case StateRecord::resume_count_word:
       return record.set_resume_count(value);
+    default:
+      return record.set_device_number(value);
   }
 }
 
@@ -60,7 +64,8 @@ void set_word(StateRecord record, StateRecord::Word word, uint64_t value) {
 static_assert(StateRecord::life_cycle_word == 0 && StateRecord::recovering_word == 1 &&
               StateRecord::search_word == 2 && StateRecord::latched_word == 3 &&
               StateRecord::marks_unknown_word == 4 && StateRecord::ever_resumed_word == 5 &&
-              StateRecord::log_failed_word == 6 && StateRecord::resume_count_word == 7);
+              StateRecord::log_failed_word == 6 && StateRecord::resume_count_word == 7 &&
+              StateRecord::device_number_word == 8);
 
 }  // namespace
 
@@ -110,7 +115,7 @@ StateRecord LogRecordWrap::record(const Napi::CallbackInfo& info) const {
 }
 
 StateRecord::Word LogRecordWrap::word(const Napi::CallbackInfo& info) const {
-  return static_cast<StateRecord::Word>(integer_argument(info, 0, 0, StateRecord::resume_count_word));
+  return static_cast<StateRecord::Word>(integer_argument(info, 0, 0, StateRecord::device_number_word));
 }
 
 Napi::Value LogRecordWrap::uuid(const Napi::CallbackInfo& info) {

@@ -218,6 +218,8 @@ bool StateRecord::word_valid(Word word, uint64_t value, uint64_t region_count) n
       return value <= region_count + 1;
     case resume_count_word:
       return value <= safe_integer_max;
+    case device_number_word:
+      return value <= device_number_max;
     case word_count:
       return false;
     default:

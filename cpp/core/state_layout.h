@@ -27,6 +27,8 @@ namespace lockstep {
 inline constexpr uint32_t state_version = 1;
 inline constexpr uint64_t life_cycle_min = 1;
 inline constexpr uint64_t life_cycle_max = 5;
+/// Major 12 bits, minor 20 bits, plus 1.
+inline constexpr uint64_t device_number_max = uint64_t{1} << 32;
 
 /// Sizes and places for a number of regions. Also the layout of a map that has no file (its first page is
 /// idle).
@@ -111,6 +113,9 @@ class StateRecord {
   void set_log_failed(bool value) noexcept { set(log_failed_word, value ? 1 : 0); }
   uint64_t resume_count() const noexcept { return get(resume_count_word); }
   void set_resume_count(uint64_t value) noexcept { set(resume_count_word, value); }
+  /// The log device's numbers as one, or 0 while they are not known; at most device_number_max.
+  uint64_t device_number() const noexcept { return get(device_number_word); }
+  void set_device_number(uint64_t value) noexcept { set(device_number_word, value); }
 
   /// True when `value` is in the word's range; the setters assert it.
   enum Word {
@@ -122,6 +127,7 @@ class StateRecord {
     ever_resumed_word,
     log_failed_word,
     resume_count_word,
+    device_number_word,
     held_polarity_word,
     clean_polarity_word,
     sync_polarity_word,

@@ -74,6 +74,7 @@ TEST_CASE("state: what is stored is found again") {
     record.set_ever_resumed(true);
     record.set_log_failed(true);
     record.set_resume_count(77);
+    record.set_device_number(device_number_max);
     RegionMap map(record.map_memory(), 1000);
     map.hold(std::vector<double>{0, 999});
     map.fill_clean(0, 1000, true);
@@ -90,6 +91,7 @@ TEST_CASE("state: what is stored is found again") {
   CHECK(record.ever_resumed());
   CHECK(record.log_failed());
   CHECK(record.resume_count() == 77);
+  CHECK(record.device_number() == device_number_max);
   const StateStatic fixed = record.fixed();
   const StateStatic expected = example(1000);
   CHECK(fixed.boot_id == expected.boot_id);

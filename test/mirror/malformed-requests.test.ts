@@ -40,7 +40,7 @@ const reconnecting = [
 ];
 
 describe('unknown log: ESRCH where the kernel reconnects on it (R3), otherwise EINVAL', () => {
-  test.each(everyType.filter((type) => type !== DM_ULOG_CTR))('type %d', (type) => {
+  test.each(everyType.filter((type) => type !== DM_ULOG_CTR && type !== DM_ULOG_RESUME))('type %d', (type) => {
     const host = hostWithCore();
     for (const log of [
       { uuid: 'other', luid: mirrorA.luid },
@@ -53,6 +53,10 @@ describe('unknown log: ESRCH where the kernel reconnects on it (R3), otherwise E
     }
     expect(host.state(mirrorA).map.cleanCount).toBe(64);
   });
+});
+
+test('RESUME of an unknown log: 0, so that the kernel asks again what it wanted and is told to reconnect', () => {
+  expect(hostWithCore().ask(DM_ULOG_RESUME, { uuid: 'other', luid: 8 })?.error).toBe(0);
 });
 
 describe('unknown type', () => {

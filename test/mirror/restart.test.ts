@@ -131,6 +131,13 @@ describe('R2 life cycle', () => {
     expect(host.ask(DM_ULOG_STATUS_INFO, mirrorA)?.text).toBe('3 clustered-disk 253:7 A');
   });
 
+  test('so does one whose device is gone', () => {
+    const { host, disk } = hostWithDisk();
+    disk.openErrno = Errno.ENXIO;
+    host.restart();
+    expect(host.ask(DM_ULOG_STATUS_INFO, mirrorA)?.text).toBe('3 clustered-disk 253:7 D');
+  });
+
   test('the device is gone at the restart: flushes fail until it is back', () => {
     const { host, disk } = hostWithDisk(64, { settings: { logRetryMs: 1000 } });
     host.flush(mirrorA, 5);

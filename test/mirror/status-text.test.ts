@@ -1,7 +1,7 @@
 /** Status strings, byte for byte; trailing spaces count. */
 import { expect, test } from 'vitest';
 import { type ConstructorArgs, parseConstructor } from '../../ts/mirror/constructor-args.js';
-import { statusInfo, statusTable } from '../../ts/mirror/status-text.js';
+import { packDevice, statusInfo, statusTable, unpackDevice } from '../../ts/mirror/status-text.js';
 
 const device = { major: 253, minor: 7 };
 
@@ -27,4 +27,12 @@ test('INFO', () => {
   expect(statusInfo(args('clustered-core 1024'), device, false)).toBe('1 clustered-core');
   expect(statusInfo(args('clustered-disk 253:7 1024'), device, false)).toBe('3 clustered-disk 253:7 A');
   expect(statusInfo(args('clustered-disk 253:7 1024'), device, true)).toBe('3 clustered-disk 253:7 D');
+});
+
+test('the numbers that a state record keeps', () => {
+  for (const numbers of [device, { major: 0, minor: 0 }, { major: 4095, minor: 1048575 }]) {
+    expect(unpackDevice(packDevice(numbers))).toEqual(numbers);
+  }
+  expect(unpackDevice(0)).toBeNull();
+  expect(packDevice({ major: 4095, minor: 1048575 })).toBe(2 ** 32);
 });

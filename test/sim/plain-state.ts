@@ -86,6 +86,7 @@ export interface PlainState {
   inSyncLatched: boolean;
   marksUnknown: boolean;
   logFailed: boolean;
+  deviceNumber: number;
   map: { inner: PlainMap };
   owners: Pick<RegionOwners, 'has'>;
   owned: Set<number>;
@@ -108,6 +109,7 @@ export function plainState(uuid: string, regionCount: number): PlainState {
     inSyncLatched: false,
     marksUnknown: false,
     logFailed: false,
+    deviceNumber: 0,
     map: { inner: map },
     owned,
     owners: { has: (_node, region) => owned.has(region) },

@@ -24,6 +24,7 @@
  */
 import { Errno, errnoName } from '../base/errno.js';
 import { DM_ULOG_DTR, DM_ULOG_POSTSUSPEND, DM_ULOG_PRESUSPEND, DM_ULOG_RESUME } from '../base/ulog-frames.js';
+import type { LogDeviceInfo } from './log-device.js';
 import type { LogHeader, LogSession } from './log-image.js';
 import type { LogParts } from './log-parts.js';
 import { LifeCycle, type LogState } from './log-state.js';
@@ -31,6 +32,7 @@ import { type HeadVerdict, LogStore, type LogStoreOwner, StoreGoal } from './log
 import { MessageType } from './messages.js';
 import { deriveCoreBits, deriveDiskBits, judgeHead } from './resume-bits.js';
 import { SeqList } from './seq-list.js';
+import { packDevice } from './status-text.js';
 import { report } from './world.js';
 
 /** What the life of a log asks of those around it. */
@@ -238,6 +240,12 @@ export class LogLife implements LogStoreOwner {
   }
 
   // What the log device says.
+
+  deviceKnown(info: LogDeviceInfo): void {
+    const { state } = this.#parts;
+    const packed = packDevice(info);
+    if (state.deviceNumber !== packed) state.deviceNumber = packed;
+  }
 
   judgeHead(header: LogHeader, session: LogSession | null): HeadVerdict {
     const { state, args, world } = this.#parts;

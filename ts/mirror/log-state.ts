@@ -61,6 +61,8 @@ export interface LogState {
   logFailed: boolean;
   /** Number of resumes, kept in the session record (R9). */
   resumeCount: number;
+  /** The log device's major * 2^20 + minor + 1 (status-text.ts), 0 while it is not known. */
+  deviceNumber: number;
 
   readonly map: RegionMap;
   readonly owners: RegionOwners;

@@ -64,6 +64,8 @@ export type HeadVerdict =
   | { readonly ok: false; readonly errno: number; readonly text: string };
 
 export interface LogStoreOwner {
+  /** The device is open, and is the one it was before. */
+  deviceKnown(info: LogDeviceInfo): void;
   /** Header and session record of the device at a load. */
   judgeHead(header: LogHeader, session: LogSession | null): HeadVerdict;
   /** The bits of a load are in the map; what follows from them is derived before everything is written. */
@@ -207,6 +209,7 @@ export class LogStore implements LogDeviceEvents {
       return;
     }
     this.info = info;
+    this.#owner.deviceKnown(info);
     this.#image.setLogicalBlockBytes(info.logicalBlockBytes);
     if (this.#goal === StoreGoal.learn) {
       this.#goalUnderWay = false;

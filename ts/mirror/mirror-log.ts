@@ -51,7 +51,7 @@ import { type LogMessage, MessageType } from './messages.js';
 import { reconnects, reconnectsLive } from './reconnect.js';
 import { Recovery } from './recovery.js';
 import { RecoveryRequests } from './recovery-requests.js';
-import { type DeviceNumbers, statusInfo, statusTable } from './status-text.js';
+import { type DeviceNumbers, statusInfo, statusTable, unpackDevice } from './status-text.js';
 import { report, type World } from './world.js';
 
 const regions = new Float64Array(payloadRegionsMax);
@@ -116,10 +116,10 @@ export class MirrorLog {
     return this.state.restored && store?.busy === true && store.durableGeneration === 0;
   }
 
-  /** The log device's numbers: as it said itself, before that as the constructor named them. */
+  /** The log device's numbers: as it said itself, also to an earlier daemon; before that as the constructor has them. */
   get deviceNumbers(): DeviceNumbers {
-    const info = this.life.store?.info ?? null;
-    if (info !== null) return info;
+    const known = unpackDevice(this.state.deviceNumber);
+    if (known !== null) return known;
     const named = /^([0-9]+):([0-9]+)$/.exec(this.args.deviceName ?? '');
     return { major: Number(named?.[1] ?? 0), minor: Number(named?.[2] ?? 0) };
   }

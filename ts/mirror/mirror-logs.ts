@@ -101,6 +101,12 @@ export class MirrorLogs {
     const { type, seq, luidHigh, luidLow } = request;
     const uuid = type === DM_ULOG_DTR ? request.uuidText() : null;
     const cancelled = uuid !== null && this.#constructions.cancel({ uuid, luidHigh, luidLow });
+    if (type === DM_ULOG_RESUME) {
+      // An error here fails the request for which the kernel reconnects (reconnect.ts), and that is worse: as it is, the
+      // kernel sends that request again and is told to begin anew.
+      this.#world.effects.reply(seq, type, 0);
+      return;
+    }
     const errno = reconnects(type) ? Errno.ESRCH : Errno.EINVAL;
     this.#world.effects.reply(seq, type, cancelled ? 0 : -errno);
   }
@@ -160,7 +166,10 @@ export class MirrorLogs {
 
   #made(wanted: Wanted, state: LogState, info: LogDeviceInfo | null): void {
     const log = this.#add(state, wanted.args);
-    if (log.life.store !== null) log.life.store.info = info;
+    if (log.life.store !== null && info !== null) {
+      log.life.store.info = info;
+      log.life.deviceKnown(info);
+    }
     if (!wanted.args.oddRegionSize) return;
     const text = `region size ${wanted.args.regionSizeSectors} is not a power of two; the kernel's regions will differ`;
     report(this.#world, 'warning', 'odd-region-size', log.uuid, text);

@@ -3,7 +3,7 @@
  * from then on. No device, no messages.
  *
  * *Disk log*: the device's clean bits are in the map already. Regions that this kernel still holds, and regions that
- * an instance of the same log on this host knew to be dirty when its device had failed, become dirty. Then
+ * an instance of the same log on this host held or knew to be out of sync when its device had failed, become dirty. Then
  * sync := clean: whatever was dirty, whoever marked it, is out of sync now.
  *
  * *Core log*, first resume of a constructor: nothing is in sync, unless `nosync` says that everything is. The word
@@ -109,18 +109,13 @@ function takeOutOfSync(state: LogState, before: LogState): void {
   }
 }
 
+/** What the kernel held of it, and what was out of sync. The rest was written to all legs or never written at all. */
 function mergeDirty(map: RegionMap, before: RegionMap, batch: Float64Array): void {
   const end = Math.min(map.regionCount, before.regionCount);
-  if (before.cleanCount === 0) {
-    map.fillClean(0, end, false);
-    return;
-  }
-  forEachBatch(
-    end,
-    batch,
-    (from) => before.nextDirty(from),
-    (count) => void map.markDirty(batch, count),
-  );
+  const take = (count: number) => void map.markDirty(batch, count);
+  forEachBatch(end, batch, (from) => before.nextHeld(from), take);
+  if (before.syncCount === 0) map.fillClean(0, end, false);
+  else forEachBatch(end, batch, (from) => before.nextOutOfSync(from), take);
 }
 
 /** Calls `take` for every region below `end` that `find` finds, as the first `count` entries of `batch`. */

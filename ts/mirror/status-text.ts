@@ -10,6 +10,18 @@ export interface DeviceNumbers {
   readonly minor: number;
 }
 
+const minors = 2 ** 20;
+
+/** Both numbers as the one that a state record keeps, never 0. */
+export function packDevice({ major, minor }: DeviceNumbers): number {
+  return (major % 4096) * minors + (minor % minors) + 1;
+}
+
+/** The numbers out of a state record's; null when they are not known. */
+export function unpackDevice(packed: number): DeviceNumbers | null {
+  return packed === 0 ? null : { major: Math.floor((packed - 1) / minors), minor: (packed - 1) % minors };
+}
+
 /** `1 clustered-core`, or `3 clustered-disk 253:4 A` (`D`: the log device failed). */
 export function statusInfo(args: ConstructorArgs, device: DeviceNumbers, failed: boolean): string {
   if (args.kind === 'core') return '1 clustered-core';

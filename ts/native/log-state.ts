@@ -40,6 +40,7 @@ export const RecordWord = {
   everResumed: 5,
   logFailed: 6,
   resumeCount: 7,
+  deviceNumber: 8,
 } as const;
 export type RecordWord = (typeof RecordWord)[keyof typeof RecordWord];
 
@@ -107,6 +108,7 @@ export class NativeLogState implements LogState {
   #everResumed: boolean;
   #logFailed: boolean;
   #resumeCount: number;
+  #deviceNumber: number;
 
   constructor(record: NativeLogRecord, restored: boolean, options: LogStatesOptions) {
     this.#record = record;
@@ -127,6 +129,7 @@ export class NativeLogState implements LogState {
     this.#everResumed = record.load(RecordWord.everResumed) !== 0;
     this.#logFailed = record.load(RecordWord.logFailed) !== 0;
     this.#resumeCount = record.load(RecordWord.resumeCount);
+    this.#deviceNumber = record.load(RecordWord.deviceNumber);
   }
 
   get lifeCycle(): LifeCycle {
@@ -193,6 +196,14 @@ export class NativeLogState implements LogState {
   set resumeCount(value: number) {
     this.#record.store(RecordWord.resumeCount, value);
     this.#resumeCount = value;
+  }
+
+  get deviceNumber(): number {
+    return this.#deviceNumber;
+  }
+  set deviceNumber(value: number) {
+    this.#record.store(RecordWord.deviceNumber, value);
+    this.#deviceNumber = value;
   }
 
   remove(): void {

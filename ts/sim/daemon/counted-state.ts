@@ -280,6 +280,13 @@ export class CountedState implements LogState {
     this.#kill.point();
     this.inner.resumeCount = value;
   }
+  get deviceNumber(): number {
+    return this.inner.deviceNumber;
+  }
+  set deviceNumber(value: number) {
+    this.#kill.point();
+    this.inner.deviceNumber = value;
+  }
 
   remove(): void {
     this.#kill.point();
