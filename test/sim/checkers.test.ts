@@ -35,7 +35,7 @@ import { type PlainState, plainState, plainStates } from './plain-state.js';
 
 const uuid = 'LVM-checked';
 const regions = 16;
-const log = { uuid, luidHigh: 1, luidLow: 0x1000 };
+const log = { key: `${uuid}/1/4096`, uuid, luidHigh: 1, luidLow: 0x1000 };
 
 class World implements CheckWorld {
   readonly evaluations = new Evaluations();

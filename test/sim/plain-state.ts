@@ -120,7 +120,8 @@ export function plainState(uuid: string, regionCount: number): PlainState {
 
 /** The checkers read a few members of the record only. */
 export function plainStates(states: readonly PlainState[]): CountedStates {
-  const found = (identity: { uuid: string; luidLow: number }) =>
-    states.find((state) => state.identity.uuid === identity.uuid && state.identity.luidLow === identity.luidLow);
-  return { find: found as unknown as (identity: object) => CountedState | undefined } as unknown as CountedStates;
+  const keyOf = ({ uuid, luidHigh, luidLow }: PlainState['identity']) => `${uuid}/${luidHigh}/${luidLow}`;
+  const find = (key: string) =>
+    states.find((state) => keyOf(state.identity) === key) as unknown as CountedState | undefined;
+  return { find } as unknown as CountedStates;
 }

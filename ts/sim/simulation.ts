@@ -7,9 +7,10 @@ import { DM_ULOG_CTR, DM_ULOG_RESUME, DM_ULOG_SET_REGION_SYNC, requestNames } fr
 import { LifeCycle } from '../mirror/log-state.js';
 import type { LogMessage } from '../mirror/messages.js';
 import { MessageType } from '../mirror/messages.js';
+import type { RegionMap } from '../regions/region-map.js';
 import { Administrator } from './administrator.js';
 import { KernelTruth } from './checks/kernel-truth.js';
-import { cleanBit, readLogBytes } from './checks/log-bytes.js';
+import { forEachNotClean, readLogBytes } from './checks/log-bytes.js';
 import { checkReply } from './checks/reply-checks.js';
 import { checkStep } from './checks/step-checks.js';
 import { Evaluations, Violation } from './checks/violation.js';
@@ -81,6 +82,10 @@ export class Simulation implements CheckWorld {
   #lastDaemon: DaemonProcess | null = null;
   /** Messages of the daemon of now; the transport delivers them in this order. */
   #submitted = 0;
+  #checkedChanges = -1;
+  #passed = 0;
+  /** Steps in which the daemon did something. */
+  #lastEffects = 0;
   #lifeCycles = new Map<string, LifeCycle>();
 
   constructor(seed: number) {
@@ -116,9 +121,25 @@ export class Simulation implements CheckWorld {
   /** One event of the world, then the checkers. False when nothing can happen any more. */
   step(): boolean {
     if (!this.timeline.step()) return false;
+    const changes = this.#changes();
+    if (changes === this.#checkedChanges) return true;
+    this.#checkedChanges = changes;
     checkStep(this);
     this.#watchLifeCycles();
     return true;
+  }
+
+  /** Rises with everything that a checker of the whole world looks at. */
+  #changes(): number {
+    let changes = this.truth.changes + this.#lastEffects;
+    const passed = this.daemon?.kill.passed ?? 0;
+    if (passed !== this.#passed) {
+      this.#passed = passed;
+      this.#lastEffects += 1;
+      changes += 1;
+    }
+    for (const mirror of this.mirrors.values()) changes += mirror.legs.changes + (mirror.disk?.changes ?? 0);
+    return changes;
   }
 
   addMirror(plan: MirrorPlan, index: number, bytes?: number): SimMirror {
@@ -249,7 +270,7 @@ export class Simulation implements CheckWorld {
   describe(): string {
     const mirrors = [...this.mirrors.values()].map((mirror) => {
       const live = mirror.device?.live;
-      const state = live === null || live === undefined ? undefined : this.states?.find(live.log);
+      const state = live === null || live === undefined ? undefined : this.states?.find(live.log.key);
       const map = state?.map.inner;
       return (
         `${mirror.shape.uuid}: busy=${mirror.busy} reload=${mirror.needsReload} outstanding=${mirror.device?.outstanding}` +
@@ -329,7 +350,8 @@ export class Simulation implements CheckWorld {
       this.count('request-lost');
       return true;
     }
-    const bytes = Buffer.from(frame.subarray(0, length));
+    const bytes = Buffer.allocUnsafe(length);
+    frame.copy(bytes, 0, 0, length);
     this.timeline.after(wireMs, () => daemon.frame(bytes, length, request));
     if (this.wire.requestTwice > 0 && this.prng.chance(this.wire.requestTwice)) {
       this.count('request-twice');
@@ -349,7 +371,7 @@ export class Simulation implements CheckWorld {
 
   /** What a resume may hand out for recovery: what is not clean on the log device now. */
   #allowRecovery(mirror: SimMirror, request: RequestRecord): void {
-    const state = this.states?.find(request);
+    const state = this.states?.find(request.key);
     if (mirror.disk === null || state?.lifeCycle === LifeCycle.active) return;
     const count = state?.geometry.regionCount ?? mirror.regionCount;
     const found = readLogBytes(mirror.disk.seen, count);
@@ -359,13 +381,20 @@ export class Simulation implements CheckWorld {
     // After a failure memory is written and the device not read.
     const reads = state?.lifeCycle !== LifeCycle.halted && !state?.logFailed;
     const dirty: number[] = [];
-    for (let region = 0; region < count; region++) {
-      const grown = region >= found.regionCount;
-      const clean = grown ? words.includes('nosync') : cleanBit(mirror.disk.seen, region);
-      if (!clean) dirty.push(region);
-      if (!clean || (!grown && !cleanBit(mirror.disk.durable, region))) mirror.mayRecover.add(region);
+    const known = Math.min(count, found.regionCount);
+    forEachNotClean(mirror.disk.seen, known, (region) => {
+      dirty.push(region);
+      mirror.mayRecover.add(region);
+    });
+    forEachNotClean(mirror.disk.durable, known, (region) => mirror.mayRecover.add(region));
+    for (let region = known; region < count && !words.includes('nosync'); region++) {
+      dirty.push(region);
+      mirror.mayRecover.add(region);
     }
     if (reads) mirror.reads.set(request.seq, dirty);
+    for (const other of this.states?.live.values() ?? []) {
+      if (other.identity.uuid === request.uuid && other.logFailed) allowDirty(mirror, other.map.inner);
+    }
   }
 
   #toKernel(frame: Buffer, length: number): void {
@@ -405,7 +434,7 @@ export class Simulation implements CheckWorld {
   #arrived(request: RequestRecord): void {
     const truth = this.truth.of(request);
     request.markOrder = truth.markOrder;
-    const known = this.states?.find(request) !== undefined;
+    const known = this.states?.find(request.key) !== undefined;
     if (request.type === DM_ULOG_CTR && request.endsWithNul) {
       this.count('reconnect');
       if (!known && this.mirrors.has(request.uuid)) truth.marksLost = true;
@@ -421,7 +450,11 @@ export class Simulation implements CheckWorld {
     this.evaluations.check('one-answer', true, () => '');
     checkReply(this, request, reply);
     if (request.hostile) return;
-    this.truth.replied(request, reply, this.states?.find(request)?.geometry.regionCount ?? Number.POSITIVE_INFINITY);
+    this.truth.replied(
+      request,
+      reply,
+      this.states?.find(request.key)?.geometry.regionCount ?? Number.POSITIVE_INFINITY,
+    );
   }
 
   #messageSubmitted(message: LogMessage): void {
@@ -460,6 +493,7 @@ export class Simulation implements CheckWorld {
       },
       recoveryStarted: (log, region) => {
         this.truth.of(log).copying = region;
+        this.truth.changes += 1;
         this.note('copy', [region], () => `region ${region} of ${log.uuid}`);
       },
       recoveryEnded: (log, region, ok) => {
@@ -487,6 +521,15 @@ export class Simulation implements CheckWorld {
       this.#lifeCycles.set(key, state.lifeCycle);
       if (last !== undefined) this.count(`${lifeCycleName(last)} -> ${lifeCycleName(state.lifeCycle)}`);
     }
+  }
+}
+
+/** A device that failed does not know what memory knows: that is resynced too. */
+function allowDirty(mirror: SimMirror, map: RegionMap): void {
+  let region = map.nextDirty(0);
+  while (region >= 0) {
+    mirror.mayRecover.add(region);
+    region = region + 1 < map.regionCount ? map.nextDirty(region + 1) : -1;
   }
 }
 

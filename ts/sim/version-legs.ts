@@ -23,6 +23,8 @@ export class VersionLegs implements Legs {
   /** Sectors of each region in which the two legs differ. */
   readonly differing: Int32Array;
   differingSectors = 0;
+  /** Sectors set so far. */
+  changes = 0;
   readonly differingRegions = new Set<number>();
   /** The stamp of the last write of each sector that was reported done. */
   readonly acknowledged: Int32Array;
@@ -110,6 +112,7 @@ export class VersionLegs implements Legs {
   }
 
   #set(leg: number, sector: number, stamp: number): void {
+    this.changes += 1;
     const before = this.#first[sector] !== this.#second[sector];
     (leg === 0 ? this.#first : this.#second)[sector] = stamp;
     const after = this.#first[sector] !== this.#second[sector];

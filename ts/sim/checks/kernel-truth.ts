@@ -40,9 +40,11 @@ export interface TargetTruth {
 
 export class KernelTruth {
   readonly targets = new Map<string, TargetTruth>();
+  /** Rises whenever the truth changes. */
+  changes = 0;
 
-  of(log: { uuid: string; luidHigh: number; luidLow: number }): TargetTruth {
-    const key = `${log.uuid}/${log.luidHigh}/${log.luidLow}`;
+  of(log: { key: string; uuid: string }): TargetTruth {
+    const { key } = log;
     let truth = this.targets.get(key);
     if (truth === undefined) {
       truth = {
@@ -97,20 +99,23 @@ export class KernelTruth {
     this.targets.clear();
   }
 
-  forget(log: { uuid: string; luidHigh: number; luidLow: number }): void {
-    this.targets.delete(`${log.uuid}/${log.luidHigh}/${log.luidLow}`);
+  forget(log: { key: string }): void {
+    this.targets.delete(log.key);
   }
 
   writeIssued(truth: TargetTruth, region: number, toAllLegs: boolean): void {
+    this.changes += 1;
     count(toAllLegs ? truth.open : truth.openDefault, region, 1);
   }
 
   writeEnded(truth: TargetTruth, region: number, toAllLegs: boolean): void {
+    this.changes += 1;
     count(toAllLegs ? truth.open : truth.openDefault, region, -1);
   }
 
   /** A request leaves the kernel: from here on a clear is in the daemon's hands. */
   sent(request: RequestRecord): void {
+    this.changes += 1;
     const truth = this.of(request);
     if (request.type === DM_ULOG_CLEAR_REGION) {
       for (const region of request.values) {

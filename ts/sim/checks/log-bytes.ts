@@ -31,6 +31,14 @@ export function cleanBit(bytes: Uint8Array, region: number): boolean {
   return ((bytes[bitsOffset + Math.floor(region / 8)] ?? 0) & (1 << (region % 8))) !== 0;
 }
 
+/** Calls `found` for every region below `regions` whose bit is clear. */
+export function forEachNotClean(bytes: Uint8Array, regions: number, found: (region: number) => void): void {
+  for (let from = 0; from < regions; from += 8) {
+    if (bytes[bitsOffset + from / 8] === 0xff) continue;
+    for (let region = from; region < Math.min(from + 8, regions); region++) if (!cleanBit(bytes, region)) found(region);
+  }
+}
+
 /** Whether a session record is intact is told by its checksum over everything before it. */
 export function sessionIntact(bytes: Uint8Array): boolean {
   const record = bytes.subarray(sessionOffset, sessionOffset + sessionBytes);

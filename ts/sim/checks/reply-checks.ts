@@ -24,7 +24,7 @@ import { LifeCycle } from '../../mirror/log-state.js';
 import type { CountedState } from '../daemon/counted-state.js';
 import type { ReplyRecord, RequestRecord } from '../daemon/requests.js';
 import type { SimMirror } from '../mirror.js';
-import { cleanBit, readLogBytes, sessionClosed, sessionIntact } from './log-bytes.js';
+import { cleanBit, forEachNotClean, readLogBytes, sessionClosed, sessionIntact } from './log-bytes.js';
 import type { CheckWorld } from './world.js';
 
 interface Judged {
@@ -41,12 +41,18 @@ export function checkReply(world: CheckWorld, request: RequestRecord, reply: Rep
     checkRefused(world, request, reply);
     return;
   }
-  const state = world.states?.find(request);
+  const state = world.states?.find(request.key);
   if (request.type === DM_ULOG_DTR && reply.error === 0) {
     world.evaluations.check('R2-store-before-reply', state === undefined, () => 'DTR answered, the record is there');
   }
   if (reply.error !== 0 || mirror === undefined || request.type === DM_ULOG_DTR) return;
-  world.evaluations.check('identity', state !== undefined, () => `${name(request)} answered 0 without a record`);
+  // RESUME of a log that is not known promises nothing: the next request makes the kernel reconnect.
+  const promised = request.type !== DM_ULOG_RESUME;
+  world.evaluations.check(
+    'identity',
+    state !== undefined || !promised,
+    () => `${name(request)} answered 0 without a record`,
+  );
   if (state === undefined) return;
   judges[request.type]?.({ world, request, reply, mirror, state });
 }
@@ -155,10 +161,17 @@ function checkBytes({ world, request, state, mirror }: Judged, closed: boolean):
 
 function firstWrongBit(bytes: Uint8Array, state: CountedState): number {
   const map = state.map.inner;
-  for (let region = 0; region < map.regionCount; region++) {
-    if (cleanBit(bytes, region) !== map.isClean(region)) return region;
-  }
-  return -1;
+  let notClean = 0;
+  forEachNotClean(bytes, map.regionCount, () => {
+    notClean += 1;
+  });
+  const tooClean = firstTooClean(bytes, state);
+  if (tooClean >= 0 || notClean === map.regionCount - map.cleanCount) return tooClean;
+  let wrong = -1;
+  forEachNotClean(bytes, map.regionCount, (region) => {
+    if (wrong < 0 && map.isClean(region)) wrong = region;
+  });
+  return wrong;
 }
 
 /** A clean bit may come to the device later than to memory, never sooner. */

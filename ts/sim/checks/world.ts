@@ -22,5 +22,5 @@ export interface CheckWorld {
 /** The record of the table that is live in the kernel, if the daemon has one. */
 export function liveState(world: CheckWorld, mirror: SimMirror): CountedState | undefined {
   const log = mirror.device?.live?.log;
-  return log === undefined ? undefined : world.states?.find(log);
+  return log === undefined ? undefined : world.states?.find(log.key);
 }

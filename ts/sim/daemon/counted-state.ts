@@ -8,6 +8,7 @@ import type { LogImage } from '../../mirror/log-image.js';
 import type { LifeCycle, LogGeometry, LogIdentity, LogState, LogStates } from '../../mirror/log-state.js';
 import { NativeLogStates } from '../../native/log-state.js';
 import type { RegionMap, RegionOwners, StickyMarks } from '../../regions/region-map.js';
+import { logKey } from '../kernel/world.js';
 import { type KillSwitch, SimulatedKill } from './kill.js';
 
 export class CountedMap implements RegionMap {
@@ -192,6 +193,7 @@ export class CountedSticky implements StickyMarks {
 }
 
 export class CountedState implements LogState {
+  readonly key: string;
   readonly inner: LogState;
   readonly map: CountedMap;
   readonly owners: RegionOwners;
@@ -201,6 +203,8 @@ export class CountedState implements LogState {
   readonly #onRemove: (state: CountedState) => void;
 
   constructor(inner: LogState, kill: KillSwitch, onRemove: (state: CountedState) => void) {
+    const { uuid, luidHigh, luidLow } = inner.identity;
+    this.key = logKey(uuid, luidHigh, luidLow);
     this.inner = inner;
     this.#kill = kill;
     this.#onRemove = onRemove;
@@ -315,8 +319,9 @@ export class CountedStates implements LogStates {
     return new CountedStates(NativeLogStates.fromMemoryOf(this.#states), kill);
   }
 
-  find(identity: LogIdentity): CountedState | undefined {
-    return this.live.get(stateKey(identity));
+  /** By `logKey`. */
+  find(key: string): CountedState | undefined {
+    return this.live.get(key);
   }
 
   create(
@@ -343,13 +348,9 @@ export class CountedStates implements LogStates {
 
   #wrap(state: LogState): CountedState {
     const counted = new CountedState(state, this.#kill, (gone) => {
-      if (this.live.get(stateKey(gone.identity)) === gone) this.live.delete(stateKey(gone.identity));
+      if (this.live.get(gone.key) === gone) this.live.delete(gone.key);
     });
-    this.live.set(stateKey(state.identity), counted);
+    this.live.set(counted.key, counted);
     return counted;
   }
-}
-
-export function stateKey(identity: LogIdentity): string {
-  return `${identity.uuid}/${identity.luidHigh}/${identity.luidLow}`;
 }

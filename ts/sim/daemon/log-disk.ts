@@ -33,6 +33,8 @@ export class LogDisk {
   /** Sector -> contents written since the durable one, oldest first. */
   readonly unflushed = new Map<number, Uint8Array[]>();
   bytesWritten = 0;
+  /** Rises with every sector that may be read, or found after a power cut, otherwise than before. */
+  changes = 0;
   flushes = 0;
 
   constructor(shape: { name: string; minor: number; bytes: number; logicalBlockBytes: number }) {
@@ -57,6 +59,7 @@ export class LogDisk {
 
   /** Takes sectors into the cache. */
   put(offset: number, bytes: Uint8Array): void {
+    this.changes += 1;
     this.seen.set(bytes, offset);
     this.bytesWritten += bytes.length;
     for (let at = 0; at < bytes.length; at += sectorBytes) {
@@ -85,6 +88,7 @@ export class LogDisk {
 
   /** A failed flush: the cache has forgotten some of what it held. */
   forget(prng: Prng): void {
+    this.changes += 1;
     for (const sector of [...this.unflushed.keys()]) {
       if (!prng.chance(0.5)) continue;
       this.unflushed.delete(sector);
@@ -94,6 +98,7 @@ export class LogDisk {
 
   /** Power cut: every sector that was not flushed is as it was, or as any of its later writes left it. */
   cut(prng: Prng): void {
+    this.changes += 1;
     for (const [sector, list] of this.unflushed) {
       const choice = prng.below(list.length + 1);
       const contents = list[choice];
@@ -118,6 +123,7 @@ export class LogDisk {
     const list = this.unflushed.get(sector);
     const last = list?.at(-1);
     if (last === undefined) return;
+    this.changes += 1;
     this.durable.set(last, sector * sectorBytes);
     this.unflushed.delete(sector);
   }

@@ -72,6 +72,7 @@ export class DaemonProcess {
   readonly #world: DaemonWorld;
   readonly #service: MirrorService;
   readonly #view = new RequestView();
+  readonly #scratch = Buffer.alloc(frameBytesMax);
   readonly #devices: SimulatedLogDevice[] = [];
   readonly #requests = new Map<number, RequestRecord>();
   #inbox: Frame[] = [];
@@ -304,8 +305,10 @@ export class DaemonProcess {
     request.open -= 1;
     if (request.open === 0) this.#requests.delete(seq);
     this.#world.watch.replied(request, reply);
-    const frame = Buffer.alloc(frameBytesMax);
-    this.#replies.push({ bytes: frame, length: encode(frame) });
+    const length = encode(this.#scratch);
+    const bytes = Buffer.allocUnsafe(length);
+    this.#scratch.copy(bytes, 0, 0, length);
+    this.#replies.push({ bytes, length });
   }
 
   #device(events: LogDeviceEvents): LogDevice {

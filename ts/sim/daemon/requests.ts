@@ -3,10 +3,13 @@
  */
 import { payloadRegionsMax } from '../../base/limits.js';
 import { DM_ULOG_CTR, RequestView } from '../../base/ulog-frames.js';
+import { logKey } from '../kernel/world.js';
 
 export interface RequestRecord {
   readonly seq: number;
   readonly type: number;
+  /** Names the log: uuid and luid. */
+  readonly key: string;
   readonly uuid: string;
   readonly luidHigh: number;
   readonly luidLow: number;
@@ -37,12 +40,15 @@ export function recordRequest(frame: Buffer, length: number, hostile: boolean): 
   if (!view.bind(frame, 0, length)) return null;
   const isText = view.type === DM_ULOG_CTR;
   const count = isText ? 0 : Math.max(0, view.readRegions(regions));
+  const { seq, type, luidHigh, luidLow } = view;
+  const uuid = view.uuidText() ?? '';
   return {
-    seq: view.seq,
-    type: view.type,
-    uuid: view.uuidText() ?? '',
-    luidHigh: view.luidHigh,
-    luidLow: view.luidLow,
+    seq,
+    type,
+    key: logKey(uuid, luidHigh, luidLow),
+    uuid,
+    luidHigh,
+    luidLow,
     values: count === 0 ? noValues : Array.from(regions.subarray(0, count)),
     text: isText ? (view.text() ?? '') : '',
     endsWithNul: view.endsWithNul,

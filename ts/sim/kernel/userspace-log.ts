@@ -26,7 +26,7 @@ import {
 } from '../../base/ulog-frames.js';
 import type { LogClient } from './log-client.js';
 import type { Blocking } from './threads.js';
-import type { KernelObserver, KernelWorld, LifeCycleStep, ObservedTarget } from './world.js';
+import { type KernelObserver, type KernelWorld, type LifeCycleStep, logKey, type ObservedTarget } from './world.js';
 
 const groupRegionsMax = 32;
 const integratedFlushDelayMs = 3000;
@@ -46,6 +46,7 @@ export interface LogTable {
 }
 
 export class UserspaceLog implements ObservedTarget {
+  readonly key: string;
   readonly uuid: string;
   readonly uuidBytes: Uint8Array;
   readonly luidHigh: number;
@@ -82,6 +83,7 @@ export class UserspaceLog implements ObservedTarget {
     luid: { high: number; low: number },
   ) {
     this.uuid = table.uuid;
+    this.key = logKey(table.uuid, luid.high, luid.low);
     this.uuidBytes = Buffer.from(table.uuid);
     this.luidHigh = luid.high;
     this.luidLow = luid.low;

@@ -53,10 +53,16 @@ export type LifeCycleStep = 'create' | 'resume' | 'presuspend' | 'postsuspend' |
 
 /** One table's log as observers see it. */
 export interface ObservedTarget {
+  /** Names the log: uuid and luid. */
+  readonly key: string;
   readonly uuid: string;
   readonly luidHigh: number;
   readonly luidLow: number;
   readonly regionCount: number;
+}
+
+export function logKey(uuid: string, luidHigh: number, luidLow: number): string {
+  return `${uuid}/${luidHigh}/${luidLow}`;
 }
 
 /** errno values of the kernel that the model itself makes. */
