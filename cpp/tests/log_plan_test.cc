@@ -241,6 +241,27 @@ TEST_CASE("log image: what was imported whole and equal needs no write") {
   CHECK(image.plan() == 1);
 }
 
+TEST_CASE("log image: the header claims what it is told to, and is written again when that changes") {
+  OwnMap own(90000);
+  LogImage image(own.map);
+  const auto claimed = [&image] {
+    std::vector<uint8_t> head(1024);
+    image.encode(0, head);
+    return LogImage::decode_head(head).header.region_count;
+  };
+  image.plan();
+  CHECK(claimed() == 90000);
+  image.set_recorded_region_count(0);
+  CHECK(claimed() == 0);
+  CHECK(image.plan() == 1);
+  image.set_recorded_region_count(0);
+  CHECK(image.plan() == 0);
+  image.set_recorded_region_count(90000);
+  CHECK(claimed() == 90000);
+  REQUIRE(image.plan() == 1);
+  CHECK(image.runs()[0].offset == 0);
+}
+
 TEST_CASE(
     "log image: an import off the block grid takes the bits it has and leaves the marks of cut blocks") {
   const uint64_t regions = 90000;

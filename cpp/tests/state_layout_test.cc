@@ -180,9 +180,10 @@ TEST_CASE("state: malformed files are refused, each by its name") {
   CHECK(refusal(word(words + 16, 1002)) == StateError::bad_word);
   for (int flag = 3; flag < 7; flag++) CHECK(refusal(word(words + 8 * flag, 2)) == StateError::bad_word);
   CHECK(refusal(word(words + 56, safe_integer_max + 1)) == StateError::bad_word);
-  for (int polarity = 8; polarity < 11; polarity++)
+  CHECK(refusal(word(words + 64, device_number_max + 1)) == StateError::bad_word);
+  for (int polarity = 9; polarity < 12; polarity++)
     CHECK(refusal(word(words + 8 * polarity, 2)) == StateError::bad_word);
-  CHECK(refusal(word(words + 88, 1)) == StateError::bad_word);
+  CHECK(refusal(word(words + 96, 1)) == StateError::bad_word);
   CHECK(refusal(word(1160, 1)) == StateError::bad_word);
   CHECK(refusal(byte(1148, 1)) == StateError::bad_word);
 
