@@ -5,7 +5,10 @@
  */
 import { addon } from './addon.js';
 
-/** A locked pid file. The lock also ends with the process; the file then stays behind, unlocked. */
+/**
+ * A locked pid file. The lock also ends with the process; after `process.exit` or a kill the file stays behind,
+ * unlocked. Nobody else in the process may open the file: the lock goes with the first descriptor that is closed.
+ */
 export interface PidFileLock {
   readonly path: string;
   /** Removes the file and gives the lock up. Twice is fine. */
