@@ -332,7 +332,8 @@ export function encodeAck(buffer: Buffer, start: number, seq: number, error: num
   buffer.writeUInt32LE(connectorIndex, start + FrameOffset.cnIndex);
   buffer.writeUInt32LE(connectorValue, start + FrameOffset.cnValue);
   buffer.writeUInt32LE(seq, start + FrameOffset.cnSeq);
-  buffer.writeUInt32LE(-error, start + FrameOffset.cnAck);
+  // Not `-error`: minus zero is a number on the heap.
+  buffer.writeUInt32LE(0 - error, start + FrameOffset.cnAck);
   return frameHeaderBytes;
 }
 
