@@ -8,7 +8,7 @@
  *
  * | request             | pending, leaving | resuming           | active       | halted             |
  * | ------------------- | ---------------- | ------------------ | ------------ | ------------------ |
- * | IS_CLEAN            | -ENOENT          | 0                  | clean bit    | clean bit          |
+ * | IS_CLEAN            | -ENOENT          | -EIO               | clean bit    | clean bit          |
  * | IN_SYNC             | -ESRCH           | 0 (1 once halted)  | R12          | 1 (R10)            |
  * | FLUSH               | -ENOENT          | -EIO               | R1           | R1                 |
  * | MARK_REGION         | -ESRCH           | -EIO               | stored       | stored             |
@@ -308,9 +308,6 @@ export class MirrorLog {
     const { effects } = this.#world;
     const { drains } = this.life;
     switch (type) {
-      case DM_ULOG_IS_CLEAN:
-        effects.replyValue(seq, type, 0);
-        return;
       case DM_ULOG_IN_SYNC:
         effects.replyValue(seq, type, drains ? 1 : 0);
         return;
