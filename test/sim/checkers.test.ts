@@ -365,6 +365,8 @@ const cases: readonly Case[] = [
     prepare: () => {},
     spoil: (world) => {
       world.state.sticky.size = 5;
+      world.state.map.inner.clean.delete(3);
+      world.state.sticky.regions.set(3, 9500);
     },
     act: checkStep,
   },

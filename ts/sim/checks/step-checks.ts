@@ -6,6 +6,7 @@ import { LifeCycle } from '../../mirror/log-state.js';
 import type { CountedState } from '../daemon/counted-state.js';
 import type { SimMirror } from '../mirror.js';
 import type { TargetTruth } from './kernel-truth.js';
+import { type CheckedRule, Violation } from './violation.js';
 import { type CheckWorld, liveState } from './world.js';
 
 /** A sticky mark may outlive its idle time by this much: the time of a turn and of a commit under way. */
@@ -21,35 +22,29 @@ export function checkStep(world: CheckWorld): void {
     if (mirror.legs.differingSectors > 0) checkDiffering(world, mirror, truth, state);
     if (state === undefined) continue;
     checkAssignment(world, truth, state);
-    checkSticky(world, state);
+    checkSticky(world, mirror, state);
   }
 }
 
 /** No region is clean, in memory or on the device, while a writer is at work in it under a mark. */
 function checkWriters(world: CheckWorld, mirror: SimMirror, truth: TargetTruth, state: CountedState | undefined): void {
   const { evaluations } = world;
+  const { disk } = mirror;
+  const map = state?.map.inner;
+  const marksKnown = state?.marksUnknown === false && !truth.marksLost;
   for (const region of truth.open.keys()) {
-    if (mirror.disk !== null) {
-      evaluations.check(
-        'clean-on-disk-under-writer',
-        !mirror.disk.mayBeClean(region),
-        () => `${mirror.shape.uuid}: region ${region} may be clean on the device under a writer`,
-      );
+    if (disk !== null) {
+      if (disk.mayBeClean(region))
+        fail('clean-on-disk-under-writer', mirror, region, 'may be clean on the device under a writer');
+      evaluations.held('clean-on-disk-under-writer');
     }
-    if (state === undefined) continue;
-    const map = state.map.inner;
-    evaluations.check(
-      'clean-under-writer',
-      !map.isClean(region),
-      () => `${mirror.shape.uuid}: region ${region} is clean under a writer`,
-    );
-    if (state.marksUnknown || truth.marksLost) continue;
-    const kept = !truth.marked.has(region) || map.isHeld(region);
-    evaluations.check(
-      'R2-held-after-kill',
-      kept,
-      () => `${mirror.shape.uuid}: region ${region} is written and not stored as held`,
-    );
+    if (map === undefined) continue;
+    if (map.isClean(region)) fail('clean-under-writer', mirror, region, 'is clean under a writer');
+    evaluations.held('clean-under-writer');
+    if (!marksKnown) continue;
+    const kept = map.isHeld(region) || !truth.marked.has(region);
+    if (!kept) fail('R2-held-after-kill', mirror, region, 'is written and not stored as held');
+    evaluations.held('R2-held-after-kill');
   }
 }
 
@@ -61,29 +56,24 @@ function checkDiffering(
   state: CountedState | undefined,
 ): void {
   const { evaluations } = world;
+  const { disk } = mirror;
+  const map = state?.lifeCycle === LifeCycle.active ? state.map.inner : undefined;
+  const marksKnown = state?.marksUnknown === false;
   for (const region of mirror.legs.differingRegions) {
     // A table that was made shorter no longer speaks for what lies behind its end.
     if (region >= mirror.regionCount) continue;
-    if (mirror.disk !== null) {
-      evaluations.check(
-        'clean-while-legs-differ',
-        !mirror.disk.mayBeClean(region),
-        () => `${mirror.shape.uuid}: the legs differ in region ${region}, which may be clean on the device`,
-      );
+    if (disk?.mayBeClean(region) === true) {
+      fail('clean-while-legs-differ', mirror, region, 'has different legs and may be clean on the device');
     }
-    if (state === undefined || state.lifeCycle !== LifeCycle.active) continue;
-    const map = state.map.inner;
-    evaluations.check(
-      'clean-while-legs-differ',
-      !map.isClean(region),
-      () => `${mirror.shape.uuid}: the legs differ in region ${region}, which is clean in memory`,
-    );
-    if (state.marksUnknown || truth.open.has(region)) continue;
-    evaluations.check(
-      'in-sync-while-legs-differ',
-      !map.isInSync(region) || map.isHeld(region),
-      () => `${mirror.shape.uuid}: the legs differ in region ${region}, which counts as in sync and has no writer`,
-    );
+    evaluations.held('clean-while-legs-differ');
+    if (map === undefined) continue;
+    if (map.isClean(region))
+      fail('clean-while-legs-differ', mirror, region, 'has different legs and is clean in memory');
+    if (!marksKnown || truth.open.has(region)) continue;
+    const known = !map.isInSync(region) || map.isHeld(region);
+    if (!known)
+      fail('in-sync-while-legs-differ', mirror, region, 'has different legs, counts as in sync and has no writer');
+    evaluations.held('in-sync-while-legs-differ');
   }
 }
 
@@ -97,29 +87,28 @@ function checkAssignment(world: CheckWorld, truth: TargetTruth, state: CountedSt
   );
 }
 
-function checkSticky(world: CheckWorld, state: CountedState): void {
+function checkSticky(world: CheckWorld, mirror: SimMirror, state: CountedState): void {
   const { evaluations, nowMs } = world;
   const map = state.map.inner;
   const { regions } = state.sticky;
-  evaluations.check('R17-bounds', state.sticky.size <= world.stickyMax, () => `${state.sticky.size} sticky marks`);
   if (regions.size === 0) return;
+  evaluations.check('R17-bounds', state.sticky.size <= world.stickyMax, () => `${state.sticky.size} sticky marks`);
   const mayBeSticky = state.lifeCycle === LifeCycle.active && !state.marksUnknown;
   evaluations.check(
     'R5-sticky',
     mayBeSticky,
     () => `${state.identity.uuid}: sticky marks in life cycle ${state.lifeCycle}`,
   );
+  const lateMs = world.daemonPunctual ? nowMs - world.stickyIdleMs - stickySlackMs : Number.NEGATIVE_INFINITY;
   for (const [region, sinceMs] of regions) {
-    evaluations.check(
-      'R5-sticky',
-      map.isInSync(region) && !map.isClean(region),
-      () => `${state.identity.uuid}: region ${region} is sticky and out of sync, or clean`,
-    );
-    const late = world.daemonPunctual && nowMs > sinceMs + world.stickyIdleMs + stickySlackMs;
-    evaluations.check(
-      'R5-sticky-ends',
-      !late,
-      () => `${state.identity.uuid}: region ${region} is sticky since ${nowMs - sinceMs} ms`,
-    );
+    const sound = map.isInSync(region) && !map.isClean(region);
+    if (!sound) fail('R5-sticky', mirror, region, 'is sticky and out of sync, or clean');
+    evaluations.held('R5-sticky');
+    if (sinceMs < lateMs) fail('R5-sticky-ends', mirror, region, `is sticky since ${nowMs - sinceMs} ms`);
+    evaluations.held('R5-sticky-ends');
   }
+}
+
+function fail(rule: CheckedRule, mirror: SimMirror, region: number, text: string): never {
+  throw new Violation(rule, `${mirror.shape.uuid}: region ${region} ${text}`);
 }

@@ -48,11 +48,21 @@ export const checkedRules = [
 export type CheckedRule = (typeof checkedRules)[number];
 
 export class Evaluations {
-  readonly counts = new Map<string, number>();
+  readonly #counts = Object.fromEntries(checkedRules.map((rule) => [rule, 0])) as Record<CheckedRule, number>;
+
+  /** Rules that were evaluated, and how often. */
+  get counts(): ReadonlyMap<string, number> {
+    return new Map(Object.entries(this.#counts).filter(([, count]) => count > 0));
+  }
 
   /** Counts one evaluation; throws when the rule does not hold. `text` is made only then. */
   check(rule: CheckedRule, holds: boolean, text: () => string): void {
-    this.counts.set(rule, (this.counts.get(rule) ?? 0) + 1);
+    this.#counts[rule] += 1;
     if (!holds) throw new Violation(rule, text());
+  }
+
+  /** Counts one evaluation that held: for loops that run after every step. */
+  held(rule: CheckedRule): void {
+    this.#counts[rule] += 1;
   }
 }
