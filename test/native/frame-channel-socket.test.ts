@@ -252,6 +252,22 @@ describe('peers', () => {
     expect((await idleCpu()).cpu).toBeLessThan(0.5);
   });
 
+  it('that leave frames unread reset the connection: the watcher goes on to the end', async () => {
+    const [server, client] = pair();
+    expect(server.drain()).toBe(0);
+    let closed = 0;
+    client.onReadable(() => client.drain());
+    client.onClosed(() => {
+      closed++;
+    });
+    for (let slot = 0; slot < 10; slot++) putRequest(client, slot, slot);
+    client.send(10);
+    server.close();
+    await until(() => closed === 1);
+    expect(client.counters().pollRestarts).toBe(1);
+    expect(client.connected).toBe(false);
+  });
+
   it('callbacks may close the channel', async () => {
     const [server, client] = pair();
     server.onReadable(() => server.close());
