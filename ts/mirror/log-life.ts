@@ -110,7 +110,7 @@ export class LogLife implements LogStoreOwner {
     }
     this.#resumes.add(seq);
     if (state.lifeCycle === LifeCycle.leaving || this.#abandoning) {
-      if (this.#resumes.count === 1) this.#whenLeft.push(() => this.#beginResume());
+      if (this.#resumes.count === 1) this.#whenLeft.push(() => this.#resumeLeft());
     } else if (state.lifeCycle === LifeCycle.pending) {
       this.#beginResume();
     } else if (state.lifeCycle === LifeCycle.halted) {
@@ -311,6 +311,11 @@ export class LogLife implements LogStoreOwner {
 
   // Steps.
 
+  /** RESUME of a log that was leaving: none waits any more when the log was removed meanwhile. */
+  #resumeLeft(): void {
+    if (this.#resumes.count > 0) this.#beginResume();
+  }
+
   #beginResume(): void {
     const { state } = this.#parts;
     state.resumeCount += 1;
@@ -427,7 +432,7 @@ export class LogLife implements LogStoreOwner {
 
   #remove(): void {
     const { state, world } = this.#parts;
-    this.#failResumes(Errno.ENOENT);
+    this.#resumes.answerAll((seq) => world.effects.reply(seq, DM_ULOG_RESUME, -Errno.ENOENT));
     this.store?.abandon(() => {});
     state.remove();
     this.#hooks.destroyed();

@@ -203,7 +203,9 @@ export class MirrorLog {
     if (change.dirtied > 0 || change.cleaned > 0) this.life.store?.changed(change.dirtied > 0, nowMs);
     if (own && message.type === MessageType.mark) this.#waiters.delivered(this.#progress);
     if (own && message.type === MessageType.inSync) {
-      const waits = change.dirtied > 0 && this.life.store !== null && !this.state.logFailed;
+      const { store } = this.life;
+      // Not only when it changed something: the same request again finds the region dirty and its write under way.
+      const waits = message.flag === 0 && store !== null && !store.allDurable && !this.state.logFailed;
       this.#recoveryRequests.syncDelivered(message, waits);
     }
   }

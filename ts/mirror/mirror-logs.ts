@@ -27,6 +27,12 @@ import { MirrorLog } from './mirror-log.js';
 import { reconnects } from './reconnect.js';
 import { report, type World } from './world.js';
 
+/** A constructor that waits for the log in its place to leave. Of its repetitions only the last has a waiter. */
+interface Successor {
+  wanted: Wanted;
+  seq: number;
+}
+
 export class MirrorLogs {
   /** Every log, in the order in which they were made. */
   readonly all: MirrorLog[] = [];
@@ -35,6 +41,8 @@ export class MirrorLogs {
   /** Logs by a small number made of their luid, so that finding one allocates nothing. */
   readonly #byLuid = new Map<number, MirrorLog[]>();
   readonly #official = new Map<string, MirrorLog>();
+  /** By the log that leaves. */
+  readonly #successors = new Map<MirrorLog, Successor>();
 
   constructor(world: World) {
     this.#world = world;
@@ -128,19 +136,26 @@ export class MirrorLogs {
       this.#constructions.begin(wanted, seq);
       return;
     }
+    const repeated = this.#successors.get(before);
+    if (repeated !== undefined) {
+      Object.assign(repeated, { wanted, seq });
+      return;
+    }
     const { state } = before;
     const unused = state.lifeCycle === LifeCycle.pending && !state.everResumed;
-    const successor = !wanted.marksUnknown && (before.silent || (unused && state.marksUnknown));
-    if (state.constructorText === wanted.text && !successor) {
+    const begunAnew = !wanted.marksUnknown && (before.silent || (unused && state.marksUnknown));
+    if (state.constructorText === wanted.text && !begunAnew) {
       before.silent = false;
       settleMarks(this.#world, state, wanted.marksUnknown);
       answerConstructor(this.#world, wanted, seq, 0);
       return;
     }
     before.silent = false;
+    const successor: Successor = { wanted, seq };
+    this.#successors.set(before, successor);
     before.life.retire(() => {
       before.life.remove();
-      this.#constructions.begin(wanted, seq);
+      this.#constructions.begin(successor.wanted, successor.seq);
     });
   }
 
@@ -185,7 +200,7 @@ export class MirrorLogs {
       return;
     }
     if (official.state.lifeCycle === LifeCycle.leaving) {
-      official.life.whenLeft(() => this.#resume(log, seq));
+      official.life.whenLeft(() => this.#resumeLater(log, seq));
       return;
     }
     if (!official.silent) {
@@ -195,7 +210,13 @@ export class MirrorLogs {
     const text = 'its suspend was missed while no daemon ran: it leaves for the instance that is being resumed';
     report(this.#world, 'notice', 'retired', log.uuid, text);
     official.needsTurn = true;
-    official.life.retire(() => this.#resume(log, seq));
+    official.life.retire(() => this.#resumeLater(log, seq));
+  }
+
+  /** A RESUME that has waited for another instance; its own may be gone by now. */
+  #resumeLater(log: MirrorLog, seq: number): void {
+    if (this.all.includes(log)) this.#resume(log, seq);
+    else this.#world.effects.reply(seq, DM_ULOG_RESUME, -Errno.EINVAL);
   }
 
   #add(state: LogState, args: ConstructorArgs): MirrorLog {
@@ -221,6 +242,7 @@ export class MirrorLogs {
     const rest = (this.#byLuid.get(key) ?? []).filter((other) => other !== log);
     if (rest.length === 0) this.#byLuid.delete(key);
     else this.#byLuid.set(key, rest);
+    this.#successors.delete(log);
     const index = this.all.indexOf(log);
     if (index >= 0) this.all.splice(index, 1);
   }

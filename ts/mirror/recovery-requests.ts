@@ -91,8 +91,8 @@ export class RecoveryRequests {
     );
   }
 
-  /** SET_REGION_SYNC of this node has taken effect. `dirtied`: it made its region dirty on a device that works. */
-  syncDelivered(message: LogMessage, dirtied: boolean): void {
+  /** SET_REGION_SYNC of this node has taken effect. `waits`: its region is dirty and that may not be durable yet. */
+  syncDelivered(message: LogMessage, waits: boolean): void {
     const { world, state, recovery, uuid } = this.#parts;
     const { map } = state;
     const region = message.regions[0] as number;
@@ -103,7 +103,7 @@ export class RecoveryRequests {
       report(world, 'notice', 'resync-done', uuid, `all ${map.regionCount} regions are in sync`);
     }
     this.#syncChanges.take(region, inSync)?.answerAll((seq) => {
-      if (dirtied) this.#answerWhenDurable(seq);
+      if (waits) this.#answerWhenDurable(seq);
       else world.effects.reply(seq, DM_ULOG_SET_REGION_SYNC, 0);
     });
   }
