@@ -111,7 +111,10 @@ void DeviceSession::on_opened() {
     listener_->opened(opening->error, nullptr);
     return;
   }
-  io_ = std::make_unique<LogIo>(std::move(opening->file), prefer_uring_, *wake_, counters_);
+  const int fd = opening->file.fd.get();
+  std::unique_ptr<IoQueue> queue = prefer_uring_ ? make_uring_queue(fd, *wake_) : nullptr;
+  if (queue == nullptr) queue = make_thread_queue(fd, *wake_);
+  io_ = std::make_unique<LogIo>(std::move(opening->file), std::move(queue), *wake_, counters_);
   listener_->opened(0, &io_->file());
 }
 

@@ -19,11 +19,9 @@ constexpr size_t results_max = LogIo::buffers_max;
 
 void LogIo::Free::operator()(uint8_t* memory) const noexcept { std::free(memory); }
 
-LogIo::LogIo(BlockFile file, bool prefer_uring, const EventFd& wake, std::shared_ptr<LogIoCounters> counters)
-    : file_(std::move(file)), wake_(wake), counters_(std::move(counters)) {
-  if (prefer_uring) queue_ = make_uring_queue(file_.fd.get(), wake);
-  if (queue_ == nullptr) queue_ = make_thread_queue(file_.fd.get(), wake);
-}
+LogIo::LogIo(BlockFile file, std::unique_ptr<IoQueue> queue, const EventFd& wake,
+             std::shared_ptr<LogIoCounters> counters)
+    : file_(std::move(file)), queue_(std::move(queue)), wake_(wake), counters_(std::move(counters)) {}
 
 LogIo::~LogIo() { LOCKSTEP_ASSERT(quiet()); }
 

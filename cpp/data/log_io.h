@@ -57,8 +57,9 @@ class LogIo {
   static constexpr size_t operations_max = 64;
   static_assert(buffers_max <= IoQueue::in_flight_max);
 
-  /// `prefer_uring` falls back to the thread. `wake` is raised when `progress` has something to do.
-  LogIo(BlockFile file, bool prefer_uring, const EventFd& wake, std::shared_ptr<LogIoCounters> counters);
+  /// The queue works on the file and raises `wake`, when `progress` has something to do.
+  LogIo(BlockFile file, std::unique_ptr<IoQueue> queue, const EventFd& wake,
+        std::shared_ptr<LogIoCounters> counters);
   LogIo(const LogIo&) = delete;
   LogIo& operator=(const LogIo&) = delete;
   /// Only when `quiet`.
