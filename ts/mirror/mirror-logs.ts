@@ -63,7 +63,13 @@ export class MirrorLogs {
   restore(states: readonly LogState[]): void {
     for (const state of states) {
       const parsed = parseConstructor(state.constructorText);
-      if (!parsed.ok) throw new Error(`a state record with a constructor that cannot be: ${parsed.text}`);
+      if (!parsed.ok || !fits(state, parsed.args)) {
+        // Its kernel is asked for constructor and marks as if the record had been lost (R3).
+        const text = `its constructor makes no sense, the record is removed: "${state.constructorText}"`;
+        report(this.#world, 'error', 'state-unreadable', state.identity.uuid, text);
+        state.remove();
+        continue;
+      }
       const log = this.#add(state, parsed.args);
       if (state.lifeCycle !== LifeCycle.pending) this.#official.set(log.uuid, log);
     }
@@ -254,6 +260,12 @@ export class MirrorLogs {
       if (other !== log && other.uuid === log.uuid && hasLeft) yield state;
     }
   }
+}
+
+/** What the record holds is what its constructor asks for. */
+function fits({ geometry, image }: LogState, args: ConstructorArgs): boolean {
+  const sameSize = geometry.regionCount === args.regionCount && geometry.regionSizeSectors === args.regionSizeSectors;
+  return sameSize && (image !== null) === (args.kind === 'disk');
 }
 
 /** A luid folded into a small integer: kernel addresses differ in their middle bits. */
