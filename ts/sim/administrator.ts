@@ -133,7 +133,7 @@ export class Administrator {
         yield* client.sleep(50);
       }
     }
-    const table = { ...mirror.table(this.#reloadWords(mirror)), sectors };
+    const table = { ...mirror.table(yield* this.#reloadWords(mirror)), sectors };
     if ((yield* device.load(table)) !== 0) {
       mirror.sectors = before;
       return;
@@ -147,12 +147,12 @@ export class Administrator {
    * `sync` asks for a resync when a mirror is made, not each time its table changes. A core log is reloaded with
    * `nosync` when its mirror is known to be in sync, since its bits would start from nothing. So LVM2 does both.
    */
-  #reloadWords(mirror: SimMirror): readonly string[] {
+  *#reloadWords(mirror: SimMirror): Blocking<readonly string[]> {
     const kept = mirror.shape.words.filter((word) => word === 'block_on_error');
     const live = mirror.device?.live;
-    const wasInSync = live?.inSync === true && !live.legFailed;
-    const nosync = mirror.disk === null ? wasInSync : mirror.shape.words.includes('nosync');
-    return nosync ? ['nosync', ...kept] : kept;
+    if (mirror.disk !== null) return mirror.shape.words.includes('nosync') ? ['nosync', ...kept] : kept;
+    const wasInSync = live?.legFailed === false && (yield* live.log.syncCount()) === live.log.regionCount;
+    return wasInSync ? ['nosync', ...kept] : kept;
   }
 
   *#recreate(mirror: SimMirror): Blocking {

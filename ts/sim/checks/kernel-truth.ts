@@ -130,6 +130,8 @@ export class KernelTruth {
     // All writes are done by now: what was lost no longer matters.
     truth.draining = false;
     truth.marksLost = false;
+    truth.marked.clear();
+    truth.flushed.clear();
   }
 
   /** A reply leaves the daemon: from here on a mark is the kernel's. */

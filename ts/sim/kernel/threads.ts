@@ -13,26 +13,24 @@ export type Blocking<T = void> = Generator<Wait, T, void>;
 /** Something that happens once. */
 export class Wait {
   done = false;
-  #thread: Blocking<unknown> | null = null;
+  readonly #parked: Blocking<unknown>[] = [];
   readonly #threads: Threads;
 
   constructor(threads: Threads) {
     this.#threads = threads;
   }
 
-  /** Lets the waiting thread go on. Later calls do nothing. */
+  /** Lets those who wait go on. Later calls do nothing. */
   finish(): void {
     if (this.done) return;
     this.done = true;
-    if (this.#thread !== null) this.#threads.ready(this.#thread);
-    this.#thread = null;
+    for (const thread of this.#parked.splice(0)) this.#threads.ready(thread);
   }
 
   /** True when the thread has to wait. For `Threads`. */
   park(thread: Blocking<unknown>): boolean {
     if (this.done) return false;
-    if (this.#thread !== null) throw new Error('two threads wait for one event');
-    this.#thread = thread;
+    this.#parked.push(thread);
     return true;
   }
 }

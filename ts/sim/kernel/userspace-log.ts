@@ -25,7 +25,7 @@ import {
   DM_ULOG_STATUS_TABLE,
 } from '../../base/ulog-frames.js';
 import type { LogClient } from './log-client.js';
-import type { Blocking } from './threads.js';
+import { type Blocking, Wait } from './threads.js';
 import { type KernelObserver, type KernelWorld, type LifeCycleStep, logKey, type ObservedTarget } from './world.js';
 
 const groupRegionsMax = 32;
@@ -71,6 +71,8 @@ export class UserspaceLog implements ObservedTarget {
   /** Counts delayed flushes; one whose number is not the current one was cancelled. */
   #delayedFlush = 0;
   #delayedFlushWaits = false;
+  /** A delayed flush under way; the log is not destroyed before it has ended. */
+  #flushing: Wait | null = null;
 
   constructor(
     parts: {
@@ -125,6 +127,7 @@ export class UserspaceLog implements ObservedTarget {
 
   *destroy(): Blocking<number> {
     yield* this.#runDelayedFlush();
+    while (this.#flushing !== null) yield this.#flushing;
     return yield* this.#step('destroy', DM_ULOG_DTR);
   }
 
@@ -231,8 +234,14 @@ export class UserspaceLog implements ObservedTarget {
     if (!this.#delayedFlushWaits) return;
     this.#delayedFlush += 1;
     this.#delayedFlushWaits = false;
+    // One work item: it never runs twice at a time.
+    while (this.#flushing !== null) yield this.#flushing;
+    const flushing = new Wait(this.#client.threads);
+    this.#flushing = flushing;
     const reply = yield* this.#client.request(this, DM_ULOG_FLUSH, { room: 0 });
     if (reply.error !== 0) this.failures += 1;
+    this.#flushing = null;
+    flushing.finish();
   }
 
   /** When one group fails, the whole list is sent again region by region. */
