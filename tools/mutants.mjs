@@ -7,7 +7,8 @@
  *   npm run mutants -- --turns 2    two, others each day
  *   npm run mutants -- --seeds N    within N seeds (2000)
  *
- * Works on a copy of the tracked files in a temporary folder; the addon and node_modules are those of this tree.
+ * Works on a copy of the tracked files in a temporary folder; node_modules are those of this tree, and so is the addon
+ * unless the patch touches C++.
  */
 import { execFileSync } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
@@ -36,7 +37,7 @@ function chooseMutants() {
 function copyTree(to) {
   const listed = execFileSync(
     'git',
-    ['ls-files', '-z', '--cached', '--others', '--exclude-standard', 'ts', 'tsconfig.json', 'package.json'],
+    ['ls-files', '-z', '--cached', '--others', '--exclude-standard', 'ts', 'cpp', 'tools', ':(glob)*'],
     {
       cwd: root,
       encoding: 'utf8',
@@ -63,7 +64,12 @@ async function hunt(name) {
       quiet: true,
     });
     if (built.status !== 0) return { found: false, text: `does not compile: ${built.output.trim()}` };
-    const env = { LOCKSTEP_ADDON: join(root, 'build/Release/lockstep.node') };
+    const native = readFileSync(join(root, 'test/mutants', name), 'utf8').includes('+++ b/cpp/');
+    if (native) {
+      const addon = await run(process.execPath, ['tools/setup.mjs', '--addon'], { cwd: tree, quiet: true });
+      if (addon.status !== 0) return { found: false, text: `the addon does not build: ${addon.output.trim()}` };
+    }
+    const env = { LOCKSTEP_ADDON: join(native ? tree : root, 'build/Release/lockstep.node') };
     const args = ['dist/bin/sim.js', '--seed', '1', '--seeds', values.seeds, '--until-failure'];
     const result = await run(process.execPath, args, { cwd: tree, env, quiet: true, limitMs: 600_000 });
     if (result.hung) return { found: false, text: 'the simulator hung' };
