@@ -220,8 +220,9 @@ async function main(): Promise<number> {
 }
 
 try {
-  process.exitCode = await main();
+  // Not `exitCode`: timers of requests that were answered long ago would keep the process for 15 s.
+  process.exit(await main());
 } catch (error) {
   console.error(`simulated-kernel: ${error instanceof Error ? error.message : String(error)}`);
-  process.exitCode = 2;
+  process.exit(2);
 }
