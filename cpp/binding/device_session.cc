@@ -114,6 +114,10 @@ void DeviceSession::on_opened() {
   const int fd = opening->file.fd.get();
   std::unique_ptr<IoQueue> queue = prefer_uring_ ? make_uring_queue(fd, *wake_) : nullptr;
   if (queue == nullptr) queue = make_thread_queue(fd, *wake_);
+  if (queue == nullptr) {
+    listener_->opened(EAGAIN, nullptr);
+    return;
+  }
   io_ = std::make_unique<LogIo>(std::move(opening->file), std::move(queue), *wake_, counters_);
   listener_->opened(0, &io_->file());
 }

@@ -4,6 +4,7 @@
 #include <csignal>
 #include <deque>
 #include <mutex>
+#include <system_error>
 #include <thread>
 
 namespace lockstep {
@@ -58,8 +59,15 @@ bool HelperThread::post(std::function<void()> task) {
     sigset_t before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    std::thread([state = state_] { state->run(); }).detach();
+    try {
+      std::thread([state = state_] { state->run(); }).detach();
+    } catch (const std::system_error&) {
+      // No thread left now; the next task tries again.
+      state_->started = false;
+      state_->tasks.pop_back();
+    }
     pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    if (!state_->started) return false;
   }
   state_->changed.notify_all();
   return true;

@@ -14,8 +14,9 @@ namespace lockstep {
 
 class HelperThread {
  public:
-  /// Tasks that may wait; one more is refused.
-  static constexpr size_t tasks_max = 64;
+  /// Tasks that may wait; one more is refused. A daemon that starts again opens the devices of all its logs at
+  /// once, and a device that is not opened fails its log.
+  static constexpr size_t tasks_max = 8192;
 
   HelperThread();
   HelperThread(const HelperThread&) = delete;
@@ -23,7 +24,7 @@ class HelperThread {
   /// Throws waiting tasks away and waits a second at most for the one that runs.
   ~HelperThread();
 
-  /// False when too many wait.
+  /// False when too many wait, or the system has no thread left.
   [[nodiscard]] bool post(std::function<void()> task);
   size_t waiting() const;
 

@@ -61,6 +61,7 @@ class IoQueue {
 /// Null when the kernel has no io_uring for us, or the addon was built without it. `fd` and `wake` outlive
 /// the queue.
 [[nodiscard]] std::unique_ptr<IoQueue> make_uring_queue(int fd, const EventFd& wake);
+/// Null when the system has no thread left.
 [[nodiscard]] std::unique_ptr<IoQueue> make_thread_queue(int fd, const EventFd& wake);
 /// Asks the kernel.
 [[nodiscard]] bool uring_available();

@@ -9,6 +9,7 @@
 #include <csignal>
 #include <deque>
 #include <mutex>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -50,7 +51,12 @@ class ThreadQueue final : public IoQueue {
     sigset_t before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    thread_ = std::thread([this] { run(); });
+    try {
+      thread_ = std::thread([this] { run(); });
+    } catch (const std::system_error&) {
+      pthread_sigmask(SIG_SETMASK, &before, nullptr);
+      throw;
+    }
     pthread_sigmask(SIG_SETMASK, &before, nullptr);
   }
   ~ThreadQueue() override {
@@ -116,7 +122,11 @@ class ThreadQueue final : public IoQueue {
 }  // namespace
 
 std::unique_ptr<IoQueue> make_thread_queue(int fd, const EventFd& wake) {
-  return std::make_unique<ThreadQueue>(fd, wake);
+  try {
+    return std::make_unique<ThreadQueue>(fd, wake);
+  } catch (const std::system_error&) {
+    return nullptr;
+  }
 }
 
 }  // namespace lockstep
