@@ -1,14 +1,16 @@
 /** A table reload: the next instance of a uuid is constructed while the last one serves, and takes its place. */
 import { expect, test } from 'vitest';
 import { Errno } from '../../ts/base/errno.js';
+import { quietMsMax } from '../../ts/base/limits.js';
 import {
   DM_ULOG_DTR,
   DM_ULOG_IN_SYNC,
   DM_ULOG_MARK_REGION,
+  DM_ULOG_PRESUSPEND,
   DM_ULOG_RESUME,
   DM_ULOG_SET_REGION_SYNC,
 } from '../../ts/base/ulog-frames.js';
-import { hostWithCore, hostWithDisk, LifeCycle, mirrorA } from './host.js';
+import { Host, hostWithCore, hostWithDisk, LifeCycle, mirrorA } from './host.js';
 
 const next = { uuid: mirrorA.uuid, luid: 0x2000 };
 const diskText = '512 clustered-disk /dev/log 8';
@@ -104,4 +106,39 @@ test('a freed address is given away again: a constructor without NUL begins anew
   expect(host.construct(mirrorA, '512 clustered-core 8')?.error).toBe(0);
   const state = host.state(mirrorA);
   expect([state.lifeCycle, state.everResumed, state.map.heldCount]).toEqual([LifeCycle.pending, false, 0]);
+});
+
+test('the suspend was lost on the way: a quiet log makes room for the second RESUME, a talking one does not', () => {
+  const { host } = hostWithDisk(64);
+  host.construct(next, diskText);
+  const resume = () => host.ask(DM_ULOG_RESUME, next)?.error;
+  expect(resume()).toBe(-Errno.EEXIST);
+  host.wait(quietMsMax - 1000);
+  host.mark(mirrorA, 5);
+  host.wait(quietMsMax);
+  expect([resume(), resume()]).toEqual([-Errno.EEXIST, 0]);
+  expect(host.state(next).map.isInSync(5)).toBe(false);
+});
+
+test('an address given away after a lost DTR: the constructor without NUL begins anew once the log is quiet', () => {
+  const host = hostWithCore();
+  host.mark(mirrorA, 5);
+  host.construct(mirrorA, '512 clustered-core 8 nosync');
+  expect(host.state(mirrorA).map.heldCount).toBe(1);
+  host.wait(quietMsMax);
+  host.construct(mirrorA, '512 clustered-core 8 nosync', { nul: true });
+  expect(host.state(mirrorA).map.heldCount).toBe(1);
+  host.wait(quietMsMax);
+  host.construct(mirrorA, '512 clustered-core 8 nosync');
+  expect([host.state(mirrorA).map.heldCount, host.state(mirrorA).everResumed]).toEqual([0, false]);
+});
+
+test('nosync is not believed when the last instance is one that we do not know', () => {
+  const host = new Host();
+  host.construct(next, '512 clustered-core 8 nosync');
+  host.restart();
+  expect(host.ask(DM_ULOG_PRESUSPEND, mirrorA)?.error).toBe(-Errno.EINVAL);
+  host.restart();
+  host.ask(DM_ULOG_RESUME, next);
+  expect(host.state(next).map.syncCount).toBe(0);
 });

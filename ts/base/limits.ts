@@ -44,6 +44,8 @@ export const flushWaitersMax = 64;
 export const syncChangesMax = 64;
 /** Priority wishes of one log; the oldest is forgotten (the ordinary search finds its region). */
 export const wishesMax = 1024;
+/** A log whose kernel has said nothing for so long may be gone, when that kernel speaks of another in its place. */
+export const quietMsMax = 10_000;
 /** Regions that one step of the sweep after a restart looks at. */
 export const sweepRegionsMax = 4096;
 /** Restored region marks announced in one turn. */

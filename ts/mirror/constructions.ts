@@ -15,6 +15,7 @@ import { DeviceProbe } from './device-probe.js';
 import { doesNotFit } from './log-area.js';
 import type { LogDeviceInfo } from './log-device.js';
 import { LifeCycle, type LogIdentity, type LogState } from './log-state.js';
+import { SearchStart } from './resume-bits.js';
 import { SeqList } from './seq-list.js';
 import { report, type World } from './world.js';
 
@@ -28,15 +29,12 @@ export interface Wanted {
   readonly deviceNameWanted: boolean;
 }
 
-/** Search position of a record that a constructor without NUL has made and nobody has resumed. */
-const constructedPosition = 1;
-
 /** Stores which kind of record it is. */
 export function settleMarks(world: World, state: LogState, marksUnknown: boolean): void {
   const undecided = state.lifeCycle === LifeCycle.pending && !state.everResumed && !state.marksUnknown;
-  if (!undecided || state.searchPosition === constructedPosition) return;
+  if (!undecided || state.searchPosition !== SearchStart.undecided) return;
   if (!marksUnknown) {
-    state.searchPosition = constructedPosition;
+    state.searchPosition = SearchStart.constructed;
     return;
   }
   state.marksUnknown = true;

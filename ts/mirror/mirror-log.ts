@@ -70,6 +70,9 @@ export class MirrorLog {
   #flushIsOurs = false;
   /** No request has come since a restart: its kernel may have left while no daemon ran. */
   silent: boolean;
+  /** When the last request came, and when a RESUME was refused because another instance served; -1: never. */
+  heardAtMs = -1;
+  refusedAtMs = -1;
   readonly #world: World;
   readonly #marks: Marks;
   readonly #recoveryRequests: RecoveryRequests;
@@ -130,6 +133,7 @@ export class MirrorLog {
     const { state } = this;
     const { type, seq } = request;
     this.silent = false;
+    this.heardAtMs = nowMs;
     this.needsTurn = true;
     if (this.#wantsReconnect(type)) {
       effects.reply(seq, type, -Errno.ESRCH);

@@ -5,17 +5,20 @@
  * while the last one serves); at most one of them is *official*: resumed, being resumed or being left. Only the
  * official one is spoken to by the ordered stream, which knows uuids only.
  *
- * The kernel does not repeat PRESUSPEND, POSTSUSPEND and DTR when no daemon runs. A log that was restored and has not
- * heard from its kernel since is therefore believed to be gone when the kernel speaks of its successor: a RESUME of
- * another luid, or a constructor without NUL for the same luid (the address was freed and given away again). It
+ * The kernel does not repeat PRESUSPEND, POSTSUSPEND and DTR that nobody heard: no daemon ran, or its queue was full. A
+ * log is therefore believed to be gone when the kernel speaks of its successor, by a RESUME of another luid or a
+ * constructor without NUL for the same luid (the address was freed and given away again), and the log itself
+ * is quiet: not heard of since a restart, or for `quietMsMax`; to a RESUME also since an earlier one was refused. It
  * leaves first, as if it had been suspended; what its kernel held stays dirty.
  */
 import { Errno } from '../base/errno.js';
-import { logsMax } from '../base/limits.js';
+import { logsMax, quietMsMax } from '../base/limits.js';
 import {
   DM_ULOG_CTR,
   DM_ULOG_DTR,
   DM_ULOG_IS_REMOTE_RECOVERING,
+  DM_ULOG_POSTSUSPEND,
+  DM_ULOG_PRESUSPEND,
   DM_ULOG_RESUME,
   type RequestView,
 } from '../base/ulog-frames.js';
@@ -25,6 +28,7 @@ import type { LogDeviceInfo } from './log-device.js';
 import { LifeCycle, type LogState } from './log-state.js';
 import { MirrorLog } from './mirror-log.js';
 import { reconnects } from './reconnect.js';
+import { SearchStart } from './resume-bits.js';
 import { report, type World } from './world.js';
 
 /** A constructor that waits for the log in its place to leave. Of its repetitions only the last has a waiter. */
@@ -83,7 +87,7 @@ export class MirrorLogs {
       return;
     }
     if (type === DM_ULOG_CTR) {
-      this.#construct(request);
+      this.#construct(request, nowMs);
       return;
     }
     const log = this.#find(request);
@@ -92,7 +96,7 @@ export class MirrorLogs {
       return;
     }
     if (type === DM_ULOG_RESUME) {
-      this.#resume(log, seq);
+      this.#resume(log, seq, nowMs);
       return;
     }
     const official = this.#official.get(log.uuid);
@@ -115,6 +119,7 @@ export class MirrorLogs {
     const { type, seq, luidHigh, luidLow } = request;
     const uuid = type === DM_ULOG_DTR ? request.uuidText() : null;
     const cancelled = uuid !== null && this.#constructions.cancel({ uuid, luidHigh, luidLow });
+    if (type === DM_ULOG_PRESUSPEND || type === DM_ULOG_POSTSUSPEND) this.#distrustLost(request);
     if (type === DM_ULOG_RESUME) {
       // An error here fails the request for which the kernel reconnects (reconnect.ts), and that is worse: as it is, the
       // kernel sends that request again and is told to begin anew.
@@ -125,7 +130,20 @@ export class MirrorLogs {
     this.#world.effects.reply(seq, type, cancelled ? 0 : -errno);
   }
 
-  #construct(request: RequestView): void {
+  /** An instance that we do not know is suspended: its successor's `nosync` may be older than what happened to it. */
+  #distrustLost(request: RequestView): void {
+    for (const { state, uuidBytes } of this.all) {
+      const fresh = state.lifeCycle === LifeCycle.pending && !state.everResumed && !state.marksUnknown;
+      if (fresh && request.uuidEquals(uuidBytes)) state.searchPosition = SearchStart.strangerBefore;
+    }
+  }
+
+  /** True when a kernel that still used the log would have spoken by now. */
+  #isQuiet(log: MirrorLog, nowMs: number): boolean {
+    return log.silent || nowMs - log.heardAtMs >= quietMsMax;
+  }
+
+  #construct(request: RequestView, nowMs: number): void {
     const { seq } = request;
     const wanted = this.#wanted(request);
     if (wanted === null) {
@@ -149,9 +167,11 @@ export class MirrorLogs {
     }
     const { state } = before;
     const unused = state.lifeCycle === LifeCycle.pending && !state.everResumed;
-    const begunAnew = !wanted.marksUnknown && (before.silent || (unused && state.marksUnknown));
+    const gone = before.silent || (unused ? state.marksUnknown : this.#isQuiet(before, nowMs));
+    const begunAnew = !wanted.marksUnknown && gone;
     if (state.constructorText === wanted.text && !begunAnew) {
       before.silent = false;
+      before.heardAtMs = nowMs;
       settleMarks(this.#world, state, wanted.marksUnknown);
       answerConstructor(this.#world, wanted, seq, 0);
       return;
@@ -197,8 +217,9 @@ export class MirrorLogs {
   }
 
   /** RESUME: one instance of a uuid at a time. */
-  #resume(log: MirrorLog, seq: number): void {
+  #resume(log: MirrorLog, seq: number, nowMs: number): void {
     log.silent = false;
+    log.heardAtMs = nowMs;
     log.needsTurn = true;
     const official = this.#official.get(log.uuid);
     if (official === undefined || official === log) {
@@ -209,19 +230,28 @@ export class MirrorLogs {
       official.life.whenLeft(() => this.#resumeLater(log, seq));
       return;
     }
-    if (!official.silent) {
+    if (!this.#hasGone(official, log, nowMs)) {
       this.#world.effects.reply(seq, DM_ULOG_RESUME, -Errno.EEXIST);
       return;
     }
-    const text = 'its suspend was missed while no daemon ran: it leaves for the instance that is being resumed';
+    const text = 'its suspend was missed: it leaves for the instance that is being resumed';
     report(this.#world, 'notice', 'retired', log.uuid, text);
     official.needsTurn = true;
     official.life.retire(() => this.#resumeLater(log, seq));
   }
 
+  /** Its suspend was missed: see above. Notes that the RESUME of `next` was refused when it has not gone. */
+  #hasGone(official: MirrorLog, next: MirrorLog, nowMs: number): boolean {
+    if (official.silent) return true;
+    const refused = next.refusedAtMs > official.heardAtMs;
+    if (refused && this.#isQuiet(official, nowMs)) return true;
+    if (!refused) next.refusedAtMs = nowMs;
+    return false;
+  }
+
   /** A RESUME that has waited for another instance; its own may be gone by now. */
   #resumeLater(log: MirrorLog, seq: number): void {
-    if (this.all.includes(log)) this.#resume(log, seq);
+    if (this.all.includes(log)) this.#resume(log, seq, log.heardAtMs);
     else this.#world.effects.reply(seq, DM_ULOG_RESUME, -Errno.EINVAL);
   }
 

@@ -8,7 +8,7 @@
  *
  * *Core log*, first resume of a constructor: nothing is in sync, unless `nosync` says that everything is. The word
  * stands in the table for good, so on a table reload it is believed only as far as the instance before knew no
- * better. Without the word a reload starts from nothing, as with the kernel's own core log: the new table may have
+ * better, and not at all when that instance's state was lost. Without the word a reload starts from nothing, as with the kernel's own core log: the new table may have
  * other legs, and no part of it that a daemon sees tells. Later resumes of the same instance keep its bits, as the
  * kernel's core log does and cmirrord does not.
  *
@@ -23,6 +23,16 @@ import type { ConstructorArgs } from './constructor-args.js';
 import type { LogHeader, LogSession } from './log-image.js';
 import type { LogState } from './log-state.js';
 import type { HeadVerdict } from './log-store.js';
+
+/** What the search position says of a record that was never resumed; its first resume begins the search at 0. */
+export const SearchStart = {
+  /** Made, and nothing stored since: a daemon was killed there. Or resumed up to where the search begins. */
+  undecided: 0,
+  /** Made by a constructor without NUL, and no other instance of its uuid is known to be in use. */
+  constructed: 1,
+  /** The same, but an instance that we do not know was suspended for it: its state was lost. */
+  strangerBefore: 2,
+} as const;
 
 /** Who we are, for a session record that may be another's (R9). */
 export interface SessionGuard {
@@ -79,8 +89,13 @@ export function deriveDiskBits(state: LogState, predecessors: Iterable<LogState>
 export function deriveCoreBits(state: LogState, args: ConstructorArgs, predecessors: Iterable<LogState>): void {
   const { map } = state;
   const all = map.regionCount;
-  if (state.everResumed && !state.marksUnknown) return;
-  const inSync = !state.marksUnknown && args.sync === 'nosync';
+  if (!state.marksUnknown) {
+    if (state.everResumed) return;
+    // Killed behind this step: it is not done again, because what it went by is gone.
+    if (state.searchPosition === SearchStart.undecided) return;
+  }
+  const trusted = !state.marksUnknown && state.searchPosition !== SearchStart.strangerBefore;
+  const inSync = trusted && args.sync === 'nosync';
   map.fillInSync(0, all, inSync);
   map.fillClean(0, all, inSync);
   if (!inSync) return;
