@@ -10,7 +10,7 @@ export const MessageType = {
   release: 2,
   /** SET_REGION_SYNC: one region, `flag` 1 or 0. */
   inSync: 3,
-  /** `node` asks for resync work; the delivery decides. `seq` is the request to answer. */
+  /** `node` asks for resync work; the delivery decides. */
   assign: 4,
   /** A write wants this region recovered early. */
   wish: 5,
@@ -27,7 +27,7 @@ export interface LogMessage {
   node: number;
   /** Name of the log in the cluster. */
   uuid: string;
-  /** Request that the sender answers on delivery, or 0. */
+  /** The request that it comes from, or 0: for those who read traces. Nothing is decided by it. */
   seq: number;
   flag: number;
   /** The first `count` entries count. */
