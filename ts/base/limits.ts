@@ -48,7 +48,7 @@ export const wishesMax = 1024;
 export const quietMsMax = 10_000;
 /** Regions that one step of the sweep after a restart looks at. */
 export const sweepRegionsMax = 4096;
-/** Restored region marks announced in one turn. */
+/** Regions that are gathered from the map before they are announced or marked dirty, at a restart and a resume. */
 export const announceRegionsMax = 16_384;
 
 if (payloadRegionsMax > messageRegionsMax) {

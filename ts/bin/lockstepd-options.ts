@@ -73,6 +73,8 @@ const optionTable = {
 export const optionNames: readonly string[] = Object.keys(optionTable);
 
 const intervalMsMax = 3_600_000;
+/** What a state record and a session record have room for. */
+const bootIdBytesMax = 64;
 /** One host, one node: a cluster will number its own. */
 const localNode = 1;
 
@@ -111,6 +113,8 @@ function configure(values: Values, host: HostFacts): ParsedOptions {
   const interval = values['status-interval-ms'] ?? '0';
   const statusIntervalMs = /^\d{1,7}$/.test(interval) ? Number(interval) : Number.NaN;
   if (!(statusIntervalMs <= intervalMsMax)) return wrong(`--status-interval-ms ${interval}: 0 to ${intervalMsMax}`);
+  const bootId = values['boot-id'] ?? host.bootId;
+  if (Buffer.byteLength(bootId) > bootIdBytesMax) return wrong(`--boot-id: at most ${bootIdBytesMax} bytes`);
   const statusFile = values['status-file'] ?? null;
   if (statusIntervalMs > 0 && statusFile === null) return wrong('--status-interval-ms needs --status-file');
   const simulated = values['simulated-kernel'];
@@ -123,7 +127,7 @@ function configure(values: Values, host: HostFacts): ParsedOptions {
       transport: 'local',
       node: localNode,
       nodeName: host.hostName,
-      bootId: values['boot-id'] ?? host.bootId,
+      bootId,
       logWriter: writer,
       forceForeignSession: values['force-foreign-session'] ?? false,
       statusFile,
