@@ -122,7 +122,7 @@ bool Channel::start(FrameChannelWrap* owner, Napi::FunctionReference on_readable
   }
   if (port_->peer_fd() >= 0 && !watch_peer()) return false;
   owner_ = owner;
-  owner->Ref();
+  reference(*owner);
   return true;
 }
 

@@ -43,7 +43,7 @@ class LogDeviceWrap : public Napi::ObjectWrap<LogDeviceWrap>, private DeviceSess
   void ended(const LogIoDone& done) override;
   void busy(bool is_busy) override {
     if (is_busy) {
-      Ref();
+      reference(*this);
     } else {
       unreference(*this);
     }
@@ -124,34 +124,39 @@ Napi::Value LogDeviceWrap::writer(const Napi::CallbackInfo& info) {
   return Napi::String::New(info.Env(), thread ? "thread" : "uring");
 }
 
+Napi::Value describe(Napi::Env env, const BlockFile* file) {
+  if (file == nullptr) return env.Null();
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("identity", file->identity);
+  object.Set("major", file->device_major);
+  object.Set("minor", file->device_minor);
+  object.Set("bytes", static_cast<double>(file->bytes));
+  object.Set("logicalBlockBytes", file->logical_block_bytes);
+  return object;
+}
+
 void LogDeviceWrap::opened(int error, const BlockFile* file) {
   const Napi::Env env = Env();
-  Napi::Value description = env.Null();
-  if (file != nullptr) {
-    Napi::Object object = Napi::Object::New(env);
-    object.Set("identity", file->identity);
-    object.Set("major", file->device_major);
-    object.Set("minor", file->device_minor);
-    object.Set("bytes", static_cast<double>(file->bytes));
-    object.Set("logicalBlockBytes", file->logical_block_bytes);
-    description = object;
-  }
-  call_from_loop(on_opened_, {Napi::Number::New(env, error), description});
+  run_from_loop(env, [&] {
+    call_from_loop(on_opened_, {Napi::Number::New(env, error), describe(env, file)});
+  });
 }
 
 void LogDeviceWrap::ended(const LogIoDone& done) {
   const Napi::Env env = Env();
   // A scope for each, since one wake may end many.
   const Napi::HandleScope scope(env);
-  const Napi::Number error = Napi::Number::New(env, done.error);
-  if (!done.is_read) {
-    call_from_loop(on_written_, {error});
-    return;
-  }
-  // A copy: JavaScript could keep the array and the buffer goes on to the next read.
-  Napi::Uint8Array bytes = Napi::Uint8Array::New(env, done.bytes.size());
-  std::copy(done.bytes.begin(), done.bytes.end(), bytes.Data());
-  call_from_loop(on_read_, {error, Napi::Number::New(env, static_cast<double>(done.offset)), bytes});
+  run_from_loop(env, [&] {
+    const Napi::Number error = Napi::Number::New(env, done.error);
+    if (!done.is_read) {
+      call_from_loop(on_written_, {error});
+      return;
+    }
+    // A copy: JavaScript could keep the array, and the buffer goes on to the next read.
+    Napi::Uint8Array bytes = Napi::Uint8Array::New(env, done.bytes.size());
+    std::copy(done.bytes.begin(), done.bytes.end(), bytes.Data());
+    call_from_loop(on_read_, {error, Napi::Number::New(env, static_cast<double>(done.offset)), bytes});
+  });
 }
 
 }  // namespace

@@ -147,7 +147,7 @@ const busyWorker = (writer: string) => `
   states.create({ uuid: 'u', luidHigh: 0, luidLow: 1 }, { regionCount: 100, regionSizeSectors: 8 }, 't', true);
   const device = new NativeLogDevice(events({
     opened() { image.planAll(); device.write(image, true); parentPort.postMessage('busy'); },
-    written() { image.planAll(); device.write(image, true); },
+    written() { image.planAll(); device.write(image, true); device.read(0, 4096); },
   }), { writer: '${writer}' });
   device.open(log);`;
 
@@ -169,14 +169,23 @@ describe('a worker', () => {
     ),
   );
 
-  it('ends by process.exit with everything busy', () =>
+  it.each(['uring', 'thread'])('ends by process.exit with everything busy, wherever it calls it (%s)', (writer) =>
     expectEnd(
       withWorker(
-        `${busyWorker('thread')} setTimeout(() => process.exit(5), 20);`,
-        `args[1] = 'y'; const worker = start(); worker.on('exit', (code) => console.log(code));`,
+        `${busyWorker(writer)}
+         const round = workerData.args[1].length;
+         if (round < 6) setTimeout(() => process.exit(5), 4 * round);
+         else if (round === 6) new NativeLogDevice(events({ opened() { process.exit(5); } }), { writer: 'thread' }).open(log);
+         else server.onClosed(() => process.exit(5)), setTimeout(() => client.close(), 5);`,
+        `for (let round = 1; round < 8; round++) {
+           args[1] = 'y'.repeat(round);
+           const worker = start();
+           console.log(await new Promise((resolve) => worker.on('exit', resolve)));
+         }`,
       ),
-      '5\n',
-    ));
+      '5\n'.repeat(7),
+    ),
+  );
 
   it('has the process exit under it', () =>
     expectEnd(
