@@ -14,8 +14,8 @@ namespace lockstep {
 
 class HelperThread {
  public:
-  /// Tasks that may wait; one more is refused. A daemon that starts again opens the devices of all its logs at
-  /// once, and a device that is not opened fails its log.
+  /// Tasks that may wait; one more is refused. A daemon that starts again opens the devices of all its logs
+  /// at once, and a device that is not opened fails its log.
   static constexpr size_t tasks_max = 8192;
 
   HelperThread();

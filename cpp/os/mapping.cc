@@ -62,8 +62,8 @@ int Mapping::anonymous(uint64_t bytes, Mapping& into) noexcept {
 int Mapping::shared_file(int fd, uint64_t bytes, Mapping& into) noexcept {
   void* at = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
   if (at == MAP_FAILED) return errno;
-  // A fault takes one page and no more: what is around it belongs to regions that nobody may ever write to. Both
-  // are hints.
+  // A fault takes one page and no more: what is around it belongs to regions that nobody may ever write to.
+  // Both are hints.
   madvise(at, bytes, MADV_RANDOM);
   madvise(at, bytes, MADV_NOHUGEPAGE);
   Mapping made;

@@ -1,5 +1,5 @@
-// A system that has no thread left: nothing throws, and whoever asked is told. A stack that fits nowhere stands
-// for it.
+// A system that has no thread left: nothing throws, and whoever asked is told. A stack that fits nowhere
+// stands for it.
 #include <doctest/doctest.h>
 #include <pthread.h>
 
