@@ -111,7 +111,7 @@ TEST_CASE("log io: several runs go in windows, and one barrier comes after all o
   expected.push_back(Kind::barrier);
   CHECK(bench.queue->history == expected);
   CHECK(bench.queue->most_in_flight == LogIo::buffers_max);
-  CHECK((bench.counters->bytes_written == 20 * 4096 && bench.counters->writes == 20));
+  CHECK((bench.counters->bytes_written == uint64_t{20} * 4096 && bench.counters->writes == 20));
   CHECK(bench.counters->barriers == 1);
 }
 
