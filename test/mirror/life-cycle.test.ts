@@ -162,6 +162,7 @@ describe('requests that come again', () => {
     host.flush(mirrorA, 5);
     expect(host.construct(mirrorA, '512 clustered-disk /dev/log 8 nosync', { nul: true })?.error).toBe(0);
     expect(host.ask(DM_ULOG_RESUME, mirrorA)?.error).toBe(0);
+    expect(host.ask(DM_ULOG_IN_SYNC, mirrorA, [5])?.error).toBe(0);
     const state = host.state(mirrorA);
     expect([state.map.isHeld(5), state.map.isClean(5), state.marksUnknown, state.resumeCount]).toEqual([
       true,

@@ -5,6 +5,7 @@ import {
   DM_ULOG_CLEAR_REGION,
   DM_ULOG_DTR,
   DM_ULOG_FLUSH,
+  DM_ULOG_IN_SYNC,
   DM_ULOG_MARK_REGION,
   DM_ULOG_POSTSUSPEND,
   DM_ULOG_RESUME,
@@ -86,6 +87,7 @@ describe('R2 life cycle', () => {
     host.restart();
     expect(host.construct(mirrorA, diskText, { nul: true })?.error).toBe(0);
     expect(host.ask(DM_ULOG_RESUME, mirrorA)?.error).toBe(0);
+    expect(host.ask(DM_ULOG_IN_SYNC, mirrorA, [5])?.error).toBe(0);
     const state = host.state(mirrorA);
     expect([state.marksUnknown, state.map.isInSync(5), state.map.isHeld(5)]).toEqual([false, true, true]);
   });

@@ -68,6 +68,8 @@ export class MirrorLog {
   deadlineMs = -1;
   /** R3: the kernel was seen outside a flush, so no mark of the flush that it is in went to a daemon that is gone. */
   #flushIsOurs = false;
+  /** The kernel reconnects, and its first request after that has not come. */
+  #reconnecting = false;
   /** No request has come since a restart: its kernel may have left while no daemon ran. */
   silent: boolean;
   /** When the last request came, and when a RESUME was refused because another instance served; -1: never. */
@@ -139,6 +141,7 @@ export class MirrorLog {
       effects.reply(seq, type, -Errno.ESRCH);
       return;
     }
+    if (this.#reconnecting) this.#reconnected();
     if (this.state.marksUnknown && showsNoFlush(type)) this.#flushIsOurs = true;
     switch (type) {
       case DM_ULOG_DTR:
@@ -179,6 +182,26 @@ export class MirrorLog {
     }
     // POSTSUSPEND is the last: its answer depends on whose the uuid is now.
     this.life.postsuspend(seq, slotTaken);
+  }
+
+  /**
+   * The kernel has repeated the constructor; RESUME follows, then the request for which it does that. When no daemon
+   * runs for that RESUME the kernel gives the request up, and a question that it gave up counts as "not in sync": a write
+   * goes to one leg, its region marked and cleared like any other. So a daemon that is killed in between leaves a log of unknown
+   * marks (R3), which cleans nothing before suspend and resume.
+   */
+  reconnecting(): void {
+    if (!this.#serves || this.state.marksUnknown) return;
+    this.#reconnecting = true;
+    this.state.marksUnknown = true;
+  }
+
+  /** It went well: the kernel goes on. What could not be cleaned meanwhile is looked for. */
+  #reconnected(): void {
+    this.#reconnecting = false;
+    if (!this.state.marksUnknown) return;
+    this.state.marksUnknown = false;
+    this.#marks.beginSweep();
   }
 
   /** A message of the ordered stream, at its place in the order. */

@@ -173,6 +173,7 @@ export class MirrorLogs {
       before.silent = false;
       before.heardAtMs = nowMs;
       settleMarks(this.#world, state, wanted.marksUnknown);
+      if (wanted.marksUnknown) before.reconnecting();
       answerConstructor(this.#world, wanted, seq, 0);
       return;
     }
