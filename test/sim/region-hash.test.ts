@@ -26,6 +26,7 @@ const nobody: KernelObserver = {
   writeEnded: () => {},
   recoveryStarted: () => {},
   recoveryEnded: () => {},
+  questionFailed: () => {},
   lifeCycle: () => {},
   say: () => {},
 };

@@ -129,6 +129,8 @@ class Counter implements KernelObserver {
   recoveryEnded: KernelObserver['recoveryEnded'] = (_log, region, ok) => {
     if (ok) this.recovered.add(region);
   };
+  questionFailed: KernelObserver['questionFailed'] = (_log, region, { error }) =>
+    say('question-failed', { region, error });
   lifeCycle: KernelObserver['lifeCycle'] = (log, step, error) => {
     if (error !== 0) this.failedSteps += 1;
     say('life-cycle', { step, error, uuid: log.uuid });

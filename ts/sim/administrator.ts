@@ -103,6 +103,7 @@ export class Administrator {
   *#activate(mirror: SimMirror, first: boolean): Blocking {
     const kernel = this.#sim.kernel;
     if (kernel === null) return;
+    mirror.legs.endAt(mirror.sectors);
     const device = kernel.addDevice(mirror.legs);
     mirror.device = device;
     const words =
@@ -138,9 +139,10 @@ export class Administrator {
       mirror.sectors = before;
       return;
     }
+    yield* device.suspend();
+    mirror.legs.endAt(sectors);
     mirror.needsReload = (yield* device.resume()) !== 0;
     mirror.sectors = sectors;
-    mirror.legs.endAt(sectors);
   }
 
   /**

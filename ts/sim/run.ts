@@ -8,7 +8,7 @@
  */
 import { LifeCycle } from '../mirror/log-state.js';
 import { finalCheck, suspendedCheck } from './checks/final-checks.js';
-import { Violation } from './checks/violation.js';
+import { Inconclusive, Violation } from './checks/violation.js';
 import { liveState } from './checks/world.js';
 import { applyFault } from './faults.js';
 import { Simulation } from './simulation.js';
@@ -38,9 +38,8 @@ export function runSeed(seed: number, events = 40): RunResult {
     retire(sim);
     finalCheck(sim);
   } catch (error) {
-    const rule = error instanceof Violation ? error.rule : 'crash';
-    const text = error instanceof Violation ? error.message : String(error instanceof Error ? error.stack : error);
-    failure = { rule, text, events: sim.journal.last(events) };
+    if (error instanceof Inconclusive) sim.count(`inconclusive: ${error.message}`);
+    else failure = toFailure(error, sim, events);
   } finally {
     sim.close();
   }
@@ -54,6 +53,12 @@ export function runSeed(seed: number, events = 40): RunResult {
     evaluations: sim.evaluations.counts,
     failure,
   };
+}
+
+function toFailure(error: unknown, sim: Simulation, events: number): RunResult['failure'] {
+  const rule = error instanceof Violation ? error.rule : 'crash';
+  const text = error instanceof Violation ? error.message : String(error instanceof Error ? error.stack : error);
+  return { rule, text, events: sim.journal.last(events) };
 }
 
 /** Users write, faults come. */

@@ -13,7 +13,7 @@ import { KernelTruth } from './checks/kernel-truth.js';
 import { forEachNotClean, readLogBytes } from './checks/log-bytes.js';
 import { checkReply } from './checks/reply-checks.js';
 import { checkStep } from './checks/step-checks.js';
-import { Evaluations, Violation } from './checks/violation.js';
+import { Evaluations, Inconclusive, Violation } from './checks/violation.js';
 import type { CheckWorld } from './checks/world.js';
 import type { CountedStates } from './daemon/counted-state.js';
 import { LogDisk } from './daemon/log-disk.js';
@@ -21,7 +21,7 @@ import { DaemonProcess, type DaemonWatch, daemonNode } from './daemon/process.js
 import { type ReplyRecord, type RequestRecord, recordRequest } from './daemon/requests.js';
 import { Journal } from './journal.js';
 import { Kernel } from './kernel/kernel.js';
-import type { KernelObserver } from './kernel/world.js';
+import type { KernelObserver, ObservedTarget } from './kernel/world.js';
 import { SimMirror } from './mirror.js';
 import { Prng } from './prng.js';
 import { type MirrorPlan, planScenario, type Scenario } from './scenario.js';
@@ -478,7 +478,14 @@ export class Simulation implements CheckWorld {
 
   #observer(): KernelObserver {
     return {
+      questionFailed: (log, region, { error, unheard }) => {
+        this.count('question given up by the kernel');
+        // Given up for an answer that the daemon gave: that is the daemon's to answer for.
+        if (unheard) this.truth.of(log).givenUp.add(region);
+        this.note('given-up', [region, error], () => `IN_SYNC of region ${region} of ${log.uuid}: ${error}`);
+      },
       writeIssued: (log, write, toAllLegs) => {
+        this.#checkLogged(log, write.region, toAllLegs);
         this.truth.writeIssued(this.truth.of(log), write.region, toAllLegs);
         this.count(toAllLegs ? 'write to all legs' : 'write to the default leg');
         this.note(
@@ -507,6 +514,18 @@ export class Simulation implements CheckWorld {
       },
       say: (text) => this.note('kernel', [], () => text),
     };
+  }
+
+  /**
+   * The reconnect's RESUME found nobody, twice: the kernel has taken the region for out of sync and writes to it although
+   * no daemon knows. Nothing on this side can log that write.
+   */
+  #checkLogged(log: ObservedTarget, region: number, toAllLegs: boolean): void {
+    const truth = this.truth.of(log);
+    if (toAllLegs || truth.marked.has(region) || !truth.givenUp.has(region)) return;
+    const state = this.states?.find(log.key);
+    const known = state !== undefined && !state.map.inner.isClean(region) && !state.map.inner.isInSync(region);
+    if (!known) throw new Inconclusive('unlogged write after a reconnect without RESUME');
   }
 
   #late(ms: number): void {

@@ -26,6 +26,8 @@ export interface TargetTruth {
   readonly open: Map<number, number>;
   /** Region -> writes under way to the default leg only. */
   readonly openDefault: Map<number, number>;
+  /** Regions of which the kernel gave a question up: it may write to one leg without a mark. */
+  readonly givenUp: Set<number>;
   /** Region whose copy was started and not yet reported to the daemon; -1 none. */
   copying: number;
   /** Rises with every mark that was answered. */
@@ -54,6 +56,7 @@ export class KernelTruth {
         flushed: new Set(),
         open: new Map(),
         openDefault: new Map(),
+        givenUp: new Set(),
         copying: -1,
         markOrder: 0,
         latched: false,

@@ -10,6 +10,11 @@ export class Violation extends Error {
   }
 }
 
+/**
+ * The kernel did what no daemon can make good: the run ends and proves nothing. Counted, and named in the summary.
+ */
+export class Inconclusive extends Error {}
+
 /** Rules with a checker of their own; the summary fails when one was never evaluated. */
 export const checkedRules = [
   'R1-flush-disk',

@@ -55,6 +55,8 @@ export interface LogReply {
   first: number;
   second: number;
   text: string;
+  /** Nobody listened; in a reply of `request`: nobody listened for RESUME. */
+  unheard: boolean;
 }
 
 interface Pending {
@@ -98,7 +100,7 @@ export class LogClient {
         yield* this.sleep(reconnectMs);
       } while ((yield* this.consult(log, DM_ULOG_CTR, this.#reconnectBody(log))).error !== 0);
       const resumed = yield* this.consult(log, DM_ULOG_RESUME, { room: 0 });
-      if (resumed.error !== 0) return failed(-kernelErrno.ESRCH);
+      if (resumed.error !== 0) return { ...failed(-kernelErrno.ESRCH), unheard: resumed.unheard };
       this.counters.reconnected += 1;
     }
   }
@@ -117,7 +119,7 @@ export class LogClient {
       if (!this.#send(log, type, seq, body)) {
         this.#pending.delete(seq);
         this.counters.unheard += 1;
-        return failed(-kernelErrno.ESRCH);
+        return { ...failed(-kernelErrno.ESRCH), unheard: true };
       }
       this.#armTimer();
       yield wait;
@@ -217,7 +219,7 @@ export class LogClient {
 }
 
 function failed(error: number): LogReply {
-  return { error, bytes: 0, first: 0, second: 0, text: '' };
+  return { error, bytes: 0, first: 0, second: 0, text: '', unheard: false };
 }
 
 function hasText(type: number): boolean {

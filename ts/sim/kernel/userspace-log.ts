@@ -133,7 +133,9 @@ export class UserspaceLog implements ObservedTarget {
 
   *inSync(region: number): Blocking<number> {
     const reply = yield* this.#client.request(this, DM_ULOG_IN_SYNC, { regions: [region], room: 8 });
-    return reply.error !== 0 ? 0 : reply.first;
+    if (reply.error === 0) return reply.first;
+    this.#observer.questionFailed(this, region, reply);
+    return 0;
   }
 
   *isClean(region: number): Blocking<number> {

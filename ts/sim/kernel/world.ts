@@ -43,6 +43,8 @@ export interface KernelObserver {
   recoveryStarted(target: ObservedTarget, region: number): void;
   /** The copy is over, well or not; the daemon has not been told yet. */
   recoveryEnded(target: ObservedTarget, region: number, ok: boolean): void;
+  /** IN_SYNC failed, which the kernel takes for "not in sync". */
+  questionFailed(target: ObservedTarget, region: number, reply: { error: number; unheard: boolean }): void;
   /** A life-cycle request of this target was answered; `error` is 0 or a negative errno. */
   lifeCycle(target: ObservedTarget, step: LifeCycleStep, error: number): void;
   /** Free text for people. */
