@@ -22,7 +22,7 @@ export function checkStep(world: CheckWorld): void {
     if (mirror.legs.differingSectors > 0) checkDiffering(world, mirror, truth, state);
     if (state === undefined) continue;
     checkAssignment(world, truth, state);
-    checkSticky(world, mirror, state);
+    checkSticky(world, mirror, state, truth.marksLost);
   }
 }
 
@@ -87,13 +87,13 @@ function checkAssignment(world: CheckWorld, truth: TargetTruth, state: CountedSt
   );
 }
 
-function checkSticky(world: CheckWorld, mirror: SimMirror, state: CountedState): void {
+function checkSticky(world: CheckWorld, mirror: SimMirror, state: CountedState, marksLost: boolean): void {
   const { evaluations, nowMs } = world;
   const map = state.map.inner;
   const { regions } = state.sticky;
   if (regions.size === 0) return;
   evaluations.check('R17-bounds', state.sticky.size <= world.stickyMax, () => `${state.sticky.size} sticky marks`);
-  const mayBeSticky = state.lifeCycle === LifeCycle.active && !state.marksUnknown;
+  const mayBeSticky = state.lifeCycle === LifeCycle.active && !marksLost;
   evaluations.check(
     'R5-sticky',
     mayBeSticky,
