@@ -22,7 +22,7 @@ export function checkStep(world: CheckWorld): void {
     if (mirror.legs.differingSectors > 0) checkDiffering(world, mirror, truth, state);
     if (state === undefined) continue;
     checkAssignment(world, truth, state);
-    checkSticky(world, mirror, state, truth.marksLost);
+    checkSticky(world, mirror, state, truth);
   }
 }
 
@@ -87,13 +87,13 @@ function checkAssignment(world: CheckWorld, truth: TargetTruth, state: CountedSt
   );
 }
 
-function checkSticky(world: CheckWorld, mirror: SimMirror, state: CountedState, marksLost: boolean): void {
+function checkSticky(world: CheckWorld, mirror: SimMirror, state: CountedState, truth: TargetTruth): void {
   const { evaluations, nowMs } = world;
   const map = state.map.inner;
   const { regions } = state.sticky;
   if (regions.size === 0) return;
   evaluations.check('R17-bounds', state.sticky.size <= world.stickyMax, () => `${state.sticky.size} sticky marks`);
-  const mayBeSticky = state.lifeCycle === LifeCycle.active && !marksLost;
+  const mayBeSticky = state.lifeCycle === LifeCycle.active && !truth.marksLost;
   evaluations.check(
     'R5-sticky',
     mayBeSticky,
@@ -101,7 +101,9 @@ function checkSticky(world: CheckWorld, mirror: SimMirror, state: CountedState, 
   );
   const lateMs = world.daemonPunctual ? nowMs - world.stickyIdleMs - stickySlackMs : Number.NEGATIVE_INFINITY;
   for (const [region, sinceMs] of regions) {
-    const sound = map.isInSync(region) && !map.isClean(region);
+    // Clean only while its mark is on its way through the ordered stream.
+    const marked = !map.isClean(region) || world.truth.unacknowledged(mirror.shape.uuid, region);
+    const sound = map.isInSync(region) && marked;
     if (!sound) fail('R5-sticky', mirror, region, 'is sticky and out of sync, or clean');
     evaluations.held('R5-sticky');
     if (sinceMs < lateMs) fail('R5-sticky-ends', mirror, region, `is sticky since ${nowMs - sinceMs} ms`);
