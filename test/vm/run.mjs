@@ -12,10 +12,15 @@ import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { reasonAgainst } from './kernel.mjs';
 import { runInMachine } from './machine.mjs';
+import flood from './scenarios/flood.mjs';
+import frames from './scenarios/frames.mjs';
+import handover from './scenarios/handover.mjs';
+import memory from './scenarios/memory.mjs';
 import mirrors from './scenarios/mirrors.mjs';
 import runner from './scenarios/runner.mjs';
+import shapes from './scenarios/shapes.mjs';
 
-const scenarios = [runner, mirrors];
+const scenarios = [runner, mirrors, shapes, handover, flood, memory, frames];
 
 async function runScenario(scenario, counts) {
   const report = (passed, name, why = '') => {
