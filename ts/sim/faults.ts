@@ -23,6 +23,7 @@ export const faultKinds: readonly FaultKind[] = [
   { name: 'daemon-killed', weight: 14, apply: (sim) => killSoon(sim, () => sim.prng.real(1, 3000)) },
   { name: 'daemon-killed-twice', weight: 4, apply: killTwice },
   { name: 'daemon-down-long', weight: 4, apply: (sim) => killSoon(sim, () => sim.prng.real(resendMs, 3 * resendMs)) },
+  { name: 'daemon-killed-reconnecting', weight: 5, apply: killReconnecting },
   { name: 'power-cut', weight: 12, apply: powerCut },
   { name: 'state-lost', weight: 5, apply: loseState },
   { name: 'daemon-stopped', weight: 4, apply: stopDaemon },
@@ -104,6 +105,17 @@ function killTwice(sim: Simulation): boolean {
     else sim.timeline.after(1, watch);
   };
   sim.timeline.after(sim.prng.real(1, 400), watch);
+  return true;
+}
+
+/** The daemon dies for long enough that its kernel reconnects to the next, which dies between the constructor and RESUME. */
+function killReconnecting(sim: Simulation): boolean {
+  if (!killSoon(sim, () => sim.prng.real(300, 4000))) return false;
+  sim.workload.stir();
+  sim.atReconnect = () => {
+    sim.restartMs = () => sim.prng.real(1, 500);
+    sim.daemon?.kill.arm(sim.prng.between(2, 8));
+  };
   return true;
 }
 
