@@ -16,6 +16,8 @@ export interface FaultKind {
 const errnoEio = 5;
 const errnoEnodev = 19;
 const errnoEnospc = 28;
+/** As long as an answer and the request that follows it are under way. */
+const answerOnItsWayMs = 0.05;
 /** More than the kernel waits for an answer. */
 const resendMs = 15_000;
 
@@ -114,7 +116,10 @@ function killReconnecting(sim: Simulation): boolean {
   sim.workload.stir();
   sim.atReconnect = () => {
     sim.restartMs = () => sim.prng.real(1, 500);
-    sim.daemon?.kill.arm(sim.prng.between(2, 8));
+    const { daemon } = sim;
+    if (sim.prng.chance(0.3)) daemon?.kill.arm(sim.prng.between(2, 8));
+    // Or its answer is on the way: RESUME then finds nobody.
+    else sim.timeline.after(sim.prng.real(0, answerOnItsWayMs), () => daemon?.die());
   };
   return true;
 }
