@@ -31,7 +31,7 @@ import { LogDevices } from '../storage/log-devices.js';
 import type { DaemonConfig } from './config.js';
 import type { LogEntry } from './log-entry.js';
 import { RateLimitedLog } from './rate-limit.js';
-import { type DaemonStatus, logStatus, requestCountsByName } from './status.js';
+import { type DaemonStatus, logStatus, type RegionStatus, regionStatus, requestCountsByName } from './status.js';
 import { TurnTimer } from './turn-timer.js';
 import { packageVersion } from './version.js';
 
@@ -156,6 +156,11 @@ export class Engine {
         residentBytes: process.memoryUsage.rss(),
       },
     };
+  }
+
+  /** How a region stands, for `lockstep why`; null: no such log, or no such region. */
+  region(uuid: string, luid: string, region: number): RegionStatus | null {
+    return regionStatus(this.#service.logs(), uuid, luid, region);
   }
 
   /** A mark that is answered well and put nothing into the ordered stream cost neither message nor write. */
