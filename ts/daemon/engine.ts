@@ -23,6 +23,7 @@ import { Connector } from '../connector/connector.js';
 import { ReplySlots } from '../connector/reply-slots.js';
 import type { MirrorEffects, MirrorReport } from '../mirror/effects.js';
 import type { LogDevice, LogDeviceEvents } from '../mirror/log-device.js';
+import { LostRequests, lostWindowDefault } from '../mirror/lost-requests.js';
 import type { LogMessage } from '../mirror/messages.js';
 import { MirrorService } from '../mirror/mirror-service.js';
 import { FrameChannel } from '../native/frame-channel.js';
@@ -96,12 +97,15 @@ export class Engine {
       effects: this.#effects(),
       settings: { forceForeignSession: config.forceForeignSession },
     });
-    this.#connector = new Connector(this.#channel, this.#replies, { handle: this.#handle });
+    const lost = new LostRequests(this.#states, lostWindowDefault, (seq) => this.#replies.askAgain(seq));
+    this.#connector = new Connector(this.#channel, this.#replies, { handle: this.#handle }, lost);
     this.#timer = new TurnTimer(this.#onDeadline, () => performance.now());
     const nowMs = performance.now();
     this.#service.start(nowMs);
     this.#restoredLogs = this.#logCount();
     this.#channel.onReadable(this.#onReadable);
+    // At once and not when frames come: all that the kernel waits for may be what the last daemon took with it.
+    this.#connector.receive(nowMs);
     this.#endTurn(nowMs);
   }
 

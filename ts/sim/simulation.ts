@@ -324,8 +324,8 @@ export class Simulation implements CheckWorld {
         wakeDelayMs: () => prng.real(0, this.scenario.wakeMsMax),
       },
       this.#observer(),
-      // Addresses are used again soon after they were freed: a luid is unique only while its log lives.
-      { firstSeq: prng.below(1000), luid: () => this.#freshLuid(prng) },
+      // Numbers wrap at 32 bits. Addresses are used again soon after they were freed: a luid is unique only while its log lives.
+      { firstSeq: (prng.below(1000) - 500) >>> 0, luid: () => this.#freshLuid(prng) },
     );
     return kernel;
   }
