@@ -16,6 +16,7 @@
 
 #include "os/helper_thread.h"
 #include "os/notify.h"
+#include "os/peer.h"
 #include "os/pid_file.h"
 #include "os/process_memory.h"
 #include "os/state_store.h"
@@ -42,6 +43,37 @@ TEST_CASE("notify: reaches a path and an abstract name") {
   CHECK(send_notification("relative", "x") == EAFNOSUPPORT);
   CHECK(send_notification("/" + std::string(200, 'x'), "x") == EINVAL);
   CHECK(send_notification(folder.file("nobody"), "x") == ENOENT);
+}
+
+TEST_CASE("peer: the other end of a local socket") {
+  std::array<int, 2> ends{};
+  REQUIRE(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()) == 0);
+  const Fd one(ends[0]);
+  const Fd other(ends[1]);
+  PeerCredentials peer;
+  REQUIRE(peer_credentials(one.get(), peer) == 0);
+  CHECK(peer.pid == getpid());
+  CHECK(peer.uid == getuid());
+  CHECK(peer.gid == getgid());
+  CHECK(peer_credentials(-1, peer) == EBADF);
+}
+
+TEST_CASE("pid file: its holder is found by another process") {
+  const test::Folder folder;
+  const std::string path = folder.file("pid");
+  pid_t holder = -1;
+  CHECK(pid_file_holder(path, holder) == ENOENT);
+  PidFile file;
+  REQUIRE(file.lock(path) == 0);
+  const pid_t child = fork();
+  REQUIRE(child >= 0);
+  if (child == 0) _exit(pid_file_holder(path, holder) == 0 && holder == getppid() ? 0 : 1);
+  int status = -1;
+  REQUIRE(waitpid(child, &status, 0) == child);
+  CHECK(status == 0);
+  std::ofstream(folder.file("free")) << "1";
+  CHECK(pid_file_holder(folder.file("free"), holder) == 0);
+  CHECK(holder == 0);
 }
 
 TEST_CASE("pid file: seen as locked by F_GETLK of another process, as LVM2 looks") {

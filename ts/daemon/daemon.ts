@@ -3,7 +3,8 @@
  * engine is a worker, and whatever this thread waits for (a terminal, a status file's disk) holds up nobody.
  *
  * Start: pid files, the IO flusher flag (before any thread, so that all inherit it), the memory lock, the engine.
- * Ready is when the engine says so: its socket is open and what it restored is on the log devices again.
+ * Ready is when the engine says so: its socket is open and what it restored is on the log devices again. The admin worker
+ * (admin-host.ts) starts after that; whatever becomes of it, the daemon goes on.
  *
  * End: SIGTERM, SIGINT, SIGQUIT and SIGHUP ask the engine to stop. As with cmirrord it refuses while a log exists, since a
  * mirror would hang; the daemon says so and stays. A killed daemon loses nothing (R2), so that, and not a second
@@ -14,6 +15,7 @@
  */
 import { Worker } from 'node:worker_threads';
 import { lockMemory, lockPidFile, notifySystemd, type PidFileLock, setIoFlusher } from '../native/process.js';
+import { AdminHost } from './admin-host.js';
 import { type DaemonConfig, ExitCode } from './config.js';
 import type { FromEngine, ToEngine } from './engine-messages.js';
 import type { LogEntry, LogLevel } from './log-entry.js';
@@ -34,6 +36,7 @@ const terminateMsMax = 5_000;
 /** What a test may put in the place of the real thing. */
 export interface DaemonParts {
   readonly engineEntry: URL;
+  readonly adminEntry: URL;
   readonly stdout: (text: string) => void;
   readonly stderr: (text: string) => void;
 }
@@ -42,6 +45,7 @@ export interface DaemonParts {
 export function runDaemon(config: DaemonConfig, parts: Partial<DaemonParts> = {}): Promise<ExitCode> {
   const daemon = new Daemon(config, {
     engineEntry: parts.engineEntry ?? new URL('./engine-entry.js', import.meta.url),
+    adminEntry: parts.adminEntry ?? new URL('../admin/admin-entry.js', import.meta.url),
     stdout: parts.stdout ?? writerOf(process.stdout),
     stderr: parts.stderr ?? writerOf(process.stderr),
   });
@@ -61,6 +65,7 @@ class Daemon {
   readonly #statusFile: StatusFile | null;
   #pidFiles: PidFileLock[] = [];
   #engine: Worker | null = null;
+  #admin: AdminHost | null = null;
   #timer: NodeJS.Timeout | null = null;
   #finish: (code: ExitCode) => void = () => {};
   #ended = false;
@@ -85,6 +90,7 @@ class Daemon {
         return;
       }
       this.#prepareProcess();
+      this.#admin = this.#adminHost();
       this.#startEngine();
       this.#startTimer();
     });
@@ -118,6 +124,16 @@ class Daemon {
     });
   }
 
+  /** Its worker starts when the engine serves: nothing of it is between a restart and the first answer. */
+  #adminHost(): AdminHost {
+    return new AdminHost({
+      entry: this.#parts.adminEntry,
+      stateDirectory: this.#config.stateDirectory,
+      tellEngine: (message) => this.#tell(message),
+      report: (level, event, fields) => this.#report(level, event, fields),
+    });
+  }
+
   /** For good: with its listener gone a second signal would end the process before its pid files are removed. */
   #watchSignals(): void {
     for (const signal of stopSignals) process.on(signal, this.#onStopSignal);
@@ -146,17 +162,22 @@ class Daemon {
   #onEngineMessage(message: FromEngine): void {
     switch (message.kind) {
       case 'log':
-        this.#log.write(message.entry, performance.now());
+        this.#write(message.entry);
         break;
       case 'ready':
         this.#report('notice', 'ready', { restoredLogs: message.restoredLogs });
         this.#notify('READY=1');
+        this.#admin?.start();
         break;
       case 'failed':
         this.#report('error', 'start-failed', { text: message.text });
         this.#end(message.exitCode);
         break;
+      case 'region':
+        this.#admin?.tookRegion(message.id, message.region);
+        break;
       case 'status':
+        if (this.#admin?.tookStatus(message.id, message.status) === true) break;
         this.#onStatus(message.id, message.status);
         break;
       case 'refused':
@@ -213,7 +234,12 @@ class Daemon {
   }
 
   #report(level: LogLevel, event: string, fields: LogEntry['fields']): void {
-    this.#log.write({ level, event, fields }, performance.now());
+    this.#write({ level, event, fields });
+  }
+
+  #write(entry: LogEntry): void {
+    this.#admin?.record(entry);
+    this.#log.write(entry, performance.now());
   }
 
   /** First call wins: an engine that reports a failure and then exits must not turn code 3 into code 1. */
@@ -221,7 +247,7 @@ class Daemon {
     if (this.#ended) return;
     this.#ended = true;
     if (this.#timer !== null) clearInterval(this.#timer);
-    const ended: Promise<unknown> = this.#engine?.terminate() ?? Promise.resolve();
+    const ended = Promise.all([this.#engine?.terminate(), this.#admin?.close()]);
     const hung = new Promise((resolve) => setTimeout(resolve, terminateMsMax));
     Promise.race([ended, hung]).then(() => {
       for (const lock of this.#pidFiles.reverse()) lock.close();

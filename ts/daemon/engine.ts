@@ -23,6 +23,7 @@ import { Connector } from '../connector/connector.js';
 import { ReplySlots } from '../connector/reply-slots.js';
 import type { MirrorEffects, MirrorReport } from '../mirror/effects.js';
 import type { LogDevice, LogDeviceEvents } from '../mirror/log-device.js';
+import { LostRequests, lostWindowDefault } from '../mirror/lost-requests.js';
 import type { LogMessage } from '../mirror/messages.js';
 import { MirrorService } from '../mirror/mirror-service.js';
 import { FrameChannel } from '../native/frame-channel.js';
@@ -31,7 +32,7 @@ import { LogDevices } from '../storage/log-devices.js';
 import type { DaemonConfig } from './config.js';
 import type { LogEntry } from './log-entry.js';
 import { RateLimitedLog } from './rate-limit.js';
-import { type DaemonStatus, logStatus, requestCountsByName } from './status.js';
+import { type DaemonStatus, logStatus, type RegionStatus, regionStatus, requestCountsByName } from './status.js';
 import { TurnTimer } from './turn-timer.js';
 import { packageVersion } from './version.js';
 
@@ -96,12 +97,15 @@ export class Engine {
       effects: this.#effects(),
       settings: { forceForeignSession: config.forceForeignSession },
     });
-    this.#connector = new Connector(this.#channel, this.#replies, { handle: this.#handle });
+    const lost = new LostRequests(this.#states, lostWindowDefault, (seq) => this.#replies.askAgain(seq));
+    this.#connector = new Connector(this.#channel, this.#replies, { handle: this.#handle }, lost);
     this.#timer = new TurnTimer(this.#onDeadline, () => performance.now());
     const nowMs = performance.now();
     this.#service.start(nowMs);
     this.#restoredLogs = this.#logCount();
     this.#channel.onReadable(this.#onReadable);
+    // At once and not when frames come: all that the kernel waits for may be what the last daemon took with it.
+    this.#connector.receive(nowMs);
     this.#endTurn(nowMs);
   }
 
@@ -156,6 +160,11 @@ export class Engine {
         residentBytes: process.memoryUsage.rss(),
       },
     };
+  }
+
+  /** How a region stands, for `lockstep why`; null: no such log, or no such region. */
+  region(uuid: string, luid: string, region: number): RegionStatus | null {
+    return regionStatus(this.#service.logs(), uuid, luid, region);
   }
 
   /** A mark that is answered well and put nothing into the ordered stream cost neither message nor write. */

@@ -199,6 +199,11 @@ export class Marks {
     this.#sweepFrom = region;
   }
 
+  /** The release of a region is on its way through the stream. */
+  isReleasing(region: number): boolean {
+    return this.#releasing.has(region);
+  }
+
   /** This node has left, or begins again: what it owned is gone, what its kernel holds stays dirty. */
   forgetOwners(): void {
     this.#state.owners.clear();

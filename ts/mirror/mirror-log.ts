@@ -56,6 +56,22 @@ import { report, type World } from './world.js';
 
 const regions = new Float64Array(payloadRegionsMax);
 
+/** What is known of one region. */
+export interface RegionFacts {
+  readonly clean: boolean;
+  readonly inSync: boolean;
+  readonly held: boolean;
+  readonly sticky: boolean;
+  readonly releasing: boolean;
+  readonly ownedHere: boolean;
+  readonly ownedElsewhere: boolean;
+  readonly wished: boolean;
+  readonly recovering: boolean;
+  /** Out of sync, and the search for resync work has passed it. */
+  readonly behindSearch: boolean;
+  readonly sweeping: boolean;
+}
+
 export class MirrorLog {
   readonly state: LogState;
   readonly args: ConstructorArgs;
@@ -272,6 +288,24 @@ export class MirrorLog {
   /** True while a request waits for the stream or the device. */
   get waiting(): boolean {
     return this.#waiters.size > 0;
+  }
+
+  /** How a region stands, for people who ask why. */
+  regionFacts(region: number): RegionFacts {
+    const { map, owners, sticky, recoveringRegion, searchPosition } = this.state;
+    return {
+      clean: map.isClean(region),
+      inSync: map.isInSync(region),
+      held: map.isHeld(region),
+      sticky: sticky.has(region),
+      releasing: this.#marks.isReleasing(region),
+      ownedHere: owners.has(this.#world.node, region),
+      ownedElsewhere: owners.ownedByOther(this.#world.node, region),
+      wished: this.#recoveryRequests.isWished(region),
+      recovering: recoveringRegion === region,
+      behindSearch: !map.isInSync(region) && recoveringRegion !== region && region < searchPosition,
+      sweeping: this.#marks.sweeping,
+    };
   }
 
   get #serves(): boolean {

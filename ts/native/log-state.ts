@@ -6,8 +6,10 @@
  * JavaScript, where reading one costs nothing. Nobody else writes the record: the folder is locked by the
  * process that opened it.
  */
+
 import type { LogGeometry, LogIdentity, LogState, LogStates } from '../mirror/log-state.js';
 import { LifeCycle } from '../mirror/log-state.js';
+import type { RequestMemory } from '../mirror/lost-requests.js';
 import { addon } from './addon.js';
 import type { NativeLogImage } from './log-image.js';
 import type { NativeRegionMap } from './region-map.js';
@@ -76,6 +78,9 @@ export interface NativeStateStore {
   /** The records found, and a line for each that was put aside. */
   restore(): readonly [readonly NativeLogRecord[], readonly string[]];
   readonly mappedBytes: number;
+  /** -1: none. */
+  readonly lastRequest: number;
+  noteRequest(seq: number): void;
   close(): void;
   dropMemory(): void;
 }
@@ -221,7 +226,7 @@ export class NativeLogState implements LogState {
  * for (const state of states.restore()) ...
  * ```
  */
-export class NativeLogStates implements LogStates {
+export class NativeLogStates implements LogStates, RequestMemory {
   readonly #store: NativeStateStore;
   readonly #options: LogStatesOptions;
 
@@ -269,6 +274,14 @@ export class NativeLogStates implements LogStates {
     const [records, problems] = this.#store.restore();
     for (const problem of problems) this.#options.onProblem?.(problem);
     return records.map((record) => new NativeLogState(record, true, this.#options));
+  }
+
+  get lastRequest(): number {
+    return this.#store.lastRequest;
+  }
+
+  noteRequest(seq: number): void {
+    this.#store.noteRequest(seq);
   }
 
   /** Bytes that all records map now. Memory that was never written is not resident. */
