@@ -27,12 +27,20 @@ function* remove(kernel: ScriptedKernel): Blocking {
   yield* kernel.remove();
 }
 
+/** As the kernel's status call asks. */
+function* status(kernel: ScriptedKernel): Blocking {
+  const live = kernel.device.live;
+  if (live === null) throw new Error('no table is live');
+  yield* live.log.syncCount();
+  yield* live.log.statusInfo();
+}
+
 const scripts: Record<string, Script> = {
   *resync(kernel) {
     yield* kernel.create(core);
     yield* kernel.sleep(10_000);
     kernel.note('status');
-    yield* kernel.device.live?.log.statusInfo() ?? [];
+    yield* status(kernel);
     yield* remove(kernel);
   },
   *writes(kernel) {

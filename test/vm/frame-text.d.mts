@@ -3,6 +3,6 @@ export interface RecordedLine {
   readonly bytes: Buffer;
   readonly text: string;
 }
-export function packed(line: string): string;
+export function packed(content: string): string;
 export function parseFrames(content: string): RecordedLine[];
 export function conversation(frames: readonly RecordedLine[]): string[];

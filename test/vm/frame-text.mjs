@@ -10,16 +10,28 @@ const requestNames = [
   ...['MARK_REGION', 'CLEAR_REGION', 'GET_RESYNC_WORK', 'SET_REGION_SYNC', 'GET_SYNC_COUNT', 'STATUS_INFO'],
   ...['STATUS_TABLE', 'IS_REMOTE_RECOVERING'],
 ];
-const offset = { luid: 36, uuid: 44, type: 188, size: 192, payload: 196 };
+const offset = { cnSeq: 24, luid: 36, uuid: 44, type: 188, size: 192, payload: 196 };
 const zerosMin = 4;
 const typeMask = 0xff;
-const constructor = 1;
+const constructorType = 1;
 
-/** One recorded line, shorter. */
-export function packed(line) {
-  if (!/^[<>] /.test(line)) return line;
-  return line.slice(0, 2) + line.slice(2).replace(/^(?:..)*$/, (hex) => packedHex(hex.match(/../g) ?? []));
+/**
+ * A recording as it is kept: shorter, and without the answers that a daemon sends at its start to whatever the kernel may
+ * have asked before. Nobody has asked, and there are many.
+ */
+export function packed(content) {
+  const lines = content.trimEnd().split('\n');
+  const asked = new Set(lines.flatMap((line) => (line.startsWith('> ') ? [sequence(line)] : [])));
+  const kept = [];
+  for (const line of lines) {
+    if (line.startsWith('! ')) kept.push(line);
+    else if (line.startsWith('> ') || asked.has(sequence(line)))
+      kept.push(line.slice(0, 2) + packedHex(line.slice(2).match(/../g) ?? []));
+  }
+  return `${kept.join('\n')}\n`;
 }
+
+const sequence = (line) => Buffer.from(line.slice(2), 'hex').readUInt32LE(offset.cnSeq);
 
 function packedHex(bytes) {
   let text = '';
@@ -44,28 +56,33 @@ export function parseFrames(content) {
 }
 
 /**
- * What was asked, a line each, `! ` lines between: type, and regions or text. Luids are instance 1, 2, ... in the order
- * in which they appear; a request that comes twice in a row stands once.
+ * What was asked, a line each: instance of the log, type, and regions or text; `! ` lines between. Instances are numbered
+ * as their luids appear, and each has its own list: they run side by side in the kernel, in no order. A request that
+ * comes again at once stands once.
  */
 export function conversation(frames) {
-  const luids = [];
-  const lines = [];
+  const notes = [];
+  const instances = new Map();
   for (const { kind, bytes, text } of frames) {
-    if (kind === '!') lines.push(`! ${text}`);
+    if (kind === '!') {
+      notes.push(`! ${text}`);
+      for (const { lines } of instances.values()) lines.push(`! ${text}`);
+    }
     if (kind !== '>') continue;
     const luid = bytes.toString('hex', offset.luid, offset.uuid);
-    if (!luids.includes(luid)) luids.push(luid);
-    const line = `${luids.indexOf(luid) + 1} ${requestText(bytes)}`;
+    if (!instances.has(luid)) instances.set(luid, { number: instances.size + 1, lines: [...notes] });
+    const { number, lines } = instances.get(luid);
+    const line = `${number} ${requestText(bytes)}`;
     if (lines.at(-1) !== line) lines.push(line);
   }
-  return lines;
+  return [...instances.values()].flatMap(({ lines }) => lines);
 }
 
 function requestText(bytes) {
   const type = bytes.readUInt32LE(offset.type) & typeMask;
   const payload = bytes.subarray(offset.payload, offset.payload + bytes.readUInt32LE(offset.size));
   const words = [requestNames[type] ?? `TYPE_${type}`];
-  if (type === constructor) words.push(JSON.stringify(payload.toString()));
+  if (type === constructorType) words.push(JSON.stringify(payload.toString()));
   else for (let at = 0; at < payload.length; at += 8) words.push(String(payload.readBigUInt64LE(at)));
   return words.join(' ');
 }

@@ -1,16 +1,24 @@
 /**
  * Frames of an unmodified kernel during short scripts, held against the fixtures in test/fixtures/frames: so the
  * fixtures, which the simulated kernel is held against without any machine, stay what a real kernel says.
- * With LOCKSTEP_RECORD=1 they are written anew.
+ * With LOCKSTEP_RECORD=1 they are written anew, but for their remarks.
  */
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { program } from '../programs/programs.mjs';
 import { conversation, packed, parseFrames } from '../frame-text.mjs';
+import { program } from '../programs/programs.mjs';
 import { guestScript } from './script.mjs';
 
 const fixture = (name) => fileURLToPath(new URL(`../../fixtures/frames/${name}.txt`, import.meta.url));
 const names = ['resync', 'writes', 'integrated', 'reload', 'restart'];
+
+/** What stands before the frames of a fixture: its script, and what the simulated kernel does differently. */
+const remarks = (name) =>
+  readFileSync(fixture(name), 'utf8')
+    .split('\n')
+    .filter((line) => line.startsWith('#'))
+    .map((line) => `${line}\n`)
+    .join('');
 
 export default {
   name: 'frames',
@@ -21,11 +29,8 @@ export default {
   async run({ machine, check, long }) {
     const inspect = (_disks, results) => {
       for (const name of names) {
-        const text = readFileSync(`${results}/frames.${name}`, 'utf8').trimEnd().split('\n').map(packed).join('\n');
-        if (process.env.LOCKSTEP_RECORD === '1') {
-          mkdirSync(fileURLToPath(new URL('../../fixtures/frames', import.meta.url)), { recursive: true });
-          writeFileSync(fixture(name), `${text}\n`);
-        }
+        const text = packed(readFileSync(`${results}/frames.${name}`, 'utf8'));
+        if (process.env.LOCKSTEP_RECORD === '1') writeFileSync(fixture(name), remarks(name) + text);
         const [found, wanted] = [text, readFileSync(fixture(name), 'utf8')].map((each) =>
           conversation(parseFrames(each)).join('\n'),
         );

@@ -76,7 +76,7 @@ dmsetup create disk --table "$(disk_table nosync)"
 start_load $LEG_MIB core disk
 rounds=1
 [ "$LONG" = 0 ] || rounds=20
-for round in $(seq $rounds); do
+for _ in $(seq $rounds); do
   sleep 1
   kill_daemon
   start_daemon

@@ -23,7 +23,7 @@ echo 60 >/proc/sys/vm/dirty_ratio
 echo 50 >/proc/sys/vm/dirty_background_ratio
 awk '/^Mem(Total|Available)/ { printf "%s %d MiB  ", $1, $2 / 1024 } END { print "" }' /proc/meminfo
 # What is available is dirty pages for the most part; the program asks for more than the rest.
-for round in $(seq $ROUNDS); do
+for _ in $(seq $ROUNDS); do
   "$HOG" $(($(awk '/^MemAvailable/ { print int($2 / 1024) }' /proc/meminfo) - 40)) 12 &
   HOGGING=$!
   for name in core disk; do
