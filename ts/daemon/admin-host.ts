@@ -170,7 +170,10 @@ export class AdminHost {
         break;
       case 'events':
         this.#newsSent = false;
-        this.#answer(worker, id, { what: 'events', batch: this.#events.behind(question.since, question.max) });
+        this.#answer(worker, id, {
+          what: 'events',
+          batch: this.#events.behind(question.since, question.max, question.stream),
+        });
         break;
       case 'region':
         this.#askRegion(worker, id, question);

@@ -381,8 +381,8 @@ export class Simulation implements CheckWorld {
     const words = (state?.constructorText ?? '').split(' ');
     mirror.mayRecoverAll = words.includes('sync') || (!found.valid && !words.includes('nosync'));
     mirror.mayRecover.clear();
-    // After a failure memory is written and the device not read.
-    const reads = state?.lifeCycle !== LifeCycle.halted && !state?.logFailed;
+    // After a failure memory is written and the device not read; and the log before this one may still be closing its own.
+    const reads = state?.lifeCycle !== LifeCycle.halted && !state?.logFailed && !this.#othersServe(request);
     const dirty: number[] = [];
     const known = Math.min(count, found.regionCount);
     forEachNotClean(mirror.disk.seen, known, (region) => {
@@ -398,6 +398,15 @@ export class Simulation implements CheckWorld {
     for (const other of this.states?.live.values() ?? []) {
       if (other.identity.uuid === request.uuid && other.logFailed) allowDirty(mirror, other.map.inner);
     }
+  }
+
+  /** Another luid's log of the same mirror has not left. */
+  #othersServe(request: RequestRecord): boolean {
+    for (const [key, state] of this.states?.live ?? []) {
+      const left = state.lifeCycle === LifeCycle.pending;
+      if (key !== request.key && state.identity.uuid === request.uuid && !left) return true;
+    }
+    return false;
   }
 
   #toKernel(frame: Buffer, length: number): void {
