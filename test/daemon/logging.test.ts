@@ -87,6 +87,14 @@ describe('a flood', () => {
     expect(seen.slice(3)).toEqual(['log-rate-limited {"what":"a","suppressed":2,"windowMs":1000}']);
   });
 
+  it('is counted at the end, however young its window is', () => {
+    const { seen, log } = limited();
+    for (let i = 0; i < 5; i++) log.write(of('a'), 0);
+    log.end();
+    log.end();
+    expect(seen.slice(3)).toEqual(['log-rate-limited {"what":"a","suppressed":2,"windowMs":1000}']);
+  });
+
   it('of one event leaves the others alone', () => {
     const { seen, log } = limited();
     for (let i = 0; i < 5; i++) log.write(of('a'), 0);

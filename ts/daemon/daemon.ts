@@ -283,6 +283,7 @@ class Daemon {
     if (this.#ended) return;
     this.#ended = true;
     if (this.#timer !== null) clearInterval(this.#timer);
+    this.#log.end();
     const ended = Promise.all([this.#engine?.terminate(), this.#admin?.close()]);
     const hung = new Promise((resolve) => setTimeout(resolve, terminateMsMax));
     Promise.race([ended, hung]).then(() => {

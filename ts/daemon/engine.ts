@@ -131,6 +131,7 @@ export class Engine {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.#log.end();
     this.#timer.cancel();
     this.#channel.close();
     this.#transport.close();

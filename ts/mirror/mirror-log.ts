@@ -183,8 +183,7 @@ export class MirrorLog {
         effects.replyText(seq, type, statusInfo(this.args, this.deviceNumbers, state.logFailed));
         return;
       case DM_ULOG_GET_RESYNC_WORK:
-        if (this.#serves || state.lifeCycle === LifeCycle.resuming) this.#recoveryRequests.getResyncWork(seq);
-        else effects.reply(seq, type, -Errno.ENOENT);
+        this.#recoveryRequests.getResyncWork(seq);
         return;
       case DM_ULOG_IS_CLEAN:
       case DM_ULOG_IN_SYNC:
@@ -256,11 +255,19 @@ export class MirrorLog {
   tick(nowMs: number): void {
     this.needsTurn = true;
     this.#marks.expire(nowMs);
+    if (this.#marks.announcing) this.#announceOn();
     if (this.#marks.sweeping) {
       this.#marks.sweep();
       this.life.swept();
     }
     this.life.store?.tick(nowMs);
+  }
+
+  #announceOn(): void {
+    this.#marks.announceStep();
+    if (this.#marks.announcing) return;
+    this.#waiters.announced(this.#progress, this.#marks.marksSubmitted);
+    this.life.swept();
   }
 
   /** Answers what has become safe, starts the commit that is due, and says when `tick` is needed. */
@@ -274,7 +281,7 @@ export class MirrorLog {
       if (this.needsTurn) this.#answerWaiters();
     }
     let deadlineMs = earlier(this.#marks.deadlineMs(), store?.deadlineMs() ?? -1);
-    if (this.#marks.sweeping) deadlineMs = nowMs;
+    if (this.#marks.sweeping || this.#marks.announcing) deadlineMs = nowMs;
     this.deadlineMs = deadlineMs;
   }
 
@@ -418,12 +425,12 @@ export class MirrorLog {
       effects.reply(seq, DM_ULOG_FLUSH, -Errno.EIO);
       return;
     }
-    const delivered = marks.marksDelivered === marks.marksSubmitted;
+    const delivered = marks.marksDelivered === marks.marksAwaited;
     if (delivered && marks.lastMarkOrder <= acknowledgedOrder && (this.life.store?.allDurable ?? true)) {
       effects.reply(seq, DM_ULOG_FLUSH, 0);
       return;
     }
-    this.#waiters.add(DM_ULOG_FLUSH, seq, marks.marksSubmitted, this.#progress);
+    this.#waiters.add(DM_ULOG_FLUSH, seq, marks.marksAwaited, this.#progress);
   }
 
   #deliverLife(message: LogMessage): void {

@@ -271,6 +271,13 @@ export class CountedState implements LogState {
     this.#kill.point();
     this.inner.everResumed = value;
   }
+  get draining(): boolean {
+    return this.inner.draining;
+  }
+  set draining(value: boolean) {
+    this.#kill.point();
+    this.inner.draining = value;
+  }
   get logFailed(): boolean {
     return this.inner.logFailed;
   }
