@@ -19,13 +19,16 @@ import { parseArgs } from 'node:util';
 import { Disks } from './disks.mjs';
 import { reasonAgainst } from './kernel.mjs';
 import { runInMachine } from './machine.mjs';
+import flood from './scenarios/flood.mjs';
 import frames from './scenarios/frames.mjs';
+import handover from './scenarios/handover.mjs';
+import memory from './scenarios/memory.mjs';
 import mirrors from './scenarios/mirrors.mjs';
 import runner from './scenarios/runner.mjs';
 import shapes from './scenarios/shapes.mjs';
 
 /** In the order in which they run. */
-const scenarios = [runner, mirrors, shapes, frames];
+const scenarios = [runner, mirrors, shapes, frames, handover, flood, memory];
 
 const longTimes = 5;
 const path = (relative) => fileURLToPath(new URL(`../../${relative}`, import.meta.url));
