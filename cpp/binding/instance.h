@@ -6,7 +6,7 @@
 
 #include <memory>
 
-#include "os/helper_thread.h"
+#include "os/helper_threads.h"
 
 namespace lockstep::binding {
 
@@ -24,7 +24,7 @@ struct Instance {
   /// JavaScript cannot call such a constructor with success, because then there is nothing here.
   std::shared_ptr<void> handover;
 
-  HelperThread helper;
+  HelperThreads helpers;
 
   static Instance& of(Napi::Env env) { return *env.GetInstanceData<Instance>(); }
 
