@@ -15,6 +15,8 @@ using Clock = std::chrono::steady_clock;
 /// How often a claim is tried again.
 constexpr std::chrono::milliseconds claim_retry_min{1};
 constexpr std::chrono::milliseconds claim_retry_max{50};
+/// When a submission that the kernel had no room for is offered again.
+constexpr std::chrono::milliseconds stall_retry{2};
 constexpr const char* claim_taken =
     "is in use: locked by another mirror's log, another process or writes in flight of a killed daemon";
 
@@ -87,6 +89,7 @@ std::shared_ptr<DeviceSession> DeviceSession::make(Napi::Env env, Listener* list
 
 void DeviceSession::open(HelperThreads& helpers, const std::string& name,
                          std::optional<std::chrono::milliseconds> claim_wait_max) {
+  helpers_ = &helpers;
   opening_ = std::make_shared<Opening>(name, claim_wait_max, wake_);
   const bool posted = helpers.post(name, [opening = opening_] { return opening->step(); });
   if (!posted) opening_->end(EAGAIN, BlockFile{});
@@ -99,6 +102,7 @@ void DeviceSession::read(uint64_t offset, uint32_t length) {
   } else if (!io_->read(offset, length)) {
     fail_later(true, offset, EAGAIN);
   }
+  watch_stall();
   tell_busy();
 }
 
@@ -109,6 +113,7 @@ void DeviceSession::write(std::vector<LogImage::Run> runs, std::shared_ptr<const
   } else if (!io_->write(std::move(runs), std::move(source), durable)) {
     fail_later(false, 0, EAGAIN);
   }
+  watch_stall();
   tell_busy();
 }
 
@@ -128,6 +133,7 @@ void DeviceSession::abandon() {
 void DeviceSession::on_wake() {
   const auto self = shared_from_this();
   in_wake_ = true;
+  stall_watched_ = false;
   wake_->take();
   if (listener_ != nullptr) {
     const Napi::HandleScope scope(env_);
@@ -138,6 +144,7 @@ void DeviceSession::on_wake() {
         if (listener_ != nullptr) listener_->ended(done);
       });
     }
+    watch_stall();
     if (listener_ != nullptr) tell_busy();
   } else if (io_ != nullptr) {
     io_->progress([](const LogIoDone& /*done*/) {});
@@ -190,6 +197,16 @@ void DeviceSession::tell_busy() {
   is_busy_ = busy_now;
   poll_->keep_alive(busy_now);
   listener_->busy(busy_now);
+}
+
+void DeviceSession::watch_stall() {
+  if (listener_ == nullptr || io_ == nullptr || !io_->stalled() || stall_watched_) return;
+  stall_watched_ = helpers_->post_later("stalled submissions", stall_retry, [wake = wake_] {
+    wake->raise();
+    return HelperThreads::Again();
+  });
+  // Without a thread for it the next turn of the loop must do.
+  if (!stall_watched_) wake_->raise();
 }
 
 void DeviceSession::end_if_quiet() {

@@ -61,6 +61,7 @@ class DeviceSession : public std::enable_shared_from_this<DeviceSession> {
   void fail_later(bool is_read, uint64_t offset, int error);
   void tell_failures();
   void tell_busy();
+  void watch_stall();
   void end_if_quiet();
 
   Napi::Env env_;
@@ -71,6 +72,10 @@ class DeviceSession : public std::enable_shared_from_this<DeviceSession> {
   LoopPoll* poll_ = nullptr;
   std::shared_ptr<Opening> opening_;
   std::unique_ptr<LogIo> io_;
+  /// Of the environment; not used any more once the session is abandoned.
+  HelperThreads* helpers_ = nullptr;
+  /// A wake comes because the kernel had no room for a submission.
+  bool stall_watched_ = false;
   /// Operations that could not begin; they end in the next turn of the loop.
   std::deque<LogIoDone> failures_;
   bool is_busy_ = false;
