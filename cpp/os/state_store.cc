@@ -14,7 +14,8 @@ constexpr const char* record_suffix = ".state";
 constexpr const char* aside_suffix = ".unreadable";
 
 /// Records up to this size have all their room reserved on the tmpfs (11 million regions); larger ones, which
-/// must not take room for regions that nobody writes to, only their head.
+/// must not take room for regions that nobody writes to, only their head, and pages when they are needed
+/// (state_room.h).
 constexpr uint64_t reserved_whole_bytes_max = uint64_t{4} << 20;
 
 /// Names are for `ls`; what a record is says the record. FNV-1a, since a uuid may be longer than a name.
@@ -26,6 +27,12 @@ std::string record_name(const StateStatic& fixed) {
   std::array<char, 64> name{};
   const int length = std::snprintf(name.data(), name.size(), "%016" PRIx64 "-%016" PRIx64, fixed.luid, hash);
   return std::string(name.data(), static_cast<size_t>(length)) + record_suffix;
+}
+
+/// Nothing for a record that is reserved whole, or has no file.
+std::optional<StateRoom> room_of(Fd file, const StateLayout& layout) {
+  if (!file.valid() || layout.total_bytes <= reserved_whole_bytes_max) return std::nullopt;
+  return StateRoom(std::move(file), layout);
 }
 
 }  // namespace
@@ -81,6 +88,7 @@ StateStore::Created StateStore::create(const StateStatic& fixed) {
 
 int StateStore::make_slot(const StateStatic& fixed, std::shared_ptr<StateSlot>& slot, std::string& text) {
   const StateLayout layout = StateLayout::of(fixed.region_count);
+  Fd file;
   Mapping mapping;
   std::string temporary;
   if (!directory_) {
@@ -88,7 +96,8 @@ int StateStore::make_slot(const StateStatic& fixed, std::shared_ptr<StateSlot>& 
   } else {
     const bool whole = layout.total_bytes <= reserved_whole_bytes_max;
     const uint64_t reserved = whole ? layout.total_bytes : layout.words_offset[0];
-    if (const int error = directory_->create_temporary(layout.total_bytes, reserved, temporary, mapping);
+    if (const int error =
+            directory_->create_temporary(layout.total_bytes, reserved, temporary, file, mapping);
         error != 0) {
       return error;
     }
@@ -106,7 +115,7 @@ int StateStore::make_slot(const StateStatic& fixed, std::shared_ptr<StateSlot>& 
       return error;
     }
   }
-  slot = std::make_shared<StateSlot>(std::move(mapping), std::move(name));
+  slot = std::make_shared<StateSlot>(std::move(mapping), std::move(name), room_of(std::move(file), layout));
   return 0;
 }
 
@@ -124,10 +133,11 @@ std::vector<std::shared_ptr<StateSlot>> StateStore::restore(std::vector<std::str
     }
     std::sort(names.begin(), names.end());
     for (const std::string& name : names) {
+      Fd file;
       Mapping mapping;
-      if (const int error = directory_->map(name, mapping); error != 0) {
+      if (const int error = directory_->map(name, file, mapping); error != 0) {
         put_aside(name, std::strerror(error), problems);
-      } else if (auto slot = judge(std::move(mapping), name, problems)) {
+      } else if (auto slot = judge(std::move(file), std::move(mapping), name, problems)) {
         found.push_back(std::move(slot));
       }
     }
@@ -138,7 +148,7 @@ std::vector<std::shared_ptr<StateSlot>> StateStore::restore(std::vector<std::str
   return found;
 }
 
-std::shared_ptr<StateSlot> StateStore::judge(Mapping mapping, const std::string& name,
+std::shared_ptr<StateSlot> StateStore::judge(Fd file, Mapping mapping, const std::string& name,
                                              std::vector<std::string>& problems) {
   const StateError error = validate_state(mapping.bytes());
   if (error == StateError::incomplete) {
@@ -150,7 +160,8 @@ std::shared_ptr<StateSlot> StateStore::judge(Mapping mapping, const std::string&
     return nullptr;
   }
   mapping.lock_on_fault();
-  auto slot = std::make_shared<StateSlot>(std::move(mapping), name);
+  const StateLayout layout = StateLayout::of(StateRecord(mapping.bytes()).fixed().region_count);
+  auto slot = std::make_shared<StateSlot>(std::move(mapping), name, room_of(std::move(file), layout));
   if (slot->record().fixed().boot_id != options_.boot_id) {
     forget_file(name);
     return nullptr;

@@ -290,7 +290,10 @@ export class LogStore implements LogDeviceEvents {
   }
 
   #bitsRead(offset: number, bytes: Uint8Array): void {
-    this.#image.importBytes(offset, bytes, this.#keepRegions);
+    if (!this.#image.importBytes(offset, bytes, this.#keepRegions)) {
+      this.#fail(Errno.ENOSPC, 'cannot be loaded: no room left for its state record');
+      return;
+    }
     this.#readOffset = offset + bytes.length;
     if (this.#readOffset < this.#readEnd) this.#readNext();
     else this.#writeLoaded();
