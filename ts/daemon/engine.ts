@@ -31,6 +31,7 @@ import { MirrorService } from '../mirror/mirror-service.js';
 import { FrameChannel } from '../native/frame-channel.js';
 import { NativeLogStates } from '../native/log-state.js';
 import { LogDevices } from '../storage/log-devices.js';
+import { capSysAdmin, hasCapability } from './capability.js';
 import type { DaemonConfig } from './config.js';
 import type { LogEntry } from './log-entry.js';
 import { RateLimitedLog } from './rate-limit.js';
@@ -273,6 +274,7 @@ function openChannel(config: DaemonConfig): FrameChannel {
   const { kernel } = config;
   try {
     if (kernel.kind === 'simulated') return FrameChannel.listen(kernel.path);
+    if (!hasCapability(capSysAdmin)) throw new Error('needs CAP_SYS_ADMIN: the kernel drops replies without it');
     return FrameChannel.connector({ receiveBufferBytes: config.receiveBufferBytes });
   } catch (error) {
     const where = kernel.kind === 'connector' ? 'the kernel connector' : kernel.path;
