@@ -47,7 +47,7 @@ const stages = [
   {
     name: 'simulator, fresh seeds',
     budgetMinutes: 1,
-    commands: [[node, 'dist/bin/sim.js', '--fresh', '--seeds', '500']],
+    commands: [[node, 'dist/bin/sim.js', '--fresh', '--seeds', '2000']],
   },
   {
     name: 'two mutants',

@@ -8,10 +8,11 @@ import { cpus, release, totalmem } from 'node:os';
 import { performance } from 'node:perf_hooks';
 import { root, run } from './stages.mjs';
 
+/** Command of each form, and which lines of its output are its result. */
 const FORMS = {
-  sim: ['dist/bin/sim.js', '--seed', '1', '--seeds', '100000'],
-  fuzz: ['tools/fuzz.mjs', '--runs', '10000000'],
-  mutants: ['tools/mutants.mjs'],
+  sim: { command: ['dist/bin/sim.js', '--seed', '1', '--seeds', '100000'], result: /./ },
+  fuzz: { command: ['tools/fuzz.mjs', '--runs', '10000000'], result: /^fuzz_\w+: |^\d+ passed/ },
+  mutants: { command: ['tools/mutants.mjs'], result: /^(found|MISSED) |^\d+ passed/ },
 };
 
 const name = process.argv[2];
@@ -21,13 +22,18 @@ if (!(name in FORMS)) {
 }
 
 const started = performance.now();
-const { status, output } = await run(process.execPath, [...FORMS[name], ...process.argv.slice(3)]);
+const { status, output } = await run(process.execPath, [...FORMS[name].command, ...process.argv.slice(3)]);
 const minutes = ((performance.now() - started) / 60_000).toFixed(1);
 
 const git = (...args) => execFileSync('git', args, { cwd: root, encoding: 'utf8' }).trim();
 const changed = git('status', '--porcelain', '--', 'ts', 'cpp', 'test') ? ' with changes' : '';
 const machine = `${cpus().length} x ${cpus()[0]?.model.trim()}, ${Math.round(totalmem() / 2 ** 30)} GiB, Linux ${release()}, Node ${process.version}`;
-const tail = output.trimEnd().split('\n').slice(-60).join('\n');
+const lines = output.trimEnd().split('\n');
+const tail = lines
+  .filter((line) => FORMS[name].result.test(line))
+  .slice(-100)
+  .join('\n')
+  .replaceAll(root, '');
 const section = [
   `## ${name}`,
   '',

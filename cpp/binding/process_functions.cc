@@ -5,7 +5,8 @@
 
 #include "binding/arguments.h"
 #include "binding/instance.h"
-#include "os/notify.h"
+#include "os/local_datagram.h"
+#include "os/peer.h"
 #include "os/pid_file.h"
 #include "os/process_memory.h"
 
@@ -66,9 +67,35 @@ Napi::Value notify_systemd(const Napi::CallbackInfo& info) {
   const std::string text = text_argument(info, 0);
   const char* address = std::getenv("NOTIFY_SOCKET");
   if (address == nullptr || *address == '\0') return Napi::Boolean::New(info.Env(), false);
-  const int error = send_notification(address, text);
+  const int error = send_local_datagram(address, text, DatagramWait::until_sent);
   if (error != 0) throw_errno(info.Env(), error, std::string("cannot notify ") + address);
   return Napi::Boolean::New(info.Env(), true);
+}
+
+Napi::Value peer_credentials_of(const Napi::CallbackInfo& info) {
+  const int fd = static_cast<int>(integer_argument(info, 0, 0, INT32_MAX));
+  PeerCredentials peer;
+  const int error = peer_credentials(fd, peer);
+  if (error != 0) throw_errno(info.Env(), error, "cannot tell who is at the other end of a socket");
+  Napi::Object object = Napi::Object::New(info.Env());
+  object.Set("pid", peer.pid);
+  object.Set("uid", peer.uid);
+  object.Set("gid", peer.gid);
+  return object;
+}
+
+Napi::Value find_pid_file_holder(const Napi::CallbackInfo& info) {
+  const std::string path = text_argument(info, 0);
+  pid_t pid = 0;
+  const int error = pid_file_holder(path, pid);
+  if (error != 0) throw_errno(info.Env(), error, "cannot look at the lock of " + path);
+  return Napi::Number::New(info.Env(), pid);
+}
+
+Napi::Value send_datagram(const Napi::CallbackInfo& info) {
+  const std::string address = text_argument(info, 0);
+  const std::string text = text_argument(info, 1);
+  return Napi::Number::New(info.Env(), send_local_datagram(address, text, DatagramWait::never));
 }
 
 }  // namespace
@@ -80,6 +107,9 @@ void define_process_functions(Napi::Env env, Napi::Object exports) {
   functions.Set("setIoFlusher", Napi::Function::New<flush_io>(env, "setIoFlusher"));
   functions.Set("lockMemory", Napi::Function::New<lock_memory>(env, "lockMemory"));
   functions.Set("notifySystemd", Napi::Function::New<notify_systemd>(env, "notifySystemd"));
+  functions.Set("peerCredentials", Napi::Function::New<peer_credentials_of>(env, "peerCredentials"));
+  functions.Set("pidFileHolder", Napi::Function::New<find_pid_file_holder>(env, "pidFileHolder"));
+  functions.Set("sendDatagram", Napi::Function::New<send_datagram>(env, "sendDatagram"));
   exports.Set("process", functions);
 }
 

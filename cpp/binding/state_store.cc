@@ -23,6 +23,8 @@ class StateStoreWrap : public Napi::ObjectWrap<StateStoreWrap> {
                            InstanceAccessor<&Self::mapped_bytes>("mappedBytes"),
                            InstanceMethod<&Self::create>("create"),
                            InstanceMethod<&Self::restore>("restore"),
+                           InstanceAccessor<&Self::last_request>("lastRequest"),
+                           InstanceMethod<&Self::note_request>("noteRequest"),
                            InstanceMethod<&Self::drop_memory>("dropMemory"),
                            InstanceMethod<&Self::close>("close"),
                        });
@@ -119,6 +121,15 @@ class StateStoreWrap : public Napi::ObjectWrap<StateStoreWrap> {
 
   Napi::Value mapped_bytes(const Napi::CallbackInfo& info) {
     return Napi::Number::New(info.Env(), static_cast<double>(store(info).mapped_bytes()));
+  }
+
+  Napi::Value last_request(const Napi::CallbackInfo& info) {
+    const auto seq = store(info).last_request();
+    return Napi::Number::New(info.Env(), seq ? static_cast<double>(*seq) : -1.0);
+  }
+
+  void note_request(const Napi::CallbackInfo& info) {
+    store(info).note_request(static_cast<uint32_t>(integer_argument(info, 0, 0, UINT32_MAX)));
   }
 
   void drop_memory(const Napi::CallbackInfo& info) {

@@ -7,11 +7,14 @@
 #include <cstdio>
 #include <cstring>
 
+#include "core/request_record.h"
+
 namespace lockstep {
 namespace {
 
 constexpr const char* record_suffix = ".state";
 constexpr const char* aside_suffix = ".unreadable";
+constexpr const char* requests_name = "last-request";
 
 /// Records up to this size have all their room reserved on the tmpfs (11 million regions); larger ones, which
 /// must not take room for regions that nobody writes to, only their head, and pages when they are needed
@@ -47,9 +50,39 @@ int StateStore::open(const StateStoreOptions& options, std::unique_ptr<StateStor
     if (const int error = directory.list(record_suffix, names); error != 0) return error;
     store->directory_ = std::move(directory);
   }
+  if (const int error = store->open_requests(); error != 0) return error;
   into = std::move(store);
   return 0;
 }
+
+int StateStore::open_requests() {
+  if (!directory_) {
+    if (const int error = Mapping::anonymous(RequestRecord::bytes, requests_); error != 0) return error;
+    return RequestRecord::create(requests_.bytes(), options_.boot_id) ? 0 : EINVAL;
+  }
+  Mapping found;
+  if (directory_->map(requests_name, found) == 0 && RequestRecord::valid(found.bytes(), options_.boot_id)) {
+    requests_ = std::move(found);
+  } else {
+    std::string temporary;
+    Mapping made;
+    const uint64_t bytes = RequestRecord::bytes;
+    if (const int error = directory_->create_temporary(bytes, bytes, temporary, made); error != 0)
+      return error;
+    if (!RequestRecord::create(made.bytes(), options_.boot_id)) return EINVAL;
+    if (const int error = directory_->rename(temporary, requests_name); error != 0) return error;
+    requests_ = std::move(made);
+  }
+  // Without a right to lock memory it may be swapped, which costs time and no truth.
+  static_cast<void>(requests_.lock_on_fault());
+  return 0;
+}
+
+std::optional<uint32_t> StateStore::last_request() const noexcept {
+  return RequestRecord::last(requests_.bytes());
+}
+
+void StateStore::note_request(uint32_t seq) noexcept { RequestRecord::note(requests_.bytes(), seq); }
 
 int StateStore::take_over(std::unique_ptr<StateStore> previous, std::unique_ptr<StateStore>& into) {
   const StateStoreOptions options = previous->options_;
@@ -60,6 +93,7 @@ int StateStore::take_over(std::unique_ptr<StateStore> previous, std::unique_ptr<
   std::unique_ptr<StateStore> store(new StateStore(options));
   store->slots_ = std::move(previous->slots_);
   store->mapped_bytes_ = previous->mapped_bytes_;
+  store->requests_ = std::move(previous->requests_);
   into = std::move(store);
   return 0;
 }
@@ -199,6 +233,8 @@ void StateStore::drop_all() {
   }
   slots_.clear();
   mapped_bytes_ = 0;
+  std::ranges::fill(requests_.bytes(), uint8_t{0});
+  [[maybe_unused]] const bool fits = RequestRecord::create(requests_.bytes(), options_.boot_id);
 }
 
 }  // namespace lockstep

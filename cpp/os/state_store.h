@@ -2,7 +2,7 @@
 // in which they outlive a simulated kill as files outlive a real one.
 //
 // What a record says is cpp/core/state_layout.h's. This decides which records count: whole, readable, of this
-// boot.
+// boot. Beside them lies the number of the newest request (cpp/core/request_record.h).
 #pragma once
 
 #include <cstdint>
@@ -68,6 +68,11 @@ class StateStore {
   /// A power cut: all records are gone.
   void drop_all();
 
+  /// The newest request that this daemon, or an earlier one of this boot, has noted; nothing when none was,
+  /// or its record was lost.
+  [[nodiscard]] std::optional<uint32_t> last_request() const noexcept;
+  void note_request(uint32_t seq) noexcept;
+
   uint64_t mapped_bytes() const noexcept { return mapped_bytes_; }
   const StateStoreOptions& options() const noexcept { return options_; }
 
@@ -79,11 +84,14 @@ class StateStore {
                                    std::vector<std::string>& problems);
   void put_aside(const std::string& name, const std::string& why, std::vector<std::string>& problems) const;
   void forget_file(const std::string& name) const;
+  /// Finds the record of requests or makes it. 0 or an errno.
+  [[nodiscard]] int open_requests();
 
   StateStoreOptions options_;
   std::optional<StateDirectory> directory_;
   std::vector<std::shared_ptr<StateSlot>> slots_;
   uint64_t mapped_bytes_ = 0;
+  Mapping requests_;
 };
 
 }  // namespace lockstep

@@ -14,7 +14,8 @@
 #include <fstream>
 #include <mutex>
 
-#include "os/notify.h"
+#include "os/local_datagram.h"
+#include "os/peer.h"
 #include "os/pid_file.h"
 #include "os/process_memory.h"
 #include "os/state_store.h"
@@ -22,7 +23,7 @@
 
 using namespace lockstep;
 
-TEST_CASE("notify: reaches a path and an abstract name") {
+TEST_CASE("local datagram: reaches a path and an abstract name, and never waits when told so") {
   const test::Folder folder;
   for (const std::string& address : {folder.file("notify"), "@lockstep-test-" + std::to_string(getpid())}) {
     const Fd fd(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
@@ -32,15 +33,52 @@ TEST_CASE("notify: reaches a path and an abstract name") {
     if (address[0] == '@') name.sun_path[0] = '\0';
     const auto length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + address.size());
     REQUIRE(bind(fd.get(), reinterpret_cast<const sockaddr*>(&name), length) == 0);
-    CHECK(send_notification(address, "READY=1\nSTATUS=up") == 0);
+    CHECK(send_local_datagram(address, "READY=1\nSTATUS=up", DatagramWait::until_sent) == 0);
     std::array<char, 64> text{};
     REQUIRE(recv(fd.get(), text.data(), text.size(), MSG_DONTWAIT) == 17);
     CHECK(std::string(text.data()) == "READY=1\nSTATUS=up");
+    // Nobody reads: the queue fills up, and the next line is given up instead of waited for.
+    int error = 0;
+    for (int sent = 0; sent < 100000 && error == 0; sent++) {
+      error = send_local_datagram(address, "line", DatagramWait::never);
+    }
+    CHECK(error == EAGAIN);
   }
-  CHECK(send_notification("", "x") == EINVAL);
-  CHECK(send_notification("relative", "x") == EAFNOSUPPORT);
-  CHECK(send_notification("/" + std::string(200, 'x'), "x") == EINVAL);
-  CHECK(send_notification(folder.file("nobody"), "x") == ENOENT);
+  CHECK(send_local_datagram("", "x", DatagramWait::until_sent) == EINVAL);
+  CHECK(send_local_datagram("relative", "x", DatagramWait::until_sent) == EAFNOSUPPORT);
+  CHECK(send_local_datagram("/" + std::string(200, 'x'), "x", DatagramWait::until_sent) == EINVAL);
+  CHECK(send_local_datagram(folder.file("nobody"), "x", DatagramWait::until_sent) == ENOENT);
+}
+
+TEST_CASE("peer: the other end of a local socket") {
+  std::array<int, 2> ends{};
+  REQUIRE(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()) == 0);
+  const Fd one(ends[0]);
+  const Fd other(ends[1]);
+  PeerCredentials peer;
+  REQUIRE(peer_credentials(one.get(), peer) == 0);
+  CHECK(peer.pid == getpid());
+  CHECK(peer.uid == getuid());
+  CHECK(peer.gid == getgid());
+  CHECK(peer_credentials(-1, peer) == EBADF);
+}
+
+TEST_CASE("pid file: its holder is found by another process") {
+  const test::Folder folder;
+  const std::string path = folder.file("pid");
+  pid_t holder = -1;
+  CHECK(pid_file_holder(path, holder) == ENOENT);
+  PidFile file;
+  REQUIRE(file.lock(path) == 0);
+  const pid_t child = fork();
+  REQUIRE(child >= 0);
+  if (child == 0) _exit(pid_file_holder(path, holder) == 0 && holder == getppid() ? 0 : 1);
+  int status = -1;
+  REQUIRE(waitpid(child, &status, 0) == child);
+  CHECK(status == 0);
+  std::ofstream(folder.file("free")) << "1";
+  CHECK(pid_file_holder(folder.file("free"), holder) == 0);
+  CHECK(holder == 0);
 }
 
 TEST_CASE("pid file: seen as locked by F_GETLK of another process, as LVM2 looks") {

@@ -1,7 +1,9 @@
 /**
  * The kernel's end of the wire for tests: sends request frames over the local socket and takes the replies with the
- * kernel's checks. It has no model of a mirror; a test says what is asked.
+ * kernel's checks. It has no model of a mirror; a test says what is asked. As the kernel does, it sends a request again under a new
+ * number when the answer is "try again" in ack form, and passes over that answer when nobody waits under its number.
  */
+import { Errno } from '../../ts/base/errno.js';
 import {
   DM_ULOG_CLEAR_REGION,
   DM_ULOG_CTR,
@@ -21,6 +23,7 @@ import {
   decodeReply,
   encodeRequest,
   encodeValues,
+  FrameOffset,
   type Reply,
   replyResult,
   replyRoomBytes,
@@ -42,6 +45,12 @@ export class KernelClient {
   readonly #channel: FrameChannel;
   readonly #waiting = new Map<number, (answer: Answer) => void>();
   readonly #types = new Map<number, number>();
+  /** Requests that wait, as they were sent, and the numbers under which nobody waits any more. */
+  readonly #frames = new Map<number, Buffer>();
+  readonly #abandoned = new Set<number>();
+  /** "Try again" for a request that waited, and for numbers that nobody waits under. */
+  askedAgain = 0;
+  askedInVain = 0;
   #seq = 0;
   /** Replies that nobody waits for: late ones, or a second answer to one request. */
   readonly unexpected: Reply[] = [];
@@ -156,6 +165,7 @@ export class KernelClient {
     const length = encodeRequest(outSlots, at, fields);
     outLengths[slot] = change?.(outSlots.subarray(at, at + 2048), length) ?? length;
     this.#types.set(seq, type);
+    this.#frames.set(seq, Buffer.from(outSlots.subarray(at, at + (outLengths[slot] as number))));
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => reject(new Error(`no answer to type ${type} seq ${seq}`)), answerMsMax);
       this.#waiting.set(seq, (answer) => {
@@ -178,12 +188,18 @@ export class KernelClient {
 
   #take(reply: Reply): void {
     const waiter = this.#waiting.get(reply.seq);
+    if (reply.form === 'ack' && reply.error === -Errno.EAGAIN) {
+      this.#sendAgain(reply.seq);
+      return;
+    }
+    if (this.#abandoned.delete(reply.seq)) return;
     const copy: Reply = { ...reply, data: Uint8Array.from(reply.data) };
     if (reply.form === 'dropped' || waiter === undefined) {
       this.unexpected.push(copy);
       return;
     }
     this.#waiting.delete(reply.seq);
+    this.#frames.delete(reply.seq);
     const room = replyRoomBytes(this.#types.get(reply.seq) ?? 0);
     waiter({
       ...copy,
@@ -191,6 +207,28 @@ export class KernelClient {
       value: (index) => replyValue(copy, index),
       text: () => Buffer.from(copy.data).toString(),
     });
+  }
+
+  #sendAgain(before: number): void {
+    const waiter = this.#waiting.get(before);
+    const frame = this.#frames.get(before);
+    if (waiter === undefined || frame === undefined) {
+      this.askedInVain += 1;
+      return;
+    }
+    this.askedAgain += 1;
+    this.#seq += 1;
+    const seq = this.#seq;
+    frame.writeUInt32LE(seq, FrameOffset.nlmsgSeq);
+    frame.writeUInt32LE(seq, FrameOffset.cnSeq);
+    frame.writeUInt32LE(seq, FrameOffset.seq);
+    this.#types.set(seq, this.#types.get(before) ?? 0);
+    this.#waiting.set(seq, waiter);
+    this.#frames.set(seq, frame);
+    this.#waiting.delete(before);
+    this.#frames.delete(before);
+    this.#abandoned.add(before);
+    this.sendBytes(frame);
   }
 }
 

@@ -2,7 +2,11 @@
  * A daemon that is killed while its kernel lives on: the next one answers as if nothing had happened, and what stands
  * on the log device is exact before and after. Real processes, real frames, a real file as log device.
  */
+import { spawn } from 'node:child_process';
 import { truncateSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { KernelClient } from '../connector/kernel-client.js';
 import { DaemonFolder } from './daemon-process.js';
@@ -121,4 +125,62 @@ it('keeps a core log over SIGKILL', async () => {
   expect([next.value(0), next.value(1)]).toEqual([1, 1]);
   expect((await kernel.statusInfo(log)).text()).toBe('1 clustered-core');
   kernel.close();
+});
+
+/** What the simulated kernel's process says of itself. */
+interface Progress {
+  readonly event: string;
+  readonly writes: number;
+  readonly errors: number;
+  readonly again: number;
+  readonly resent: number;
+  readonly slowestMs: number;
+}
+
+const kernelProgram = fileURLToPath(new URL('../../dist/bin/simulated-kernel.js', import.meta.url));
+const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+
+it('has the kernel repeat at once what died with the last daemon, and not after its 15 s', async () => {
+  let daemon = folder.start();
+  await daemon.ready();
+  const legs = ['leg0', 'leg1'].flatMap((name) => ['--leg', join(folder.path, name)]);
+  const words = ['--socket', folder.socket, ...legs, '--size', '16M', '--nosync', '--log-device', folder.log];
+  const kernel = spawn(process.execPath, [kernelProgram, ...words, '--hot', '0', '--wide', '1', '--depth', '8'], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  try {
+    let last: Progress | null = null;
+    createInterface({ input: kernel.stdout }).on('line', (line) => {
+      last = JSON.parse(line) as Progress;
+    });
+    const progress = async (done: (now: Progress) => boolean): Promise<Progress> => {
+      const endMs = Date.now() + 60_000;
+      for (;;) {
+        if (last?.writes !== undefined && done(last)) return last;
+        if (Date.now() > endMs) throw new Error(`no such progress; the last was ${JSON.stringify(last)}`);
+        await sleep(20);
+      }
+    };
+    await progress((now) => now.writes > 100);
+    for (let kills = 0; kills < 3; kills++) {
+      // Stopped first: what the kernel sends lies in the socket that dies, and it goes on waiting for it.
+      daemon.child.kill('SIGSTOP');
+      await sleep(300);
+      const before = await progress(() => true);
+      await daemon.kill('SIGKILL');
+      daemon = folder.start();
+      await daemon.ready();
+      const after = await progress((now) => now.writes > before.writes + 100);
+      expect(after.again).toBeGreaterThan(before.again);
+      expect(after.resent).toBe(0);
+    }
+    kernel.kill('SIGTERM');
+    const end = await progress((now) => now.event === 'done');
+    expect(end.errors).toBe(0);
+    // Two starts of a process, a hang limit's worth of luck, and no time-out of 15 s among them.
+    expect(end.slowestMs).toBeLessThan(14_000);
+    console.log(`slowest write over three kills: ${end.slowestMs} ms; asked again ${end.again} times`);
+  } finally {
+    kernel.kill('SIGKILL');
+  }
 });

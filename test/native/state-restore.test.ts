@@ -296,3 +296,27 @@ describe('anonymous memory', () => {
     expect(records()).toEqual([]);
   });
 });
+
+it('keeps the number of the newest request for the next daemon of this boot, whatever lies there', () => {
+  let states = open();
+  expect(states.lastRequest).toBe(-1);
+  for (const seq of [0, 7, 0xffffffff]) {
+    states.noteRequest(seq);
+    expect(states.lastRequest).toBe(seq);
+  }
+  states.close();
+  states = open();
+  expect(states.lastRequest).toBe(0xffffffff);
+  expect(states.restore()).toEqual([]);
+  states.close();
+  states = open('another-boot');
+  expect(states.lastRequest).toBe(-1);
+  states.noteRequest(12);
+  states.close();
+  for (const bytes of [Buffer.alloc(0), Buffer.alloc(4096), Buffer.from('nonsense')]) {
+    writeFileSync(`${directory}/last-request`, bytes);
+    states = open('another-boot');
+    expect(states.lastRequest).toBe(-1);
+    states.close();
+  }
+});

@@ -89,6 +89,7 @@ export interface PlainState {
   inSyncLatched: boolean;
   marksUnknown: boolean;
   logFailed: boolean;
+  draining: boolean;
   deviceNumber: number;
   map: { inner: PlainMap };
   owners: Pick<RegionOwners, 'has'>;
@@ -112,6 +113,7 @@ export function plainState(uuid: string, regionCount: number): PlainState {
     inSyncLatched: false,
     marksUnknown: false,
     logFailed: false,
+    draining: false,
     deviceNumber: 0,
     map: { inner: map },
     owned,

@@ -1,9 +1,11 @@
 /**
  * Runs one bash script in a throw-away virtual machine: this machine's own userland on an unmodified Debian kernel.
  *
- * What the script sees: the host's files, repository and Node included, at their own paths; scratch disks as
- * /dev/vda, /dev/vdb...; root. What it writes is gone afterwards, but for the scratch disks, which the caller can
- * look at. Its output comes back line by line, its exit status at the end.
+ * What the script sees: the host's files, repository and Node included, at their own paths; disks as /dev/vda,
+ * /dev/vdb...; root. What it writes is gone afterwards, but for the disks and for files in $RESULTS, a folder of this
+ * machine. Its output comes back line by line, its exit status at the end.
+ *
+ * A machine can be stopped on purpose (`stop`): killed, or with its power cut; another one can boot on the same disks.
  *
  * A limit on time is a limit on hangs: it is far above what a run takes, and when it strikes the result says which
  * step was under way and what the kernel said last.
@@ -11,20 +13,22 @@
 import { spawn, spawnSync } from 'node:child_process';
 import {
   accessSync,
+  appendFileSync,
   constants,
   existsSync,
+  mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
   realpathSync,
   rmSync,
-  truncateSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { Disks } from './disks.mjs';
 import { buildInitramfs } from './initramfs.mjs';
 import { cacheFolder, prepareKernel, staticBusybox } from './kernel.mjs';
 
@@ -43,35 +47,51 @@ process.on('exit', () => {
 });
 
 /**
+ * @typedef {object} Stop kills the machine without warning
+ * @property {'kill' | 'cut'} how cut: the power of its disks fails too
+ * @property {RegExp} [line] when the guest prints such a line; default: its first line
+ * @property {number} [afterMs] that much later
+ * @property {number} [seed] of the cut
+ */
+
+/**
  * @param {object} options
  * @param {string} options.script bash, run after guest/lib.sh
- * @param {number[]} [options.disksMiB] scratch disks
+ * @param {(number | object)[]} [options.disksMiB] scratch disks, as disks.mjs takes them
+ * @param {Disks} [options.disks] instead: disks that outlive this machine; the caller removes them
  * @param {Record<string, string>} [options.environment] more variables for the script
+ * @param {number} [options.memoryMiB] 1536 by default
  * @param {number} options.limitMs limit on hangs, from the start of the script
+ * @param {Stop} [options.stop]
+ * @param {string} options.results folder for what comes back: the guest's $RESULTS, its output, its console
  * @param {(line: string) => void} [options.onLine]
  * @param {(text: string) => void} [options.say]
- * @param {(disks: string[]) => Promise<void> | void} [options.inspect] looks at the disks afterwards
- * @returns {Promise<{ status: number, reason: string, seconds: number, accelerator: string }>} `reason` says why
- *   there is no status of the script; then status is -1
+ * @param {(disks: string[], results: string) => Promise<void> | void} [options.inspect] looks at the disks after a
+ *   script that ended with 0, or a stop
+ * @returns {Promise<{ status: number, reason: string, stopped: boolean, seconds: number, accelerator: string,
+ *   results: string, cut: { unflushedWrites: number, lostSectors: number }[] }>} `reason` says why there is no status of
+ *   the script; then status is -1. A machine that was stopped has no status and no reason. `cut`: of each disk
  */
 export async function runInMachine(options) {
-  const { disksMiB = [], say = () => {} } = options;
+  const { disksMiB = [], say = () => {}, results } = options;
   const kernel = prepareKernel(say);
   const accelerator = kvmBoots(kernel, say) ? 'kvm' : 'tcg';
   const folder = mkdtempSync(join(tmpdir(), 'lockstep-vm-'));
   folders.add(folder);
+  rmSync(results, { recursive: true, force: true });
+  mkdirSync(results, { recursive: true });
+  const disks = options.disks ?? new Disks(disksMiB);
   try {
     writeFileSync(join(folder, 'initramfs'), initramfs(kernel, options));
-    const disks = disksMiB.map((mebibytes, i) => {
-      const path = join(folder, `disk${i}`);
-      writeFileSync(path, '');
-      truncateSync(path, mebibytes << 20);
-      return path;
-    });
+    await disks.start();
     const result = await boot({ kernel, folder, disks, accelerator, options });
-    if (result.status === 0) await options.inspect?.(disks);
-    return { ...result, accelerator };
+    let cut = [];
+    if (result.stopped && options.stop.how === 'cut') cut = await disks.cut(options.stop.seed ?? 1);
+    else await disks.settle();
+    if (result.status === 0 || result.stopped) await options.inspect?.(disks.paths, results);
+    return { ...result, accelerator, results, cut };
   } finally {
+    if (disks !== options.disks) disks.remove();
     rmSync(folder, { recursive: true, force: true });
     folders.delete(folder);
   }
@@ -107,33 +127,38 @@ function qemuArguments({ image, initrd, accelerator, console, append = '' }) {
   ];
 }
 
-function boot({ kernel, folder, disks, accelerator, options }) {
-  const console = join(folder, 'console');
-  const args = [
+function machineArguments({ kernel, folder, disks, accelerator, options }) {
+  return [
     ...qemuArguments({
       image: kernel.image,
       initrd: join(folder, 'initramfs'),
       accelerator,
-      console: `file:${console}`,
+      console: `file:${join(options.results, 'console')}`,
     }),
-    ...['-m', '1536M', '-smp', '2', '-device', 'virtio-rng-pci', '-device', 'virtio-serial-pci'],
+    ...['-m', `${options.memoryMiB ?? 1536}M`, '-smp', '2', '-device', 'virtio-rng-pci'],
     ...['-virtfs', 'local,path=/,mount_tag=host,readonly=on,security_model=none,multidevs=remap'],
-    ...['-chardev', 'stdio,id=out,signal=off', '-device', 'virtserialport,chardev=out,name=lockstep.out'],
-    ...disks.flatMap((path, i) => [
-      ...['-blockdev', `driver=raw,node-name=disk${i},file.driver=file,file.filename=${comma(path)}`],
-      ...['-device', `virtio-blk-pci,drive=disk${i},serial=disk${i}`],
-    ]),
+    ...['-virtfs', `local,path=${comma(options.results)},mount_tag=results,security_model=none`],
+    ...['-device', 'virtio-serial-pci', '-chardev', 'stdio,id=out,signal=off'],
+    ...['-device', 'virtserialport,chardev=out,name=lockstep.out'],
+    ...disks.arguments(),
   ];
+}
+
+function boot(machine) {
+  const { options } = machine;
+  const { stop, results } = options;
   return new Promise((resolve) => {
     const started = performance.now();
     // Standard input stays open and silent: at its end QEMU would unplug the port, and the guest's writes wait.
-    const child = spawn('qemu-system-x86_64', args, { stdio: ['pipe', 'pipe', 'pipe'] });
+    const child = spawn('qemu-system-x86_64', machineArguments(machine), { stdio: ['pipe', 'pipe', 'pipe'] });
     running.add(child);
     let status = -1;
+    let stopped = false;
     let step = '';
     let reason = '';
     let complaints = '';
     let timer = null;
+    let stopTimer = null;
     const limit = (ms, what) => {
       clearTimeout(timer);
       timer = setTimeout(() => {
@@ -141,15 +166,23 @@ function boot({ kernel, folder, disks, accelerator, options }) {
         child.kill('SIGKILL');
       }, ms);
     };
+    const stopNow = () => {
+      if (status >= 0 || reason) return;
+      stopped = true;
+      child.kill('SIGKILL');
+    };
     limit(bootLimitMs, () => 'the boot');
     let first = true;
     createInterface({ input: child.stdout }).on('line', (line) => {
       if (first) limit(options.limitMs, () => step || 'the script');
       first = false;
+      appendFileSync(join(results, 'output'), `${line}\n`);
       const end = line.match(statusLine);
       if (end) status = Number(end[1]);
       else {
         step = line.match(/^@begin (.*)$/)?.[1] ?? step;
+        if (stop && stopTimer === null && (stop.line?.test(line) ?? true))
+          stopTimer = setTimeout(stopNow, stop.afterMs ?? 0);
         options.onLine?.(line);
       }
     });
@@ -161,10 +194,13 @@ function boot({ kernel, folder, disks, accelerator, options }) {
     });
     child.on('close', (code) => {
       clearTimeout(timer);
+      clearTimeout(stopTimer);
       running.delete(child);
-      if (status < 0 && !reason) reason = `the machine ended without a status (QEMU exit ${code}) ${complaints.trim()}`;
-      if (reason) reason += `\nlast lines of its console:\n${lastLines(console)}`;
-      resolve({ status, reason, seconds: (performance.now() - started) / 1000 });
+      if (status < 0 && !reason && !stopped) {
+        reason = `the machine ended without a status (QEMU exit ${code}) ${complaints.trim()}`;
+      }
+      if (reason) reason += `\nlast lines of its console:\n${lastLines(join(results, 'console'))}`;
+      resolve({ status, reason, stopped, seconds: (performance.now() - started) / 1000 });
     });
   });
 }

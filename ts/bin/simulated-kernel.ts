@@ -140,7 +140,7 @@ class Counter implements KernelObserver {
 
 function report(event: string, mirror: FileMirror, kernel: KernelProcess, counter: Counter, legs: FileLegs): void {
   const { marks, clears, flushes, questions } = kernel.kernel.client.named;
-  const { resent, reconnected, unheard } = kernel.kernel.client.counters;
+  const { resent, again, reconnected, unheard } = kernel.kernel.client.counters;
   say(event, {
     ...mirror.progress(),
     regionsResynced: counter.recovered.size,
@@ -151,6 +151,7 @@ function report(event: string, mirror: FileMirror, kernel: KernelProcess, counte
     flushes,
     questions,
     resent,
+    again,
     reconnected,
     unheard,
     slowestMs: Math.round(mirror.slowestMs),

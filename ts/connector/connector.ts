@@ -7,10 +7,14 @@
  * A frame that cannot be right but whose header can be read is answered with -EINVAL, since a kernel that hears nothing
  * asks again for ever. Frames that nobody could answer are dropped and counted by the channel.
  *
+ * Before the first request it asks the kernel to repeat what died with an earlier daemon (ts/mirror/lost-requests.ts), and
+ * before the requests of a drain are handled it notes the last of them for the next daemon.
+ *
  * No request allocates: one `RequestView` is bound to one frame after the other.
  */
 import { Errno } from '../base/errno.js';
 import { RequestView, requestNames } from '../base/ulog-frames.js';
+import type { LostRequests } from '../mirror/lost-requests.js';
 import { type FrameChannel, slotCount, slotOffset } from '../native/frame-channel.js';
 import type { ReplySink } from './reply-slots.js';
 
@@ -29,32 +33,46 @@ export class Connector {
   readonly #channel: FrameChannel;
   readonly #replies: ReplySink;
   readonly #handler: RequestHandler;
+  readonly #lost: LostRequests;
   readonly #request = new RequestView();
   /** Requests by type; index 0 holds the unknown types. */
   readonly requestCounts = new Float64Array(requestNames.length);
   /** Frames that were answered with -EINVAL without asking the core. */
   malformed = 0;
 
-  constructor(channel: FrameChannel, replies: ReplySink, handler: RequestHandler) {
+  constructor(channel: FrameChannel, replies: ReplySink, handler: RequestHandler, lost: LostRequests) {
     this.#channel = channel;
     this.#replies = replies;
     this.#handler = handler;
+    this.#lost = lost;
   }
 
   /** Handles everything that waits. The caller ends the turn: flush, commits, and only then the replies leave. */
   receive(nowMs: number): void {
     const { lengths } = this.#channel;
+    if (this.#channel.connected) this.#lost.reachable();
     for (let drains = 0; drains < drainsMax; drains++) {
       const count = this.#channel.drain();
+      if (count > 0) this.#lost.taken(this.#seqOf(0), this.#seqOf(count - 1));
       for (let slot = 0; slot < count; slot++) this.#dispatch(slot, lengths[slot] as number, nowMs);
       if (count < slotCount) return;
     }
   }
 
+  #seqOf(slot: number): number {
+    this.#bind(slot);
+    return this.#request.seq;
+  }
+
+  #bind(slot: number): void {
+    const length = this.#channel.lengths[slot] as number;
+    const readable = this.#request.bind(this.#channel.slots, slotOffset(slot), Math.abs(length));
+    if (!readable) throw new Error(`the channel handed out a frame of ${length} bytes, which has no header`);
+  }
+
   #dispatch(slot: number, length: number, nowMs: number): void {
     const request = this.#request;
-    const readable = request.bind(this.#channel.slots, slotOffset(slot), Math.abs(length));
-    if (!readable) throw new Error(`the channel handed out a frame of ${length} bytes, which has no header`);
+    this.#bind(slot);
     if (length < 0 || !request.wellFormed) {
       this.malformed += 1;
       this.#replies.reply(request.seq, request.type, -Errno.EINVAL);

@@ -3,7 +3,8 @@
  * engine is a worker, and whatever this thread waits for (a terminal, a status file's disk) holds up nobody.
  *
  * Start: pid files, the IO flusher flag (before any thread, so that all inherit it), the memory lock, the engine.
- * Ready is when the engine says so: its socket is open and what it restored is on the log devices again.
+ * Ready is when the engine says so: its socket is open and what it restored is on the log devices again. The admin worker
+ * (admin-host.ts) starts after that; whatever becomes of it, the daemon goes on.
  *
  * End: SIGTERM, SIGINT, SIGQUIT and SIGHUP ask the engine to stop. As with cmirrord it refuses while a log exists, since a
  * mirror would hang; the daemon says so and stays. A killed daemon loses nothing (R2), so that, and not a second
@@ -14,9 +15,11 @@
  */
 import { Worker } from 'node:worker_threads';
 import { lockMemory, lockPidFile, notifySystemd, type PidFileLock, setIoFlusher } from '../native/process.js';
+import { AdminHost } from './admin-host.js';
 import { type DaemonConfig, ExitCode } from './config.js';
+import { dumpEntries } from './dump.js';
 import type { FromEngine, ToEngine } from './engine-messages.js';
-import type { LogEntry, LogLevel } from './log-entry.js';
+import type { LogEntry, LogLevel, LogSink } from './log-entry.js';
 import { logWriter } from './log-writer.js';
 import { RateLimitedLog } from './rate-limit.js';
 import type { DaemonStatus } from './status.js';
@@ -34,16 +37,27 @@ const terminateMsMax = 5_000;
 /** What a test may put in the place of the real thing. */
 export interface DaemonParts {
   readonly engineEntry: URL;
+  readonly adminEntry: URL;
   readonly stdout: (text: string) => void;
   readonly stderr: (text: string) => void;
+  /** Logged before anything else. */
+  readonly startEntries: readonly LogEntry[];
+  /** Called once, when the daemon serves. */
+  readonly onReady: () => void;
+  /** Called with every entry that is logged. */
+  readonly onEntry: (entry: LogEntry) => void;
 }
 
 /** Runs until the daemon ends; the result is the exit code. */
 export function runDaemon(config: DaemonConfig, parts: Partial<DaemonParts> = {}): Promise<ExitCode> {
   const daemon = new Daemon(config, {
     engineEntry: parts.engineEntry ?? new URL('./engine-entry.js', import.meta.url),
+    adminEntry: parts.adminEntry ?? new URL('../admin/admin-entry.js', import.meta.url),
     stdout: parts.stdout ?? writerOf(process.stdout),
     stderr: parts.stderr ?? writerOf(process.stderr),
+    startEntries: parts.startEntries ?? [],
+    onReady: parts.onReady ?? (() => {}),
+    onEntry: parts.onEntry ?? (() => {}),
   });
   return daemon.run();
 }
@@ -58,9 +72,12 @@ class Daemon {
   readonly #config: DaemonConfig;
   readonly #parts: DaemonParts;
   readonly #log: RateLimitedLog;
+  /** Past the rate limit: for what a person asked for. */
+  readonly #sink: LogSink;
   readonly #statusFile: StatusFile | null;
   #pidFiles: PidFileLock[] = [];
   #engine: Worker | null = null;
+  #admin: AdminHost | null = null;
   #timer: NodeJS.Timeout | null = null;
   #finish: (code: ExitCode) => void = () => {};
   #ended = false;
@@ -71,20 +88,32 @@ class Daemon {
   constructor(config: DaemonConfig, parts: DaemonParts) {
     this.#config = config;
     this.#parts = parts;
-    const write = logWriter({ journal: config.journal, verbose: config.verbose, write: parts.stderr });
-    this.#log = new RateLimitedLog(write, logLimit);
+    const write = logWriter({
+      target: config.logTarget,
+      verbose: config.verbose,
+      ident: config.personality,
+      stdout: parts.stdout,
+      stderr: parts.stderr,
+    });
+    this.#log = new RateLimitedLog((entry) => {
+      parts.onEntry(entry);
+      write(entry);
+    }, logLimit);
+    this.#sink = write;
     this.#statusFile = config.statusFile === null ? null : new StatusFile(config.statusFile);
   }
 
   run(): Promise<ExitCode> {
     return new Promise((resolve) => {
       this.#finish = resolve;
+      for (const entry of this.#parts.startEntries) this.#write(entry);
       this.#watchSignals();
       if (!this.#lockPidFiles()) {
         this.#end(ExitCode.usage);
         return;
       }
       this.#prepareProcess();
+      this.#admin = this.#adminHost();
       this.#startEngine();
       this.#startTimer();
     });
@@ -98,12 +127,19 @@ class Daemon {
         const held = errorCode(error) === 'EAGAIN';
         this.#report('error', held ? 'pid-file-held' : 'pid-file-failed', {
           path,
-          text: held ? 'another daemon answers this kernel' : errorText(error),
+          text: this.#pidFileText(path, held, error),
         });
         return false;
       }
     }
     return true;
+  }
+
+  #pidFileText(path: string, held: boolean, error: unknown): string {
+    if (this.#config.personality === 'cmirrord') {
+      return `Cannot lock lockfile [${path}], ${errorText(error).replace(`cannot lock ${path}: `, '')}`;
+    }
+    return held ? 'another daemon answers this kernel' : errorText(error);
   }
 
   #prepareProcess(): void {
@@ -118,10 +154,21 @@ class Daemon {
     });
   }
 
+  /** Its worker starts when the engine serves: nothing of it is between a restart and the first answer. */
+  #adminHost(): AdminHost {
+    return new AdminHost({
+      entry: this.#parts.adminEntry,
+      stateDirectory: this.#config.stateDirectory,
+      tellEngine: (message) => this.#tell(message),
+      report: (level, event, fields) => this.#report(level, event, fields),
+    });
+  }
+
   /** For good: with its listener gone a second signal would end the process before its pid files are removed. */
   #watchSignals(): void {
     for (const signal of stopSignals) process.on(signal, this.#onStopSignal);
     process.on('SIGUSR1', this.#onStatusSignal);
+    if (this.#config.personality === 'cmirrord') process.on('SIGUSR2', this.#onStatusSignal);
   }
 
   #startEngine(): void {
@@ -146,17 +193,23 @@ class Daemon {
   #onEngineMessage(message: FromEngine): void {
     switch (message.kind) {
       case 'log':
-        this.#log.write(message.entry, performance.now());
+        this.#write(message.entry);
         break;
       case 'ready':
         this.#report('notice', 'ready', { restoredLogs: message.restoredLogs });
         this.#notify('READY=1');
+        this.#admin?.start();
+        this.#parts.onReady();
         break;
       case 'failed':
         this.#report('error', 'start-failed', { text: message.text });
         this.#end(message.exitCode);
         break;
+      case 'region':
+        this.#admin?.tookRegion(message.id, message.region);
+        break;
       case 'status':
+        if (this.#admin?.tookStatus(message.id, message.status) === true) break;
         this.#onStatus(message.id, message.status);
         break;
       case 'refused':
@@ -180,9 +233,15 @@ class Daemon {
 
   #onStatus(id: number, status: DaemonStatus): void {
     const text = `${JSON.stringify(status)}\n`;
-    if (this.#printIds.delete(id)) this.#parts.stdout(text);
+    if (this.#printIds.delete(id)) this.#print(status, text);
     const problem = this.#statusFile?.write(text) ?? null;
     if (problem !== null) this.#report('warning', 'status-file-failed', { text: problem });
+  }
+
+  /** What SIGUSR1 asked for. cmirrord's is a dump in its log, at error level so that no filter swallows it. */
+  #print(status: DaemonStatus, text: string): void {
+    if (this.#config.personality === 'cmirrord') for (const entry of dumpEntries(status)) this.#sink(entry);
+    else this.#parts.stdout(text);
   }
 
   #startTimer(): void {
@@ -213,7 +272,12 @@ class Daemon {
   }
 
   #report(level: LogLevel, event: string, fields: LogEntry['fields']): void {
-    this.#log.write({ level, event, fields }, performance.now());
+    this.#write({ level, event, fields });
+  }
+
+  #write(entry: LogEntry): void {
+    this.#admin?.record(entry);
+    this.#log.write(entry, performance.now());
   }
 
   /** First call wins: an engine that reports a failure and then exits must not turn code 3 into code 1. */
@@ -221,7 +285,8 @@ class Daemon {
     if (this.#ended) return;
     this.#ended = true;
     if (this.#timer !== null) clearInterval(this.#timer);
-    const ended: Promise<unknown> = this.#engine?.terminate() ?? Promise.resolve();
+    this.#log.end();
+    const ended = Promise.all([this.#engine?.terminate(), this.#admin?.close()]);
     const hung = new Promise((resolve) => setTimeout(resolve, terminateMsMax));
     Promise.race([ended, hung]).then(() => {
       for (const lock of this.#pidFiles.reverse()) lock.close();

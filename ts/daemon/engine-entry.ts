@@ -36,6 +36,9 @@ function serve(engine: Engine): void {
       case 'status':
         tell({ kind: 'status', id: message.id, status: engine.status() });
         break;
+      case 'region':
+        tell({ kind: 'region', id: message.id, region: engine.region(message.uuid, message.luid, message.region) });
+        break;
       case 'stop':
         if (engine.stop()) {
           tell({ kind: 'stopped' });

@@ -1,4 +1,5 @@
 /** What the main thread and the engine worker say to each other. Plain data; rare, never one a request. */
+import type { RegionStatus } from '../admin/daemon-status.js';
 import type { ExitCode } from './config.js';
 import type { LogEntry } from './log-entry.js';
 import type { DaemonStatus } from './status.js';
@@ -6,6 +7,15 @@ import type { DaemonStatus } from './status.js';
 export type ToEngine =
   /** Send a status; `id` comes back with it. */
   | { readonly kind: 'status'; readonly id: number }
+  /** Tell how a region of a log stands; `id` comes back with it. */
+  | {
+      readonly kind: 'region';
+      readonly id: number;
+      readonly uuid: string;
+      /** 16 hexadecimal digits. */
+      readonly luid: string;
+      readonly region: number;
+    }
   /** End, if no log exists. */
   | { readonly kind: 'stop' };
 
@@ -16,6 +26,8 @@ export type FromEngine =
   /** The engine cannot start: a fault of the world, with the exit code it calls for. */
   | { readonly kind: 'failed'; readonly exitCode: ExitCode; readonly text: string }
   | { readonly kind: 'status'; readonly id: number; readonly status: DaemonStatus }
+  /** Null: no such log, or no such region. */
+  | { readonly kind: 'region'; readonly id: number; readonly region: RegionStatus | null }
   /** `stop` was refused: logs exist. */
   | { readonly kind: 'refused'; readonly logs: number }
   /** `stop` is done: socket, devices and state records are closed. */

@@ -1,59 +1,15 @@
 /**
- * What the daemon tells about itself: one JSON object, for operators, tests and the demonstration. Every number is
- * counted where it happens; nothing is estimated.
- *
- * Only types and the reading of logs; who asks, and where it is written, is the daemon's business.
+ * Reads what the daemon tells about itself out of its logs: for operators, tests and the demonstration. What the numbers
+ * mean stands at their types (admin/daemon-status.ts); who asks, and where it is written, is the daemon's business.
  */
+import type { LogStatus, RegionStatus } from '../admin/daemon-status.js';
 import { requestNames } from '../base/ulog-frames.js';
+import { parseConstructor } from '../mirror/constructor-args.js';
 import { LifeCycle, type LogState } from '../mirror/log-state.js';
-import type { MirrorCounters } from '../mirror/world.js';
-import type { FrameCounters } from '../native/frame-channel.js';
-import type { LogDeviceCounters } from '../storage/log-devices.js';
+import type { MirrorLog } from '../mirror/mirror-log.js';
+import { unpackDevice } from '../mirror/status-text.js';
 
-export interface LogStatus {
-  readonly uuid: string;
-  /** 16 hexadecimal digits. */
-  readonly luid: string;
-  readonly type: 'core' | 'disk';
-  readonly lifeCycle: keyof typeof LifeCycle;
-  readonly restored: boolean;
-  readonly regionCount: number;
-  readonly regionSizeSectors: number;
-  readonly dirtyCount: number;
-  readonly inSyncCount: number;
-  readonly heldCount: number;
-  readonly stickyCount: number;
-  readonly ownedCount: number;
-  /** Region under recovery by this host's kernel, or -1. */
-  readonly recoveringRegion: number;
-  readonly inSyncLatched: boolean;
-  readonly marksUnknown: boolean;
-  readonly logFailed: boolean;
-  readonly resumeCount: number;
-}
-
-export interface DaemonStatus {
-  readonly version: string;
-  readonly pid: number;
-  readonly node: number;
-  readonly nodeName: string;
-  readonly bootId: string;
-  readonly uptimeMs: number;
-  readonly logs: readonly LogStatus[];
-  readonly counters: {
-    /** Requests by name; `UNKNOWN` for types without one, `MALFORMED` for frames answered without the core. */
-    readonly requests: Readonly<Record<string, number>>;
-    readonly replies: { readonly succeeded: number; readonly failed: number; readonly dropped: number };
-    /** Sound MARK requests and FLUSH requests with regions; those of them that needed neither message nor write. */
-    readonly marks: number;
-    readonly marksWithoutIo: number;
-    readonly core: MirrorCounters;
-    readonly devices: LogDeviceCounters;
-    readonly frames: FrameCounters;
-    readonly turns: number;
-  };
-  readonly memory: { readonly stateBytes: number; readonly heapBytes: number; readonly residentBytes: number };
-}
+export type { DaemonStatus, LogStatus, RegionStatus } from '../admin/daemon-status.js';
 
 const lifeCycleNames = new Map<number, keyof typeof LifeCycle>(
   Object.entries(LifeCycle).map(([name, value]) => [value, name as keyof typeof LifeCycle]),
@@ -61,9 +17,11 @@ const lifeCycleNames = new Map<number, keyof typeof LifeCycle>(
 
 export function logStatus(state: LogState): LogStatus {
   const { map, identity } = state;
+  const parsed = parseConstructor(state.constructorText);
+  const numbers = unpackDevice(state.deviceNumber);
   return {
     uuid: identity.uuid,
-    luid: hex32(identity.luidHigh) + hex32(identity.luidLow),
+    luid: luidText(state),
     type: state.image === null ? 'core' : 'disk',
     lifeCycle: lifeCycleNames.get(state.lifeCycle) ?? 'pending',
     restored: state.restored,
@@ -79,7 +37,24 @@ export function logStatus(state: LogState): LogStatus {
     marksUnknown: state.marksUnknown,
     logFailed: state.logFailed,
     resumeCount: state.resumeCount,
+    everResumed: state.everResumed,
+    logDevice: parsed.ok ? parsed.args.deviceName : null,
+    logDeviceNumbers: numbers === null ? null : `${numbers.major}:${numbers.minor}`,
   };
+}
+
+/** How a region stands; null when there is no such log, or no such region in it. */
+export function regionStatus(
+  logs: Iterable<MirrorLog>,
+  uuid: string,
+  luid: string,
+  region: number,
+): RegionStatus | null {
+  for (const log of logs) {
+    if (log.uuid !== uuid || luidText(log.state) !== luid) continue;
+    return region < log.state.map.regionCount ? { region, ...log.regionFacts(region) } : null;
+  }
+  return null;
 }
 
 /** Request counts by name, of types that came at least once. */
@@ -89,6 +64,10 @@ export function requestCountsByName(counts: Float64Array, malformed: number): Re
     if (count > 0) named[type === 0 ? 'UNKNOWN' : (requestNames[type] ?? `TYPE_${type}`)] = count;
   });
   return malformed > 0 ? { ...named, MALFORMED: malformed } : named;
+}
+
+function luidText({ identity }: LogState): string {
+  return hex32(identity.luidHigh) + hex32(identity.luidLow);
 }
 
 function hex32(value: number): string {

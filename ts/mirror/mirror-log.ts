@@ -56,6 +56,22 @@ import { report, type World } from './world.js';
 
 const regions = new Float64Array(payloadRegionsMax);
 
+/** What is known of one region. */
+export interface RegionFacts {
+  readonly clean: boolean;
+  readonly inSync: boolean;
+  readonly held: boolean;
+  readonly sticky: boolean;
+  readonly releasing: boolean;
+  readonly ownedHere: boolean;
+  readonly ownedElsewhere: boolean;
+  readonly wished: boolean;
+  readonly recovering: boolean;
+  /** Out of sync, and the search for resync work has passed it. */
+  readonly behindSearch: boolean;
+  readonly sweeping: boolean;
+}
+
 export class MirrorLog {
   readonly state: LogState;
   readonly args: ConstructorArgs;
@@ -167,8 +183,7 @@ export class MirrorLog {
         effects.replyText(seq, type, statusInfo(this.args, this.deviceNumbers, state.logFailed));
         return;
       case DM_ULOG_GET_RESYNC_WORK:
-        if (this.#serves || state.lifeCycle === LifeCycle.resuming) this.#recoveryRequests.getResyncWork(seq);
-        else effects.reply(seq, type, -Errno.ENOENT);
+        this.#recoveryRequests.getResyncWork(seq);
         return;
       case DM_ULOG_IS_CLEAN:
       case DM_ULOG_IN_SYNC:
@@ -240,11 +255,19 @@ export class MirrorLog {
   tick(nowMs: number): void {
     this.needsTurn = true;
     this.#marks.expire(nowMs);
+    if (this.#marks.announcing) this.#announceOn();
     if (this.#marks.sweeping) {
       this.#marks.sweep();
       this.life.swept();
     }
     this.life.store?.tick(nowMs);
+  }
+
+  #announceOn(): void {
+    this.#marks.announceStep();
+    if (this.#marks.announcing) return;
+    this.#waiters.announced(this.#progress, this.#marks.marksSubmitted);
+    this.life.swept();
   }
 
   /** Answers what has become safe, starts the commit that is due, and says when `tick` is needed. */
@@ -258,7 +281,7 @@ export class MirrorLog {
       if (this.needsTurn) this.#answerWaiters();
     }
     let deadlineMs = earlier(this.#marks.deadlineMs(), store?.deadlineMs() ?? -1);
-    if (this.#marks.sweeping) deadlineMs = nowMs;
+    if (this.#marks.sweeping || this.#marks.announcing) deadlineMs = nowMs;
     this.deadlineMs = deadlineMs;
   }
 
@@ -272,6 +295,24 @@ export class MirrorLog {
   /** True while a request waits for the stream or the device. */
   get waiting(): boolean {
     return this.#waiters.size > 0;
+  }
+
+  /** How a region stands, for people who ask why. */
+  regionFacts(region: number): RegionFacts {
+    const { map, owners, sticky, recoveringRegion, searchPosition } = this.state;
+    return {
+      clean: map.isClean(region),
+      inSync: map.isInSync(region),
+      held: map.isHeld(region),
+      sticky: sticky.has(region),
+      releasing: this.#marks.isReleasing(region),
+      ownedHere: owners.has(this.#world.node, region),
+      ownedElsewhere: owners.ownedByOther(this.#world.node, region),
+      wished: this.#recoveryRequests.isWished(region),
+      recovering: recoveringRegion === region,
+      behindSearch: !map.isInSync(region) && recoveringRegion !== region && region < searchPosition,
+      sweeping: this.#marks.sweeping,
+    };
   }
 
   get #serves(): boolean {
@@ -396,12 +437,12 @@ export class MirrorLog {
       effects.reply(seq, DM_ULOG_FLUSH, -Errno.EIO);
       return;
     }
-    const delivered = marks.marksDelivered === marks.marksSubmitted;
+    const delivered = marks.marksDelivered === marks.marksAwaited;
     if (delivered && marks.lastMarkOrder <= acknowledgedOrder && (this.life.store?.allDurable ?? true)) {
       effects.reply(seq, DM_ULOG_FLUSH, 0);
       return;
     }
-    this.#waiters.add(DM_ULOG_FLUSH, seq, marks.marksSubmitted, this.#progress);
+    this.#waiters.add(DM_ULOG_FLUSH, seq, marks.marksAwaited, this.#progress);
   }
 
   #deliverLife(message: LogMessage): void {

@@ -6,8 +6,10 @@
  * JavaScript, where reading one costs nothing. Nobody else writes the record: the folder is locked by the
  * process that opened it.
  */
+
 import type { LogGeometry, LogIdentity, LogState, LogStates } from '../mirror/log-state.js';
 import { LifeCycle } from '../mirror/log-state.js';
+import type { RequestMemory } from '../mirror/lost-requests.js';
 import { addon } from './addon.js';
 import type { NativeLogImage } from './log-image.js';
 import type { NativeRegionMap } from './region-map.js';
@@ -41,6 +43,8 @@ export const RecordWord = {
   logFailed: 6,
   resumeCount: 7,
   deviceNumber: 8,
+  /** 9 to 11 are the bit maps' own. */
+  draining: 12,
 } as const;
 export type RecordWord = (typeof RecordWord)[keyof typeof RecordWord];
 
@@ -76,6 +80,9 @@ export interface NativeStateStore {
   /** The records found, and a line for each that was put aside. */
   restore(): readonly [readonly NativeLogRecord[], readonly string[]];
   readonly mappedBytes: number;
+  /** -1: none. */
+  readonly lastRequest: number;
+  noteRequest(seq: number): void;
   close(): void;
   dropMemory(): void;
 }
@@ -109,6 +116,7 @@ export class NativeLogState implements LogState {
   #logFailed: boolean;
   #resumeCount: number;
   #deviceNumber: number;
+  #draining: boolean;
 
   constructor(record: NativeLogRecord, restored: boolean, options: LogStatesOptions) {
     this.#record = record;
@@ -130,6 +138,7 @@ export class NativeLogState implements LogState {
     this.#logFailed = record.load(RecordWord.logFailed) !== 0;
     this.#resumeCount = record.load(RecordWord.resumeCount);
     this.#deviceNumber = record.load(RecordWord.deviceNumber);
+    this.#draining = record.load(RecordWord.draining) !== 0;
   }
 
   get lifeCycle(): LifeCycle {
@@ -190,6 +199,14 @@ export class NativeLogState implements LogState {
     this.#logFailed = value;
   }
 
+  get draining(): boolean {
+    return this.#draining;
+  }
+  set draining(value: boolean) {
+    this.#record.store(RecordWord.draining, value ? 1 : 0);
+    this.#draining = value;
+  }
+
   get resumeCount(): number {
     return this.#resumeCount;
   }
@@ -221,7 +238,7 @@ export class NativeLogState implements LogState {
  * for (const state of states.restore()) ...
  * ```
  */
-export class NativeLogStates implements LogStates {
+export class NativeLogStates implements LogStates, RequestMemory {
   readonly #store: NativeStateStore;
   readonly #options: LogStatesOptions;
 
@@ -269,6 +286,14 @@ export class NativeLogStates implements LogStates {
     const [records, problems] = this.#store.restore();
     for (const problem of problems) this.#options.onProblem?.(problem);
     return records.map((record) => new NativeLogState(record, true, this.#options));
+  }
+
+  get lastRequest(): number {
+    return this.#store.lastRequest;
+  }
+
+  noteRequest(seq: number): void {
+    this.#store.noteRequest(seq);
   }
 
   /** Bytes that all records map now. Memory that was never written is not resident. */

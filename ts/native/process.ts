@@ -1,7 +1,8 @@
 /**
  * What the daemon asks of its own process and Node cannot give: the pid-file lock that LVM2 looks for, memory
- * that stays resident, a thread flag that keeps allocations from waiting for the mirror we serve, and systemd's
- * readiness socket.
+ * that stays resident, a thread flag that keeps allocations from waiting for the mirror we serve, systemd's
+ * readiness socket, datagrams to the system log, and who somebody else is: a client of the control socket, the holder
+ * of a pid file.
  */
 import { addon } from './addon.js';
 
@@ -24,11 +25,21 @@ export interface MemoryLock {
   readonly errno: number;
 }
 
+/** A process at the other end of a local socket, as it was when it connected. */
+export interface PeerCredentials {
+  readonly pid: number;
+  readonly uid: number;
+  readonly gid: number;
+}
+
 export interface NativeProcessFunctions {
   lockPidFile(path: string): PidFileLock;
   setIoFlusher(): number;
   lockMemory(): MemoryLock;
   notifySystemd(text: string): boolean;
+  peerCredentials(fd: number): PeerCredentials;
+  pidFileHolder(path: string): number;
+  sendDatagram(address: string, text: string): number;
 }
 
 /**
@@ -68,4 +79,33 @@ export function lockMemory(): MemoryLock {
  */
 export function notifySystemd(text: string): boolean {
   return addon.process.notifySystemd(text);
+}
+
+/**
+ * Who is at the other end of a connected local socket (`SO_PEERCRED`).
+ *
+ * @throws Error with the code of the failed call.
+ */
+export function peerCredentials(fd: number): PeerCredentials {
+  return addon.process.peerCredentials(fd);
+}
+
+/**
+ * The process that holds a write lock on the file (`fcntl(F_GETLK)`, as LVM2 looks for `cmirrord`), or 0. Never ask for
+ * a file that this process has locked: closing any descriptor of it gives the lock up.
+ *
+ * @throws Error with code ENOENT when there is no such file, EACCES when it may not be read.
+ */
+export function pidFileHolder(path: string): number {
+  return addon.process.pidFileHolder(path);
+}
+
+/**
+ * Sends one datagram to the local socket at `address` (a path, or `@name`), and never waits: a reader that is slow
+ * makes it EAGAIN.
+ *
+ * @returns 0 or an errno.
+ */
+export function sendDatagram(address: string, text: string): number {
+  return addon.process.sendDatagram(address, text);
 }

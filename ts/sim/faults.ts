@@ -16,6 +16,8 @@ export interface FaultKind {
 const errnoEio = 5;
 const errnoEnodev = 19;
 const errnoEnospc = 28;
+/** As long as an answer and the request that follows it are under way. */
+const answerOnItsWayMs = 0.05;
 /** More than the kernel waits for an answer. */
 const resendMs = 15_000;
 
@@ -23,6 +25,7 @@ export const faultKinds: readonly FaultKind[] = [
   { name: 'daemon-killed', weight: 14, apply: (sim) => killSoon(sim, () => sim.prng.real(1, 3000)) },
   { name: 'daemon-killed-twice', weight: 4, apply: killTwice },
   { name: 'daemon-down-long', weight: 4, apply: (sim) => killSoon(sim, () => sim.prng.real(resendMs, 3 * resendMs)) },
+  { name: 'daemon-killed-reconnecting', weight: 5, apply: killReconnecting },
   { name: 'power-cut', weight: 12, apply: powerCut },
   { name: 'state-lost', weight: 5, apply: loseState },
   { name: 'daemon-stopped', weight: 4, apply: stopDaemon },
@@ -104,6 +107,20 @@ function killTwice(sim: Simulation): boolean {
     else sim.timeline.after(1, watch);
   };
   sim.timeline.after(sim.prng.real(1, 400), watch);
+  return true;
+}
+
+/** The daemon dies for long enough that its kernel reconnects to the next, which dies between the constructor and RESUME. */
+function killReconnecting(sim: Simulation): boolean {
+  if (!killSoon(sim, () => sim.prng.real(300, 4000))) return false;
+  sim.workload.stir();
+  sim.atReconnect = () => {
+    sim.restartMs = () => sim.prng.real(1, 500);
+    const { daemon } = sim;
+    if (sim.prng.chance(0.3)) daemon?.kill.arm(sim.prng.between(2, 8));
+    // Or its answer is on the way: RESUME then finds nobody.
+    else sim.timeline.after(sim.prng.real(0, answerOnItsWayMs), () => daemon?.die());
+  };
   return true;
 }
 

@@ -3,16 +3,22 @@
  * model is that of the simulator, unchanged.
  *
  * When nobody listens on the socket a send fails as the kernel's does (-ESRCH), and the next send tries to connect again.
+ * While requests wait that a daemon took with it the socket is also tried without a send: the real kernel hears what the
+ * next daemon says without doing anything for it.
  */
 import { FrameChannel, slotCount, slotOffset } from '../native/frame-channel.js';
 import { Kernel } from './kernel/kernel.js';
 import type { KernelObserver, KernelWorld } from './kernel/world.js';
 import type { Prng } from './prng.js';
 
+/** How often the socket is tried while requests wait for a daemon that is gone. */
+const seekMs = 50;
+
 export class KernelProcess {
   readonly kernel: Kernel;
   readonly #path: string;
   #channel: FrameChannel | null = null;
+  #seekTimer: NodeJS.Timeout | null = null;
 
   constructor(path: string, observer: KernelObserver, prng: Prng) {
     this.#path = path;
@@ -35,6 +41,8 @@ export class KernelProcess {
   }
 
   close(): void {
+    if (this.#seekTimer !== null) clearInterval(this.#seekTimer);
+    this.#seekTimer = null;
     this.#channel?.close();
     this.#channel = null;
   }
@@ -61,8 +69,18 @@ export class KernelProcess {
     channel.onClosed(() => {
       if (this.#channel === channel) this.#channel = null;
       channel.close();
+      this.#seek();
     });
     return channel;
+  }
+
+  #seek(): void {
+    this.#seekTimer ??= setInterval(() => {
+      if (this.#channel === null && this.kernel.client.waiting > 0) this.#channel = this.#connect();
+      if (this.#channel === null) return;
+      clearInterval(this.#seekTimer as NodeJS.Timeout);
+      this.#seekTimer = null;
+    }, seekMs);
   }
 
   #drain(channel: FrameChannel): void {

@@ -71,6 +71,8 @@ export class Simulation implements CheckWorld {
   hostileRequests = 0;
   /** What happens after the daemon died, unless it died on purpose: a restart after a while. */
   restartMs: () => number;
+  /** What happens when the kernel's constructor of a reconnect reaches the daemon, once. */
+  atReconnect: (() => void) | null = null;
   /** The machine has no power. */
   dark = false;
   /** No fault comes any more. */
@@ -256,6 +258,7 @@ export class Simulation implements CheckWorld {
     Object.assign(this.wire, { requestLost: 0, requestTwice: 0, replyLost: 0, replyLateMs: 0, overrun: false });
     for (const disk of this.#disks.values()) disk.fault = null;
     for (const mirror of this.mirrors.values()) mirror.legs.broken = false;
+    this.atReconnect = null;
     this.daemon?.kill.disarm();
     this.startDaemon();
   }
@@ -321,8 +324,8 @@ export class Simulation implements CheckWorld {
         wakeDelayMs: () => prng.real(0, this.scenario.wakeMsMax),
       },
       this.#observer(),
-      // Addresses are used again soon after they were freed: a luid is unique only while its log lives.
-      { firstSeq: prng.below(1000), luid: () => this.#freshLuid(prng) },
+      // Numbers wrap at 32 bits. Addresses are used again soon after they were freed: a luid is unique only while its log lives.
+      { firstSeq: (prng.below(1000) - 500) >>> 0, luid: () => this.#freshLuid(prng) },
     );
     return kernel;
   }
@@ -378,8 +381,8 @@ export class Simulation implements CheckWorld {
     const words = (state?.constructorText ?? '').split(' ');
     mirror.mayRecoverAll = words.includes('sync') || (!found.valid && !words.includes('nosync'));
     mirror.mayRecover.clear();
-    // After a failure memory is written and the device not read.
-    const reads = state?.lifeCycle !== LifeCycle.halted && !state?.logFailed;
+    // After a failure memory is written and the device not read; and the log before this one may still be closing its own.
+    const reads = state?.lifeCycle !== LifeCycle.halted && !state?.logFailed && !this.#othersServe(request);
     const dirty: number[] = [];
     const known = Math.min(count, found.regionCount);
     forEachNotClean(mirror.disk.seen, known, (region) => {
@@ -395,6 +398,15 @@ export class Simulation implements CheckWorld {
     for (const other of this.states?.live.values() ?? []) {
       if (other.identity.uuid === request.uuid && other.logFailed) allowDirty(mirror, other.map.inner);
     }
+  }
+
+  /** Another luid's log of the same mirror has not left. */
+  #othersServe(request: RequestRecord): boolean {
+    for (const [key, state] of this.states?.live ?? []) {
+      const left = state.lifeCycle === LifeCycle.pending;
+      if (key !== request.key && state.identity.uuid === request.uuid && !left) return true;
+    }
+    return false;
   }
 
   #toKernel(frame: Buffer, length: number): void {
@@ -437,6 +449,9 @@ export class Simulation implements CheckWorld {
     const known = this.states?.find(request.key) !== undefined;
     if (request.type === DM_ULOG_CTR && request.endsWithNul) {
       this.count('reconnect');
+      const { atReconnect } = this;
+      this.atReconnect = null;
+      atReconnect?.();
       if (!known && this.mirrors.has(request.uuid)) truth.marksLost = true;
     }
     this.note('handled', [request.seq], () => describe(request));

@@ -6,6 +6,7 @@
  */
 import type { LogImage } from '../../mirror/log-image.js';
 import type { LifeCycle, LogGeometry, LogIdentity, LogState, LogStates } from '../../mirror/log-state.js';
+import type { RequestMemory } from '../../mirror/lost-requests.js';
 import { NativeLogStates } from '../../native/log-state.js';
 import type { RegionMap, RegionOwners, StickyMarks } from '../../regions/region-map.js';
 import { logKey } from '../kernel/world.js';
@@ -273,6 +274,13 @@ export class CountedState implements LogState {
     this.#kill.point();
     this.inner.everResumed = value;
   }
+  get draining(): boolean {
+    return this.inner.draining;
+  }
+  set draining(value: boolean) {
+    this.#kill.point();
+    this.inner.draining = value;
+  }
   get logFailed(): boolean {
     return this.inner.logFailed;
   }
@@ -304,7 +312,7 @@ export class CountedState implements LogState {
 }
 
 /** The state store of one daemon process; the memory behind it outlives the process. */
-export class CountedStates implements LogStates {
+export class CountedStates implements LogStates, RequestMemory {
   readonly live = new Map<string, CountedState>();
   readonly #states: NativeLogStates;
   readonly #kill: KillSwitch;
@@ -320,6 +328,15 @@ export class CountedStates implements LogStates {
   /** What the next daemon process finds after this one was killed. */
   outlive(kill: KillSwitch): CountedStates {
     return new CountedStates(NativeLogStates.fromMemoryOf(this.#states), kill);
+  }
+
+  get lastRequest(): number {
+    return this.#states.lastRequest;
+  }
+
+  noteRequest(seq: number): void {
+    this.#kill.point();
+    this.#states.noteRequest(seq);
   }
 
   /** By `logKey`. */

@@ -6,8 +6,10 @@
  * the memory that the last one left, or over nothing.
  */
 
-import { frameBytesMax } from '../../base/limits.js';
+import { Errno } from '../../base/errno.js';
+import { frameBytesMax, frameHeaderBytes } from '../../base/limits.js';
 import {
+  encodeAck,
   encodePairReply,
   encodeReply,
   encodeTextReply,
@@ -16,6 +18,7 @@ import {
 } from '../../base/ulog-frames.js';
 import type { MirrorEffects, MirrorReport } from '../../mirror/effects.js';
 import type { LogDevice, LogDeviceEvents } from '../../mirror/log-device.js';
+import { LostRequests, type LostWindow } from '../../mirror/lost-requests.js';
 import type { LogMessage } from '../../mirror/messages.js';
 import { MirrorService } from '../../mirror/mirror-service.js';
 import type { MirrorSettings } from '../../mirror/settings.js';
@@ -30,6 +33,9 @@ import type { ReplyRecord, RequestRecord } from './requests.js';
 export const daemonNode = 1;
 
 const timerLateMs = 0.001;
+
+/** A simulated kernel has few requests in flight, and every answer is an event. */
+const lostWindow: LostWindow = { below: 48, above: 48 };
 
 export interface DaemonWatch {
   requestArrived(request: RequestRecord): void;
@@ -71,6 +77,7 @@ export class DaemonProcess {
   turns = 0;
   readonly #world: DaemonWorld;
   readonly #service: MirrorService;
+  readonly #lost: LostRequests;
   readonly #view = new RequestView();
   readonly #scratch = Buffer.alloc(frameBytesMax);
   readonly #devices: SimulatedLogDevice[] = [];
@@ -100,6 +107,7 @@ export class DaemonProcess {
             this.kill,
           )
         : last.states.outlive(this.kill);
+    this.#lost = new LostRequests(this.states, lostWindow, (seq) => this.#askAgain(seq));
     this.#service = new MirrorService({
       node: daemonNode,
       nodeName: 'sim',
@@ -123,6 +131,7 @@ export class DaemonProcess {
     this.#enter(() => {
       this.#service.start(this.#world.timeline.nowMs);
       this.#service.viewChanged({ epoch: 1, members: [daemonNode] });
+      this.#lost.reachable();
       this.#endTurn();
     });
   }
@@ -193,12 +202,25 @@ export class DaemonProcess {
     this.turns += 1;
     const frames = this.#inbox;
     this.#inbox = [];
+    this.#noteTaken(frames);
     for (const frame of frames) {
       if (!this.#view.bind(frame.bytes, 0, frame.length)) continue;
       if (frame.request !== null) this.#note(frame.request);
       this.#service.handle(this.#view, this.#world.timeline.nowMs);
     }
     this.#endTurn();
+  }
+
+  #noteTaken(frames: readonly Frame[]): void {
+    const honest = frames.filter(({ request }) => request !== null && !request.hostile);
+    const first = honest[0]?.request;
+    const last = honest.at(-1)?.request;
+    if (first && last) this.#lost.taken(first.seq, last.seq);
+  }
+
+  #askAgain(seq: number): void {
+    const bytes = Buffer.alloc(frameHeaderBytes);
+    this.#replies.push({ bytes, length: encodeAck(bytes, 0, seq, -Errno.EAGAIN) });
   }
 
   #note(request: RequestRecord): void {

@@ -2,7 +2,8 @@
  * The kernel's side of the connector: sends a request under a new sequence number, waits, sends again.
  *
  *  - 15 s without an answer: the same request under a new number, for ever. A late answer finds no waiter: dropped.
- *  - the answer -EAGAIN: again at once under a new number.
+ *  - the answer -EAGAIN: again at once under a new number. A second answer that comes before its waiter runs counts
+ *    instead of the first, whatever that said.
  *  - nobody listens (-ESRCH): life-cycle requests fail; all others wait two seconds, send the constructor *with* its
  *    NUL and no room for an answer's data, again every two seconds until it succeeds, then RESUME once, then the
  *    request. When that RESUME fails the request fails with -ESRCH.
@@ -146,7 +147,7 @@ export class LogClient {
       return;
     }
     const pending = this.#pending.get(reply.seq);
-    if (pending === undefined || pending.reply !== null) {
+    if (pending === undefined) {
       this.counters.late += 1;
       return;
     }

@@ -56,6 +56,7 @@ export class MirrorTarget {
   #kicked = false;
   #working = false;
   #requeueTimer = false;
+  #destroyed = false;
   #idle: Wait | null = null;
 
   constructor(parts: TargetParts, log: UserspaceLog, sectors: number) {
@@ -123,6 +124,7 @@ export class MirrorTarget {
   }
 
   *destroy(): Blocking<number> {
+    this.#destroyed = true;
     yield* this.#settle();
     return yield* this.log.destroy();
   }
@@ -227,7 +229,8 @@ export class MirrorTarget {
     this.#requeueTimer = true;
     this.#parts.world.after(requeueMs, () => {
       this.#requeueTimer = false;
-      this.wake();
+      // Destroying a table stops its timer.
+      if (!this.#destroyed) this.wake();
     });
   }
 

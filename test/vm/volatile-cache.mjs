@@ -1,0 +1,100 @@
+/**
+ * A disk with a volatile write cache, as a model without IO: what a reader sees, what is on the medium, and in
+ * between every write that no flush has covered yet.
+ *
+ * Killing a virtual machine is no power cut: what it wrote lives on in this machine's page cache, and a flush that was
+ * forgotten is never noticed. Here a cut decides for each write since the last flush whether it reached the medium
+ * whole, not at all, or in some of its sectors. A later write may have arrived where an earlier one did not; of
+ * several that reached the same sector, the last stays. Chance comes from the caller, so that a seed is a cut.
+ *
+ * Sectors of 512 bytes arrive whole or not at all, as every disk promises.
+ */
+export const sectorBytes = 512;
+
+/** Of one sector, at most so many unflushed versions are kept apart; the oldest is forgotten first. */
+const versionsMax = 8;
+
+/** How often a write that was not flushed is lost, and how often it is torn; the rest is kept. */
+const lostChance = 0.45;
+const tornChance = 0.15;
+
+export class VolatileCache {
+  #seen;
+  #medium;
+  /** Sector -> versions that are not on the medium, oldest first: { write, data }. */
+  #pending = new Map();
+  #writes = 0;
+
+  /** @param {Buffer} medium what the disk holds; kept and changed */
+  constructor(medium) {
+    if (medium.length % sectorBytes !== 0) throw new RangeError(`${medium.length} bytes are no whole sectors`);
+    this.#medium = medium;
+    this.#seen = Buffer.from(medium);
+  }
+
+  get bytes() {
+    return this.#medium.length;
+  }
+
+  /** What would be there after the worst of cuts. */
+  get medium() {
+    return this.#medium;
+  }
+
+  /** A view, valid until the next write. */
+  read(offset, length) {
+    return this.#seen.subarray(offset, offset + length);
+  }
+
+  /** @param {boolean} durable it is on the medium when this returns (FUA) */
+  write(offset, data, durable) {
+    data.copy(this.#seen, offset);
+    this.#writes += 1;
+    for (let at = 0; at < data.length; at += sectorBytes) {
+      const sector = (offset + at) / sectorBytes;
+      const part = data.subarray(at, at + sectorBytes);
+      if (durable) {
+        part.copy(this.#medium, offset + at);
+        this.#pending.delete(sector);
+        continue;
+      }
+      const versions = this.#pending.get(sector) ?? [];
+      versions.push({ write: this.#writes, data: part });
+      if (versions.length > versionsMax) versions.shift();
+      this.#pending.set(sector, versions);
+    }
+  }
+
+  flush() {
+    for (const [sector, versions] of this.#pending) versions.at(-1).data.copy(this.#medium, sector * sectorBytes);
+    this.#pending.clear();
+  }
+
+  /**
+   * The power fails.
+   * @param {{ next(): number }} prng 32-bit numbers
+   * @returns {{ unflushedWrites: number, lostSectors: number }} sectors whose newest version is gone
+   */
+  cut(prng) {
+    const chance = () => prng.next() / 2 ** 32;
+    const fates = new Map();
+    const arrived = (write) => {
+      let fate = fates.get(write);
+      if (fate === undefined) {
+        fate = chance();
+        fates.set(write, fate);
+      }
+      if (fate < lostChance) return false;
+      return fate >= lostChance + tornChance || chance() < 0.5;
+    };
+    let lostSectors = 0;
+    for (const [sector, versions] of this.#pending) {
+      const last = versions.findLast(({ write }) => arrived(write));
+      last?.data.copy(this.#medium, sector * sectorBytes);
+      if (last !== versions.at(-1)) lostSectors += 1;
+    }
+    this.#pending.clear();
+    this.#medium.copy(this.#seen);
+    return { unflushedWrites: fates.size, lostSectors };
+  }
+}

@@ -1,0 +1,84 @@
+/**
+ * What the daemon tells about itself and its logs: plain data, made in the engine, read by the admin worker and by
+ * `lockstep`. Every number is counted where it happens; nothing is estimated.
+ *
+ * Types only. How a status is made stands in `daemon/status.ts`.
+ */
+import type { LifeCycle } from '../mirror/log-state.js';
+import type { MirrorCounters } from '../mirror/world.js';
+import type { FrameCounters } from '../native/frame-channel.js';
+import type { LogDeviceCounters } from '../storage/log-devices.js';
+
+export interface LogStatus {
+  readonly uuid: string;
+  /** 16 hexadecimal digits. */
+  readonly luid: string;
+  readonly type: 'core' | 'disk';
+  readonly lifeCycle: keyof typeof LifeCycle;
+  readonly restored: boolean;
+  readonly regionCount: number;
+  readonly regionSizeSectors: number;
+  readonly dirtyCount: number;
+  readonly inSyncCount: number;
+  readonly heldCount: number;
+  readonly stickyCount: number;
+  readonly ownedCount: number;
+  /** Region under recovery by this host's kernel, or -1. */
+  readonly recoveringRegion: number;
+  readonly inSyncLatched: boolean;
+  readonly marksUnknown: boolean;
+  readonly logFailed: boolean;
+  readonly resumeCount: number;
+  readonly everResumed: boolean;
+  /** The log device as the constructor names it; null for a core log. */
+  readonly logDevice: string | null;
+  /** `major:minor` of the log device, null while it is not known. */
+  readonly logDeviceNumbers: string | null;
+}
+
+export interface DaemonStatus {
+  readonly version: string;
+  readonly pid: number;
+  readonly node: number;
+  readonly nodeName: string;
+  readonly bootId: string;
+  readonly uptimeMs: number;
+  readonly logs: readonly LogStatus[];
+  readonly counters: {
+    /** Requests by name; `UNKNOWN` for types without one, `MALFORMED` for frames answered without the core. */
+    readonly requests: Readonly<Record<string, number>>;
+    readonly replies: { readonly succeeded: number; readonly failed: number; readonly dropped: number };
+    /** Sound MARK requests and FLUSH requests with regions; those of them that needed neither message nor write. */
+    readonly marks: number;
+    readonly marksWithoutIo: number;
+    readonly core: MirrorCounters;
+    readonly devices: LogDeviceCounters;
+    readonly frames: FrameCounters;
+    readonly turns: number;
+  };
+  readonly memory: { readonly stateBytes: number; readonly heapBytes: number; readonly residentBytes: number };
+}
+
+/** One region of one log, as it stood between two requests. */
+export interface RegionStatus {
+  readonly region: number;
+  readonly clean: boolean;
+  readonly inSync: boolean;
+  /** This host's kernel has marked it and not cleared it. */
+  readonly held: boolean;
+  /** The kernel has cleared it; it stays marked for a moment in case it is written again. */
+  readonly sticky: boolean;
+  /** Its release is on its way through the ordered stream. */
+  readonly releasing: boolean;
+  /** This node, and other nodes, own a mark of it. */
+  readonly ownedHere: boolean;
+  readonly ownedElsewhere: boolean;
+  /** A write waits for its recovery. */
+  readonly wished: boolean;
+  /** This host's kernel is copying it. */
+  readonly recovering: boolean;
+  /** The search for resync work has passed it: it is not handed out before the next resume. */
+  readonly behindSearch: boolean;
+  /** Dirty regions that nobody holds are still being looked for after a restart. */
+  readonly sweeping: boolean;
+}
