@@ -61,13 +61,15 @@ int StateStore::open_requests() {
     return RequestRecord::create(requests_.bytes(), options_.boot_id) ? 0 : EINVAL;
   }
   Mapping found;
-  if (directory_->map(requests_name, found) == 0 && RequestRecord::valid(found.bytes(), options_.boot_id)) {
+  Fd file;
+  if (directory_->map(requests_name, file, found) == 0 &&
+      RequestRecord::valid(found.bytes(), options_.boot_id)) {
     requests_ = std::move(found);
   } else {
     std::string temporary;
     Mapping made;
     const uint64_t bytes = RequestRecord::bytes;
-    if (const int error = directory_->create_temporary(bytes, bytes, temporary, made); error != 0)
+    if (const int error = directory_->create_temporary(bytes, bytes, temporary, file, made); error != 0)
       return error;
     if (!RequestRecord::create(made.bytes(), options_.boot_id)) return EINVAL;
     if (const int error = directory_->rename(temporary, requests_name); error != 0) return error;
