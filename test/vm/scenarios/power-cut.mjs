@@ -13,13 +13,11 @@ import { readLogWrites, replay } from '../log-writes.mjs';
 
 const regionSectors = 128;
 const forms = {
-  short: { legMiB: 24, cuts: 1, writes: 25 },
-  long: { legMiB: 48, cuts: 5, writes: 400 },
+  short: { legMiB: 24, cuts: 1, writes: 10 },
+  long: { legMiB: 48, cuts: 5, writes: 80 },
 };
 /** Cuts that may be repeated because they tested nothing. */
 const repeatsMax = 5;
-/** How long a region stays marked after its last write, at least (the default of the daemon). */
-const stickySeconds = 2;
 const recordedRegions = 1024;
 
 export default {
@@ -102,38 +100,29 @@ function onlyMarked({ results }, dirty) {
   return [reported === dirty, `${dirty} were marked, ${reported} were resynchronised`];
 }
 
-/** The target itself leaves a mark at its end. */
-const isWrite = ({ mark }) => mark?.startsWith('wrote:') ?? false;
-
 /**
- * Replays the record of the log device. A mark `wrote:REGION:TIME` follows a write to the mirror that began at TIME and
- * has ended: its region must be dirty in everything that comes after, until it may have been cleared.
+ * Replays the record of the log device. A mark `promised:REGION` says that a FLUSH was answered which covers this
+ * region: from there to the mark `end` it must be dirty in all that a power cut could leave.
  */
 function promisesKept(record, writes, say) {
   const { entries } = readLogWrites(record);
   const device = Buffer.alloc(4 << 20);
-  const marks = entries.filter(isWrite).map(({ mark }) => mark.split(':'));
-  if (marks.length !== writes) return [false, `${marks.length} marks of ${writes} writes`];
-  const began = marks.map(([, , time]) => Number(time));
-  let [done, flushes, looks] = [0, 0, 0];
+  const promised = [];
+  let ended = false;
   let fault = '';
-  const look = (entry) => {
-    if (isWrite(entry)) done += 1;
-    else if (entry.flush || entry.fua) flushes += 1;
-    else return;
-    // After the last write the mirror is removed, which cleans its log.
-    if (done === 0 || done === writes || fault !== '') return;
+  let flushes = 0;
+  replay(entries, device, ({ flush, fua, mark }) => {
+    if (mark?.startsWith('promised:')) promised.push(Number(mark.slice('promised:'.length)));
+    ended ||= mark === 'end';
+    if (flush || fua) flushes += 1;
+    if (ended || fault !== '' || promised.length === 0) return;
     fault = headerFault(device, recordedRegions);
-    // This entry was recorded before the write that comes next had ended, so not long after that had begun.
-    for (let i = 0; i < done; i++) {
-      if (began[done] - began[i] >= stickySeconds) continue;
-      looks += 1;
-      const region = Number(marks[i][1]);
-      if (isClean(device, region)) fault ||= `region ${region}, write ${i} of ${done}, after ${flushes} flushes`;
-    }
-  };
-  replay(entries, device, look);
-  say(`record of the log device: ${entries.length} entries, ${flushes} flushes, ${looks} looks at regions`);
-  if (fault === '' && (flushes < writes / 2 || looks < writes / 2)) fault = `${flushes} flushes, ${looks} looks`;
+    const broken = promised.filter((region) => isClean(device, region));
+    if (broken.length > 0) fault ||= `clean in the log: ${broken}; promised: ${promised}; ${flushes} flushes so far`;
+  });
+  say(`record of the log device: ${entries.length} entries, ${flushes} flushes, ${promised.length} promises`);
+  if (fault === '' && !(ended && promised.length === writes)) fault = `${promised.length} promises of ${writes}`;
+  const untouched = recordedRegions - dirtyRegions(device, recordedRegions).length;
+  if (fault === '' && untouched < recordedRegions - writes) fault = `only ${untouched} regions are clean at the end`;
   return [fault === '', fault];
 }

@@ -41,23 +41,33 @@ has_written() {
 }
 
 modprobe -a dm-mirror dm-log-userspace
-# A mirror on vdd and vde whose log, on vdf, is slow and has every durable write recorded on vdg. Each write to the
-# mirror is followed by a mark in the record.
+# A mirror on vdd and vde whose log, on vdf, has every durable write recorded on vdg. The first leg keeps all writes
+# back, so none of them ends and no region may be cleared; that it has a write shows that the FLUSH before it was
+# answered, and a mark in the record says so.
 record_log() {
   modprobe -a dm-log-writes dm-delay
-  # Slow: who answers before the write has ended is seen.
-  dmsetup create slow --table '0 8192 delay 254:80 0 0 254:80 0 50'
+  dmsetup create leg --table '0 16384 delay 254:48 0 0 254:48 0 1000000000'
+  # Slow: who answers before the log's write has ended is seen.
+  dmsetup create slow --table '0 8192 delay 254:80 0 0 254:80 0 500'
   dmsetup create recorded --table '0 8192 log-writes /dev/mapper/slow /dev/vdg'
-  dmsetup create lw --table "0 16384 mirror userspace 5 lw-uuid clustered-disk /dev/mapper/recorded 16 nosync 2 254:48 0 254:64 0 1 handle_errors"
-  local region now i
-  RANDOM=$SEED
-  for ((i = 0; i < WRITES; i++)); do
-    region=$((RANDOM % 1024))
-    read -r now _ </proc/uptime
-    dd if=/dev/zero of=/dev/mapper/lw bs=4k count=1 seek=$((region * 2)) oflag=direct status=none
-    dmsetup message recorded 0 mark "wrote:$region:$now"
+  dmsetup create lw --table "0 16384 mirror userspace 5 lw-uuid clustered-disk /dev/mapper/recorded 16 nosync 2 /dev/mapper/leg 0 254:64 0 1 handle_errors"
+  local regions region count=0
+  mapfile -t regions < <(shuf -i 0-1023 -n "$WRITES" --random-source=<(yes "$SEED"))
+  for region in "${regions[@]}"; do
+    dd if=/dev/zero of=/dev/mapper/lw bs=4k count=1 seek=$((region * 2)) oflag=direct status=none &
+    count=$((count + 1))
+    until [ "$(dmsetup status leg | cut -d' ' -f5)" = $count ]; do :; done
+    dmsetup message recorded 0 mark "promised:$region"
   done
-  for name in lw recorded slow; do dmsetup remove $name; done
+  dmsetup message recorded 0 mark end
+  # A suspend lets go of what was kept back.
+  dmsetup suspend leg
+  dmsetup resume leg
+  wait_for 600 no_writers
+  for name in lw leg recorded slow; do dmsetup remove $name; done
+}
+no_writers() {
+  ! pgrep -x dd >/dev/null
 }
 
 if [ -z "$RECOVER" ]; then
