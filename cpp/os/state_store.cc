@@ -31,6 +31,12 @@ std::string record_name(const StateStatic& fixed) {
   return std::string(name.data(), static_cast<size_t>(length)) + record_suffix;
 }
 
+/// For whoever went back to an older program: both numbers.
+std::string version_text(std::span<const uint8_t> record) {
+  return "unknown version " + std::to_string(state_file_version(record)) +
+         " of the state file, this program reads version " + std::to_string(state_version);
+}
+
 }  // namespace
 
 int StateStore::open(const StateStoreOptions& options, std::unique_ptr<StateStore>& into) {
@@ -180,7 +186,9 @@ std::shared_ptr<StateSlot> StateStore::judge(Mapping mapping, const std::string&
     return nullptr;
   }
   if (error != StateError::ok) {
-    put_aside(name, state_error_text(error), problems);
+    const std::string why = error == StateError::bad_version ? version_text(mapping.bytes())
+                                                             : std::string(state_error_text(error));
+    put_aside(name, why, problems);
     return nullptr;
   }
   mapping.lock_on_fault();
