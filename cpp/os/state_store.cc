@@ -38,6 +38,12 @@ std::optional<StateRoom> room_of(Fd file, const StateLayout& layout) {
   return StateRoom(std::move(file), layout);
 }
 
+/// For whoever went back to an older program: both numbers.
+std::string version_text(std::span<const uint8_t> record) {
+  return "unknown version " + std::to_string(state_file_version(record)) +
+         " of the state file, this program reads version " + std::to_string(state_version);
+}
+
 }  // namespace
 
 int StateStore::open(const StateStoreOptions& options, std::unique_ptr<StateStore>& into) {
@@ -192,7 +198,9 @@ std::shared_ptr<StateSlot> StateStore::judge(Fd file, Mapping mapping, const std
     return nullptr;
   }
   if (error != StateError::ok) {
-    put_aside(name, state_error_text(error), problems);
+    const std::string why = error == StateError::bad_version ? version_text(mapping.bytes())
+                                                             : std::string(state_error_text(error));
+    put_aside(name, why, problems);
     return nullptr;
   }
   mapping.lock_on_fault();

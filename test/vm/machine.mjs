@@ -56,7 +56,7 @@ process.on('exit', () => {
 
 /**
  * @param {object} options
- * @param {string} options.script bash, run after guest/lib.sh
+ * @param {string} options.script bash, run after guest/lib.sh and guest/mirror.sh
  * @param {(number | object)[]} [options.disksMiB] scratch disks, as disks.mjs takes them
  * @param {Disks} [options.disks] instead: disks that outlive this machine; the caller removes them
  * @param {Record<string, string>} [options.environment] more variables for the script
@@ -109,7 +109,7 @@ function initramfs(kernel, { script, environment = {} }) {
     init: guestFile('init'),
     start: guestFile('start'),
     environment: exported.join(''),
-    scenario: `${guestFile('lib.sh')}\n${script}\n`,
+    scenario: `${guestFile('lib.sh')}\n${guestFile('mirror.sh')}\n${script}\n`,
   };
   return buildInitramfs({ modules: kernel.modules, busybox: staticBusybox(), files });
 }

@@ -109,7 +109,7 @@ export const commandTable: Readonly<Record<CommandName, CommandSpec>> = {
     summary: 'whether this host is fit to serve mirrors; exit code 1 when it is not',
     options: { ...everywhere, ...socket, ...json, 'state-dir': { type: 'string' } },
     help: [
-      '--state-dir DIR      folder of the state records, where it is not the default',
+      '--state-dir DIR      folder of the state records; default: as the daemon has it',
       '--json               one JSON object',
       socketHelp,
     ],
@@ -240,7 +240,7 @@ function parseOne(name: CommandName, argv: readonly string[], user: UserFacts): 
     }
     case 'doctor': {
       const given = values['state-dir'];
-      const stateDirectory = given === undefined ? where.replace(/[^/]*$/, 'logs') : text(given);
+      const stateDirectory = given === undefined ? null : text(given);
       return { kind: name, options: { socket: where, json: asJson, stateDirectory } };
     }
   }

@@ -151,6 +151,8 @@ export class Engine {
       node: this.#config.node,
       nodeName: this.#config.nodeName,
       bootId: this.#config.bootId,
+      kernel: this.#config.kernel.kind,
+      stateDirectory: this.#config.stateDirectory,
       uptimeMs: Math.round(performance.now() - this.#startedMs),
       logs: logs.map((log) => logStatus(log.state)),
       counters: {
