@@ -104,10 +104,7 @@ async function huntOnRealKernel(tree, name, native) {
   const failures = output.split('\n').filter((line) => /^ {2}FAIL /.test(line));
   const right = failures.find((line) => line.startsWith(`  FAIL  ${check}`));
   if (right) return { found: true, text: right.trim() };
-  return {
-    found: false,
-    text: status === 0 ? 'NOT FOUND' : `failed elsewhere: ${failures.join('; ') || output.slice(-1500)}`,
-  };
+  return { found: false, text: status === 0 ? 'NOT FOUND' : `failed elsewhere:\n${output.slice(-1900)}` };
 }
 
 let failed = 0;
