@@ -24,8 +24,7 @@ write_synced() {
   done
 }
 
-# Random writes with checksums that are read back. A flush every 32: without any, writes that rest in a leg's cache for
-# longer than their region stays marked would be lost behind the log's back; no daemon can know of them.
+# Random writes with checksums that are read back.
 write_random() {
   fio --name=random --filename=$MOUNT/random --size=3M --bs=4k --rw=randwrite --direct=1 --ioengine=psync --fsync=32 \
     --verify=crc32c --do_verify=1 --verify_fatal=1 --randrepeat=0 --loops=1000 >/run/fio.out 2>&1
