@@ -5,7 +5,7 @@
 import { readFileSync } from 'node:fs';
 import { dirtyRegions, headerFault } from '../log-area.mjs';
 
-const legMiB = 16;
+const legMiB = 8;
 const regionSectors = 128;
 const regions = (legMiB * 2048) / regionSectors;
 
