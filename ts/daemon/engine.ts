@@ -23,6 +23,7 @@ import { LocalTransport } from '../cluster/local.js';
 import type { OrderedTransport, TransportEvents, TransportView } from '../cluster/transport.js';
 import { Connector } from '../connector/connector.js';
 import { ReplySlots } from '../connector/reply-slots.js';
+import { TableWatch } from '../connector/table-watch.js';
 import type { MirrorEffects, MirrorReport } from '../mirror/effects.js';
 import type { LogDevice, LogDeviceEvents } from '../mirror/log-device.js';
 import { LostRequests, lostWindowDefault } from '../mirror/lost-requests.js';
@@ -61,6 +62,7 @@ export class Engine {
   readonly #devices: LogDevices;
   readonly #service: MirrorService;
   readonly #timer: TurnTimer;
+  readonly #tables: TableWatch;
   /** Why the transport of the configuration carries nothing, or null: then it is `local`, which always does. */
   readonly #unavailable: string | null;
   readonly #startedMs = performance.now();
@@ -112,6 +114,7 @@ export class Engine {
     const lost = new LostRequests(this.#states, lostWindowDefault, (seq) => this.#replies.askAgain(seq));
     this.#connector = new Connector(this.#channel, this.#replies, { handle: this.#handle }, lost);
     this.#timer = new TurnTimer(this.#onDeadline, () => performance.now());
+    this.#tables = this.#tableWatch();
     const nowMs = performance.now();
     this.#service.start(nowMs);
     this.#restoredLogs = this.#logCount();
@@ -119,6 +122,8 @@ export class Engine {
     // At once and not when frames come: all that the kernel waits for may be what the last daemon took with it.
     this.#connector.receive(nowMs);
     this.#endTurn(nowMs);
+    // A simulated kernel's tables are not device-mapper's, and only root may ask for those.
+    if (config.kernel.kind === 'connector' && process.geteuid?.() === 0) this.#tables.start();
   }
 
   /** True when no log exists and everything is closed; false, and nothing changed, when there are logs. */
@@ -134,6 +139,7 @@ export class Engine {
     this.#closed = true;
     this.#log.end();
     this.#timer.cancel();
+    this.#tables.close();
     this.#channel.close();
     this.#transport.close();
     this.#states.close();
@@ -216,6 +222,17 @@ export class Engine {
     this.#service.tick(nowMs);
     this.#endTurn(nowMs);
   };
+
+  #tableWatch(): TableWatch {
+    const tables = (uuids: ReadonlySet<string>, askedMs: number): boolean => {
+      const nowMs = performance.now();
+      this.#service.tables(uuids, askedMs, nowMs);
+      this.#endTurn(nowMs);
+      return this.#service.suspectsOrphans;
+    };
+    const failed = (text: string): void => this.#write({ level: 'warning', event: 'tables-unread', fields: { text } });
+    return new TableWatch({ tables, failed }, () => performance.now());
+  }
 
   #endTurn(nowMs: number): void {
     if (this.#closed) return;
