@@ -80,6 +80,9 @@ enum class StateError {
 /// Checks a whole mapped file. Reads the first page and the page bits, never the words of the maps.
 [[nodiscard]] StateError validate_state(std::span<const uint8_t> file) noexcept;
 
+/// The version that a file with the right magic says it has; at least one page long.
+[[nodiscard]] uint32_t state_file_version(std::span<const uint8_t> file) noexcept;
+
 /// Reads and stores the fields of a mapped file (at least 8-byte aligned). A view: it owns nothing.
 class StateRecord {
  public:

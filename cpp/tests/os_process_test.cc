@@ -1,4 +1,4 @@
-// Pid file, readiness datagram, helper thread, state folder: what needs a second process or a socket that
+// Pid file, readiness datagram, state folder: what needs a second process or a socket that
 // JavaScript has none of.
 #include <doctest/doctest.h>
 #include <fcntl.h>
@@ -14,7 +14,6 @@
 #include <fstream>
 #include <mutex>
 
-#include "os/helper_thread.h"
 #include "os/local_datagram.h"
 #include "os/peer.h"
 #include "os/pid_file.h"
@@ -105,50 +104,6 @@ TEST_CASE("pid file: seen as locked by F_GETLK of another process, as LVM2 looks
   file.close();
   file.close();
   CHECK(access(path.c_str(), F_OK) != 0);
-}
-
-TEST_CASE("helper thread: runs tasks in order, refuses too many, leaves one behind that hangs") {
-  struct Shared {
-    std::mutex mutex;
-    std::condition_variable changed;
-    bool release = false;
-    std::vector<int> ran;
-  };
-  const auto shared = std::make_shared<Shared>();
-  {
-    HelperThread helper;
-    for (int task = 0; task < 3; task++) {
-      REQUIRE(helper.post([shared, task] {
-        const std::lock_guard guard(shared->mutex);
-        shared->ran.push_back(task);
-        shared->changed.notify_all();
-      }));
-    }
-    {
-      std::unique_lock guard(shared->mutex);
-      REQUIRE(
-          shared->changed.wait_for(guard, std::chrono::seconds(10), [&] { return shared->ran.size() == 3; }));
-      CHECK(shared->ran == std::vector<int>{0, 1, 2});
-    }
-    REQUIRE(helper.post([shared] {
-      std::unique_lock guard(shared->mutex);
-      shared->changed.wait(guard, [&] { return shared->release; });
-      shared->ran.push_back(99);
-      shared->changed.notify_all();
-    }));
-    while (helper.waiting() > 0) std::this_thread::yield();
-    for (size_t task = 0; task < HelperThread::tasks_max; task++) {
-      REQUIRE(helper.post([shared] { shared->ran.push_back(-1); }));
-    }
-    CHECK(!helper.post([] {}));
-  }
-  // The end has thrown the waiting tasks away and has not waited for the one that hangs.
-  std::unique_lock guard(shared->mutex);
-  shared->release = true;
-  shared->changed.notify_all();
-  REQUIRE(
-      shared->changed.wait_for(guard, std::chrono::seconds(10), [&] { return shared->ran.back() == 99; }));
-  CHECK(shared->ran.size() == 4);
 }
 
 TEST_CASE("process memory: locks code or says why not") {

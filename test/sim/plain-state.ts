@@ -26,6 +26,9 @@ export class PlainMap implements RegionMap {
   firstOutside(): number {
     return -1;
   }
+  reserve(): boolean {
+    return true;
+  }
   isClean(region: number): boolean {
     return this.clean.has(region);
   }

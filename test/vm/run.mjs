@@ -22,13 +22,16 @@ import { runInMachine } from './machine.mjs';
 import flood from './scenarios/flood.mjs';
 import frames from './scenarios/frames.mjs';
 import handover from './scenarios/handover.mjs';
+import lockstep from './scenarios/lockstep.mjs';
+import logFailure from './scenarios/log-failure.mjs';
 import memory from './scenarios/memory.mjs';
 import mirrors from './scenarios/mirrors.mjs';
+import powerCut from './scenarios/power-cut.mjs';
 import runner from './scenarios/runner.mjs';
 import shapes from './scenarios/shapes.mjs';
 
 /** In the order in which they run. */
-const scenarios = [runner, mirrors, shapes, frames, handover, flood, memory];
+const scenarios = [runner, mirrors, powerCut, logFailure, shapes, frames, handover, flood, memory, lockstep];
 
 const longTimes = 5;
 const path = (relative) => fileURLToPath(new URL(`../../${relative}`, import.meta.url));

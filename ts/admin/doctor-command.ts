@@ -8,7 +8,8 @@ export const doctorSchema = 'lockstep-doctor-1';
 export interface DoctorOptions {
   readonly socket: string;
   readonly json: boolean;
-  readonly stateDirectory: string;
+  /** Null: as the daemon has it. */
+  readonly stateDirectory: string | null;
 }
 
 export async function doctorCommand(options: DoctorOptions, terminal: Terminal): Promise<Exit> {

@@ -4,6 +4,7 @@
  */
 import { readFileSync, statfsSync, statSync } from 'node:fs';
 import { release } from 'node:os';
+import { dirname, join } from 'node:path';
 import { NativeLogDevice } from '../native/log-device.js';
 import { pidFileHolder } from '../native/process.js';
 import { ControlClient } from './control-client.js';
@@ -28,6 +29,7 @@ export interface DaemonFact {
   readonly version: string;
   readonly logs: readonly LogStatus[];
   readonly simulated: boolean;
+  readonly stateDirectory: string;
   readonly overruns: number;
   /** Effective capabilities, as the kernel's bit mask; null: not to be read. */
   readonly capabilities: bigint | null;
@@ -72,8 +74,10 @@ const netlinkConnector = 11;
 const groupBit = 1 << 6;
 const tmpfsMagics = [0x01021994, 0x858458f6];
 
-export async function doctorFacts(socket: string, stateDirectory: string): Promise<DoctorFacts> {
+/** @param stateDirectoryGiven null: the daemon's, or where that would be. */
+export async function doctorFacts(socket: string, stateDirectoryGiven: string | null): Promise<DoctorFacts> {
   const { daemon, daemonProblem } = await daemonFact(socket);
+  const stateDirectory = stateDirectoryGiven ?? daemon?.stateDirectory ?? join(dirname(socket), 'logs');
   return {
     kernel: release(),
     root: process.getuid?.() === 0,
@@ -116,7 +120,8 @@ async function daemonFact(socket: string): Promise<{ daemon: DaemonFact | null; 
       pid,
       version: status.version,
       logs: status.logs,
-      simulated: (text(`/proc/${pid}/cmdline`) ?? '').split('\0').some((word) => word.startsWith('--simulated-kernel')),
+      simulated: status.kernel === 'simulated',
+      stateDirectory: status.stateDirectory,
       overruns: status.counters.frames.overruns,
       capabilities: capabilitiesOf(String(pid)),
       swappedKib: number(/^VmSwap:\s*(\d+)/m.exec(text(`/proc/${pid}/status`) ?? '')?.[1] ?? null),

@@ -77,7 +77,7 @@ async function follow(
     }
     client?.close();
     client = null;
-    if (!stopped) await Promise.race([stop, new Promise((resolve) => setTimeout(resolve, againMs).unref())]);
+    if (!stopped) await Promise.race([stop, new Promise((resolve) => setTimeout(resolve, againMs))]);
   }
   return Exit.ok;
 }

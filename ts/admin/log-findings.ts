@@ -65,7 +65,7 @@ function checkSizes(area: LogArea, regionCount: number | null, add: Add): void {
   if (header.regionCount > regionCountMax) {
     add('region-count', `the header counts ${header.regionCount} regions, a log has at most ${regionCountMax}`);
   }
-  if (areaBytes > bytes) {
+  if (bytes >= logBitsOffset && areaBytes > bytes) {
     add('too-small', `${header.regionCount} regions take ${areaBytes} bytes, there are ${bytes}: bits are missing`);
   }
   if (regionCount === null) return;

@@ -60,7 +60,8 @@ function holders(log: LogStatus, region: RegionStatus): Reason[] {
     reasons.push({ code: 'held', text });
   }
   if (region.sticky) {
-    const text = 'the kernel has cleared it; it stays marked for 2 s more, so that another write there costs nothing';
+    const text =
+      'the kernel has cleared it; it stays marked a moment longer, so that another write there costs nothing';
     reasons.push({ code: 'sticky', text });
   }
   if (region.ownedElsewhere) reasons.push({ code: 'foreign-owner', text: 'another node has marked it' });

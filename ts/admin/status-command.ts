@@ -77,6 +77,6 @@ async function look({ socket, logs }: StatusOptions): Promise<StatusView> {
 
 function sleep(ms: number): Promise<void> {
   return new Promise((resolve) => {
-    setTimeout(resolve, ms).unref();
+    setTimeout(resolve, ms);
   });
 }

@@ -166,7 +166,7 @@ function logProblems(log: LogView): Problem[] {
   if (log.logDevice?.state === 'failed') {
     add(
       'log-failed',
-      `log device ${log.logDevice.name} has failed: writes to regions that are not marked yet fail; it is tried again every 3 s`,
+      `log device ${log.logDevice.name} has failed: writes to regions that are not marked yet fail; it is tried again every few seconds`,
     );
   }
   if (log.marksUnknown) {

@@ -109,7 +109,7 @@ export const commandTable: Readonly<Record<CommandName, CommandSpec>> = {
     summary: 'whether this host is fit to serve mirrors; exit code 1 when it is not',
     options: { ...everywhere, ...socket, ...json, 'state-dir': { type: 'string' } },
     help: [
-      '--state-dir DIR      folder of the state records, where it is not the default',
+      '--state-dir DIR      folder of the state records; default: as the daemon has it',
       '--json               one JSON object',
       socketHelp,
     ],
@@ -204,7 +204,7 @@ function parseOne(name: CommandName, argv: readonly string[], user: UserFacts): 
     'log check': [1, 1],
     doctor: [0, 0],
   }[name] as [number, number];
-  const { values, positionals } = read(argv, table.options, usage, min, max);
+  const { values, positionals } = read(argv, table.options, usage, min, max, table.arguments);
   const where = values.socket === undefined ? socketDefault(user) : text(values.socket);
   const asJson = values.json === true;
   const [one = '', two = ''] = positionals;
@@ -240,7 +240,7 @@ function parseOne(name: CommandName, argv: readonly string[], user: UserFacts): 
     }
     case 'doctor': {
       const given = values['state-dir'];
-      const stateDirectory = given === undefined ? where.replace(/[^/]*$/, 'logs') : text(given);
+      const stateDirectory = given === undefined ? null : text(given);
       return { kind: name, options: { socket: where, json: asJson, stateDirectory } };
     }
   }
@@ -263,7 +263,7 @@ type ValueName =
   | 'state-dir';
 type Values = { readonly [name in ValueName]?: Value };
 
-function read(argv: readonly string[], options: OptionTable, usage: string, min: number, max: number) {
+function read(argv: readonly string[], options: OptionTable, usage: string, min: number, max: number, names = '') {
   let parsed: { values: Record<string, unknown>; positionals: string[] };
   try {
     parsed = parseArgs({ args: [...argv], options, strict: true, allowPositionals: true });
@@ -275,7 +275,7 @@ function read(argv: readonly string[], options: OptionTable, usage: string, min:
   if (empty !== undefined) throw new Wrong(`--${empty[0]} needs a value`, usage);
   const { positionals } = parsed;
   if (positionals.length > max) throw new Wrong(`"${positionals[max]}" is one argument too many`, usage);
-  if (positionals.length < min) throw new Wrong('an argument is missing', usage);
+  if (positionals.length < min) throw new Wrong(`${names.split(' ')[positionals.length]} is missing`, usage);
   if (positionals.includes('')) throw new Wrong('an argument is empty', usage);
   return { values, positionals };
 }

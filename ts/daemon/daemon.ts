@@ -136,7 +136,9 @@ class Daemon {
   }
 
   #pidFileText(path: string, held: boolean, error: unknown): string {
-    if (this.#config.personality === 'cmirrord') return `Cannot lock lockfile [${path}], ${errorText(error)}`;
+    if (this.#config.personality === 'cmirrord') {
+      return `Cannot lock lockfile [${path}], ${errorText(error).replace(`cannot lock ${path}: `, '')}`;
+    }
     return held ? 'another daemon answers this kernel' : errorText(error);
   }
 

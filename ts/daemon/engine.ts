@@ -23,6 +23,7 @@ import { LocalTransport } from '../cluster/local.js';
 import type { OrderedTransport, TransportEvents, TransportView } from '../cluster/transport.js';
 import { Connector } from '../connector/connector.js';
 import { ReplySlots } from '../connector/reply-slots.js';
+import { TableWatch } from '../connector/table-watch.js';
 import type { MirrorEffects, MirrorReport } from '../mirror/effects.js';
 import type { LogDevice, LogDeviceEvents } from '../mirror/log-device.js';
 import { LostRequests, lostWindowDefault } from '../mirror/lost-requests.js';
@@ -31,6 +32,7 @@ import { MirrorService } from '../mirror/mirror-service.js';
 import { FrameChannel } from '../native/frame-channel.js';
 import { NativeLogStates } from '../native/log-state.js';
 import { LogDevices } from '../storage/log-devices.js';
+import { capSysAdmin, hasCapability } from './capability.js';
 import type { DaemonConfig } from './config.js';
 import type { LogEntry } from './log-entry.js';
 import { RateLimitedLog } from './rate-limit.js';
@@ -60,6 +62,7 @@ export class Engine {
   readonly #devices: LogDevices;
   readonly #service: MirrorService;
   readonly #timer: TurnTimer;
+  readonly #tables: TableWatch;
   /** Why the transport of the configuration carries nothing, or null: then it is `local`, which always does. */
   readonly #unavailable: string | null;
   readonly #startedMs = performance.now();
@@ -111,6 +114,7 @@ export class Engine {
     const lost = new LostRequests(this.#states, lostWindowDefault, (seq) => this.#replies.askAgain(seq));
     this.#connector = new Connector(this.#channel, this.#replies, { handle: this.#handle }, lost);
     this.#timer = new TurnTimer(this.#onDeadline, () => performance.now());
+    this.#tables = this.#tableWatch();
     const nowMs = performance.now();
     this.#service.start(nowMs);
     this.#restoredLogs = this.#logCount();
@@ -118,6 +122,8 @@ export class Engine {
     // At once and not when frames come: all that the kernel waits for may be what the last daemon took with it.
     this.#connector.receive(nowMs);
     this.#endTurn(nowMs);
+    // A simulated kernel's tables are not device-mapper's, and only root may ask for those.
+    if (config.kernel.kind === 'connector' && process.geteuid?.() === 0) this.#tables.start();
   }
 
   /** True when no log exists and everything is closed; false, and nothing changed, when there are logs. */
@@ -133,6 +139,7 @@ export class Engine {
     this.#closed = true;
     this.#log.end();
     this.#timer.cancel();
+    this.#tables.close();
     this.#channel.close();
     this.#transport.close();
     this.#states.close();
@@ -150,6 +157,8 @@ export class Engine {
       node: this.#config.node,
       nodeName: this.#config.nodeName,
       bootId: this.#config.bootId,
+      kernel: this.#config.kernel.kind,
+      stateDirectory: this.#config.stateDirectory,
       uptimeMs: Math.round(performance.now() - this.#startedMs),
       logs: logs.map((log) => logStatus(log.state)),
       counters: {
@@ -214,6 +223,17 @@ export class Engine {
     this.#endTurn(nowMs);
   };
 
+  #tableWatch(): TableWatch {
+    const tables = (uuids: ReadonlySet<string>, askedMs: number): boolean => {
+      const nowMs = performance.now();
+      this.#service.tables(uuids, askedMs, nowMs);
+      this.#endTurn(nowMs);
+      return this.#service.suspectsOrphans;
+    };
+    const failed = (text: string): void => this.#write({ level: 'warning', event: 'tables-unread', fields: { text } });
+    return new TableWatch({ tables, failed }, () => performance.now());
+  }
+
   #endTurn(nowMs: number): void {
     if (this.#closed) return;
     this.#turns += 1;
@@ -273,6 +293,7 @@ function openChannel(config: DaemonConfig): FrameChannel {
   const { kernel } = config;
   try {
     if (kernel.kind === 'simulated') return FrameChannel.listen(kernel.path);
+    if (!hasCapability(capSysAdmin)) throw new Error('needs CAP_SYS_ADMIN: the kernel drops replies without it');
     return FrameChannel.connector({ receiveBufferBytes: config.receiveBufferBytes });
   } catch (error) {
     const where = kernel.kind === 'connector' ? 'the kernel connector' : kernel.path;

@@ -340,6 +340,10 @@ export class MirrorLog {
       effects.reply(seq, type, -Errno.ENOENT);
       return;
     }
+    if (changesRegions(type) && !this.#reserve(type, count)) {
+      effects.reply(seq, type, -Errno.ENOSPC);
+      return;
+    }
     const region = regions[0] as number;
     switch (type) {
       case DM_ULOG_IS_CLEAN:
@@ -366,6 +370,14 @@ export class MirrorLog {
         this.#recoveryRequests.isRemoteRecovering(seq, region);
         return;
     }
+  }
+
+  /** Room for what the request changes: a full /run must be an error to the kernel and not the end. */
+  #reserve(type: number, count: number): boolean {
+    const { map } = this.state;
+    if (map.reserve(regions, type === DM_ULOG_SET_REGION_SYNC ? 1 : count)) return true;
+    report(this.#world, 'error', 'state-full', this.uuid, 'no room left in the state folder: a request was refused');
+    return false;
   }
 
   /** Of SET_REGION_SYNC only the first value is a region. */
@@ -484,4 +496,14 @@ function payloadFits(type: number, count: number): boolean {
 function earlier(first: number, second: number): number {
   if (first < 0) return second;
   return second < 0 ? first : Math.min(first, second);
+}
+
+/** Requests that may change the bits of the regions they name. */
+function changesRegions(type: number): boolean {
+  return (
+    type === DM_ULOG_MARK_REGION ||
+    type === DM_ULOG_CLEAR_REGION ||
+    type === DM_ULOG_FLUSH ||
+    type === DM_ULOG_SET_REGION_SYNC
+  );
 }

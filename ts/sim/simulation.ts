@@ -285,12 +285,12 @@ export class Simulation implements CheckWorld {
     return `daemon alive=${this.daemon?.alive} running=${this.daemon?.running}; ${mirrors.join('; ')}`;
   }
 
-  /** Puts a frame that no kernel sent before the daemon. */
-  inject(frame: Buffer, length: number): void {
+  /** Puts a frame that no kernel sent, or has sent before, before the daemon. */
+  inject(frame: Buffer, length: number, hostile = true): void {
     const daemon = this.daemon;
     if (daemon?.alive !== true) return;
-    const request = recordRequest(frame, length, true);
-    this.note('hostile', [request?.type ?? -1, request?.seq ?? 0], () => describe(request));
+    const request = recordRequest(frame, length, hostile);
+    this.note(hostile ? 'hostile' : 'again', [request?.type ?? -1, request?.seq ?? 0], () => describe(request));
     this.timeline.after(wireMs, () => daemon.frame(frame, length, request));
   }
 
@@ -465,11 +465,7 @@ export class Simulation implements CheckWorld {
     this.evaluations.check('one-answer', true, () => '');
     checkReply(this, request, reply);
     if (request.hostile) return;
-    this.truth.replied(
-      request,
-      reply,
-      this.states?.find(request.key)?.geometry.regionCount ?? Number.POSITIVE_INFINITY,
-    );
+    this.truth.replied(request, reply, this.states?.find(request.key)?.map.inner);
   }
 
   #messageSubmitted(message: LogMessage): void {

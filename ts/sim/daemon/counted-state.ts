@@ -45,6 +45,9 @@ export class CountedMap implements RegionMap {
   isHeld(region: number): boolean {
     return this.inner.isHeld(region);
   }
+  reserve(regions: Float64Array, count: number): boolean {
+    return this.inner.reserve(regions, count);
+  }
   allHeld(regions: Float64Array, count: number): boolean {
     return this.inner.allHeld(regions, count);
   }
