@@ -103,7 +103,12 @@ expect 'logs of the daemon' $((COUNT - 3)) "$(logs_with many-)"
 step 'the others are as they were'
 left_in_sync() { [ "$(dmsetup status --target mirror | grep -c ' 4/4 1 AA 1 clustered-core$')" = $((COUNT - 3)) ]; }
 wait_for 120 left_in_sync
+
+step 'all of them are removed while no daemon runs: no log is left, though no device is'
+kill_daemon
 dmsetup remove_all
+start_daemon
+wait_for 60 no_logs_with many-
 legs_equal vda vdb
 if dmesg | grep -iE 'I/O error|Buffer I/O|blocked for more'; then fail 'the kernel has complained'; fi
 end_daemon
