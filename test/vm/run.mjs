@@ -19,6 +19,7 @@ import { parseArgs } from 'node:util';
 import { Disks } from './disks.mjs';
 import { reasonAgainst } from './kernel.mjs';
 import { runInMachine } from './machine.mjs';
+import dropIn from './scenarios/drop-in.mjs';
 import frames from './scenarios/frames.mjs';
 import lockstep from './scenarios/lockstep.mjs';
 import logFailure from './scenarios/log-failure.mjs';
@@ -28,7 +29,7 @@ import runner from './scenarios/runner.mjs';
 import shapes from './scenarios/shapes.mjs';
 
 /** In the order in which they run. */
-const scenarios = [runner, mirrors, powerCut, logFailure, shapes, frames, lockstep];
+const scenarios = [runner, mirrors, powerCut, logFailure, shapes, frames, lockstep, dropIn];
 
 const longTimes = 5;
 const path = (relative) => fileURLToPath(new URL(`../../${relative}`, import.meta.url));
