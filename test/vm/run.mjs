@@ -1,5 +1,5 @@
 /**
- * Real kernels in virtual machines: `node test/vm/run.mjs [SCENARIO...]`, all of them by default.
+ * Real kernels in virtual machines: `node test/vm/run.mjs [SCENARIO...]`, by default all but those that say `longOnly`.
  *
  *   --probe      runs nothing; exit 0 when machines can run here, else 1 and the reason on stdout
  *   --list       names the scenarios
@@ -144,7 +144,9 @@ async function main(args) {
     return 1;
   }
   const counts = { passed: 0, failed: 0, skipped: 0 };
-  for (const scenario of scenarios.filter(({ name }) => positionals.length === 0 || positionals.includes(name))) {
+  const wanted = ({ name, longOnly }) =>
+    positionals.length === 0 ? values.long || !longOnly : positionals.includes(name);
+  for (const scenario of scenarios.filter(wanted)) {
     for (let time = 0; time < times; time++) {
       await runOnce(scenario, counts, { long: values.long, seed: firstSeed + time });
     }

@@ -10,6 +10,7 @@ const path = (relative) => fileURLToPath(new URL(`../../../${relative}`, import.
 
 export default {
   name: 'drop-in',
+  longOnly: true,
   programs: [
     ['dmsetup', 'dmsetup'],
     ['fio', 'fio'],
