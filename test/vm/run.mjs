@@ -1,5 +1,5 @@
 /**
- * Real kernels in virtual machines: `node test/vm/run.mjs [SCENARIO...]`, all of them by default.
+ * Real kernels in virtual machines: `node test/vm/run.mjs [SCENARIO...]`, by default all but those that say `longOnly`.
  *
  *   --probe      runs nothing; exit 0 when machines can run here, else 1 and the reason on stdout
  *   --list       names the scenarios
@@ -19,7 +19,7 @@ import { parseArgs } from 'node:util';
 import { Disks } from './disks.mjs';
 import { reasonAgainst } from './kernel.mjs';
 import { runInMachine } from './machine.mjs';
-import flood from './scenarios/flood.mjs';
+import dropIn from './scenarios/drop-in.mjs';
 import frames from './scenarios/frames.mjs';
 import handover from './scenarios/handover.mjs';
 import lockstep from './scenarios/lockstep.mjs';
@@ -31,7 +31,7 @@ import runner from './scenarios/runner.mjs';
 import shapes from './scenarios/shapes.mjs';
 
 /** In the order in which they run. */
-const scenarios = [runner, mirrors, powerCut, logFailure, shapes, frames, handover, flood, memory, lockstep];
+const scenarios = [runner, mirrors, powerCut, logFailure, shapes, frames, handover, flood, memory, lockstep, dropIn];
 
 const longTimes = 5;
 const path = (relative) => fileURLToPath(new URL(`../../${relative}`, import.meta.url));
@@ -146,7 +146,9 @@ async function main(args) {
     return 1;
   }
   const counts = { passed: 0, failed: 0, skipped: 0 };
-  for (const scenario of scenarios.filter(({ name }) => positionals.length === 0 || positionals.includes(name))) {
+  const wanted = ({ name, longOnly }) =>
+    positionals.length === 0 ? values.long || !longOnly : positionals.includes(name);
+  for (const scenario of scenarios.filter(wanted)) {
     for (let time = 0; time < times; time++) {
       await runOnce(scenario, counts, { long: values.long, seed: firstSeed + time });
     }
