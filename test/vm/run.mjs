@@ -20,6 +20,7 @@ import { Disks } from './disks.mjs';
 import { reasonAgainst } from './kernel.mjs';
 import { runInMachine } from './machine.mjs';
 import dropIn from './scenarios/drop-in.mjs';
+import flood from './scenarios/flood.mjs';
 import frames from './scenarios/frames.mjs';
 import handover from './scenarios/handover.mjs';
 import lockstep from './scenarios/lockstep.mjs';
