@@ -161,6 +161,7 @@ export class Engine {
     this.#tables.close();
     this.#channel.close();
     this.#transport.close();
+    this.#devices.close();
     this.#states.close();
   }
 
