@@ -55,12 +55,8 @@ class Control {
 
   const dm_ioctl& head() const { return *reinterpret_cast<const dm_ioctl*>(buffer_.data()); }
 
-  /// Empty when the kernel's bounds are outside the buffer.
-  std::span<const uint8_t> data() const {
-    const std::span<const uint8_t> all(reinterpret_cast<const uint8_t*>(buffer_.data()), buffer_.size() * 8);
-    if (head().data_start < data_at || head().data_start > head().data_size || head().data_size > all.size())
-      return {};
-    return all.subspan(head().data_start, head().data_size - head().data_start);
+  std::optional<std::span<const uint8_t>> data() const {
+    return dm_answer_data({reinterpret_cast<const uint8_t*>(buffer_.data()), buffer_.size() * 8});
   }
 
  private:
@@ -100,19 +96,30 @@ int read_table(Control& control, uint64_t device, uint32_t slot, std::vector<std
   // Removed since it was listed.
   if (error == ENXIO) return 0;
   if (error != 0) return error;
-  return parse_dm_table(control.data(), control.head().target_count, uuids) ? 0 : EPROTO;
+  const auto data = control.data();
+  return data && parse_dm_table(*data, control.head().target_count, uuids) ? 0 : EPROTO;
 }
 
 }  // namespace
 
+std::optional<std::span<const uint8_t>> dm_answer_data(std::span<const uint8_t> answer) {
+  if (answer.size() < data_at) return std::nullopt;
+  const auto start = load_le<uint32_t>(answer, offsetof(dm_ioctl, data_start));
+  const auto end = load_le<uint32_t>(answer, offsetof(dm_ioctl, data_size));
+  if (start < data_at || start > end || end > answer.size()) return std::nullopt;
+  return answer.subspan(start, end - start);
+}
+
 bool parse_dm_devices(std::span<const uint8_t> data, std::vector<uint64_t>& devices) {
   constexpr size_t name_at = offsetof(dm_name_list, name);
+  // Without any device the kernel's answer ends where the list would begin.
+  if (data.empty()) return true;
   for (size_t at = 0;;) {
     if (data.size() - at < name_at) return false;
     const auto entry = data.subspan(at);
     const auto device = load_le<uint64_t>(entry, offsetof(dm_name_list, dev));
     const auto next = load_le<uint32_t>(entry, offsetof(dm_name_list, next));
-    // An empty list is one entry of zeros.
+    // An empty list may be one entry of zeros as well.
     if (device == 0) return at == 0 && next == 0;
     if (!text_at(entry.subspan(name_at))) return false;
     devices.push_back(device);
@@ -145,10 +152,9 @@ int read_mirror_log_uuids(std::vector<std::string>& uuids) {
   Control control;
   if (const int error = control.open(); error != 0) return error;
   if (const int error = control.ask(DM_LIST_DEVICES, 0, 0); error != 0) return error;
-  // Without any device the answer ends where the list would begin.
-  if (control.head().data_start == data_at && control.head().data_size == data_at) return 0;
   std::vector<uint64_t> devices;
-  if (!parse_dm_devices(control.data(), devices)) return EPROTO;
+  const auto data = control.data();
+  if (!data || !parse_dm_devices(*data, devices)) return EPROTO;
   for (const uint64_t device : devices) {
     // The loaded one first: one that becomes live in between is then seen twice and not missed.
     if (const int error = read_table(control, device, DM_QUERY_INACTIVE_TABLE_FLAG, uuids); error != 0)

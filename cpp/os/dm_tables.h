@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -17,8 +18,10 @@ namespace lockstep {
 /// ask, EPROTO for an answer that makes no sense.
 [[nodiscard]] int read_mirror_log_uuids(std::vector<std::string>& uuids);
 
-// The answers taken apart; false when they make no sense.
+// The answers taken apart; nothing, or false, when they make no sense.
 
+/// Of a whole answer, header included: what lies within the bounds that the header names; may be empty.
+[[nodiscard]] std::optional<std::span<const uint8_t>> dm_answer_data(std::span<const uint8_t> answer);
 /// The data of DM_LIST_DEVICES: device numbers as the kernel encodes them.
 [[nodiscard]] bool parse_dm_devices(std::span<const uint8_t> data, std::vector<uint64_t>& devices);
 /// The data of DM_TABLE_STATUS with DM_STATUS_TABLE_FLAG: adds the uuids that its mirror targets name.

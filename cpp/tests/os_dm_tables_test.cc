@@ -57,6 +57,14 @@ Bytes devices_of(const std::vector<uint64_t>& devices) {
   return data;
 }
 
+/// A buffer of 4 KiB with a header that says where its data begins and ends.
+Bytes answer_of(uint32_t start, uint32_t end) {
+  Bytes answer(4096);
+  store_le<uint32_t>(answer, offsetof(dm_ioctl, data_start), start);
+  store_le<uint32_t>(answer, offsetof(dm_ioctl, data_size), end);
+  return answer;
+}
+
 const std::string mirror_text =
     "userspace 4 LVM-abc clustered-disk 253:3 1024 2 253:4 0 253:5 0 1 handle_errors";
 
@@ -109,9 +117,32 @@ TEST_CASE("dm tables: the list of devices") {
   CHECK(devices == std::vector<uint64_t>{0xFD00, 0xFD01, 0x10FD02});
 }
 
+TEST_CASE("dm tables: a host without any device") {
+  // The kernel gives back the whole buffer with a header that says: nothing behind it.
+  const Bytes answer = answer_of(sizeof(dm_ioctl), sizeof(dm_ioctl));
+  const auto data = dm_answer_data(answer);
+  REQUIRE(data.has_value());
+  CHECK(data->empty());
+  std::vector<uint64_t> devices;
+  CHECK(parse_dm_devices(*data, devices));
+  CHECK(devices.empty());
+}
+
+TEST_CASE("dm tables: an answer's data lies where its header says, inside what was read") {
+  const uint32_t head = sizeof(dm_ioctl);
+  CHECK(dm_answer_data(answer_of(head, head + 64))->size() == 64);
+  CHECK(dm_answer_data(answer_of(head + 8, 4096))->size() == 4096 - head - 8);
+  CHECK_FALSE(dm_answer_data(answer_of(head - 1, head)).has_value());
+  CHECK_FALSE(dm_answer_data(answer_of(head + 1, head)).has_value());
+  CHECK_FALSE(dm_answer_data(answer_of(head, 4097)).has_value());
+  CHECK_FALSE(dm_answer_data(answer_of(0, 0)).has_value());
+  CHECK_FALSE(dm_answer_data(answer_of(UINT32_MAX, UINT32_MAX)).has_value());
+  CHECK_FALSE(dm_answer_data(Bytes(head - 1)).has_value());
+}
+
 TEST_CASE("dm tables: a list of devices that makes no sense is refused") {
   std::vector<uint64_t> devices;
-  CHECK_FALSE(parse_dm_devices({}, devices));
+  CHECK_FALSE(parse_dm_devices(Bytes(1), devices));
   CHECK_FALSE(parse_dm_devices(Bytes(11), devices));
   for (const uint32_t next : {1u, 11u, 4096u, UINT32_MAX}) {
     Bytes data = devices_of({0xFD00, 0xFD01});
