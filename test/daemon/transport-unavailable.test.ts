@@ -101,3 +101,24 @@ it('a log that an earlier daemon served alone is served on until its kernel leav
   expect((await again.resume(log)).result).toBe(-Errno.ENOTCONN);
   again.close();
 });
+
+it('a log whose RESUME was refused is asked for again by a daemon that may serve: its writes go on', async () => {
+  const first = startWith('corosync');
+  await first.ready();
+  const kernel = await KernelClient.connect(folder.socket);
+  await kernel.ctr(log, text);
+  expect((await kernel.resume(log)).result).toBe(-Errno.ENOTCONN);
+  await first.kill('SIGKILL');
+  kernel.close();
+
+  const second = startWith('local');
+  await second.ready();
+  const again = await KernelClient.connect(folder.socket);
+  // On -ESRCH, and on nothing else, the kernel constructs and resumes again, and repeats the request.
+  expect((await again.mark(log, [1])).result).toBe(-Errno.ESRCH);
+  expect((await again.ctr(log, `${text}\0`)).result).toBe(0);
+  expect((await again.resume(log)).result).toBe(0);
+  expect((await again.mark(log, [1])).result).toBe(0);
+  expect((await again.flush(log, [1])).result).toBe(0);
+  again.close();
+});

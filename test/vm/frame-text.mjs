@@ -14,6 +14,7 @@ const offset = { cnSeq: 24, luid: 36, uuid: 44, type: 188, size: 192, payload: 1
 const zerosMin = 4;
 const typeMask = 0xff;
 const constructorType = 1;
+const destructorType = 2;
 
 /**
  * A recording as it is kept: shorter, and without the answers that a daemon sends at its start to whatever the kernel may
@@ -57,29 +58,38 @@ export function parseFrames(content) {
 
 /**
  * What was asked, a line each: instance of the log, type, and regions or text; `! ` lines between. Instances are numbered
- * as their luids appear, and each has its own list: they run side by side in the kernel, in no order. A request that
- * comes again at once stands once.
+ * as they appear, and each has its own list: they run side by side in the kernel, in no order. A luid is an address in the
+ * kernel, so after the destructor another instance may have the same. A request that comes again at once stands once.
  */
 export function conversation(frames) {
   const notes = [];
-  const instances = new Map();
+  const instances = [];
+  /** Those that have not been destroyed, by luid. */
+  const alive = new Map();
   for (const { kind, bytes, text } of frames) {
     if (kind === '!') {
       notes.push(`! ${text}`);
-      for (const { lines } of instances.values()) lines.push(`! ${text}`);
+      for (const { lines } of instances) lines.push(`! ${text}`);
     }
     if (kind !== '>') continue;
     const luid = bytes.toString('hex', offset.luid, offset.uuid);
-    if (!instances.has(luid)) instances.set(luid, { number: instances.size + 1, lines: [...notes] });
-    const { number, lines } = instances.get(luid);
+    if (!alive.has(luid)) {
+      const instance = { number: instances.length + 1, lines: [...notes] };
+      instances.push(instance);
+      alive.set(luid, instance);
+    }
+    const { number, lines } = alive.get(luid);
     const line = `${number} ${requestText(bytes)}`;
     if (lines.at(-1) !== line) lines.push(line);
+    if (requestType(bytes) === destructorType) alive.delete(luid);
   }
-  return [...instances.values()].flatMap(({ lines }) => lines);
+  return instances.flatMap(({ lines }) => lines);
 }
 
+const requestType = (bytes) => bytes.readUInt32LE(offset.type) & typeMask;
+
 function requestText(bytes) {
-  const type = bytes.readUInt32LE(offset.type) & typeMask;
+  const type = requestType(bytes);
   const payload = bytes.subarray(offset.payload, offset.payload + bytes.readUInt32LE(offset.size));
   const words = [requestNames[type] ?? `TYPE_${type}`];
   if (type === constructorType) words.push(JSON.stringify(payload.toString()));

@@ -39,6 +39,9 @@ const guestFile = (name) => readFileSync(new URL(`guest/${name}`, import.meta.ur
 const bootLimitMs = 150_000;
 const statusLine = /^lockstep-vm-status (\d+)$/;
 
+/** Linux counts a process's CPU time in these for everybody who asks. */
+const ticksPerSecond = 100;
+
 const running = new Set();
 const folders = new Set();
 process.on('exit', () => {
@@ -64,11 +67,11 @@ process.on('exit', () => {
  * @param {number} options.limitMs limit on hangs, from the start of the script
  * @param {Stop} [options.stop]
  * @param {string} options.results folder for what comes back: the guest's $RESULTS, its output, its console
- * @param {(line: string) => void} [options.onLine]
+ * @param {(line: string, cpuSeconds: number) => void} [options.onLine] each line, and what the machine has used by then
  * @param {(text: string) => void} [options.say]
  * @param {(disks: string[], results: string) => Promise<void> | void} [options.inspect] looks at the disks after a
  *   script that ended with 0, or a stop
- * @returns {Promise<{ status: number, reason: string, stopped: boolean, seconds: number, accelerator: string,
+ * @returns {Promise<{ status: number, reason: string, stopped: boolean, seconds: number, cpuSeconds: number, accelerator: string,
  *   results: string, cut: { unflushedWrites: number, lostSectors: number }[] }>} `reason` says why there is no status of
  *   the script; then status is -1. A machine that was stopped has no status and no reason. `cut`: of each disk
  */
@@ -158,6 +161,10 @@ function boot(machine) {
     let step = '';
     let reason = '';
     let complaints = '';
+    let cpuSeconds = 0;
+    const measure = () => {
+      cpuSeconds = cpuSecondsOf(child.pid) ?? cpuSeconds;
+    };
     let timer = null;
     let stopTimer = null;
     const limit = (ms, what) => {
@@ -169,6 +176,7 @@ function boot(machine) {
     };
     const stopNow = () => {
       if (status >= 0 || reason) return;
+      measure();
       stopped = true;
       stoppedAtMs = Date.now();
       child.kill('SIGKILL');
@@ -178,6 +186,7 @@ function boot(machine) {
     createInterface({ input: child.stdout }).on('line', (line) => {
       if (first) limit(options.limitMs, () => step || 'the script');
       first = false;
+      measure();
       appendFileSync(join(results, 'output'), `${line}\n`);
       const end = line.match(statusLine);
       if (end) status = Number(end[1]);
@@ -185,7 +194,7 @@ function boot(machine) {
         step = line.match(/^@begin (.*)$/)?.[1] ?? step;
         if (stop && stopTimer === null && (stop.line?.test(line) ?? true))
           stopTimer = setTimeout(stopNow, stop.afterMs ?? 0);
-        options.onLine?.(line);
+        options.onLine?.(line, cpuSeconds);
       }
     });
     child.stderr.on('data', (chunk) => {
@@ -202,9 +211,23 @@ function boot(machine) {
         reason = `the machine ended without a status (QEMU exit ${code}) ${complaints.trim()}`;
       }
       if (reason) reason += `\nlast lines of its console:\n${lastLines(join(results, 'console'))}`;
-      resolve({ status, reason, stopped, stoppedAtMs, seconds: (performance.now() - started) / 1000 });
+      const seconds = (performance.now() - started) / 1000;
+      resolve({ status, reason, stopped, stoppedAtMs, seconds, cpuSeconds });
     });
   });
+}
+
+/** User and system time of all its threads; null when it is gone. */
+function cpuSecondsOf(pid) {
+  try {
+    // Behind the name, which may hold anything: state is the first field, user and system time the 12th and 13th.
+    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
+      .replace(/^.*\) /s, '')
+      .split(' ');
+    return (Number(fields[11]) + Number(fields[12])) / ticksPerSecond;
+  } catch {
+    return null;
+  }
 }
 
 function lastLines(path) {

@@ -19,13 +19,15 @@ fail() {
 expect() {
   [ "$2" = "$3" ] || fail "$1: expected \"$2\", found \"$3\""
 }
+# Nothing ever comes from it: a read that times out is a pause without a process.
+exec {NOTHING}<> <(:)
 # `wait_for SECONDS COMMAND...`: until the command succeeds. The limit is for hangs, not for speed.
 wait_for() {
   local end=$((SECONDS + $1))
   shift
   until "$@"; do
     [ $SECONDS -lt $end ] || fail "waited in vain for: $*"
-    sleep 0.2
+    read -rt 0.2 -u "$NOTHING" || true
   done
 }
 # Run by the exit trap with the status; a scenario may define it to print what helps.

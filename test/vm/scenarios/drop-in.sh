@@ -1,5 +1,5 @@
 # cmirrord replaced, as the README says it: package, configuration, mirror, kill under load, removal.
-# Runs in the guest after lib.sh and daemon.sh; PACKAGE is given.
+# Runs in the guest after lib.sh and mirror.sh; PACKAGE is given.
 # shellcheck shell=bash
 SECTORS=32768
 TABLE=$(mirror_table $SECTORS drop-in-uuid 'clustered-disk 254:32 512')
@@ -31,27 +31,26 @@ cmirrord
 serves || fail 'no daemon by the name of cmirrord'
 wait_for 60 logged 'Starting cmirrord:'
 
-step 'without a cluster RESUME is refused, and the system log says why'
+step 'without a cluster RESUME is refused, and the system log says why; the mirror can be removed'
 dmsetup create m --table "$TABLE"
 wait_for 60 logged 'Cannot join the group of log drop-in-uuid: cluster transport is not built into this version'
 dmesg | grep -q 'log resume failed' || fail 'the kernel has not noticed'
-# A mirror whose log fails holds its writes until it is suspended, and fails them then.
+dmsetup remove m
+
+step 'a write to such a mirror waits, without an error'
+dmsetup create m --table "$TABLE"
 dd if=/dev/urandom of=/dev/mapper/m bs=4k count=1 oflag=direct 2>/dev/null &
 WRITE=$!
-sleep 10
-kill -0 $WRITE || fail 'a write has ended'
-dmsetup suspend --noflush --nolockfs m
-if wait $WRITE; then fail 'a write went through'; fi
-dmsetup remove m
-kill -TERM "$(cat $PID_FILE)"
-wait_for 60 gone
+sleep 5
+kill -0 $WRITE || fail 'the write has ended'
 
-step 'a host that is alone says so'
+step 'a host that is alone says so: the write that waited ends well'
 echo 'transport = "local"' >/etc/lockstep/lockstep.toml
 expect 'the check' '/etc/lockstep/lockstep.toml: good' "$(lockstepd --check-config)"
+kill -KILL "$(cat $PID_FILE)"
 dmesg -C
 cmirrord
-dmsetup create m --table "$TABLE"
+wait $WRITE || fail 'the write failed'
 expect 'the table' "$TABLE" "$(dmsetup table m)"
 wait_for 300 in_sync m
 expect 'the status' "0 $SECTORS mirror 2 254:0 254:16 64/64 1 AA 3 clustered-disk 254:32 A" "$(dmsetup status m)"

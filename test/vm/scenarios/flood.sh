@@ -1,5 +1,5 @@
 # More requests than the daemon's socket holds, requests that nobody hears, and devices removed under a request.
-# 64 mirrors with legs on vda and vdb. Runs in the guest after lib.sh and daemon.sh; SHIM is given.
+# 64 mirrors with legs on vda and vdb. Runs in the guest after lib.sh and mirror.sh; SHIM is given.
 # shellcheck shell=bash
 COUNT=64
 TABLE_SECTORS=1024
@@ -78,7 +78,7 @@ wait $REMOVED || fail 'the device was not removed'
 if dmsetup info m1 >/dev/null 2>&1; then fail 'the device is still there'; fi
 wait_for 120 no_logs_with 'many-1"'
 
-step 'the same with a daemon that is killed over it'
+step 'the same with a daemon that is killed over it, and one is removed while none runs: their logs go when one runs again'
 kill -STOP $DAEMON
 dmsetup status m2 >/run/asked.2 &
 ASKED=$!
@@ -87,16 +87,12 @@ dmsetup remove m2 &
 REMOVED=$!
 sleep 0.5
 kill_daemon
+dmsetup remove m3
 start_daemon
 wait $ASKED || echo 'the status call found no device'
 wait $REMOVED || fail 'the device was not removed'
 if dmsetup info m2 >/dev/null 2>&1; then fail 'the device is still there'; fi
-
-step 'a device is removed while no daemon runs: its log goes when one runs again'
-kill_daemon
-dmsetup remove m3
-start_daemon
-wait_for 20 grep -q '"uuid":"many-4"' /run/lockstepd.status
+wait_for 20 grep -q '"uuid":"many-4"' $STATUS
 for gone in 2 3; do wait_for 60 no_logs_with "many-$gone\""; done
 expect 'logs of the daemon' $((COUNT - 3)) "$(logs_with many-)"
 

@@ -1,6 +1,6 @@
 # What an unmodified kernel says to the daemon during short scripts that leave nothing to chance: one write at a time,
 # at fixed places, with pauses in which everything comes to rest. Every frame is written to $RESULTS.
-# Legs: vda and vdb, log: vdc. Runs in the guest after lib.sh and daemon.sh; SHIM is given.
+# Legs: vda and vdb, log: vdc. Runs in the guest after lib.sh and mirror.sh; SHIM is given.
 # shellcheck shell=bash
 SECTORS=1024
 REGION_SECTORS=128
@@ -12,21 +12,24 @@ write_to() {
   dd if=/dev/zero of=/dev/mapper/m bs=4k count=1 seek=$(($1 * REGION_SECTORS / 8 + 4)) oflag=direct status=none
   sleep 1.5
 }
-# `recorded NAME`: what follows goes to that file, with a daemon of its own.
+RECORD=/run/frames
+# `recorded NAME`: what follows goes to that file.
 recorded() {
   step "frames: $1"
-  RECORD=/run/frames.$1
-  DAEMON_ENVIRONMENT=("LD_PRELOAD=$SHIM" "FRAME_RECORD=$RECORD")
-  start_daemon
+  NAME=$1
+  : >$RECORD
 }
-note() { echo "! $*" >>"$RECORD"; }
+note() { echo "! $*" >>$RECORD; }
+# Nothing is under way when the destructor of the last log is answered.
 end_recorded() {
-  end_daemon
-  cp "$RECORD" "$RESULTS/"
-  [ -s "$RECORD" ] || fail 'nothing was recorded'
+  cp $RECORD "$RESULTS/frames.$NAME"
+  [ -s $RECORD ] || fail 'nothing was recorded'
 }
 
+step 'a daemon whose frames are recorded'
 modprobe -a dm-mirror dm-log-userspace
+DAEMON_ENVIRONMENT=("LD_PRELOAD=$SHIM" "FRAME_RECORD=$RECORD")
+start_daemon
 
 recorded resync
 dmsetup create m --table "$(mirror_table $SECTORS resync-uuid "$CORE")"
@@ -111,3 +114,4 @@ write_to 2
 note remove
 dmsetup remove m
 end_recorded
+end_daemon

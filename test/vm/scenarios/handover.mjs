@@ -4,8 +4,11 @@
  * are compared byte by byte in the guest, and once more from outside.
  */
 import { readFileSync } from 'node:fs';
+import { dirtyRegions, headerFault } from '../log-area.mjs';
 import { program } from '../programs/programs.mjs';
 import { guestScript } from './script.mjs';
+
+const regions = 128;
 
 export default {
   name: 'handover',
@@ -16,9 +19,11 @@ export default {
   ],
   async run({ machine, check, long }) {
     const inspect = (disks) => {
-      const [first, second, third, fourth] = disks.map((path) => readFileSync(path));
+      const [first, second, third, fourth, log] = disks.map((path) => readFileSync(path));
       check('core log: the legs are identical', first.equals(second));
       check('disk log: the legs are identical', third.equals(fourth));
+      const fault = headerFault(log, regions) || dirtyRegions(log, regions).join();
+      check('the log says: every region clean', fault === '', fault);
       check('something was written', first.some((byte) => byte !== 0) && third.some((byte) => byte !== 0));
     };
     const result = await machine({

@@ -1,6 +1,6 @@
 # A machine with hardly any memory: dirty pages of file systems over mirrors, and a program that wants all the rest.
 # A daemon that had to wait for memory would wait for its own mirror's writes. Legs: vda and vdb (core log), vdc and
-# vdd with the log on vde. Runs in the guest after lib.sh and daemon.sh; HOG and LEG_MIB are given.
+# vdd with the log on vde. Runs in the guest after lib.sh and mirror.sh; HOG and LEG_MIB are given.
 # shellcheck shell=bash
 SECTORS=$((LEG_MIB * 2048))
 ROUNDS=1

@@ -17,7 +17,7 @@ export default {
   async run({ machine, check, long }) {
     const result = await machine({
       script: guestScript('shapes', long),
-      disksMiB: [40, 40, 16, 4, 1],
+      disksMiB: [34, 34, 16, 4, 1],
       environment: { MIRROR_STATUS: program('mirror-status') },
       limitMs: 1_500_000,
     });

@@ -1,7 +1,7 @@
 # Every form and size of a mirror, and what LVM2's own programs read of it. Legs: vda and vdb; log: vdc.
-# Runs in the guest after lib.sh and daemon.sh; MIRROR_STATUS and LONG are given.
+# Runs in the guest after lib.sh and mirror.sh; MIRROR_STATUS and LONG are given.
 # shellcheck shell=bash
-LEG_SECTORS=81920
+LEG_SECTORS=69632
 
 step 'the daemon starts'
 modprobe -a dm-mirror dm-log-userspace
@@ -10,7 +10,7 @@ start_daemon
 # `form NAME LOG STATUS [FEATURES]`: the table is given back as it was, the status ends as the reference has it.
 FORM_SECTORS=4096
 TABLES=''
-STATUS=''
+STATUS_LINES=''
 VIEWS=''
 FORMS=()
 form() {
@@ -19,7 +19,7 @@ form() {
   dmsetup create "$1" --table "$table"
   FORMS+=("$1")
   TABLES+="$1: ${table/INTEGRATED_FLUSH/integrated_flush}"$'\n'
-  STATUS+="$1: 0 $FORM_SECTORS mirror 2 254:0 254:16 4/4 1 AA $3"$'\n'
+  STATUS_LINES+="$1: 0 $FORM_SECTORS mirror 2 254:0 254:16 4/4 1 AA $3"$'\n'
   VIEWS+="$1: 4/4 AA clustered-${2#*clustered-}"$'\n'
 }
 forms_in_sync() { [ "$(dmsetup status --target mirror | grep -c ' 4/4 1 AA ')" = ${#FORMS[@]} ]; }
@@ -50,7 +50,7 @@ form disk-integrated 'integrated_flush clustered-disk 253:3 1024 nosync' '3 clus
 form LVM-0123456789012345678901234567890123456789012345678901234567890123 'clustered-core 1024 nosync' '1 clustered-core'
 wait_for 120 forms_in_sync
 expect 'tables' "$(sort <<<"${TABLES%$'\n'}")" "$(dmsetup table --target mirror | sort)"
-expect 'status' "$(sort <<<"${STATUS%$'\n'}")" "$(dmsetup status --target mirror | sort)"
+expect 'status' "$(sort <<<"${STATUS_LINES%$'\n'}")" "$(dmsetup status --target mirror | sort)"
 expect "libdm's view" "$(sed 's/\(AA [^ ]*\).*/\1 0/' <<<"${VIEWS%$'\n'}")" "$("$MIRROR_STATUS" "${FORMS[@]}")"
 dmsetup remove_all
 
@@ -59,6 +59,21 @@ dmsetup create form --table '0 8192 mirror userspace 4 three clustered-core 1024
 expect 'status' '0 8192 mirror 3 254:0 254:16 254:48 8/8 1 AAA 1 clustered-core' "$(dmsetup status form)"
 expect "libdm's view" '8/8 AAA clustered-core 0' "$("$MIRROR_STATUS" form | sed 's/^form: //')"
 dmsetup remove form
+
+step 'full resync, with progress in the status; then a write is in the log before it is on the legs'
+dd if=/dev/urandom of=/dev/vda bs=1M count=12 oflag=direct status=none
+dmsetup create form --table "$(mirror_table 24576 resync 'clustered-disk 254:32 256')"
+case $(dmsetup deps form) in *'(254, 32)'*) ;; *) fail 'the table does not hold the log device' ;; esac
+seen=''
+until in_sync form; do seen="$seen $(progress form)"; done
+echo "in sync, on the way:$seen"
+case $seen in *' '[1-9]*) ;; *) fail 'no progress was seen before the end' ;; esac
+wait_for 60 log_clean /dev/vdc 96
+dd if=/dev/urandom of=/dev/mapper/form bs=4k count=1 seek=96 oflag=direct status=none
+case $(log_bits /dev/vdc 96) in 1110*) ;; *) fail "region 3 is not marked: $(log_bits /dev/vdc 96)" ;; esac
+wait_for 60 log_clean /dev/vdc 96
+dmsetup remove form
+legs_equal vda vdb
 
 step 'constructors that make no sense are refused, nothing is left of them'
 refused 'clustered_core 1024'
@@ -80,14 +95,16 @@ sized() {
   dmsetup create sized --table "$(mirror_table "$2" "sized-$1" "clustered-disk 254:32 $1 sync")"
   wait_for 600 in_sync sized
   expect 'progress' "$regions/$regions" "$(progress sized)"
-  fio --name=sized --filename=/dev/mapper/sized --direct=1 --ioengine=psync --rw=randwrite --bs=4k --io_size=256k \
-    --verify=crc32c --do_verify=1 --verify_fatal=1 --randrepeat=0 >/run/fio.out 2>&1
+  local first
+  for first in 0 $(($2 / 16)) $(($2 / 8 - 4)); do
+    dd if=/dev/urandom of=/dev/mapper/sized bs=4k count=4 seek="$first" oflag=direct status=none
+  done
   dmsetup remove sized
   legs_equal vda vdb
   log_clean /dev/vdc $regions || fail "regions of $1 sectors: the log is not clean"
 }
 step 'regions from 8 sectors to 64 Ki sectors'
-sized 8 1024
+sized 8 512
 # The last one is short.
 sized 65536 67584
 if [ "$LONG" = 1 ]; then
@@ -143,15 +160,15 @@ step '64 mirrors at once'
 files=''
 tables=''
 for i in $(seq 64); do
-  tables+="m$i,,,rw,$(mirror_table 1024 "many-$i" 'clustered-core 512' '1 handle_errors' $(((i - 1) * 1024)));"
+  tables+="m$i,,,rw,$(mirror_table 256 "many-$i" 'clustered-core 128' '1 handle_errors' $(((i - 1) * 256)));"
   files="$files:/dev/mapper/m$i"
 done
 dmsetup create --concise "${tables%;}"
-fio --name=many --filename="${files#:}" --direct=1 --ioengine=libaio --iodepth=16 --rw=randwrite --bs=4k --size=32M \
+fio --name=many --filename="${files#:}" --direct=1 --ioengine=libaio --iodepth=16 --rw=randwrite --bs=4k --size=8M \
   --io_size=512k --randrepeat=0 >/run/fio.out 2>&1
 all_in_sync() { [ "$(dmsetup status --target mirror | grep -c ' 2/2 1 AA 1 clustered-core$')" = 64 ]; }
 wait_for 300 all_in_sync
-wait_for 20 grep -q '"uuid":"many-64"' /run/lockstepd.status
+wait_for 20 grep -q '"uuid":"many-64"' $STATUS
 expect 'logs of the daemon' 64 "$(logs_with many-)"
 dmsetup remove_all
 legs_equal vda vdb
