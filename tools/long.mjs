@@ -13,7 +13,7 @@ const FORMS = {
   sim: { command: ['dist/bin/sim.js', '--seed', '1', '--seeds', '100000'], result: /./ },
   fuzz: { command: ['tools/fuzz.mjs', '--runs', '10000000'], result: /^fuzz_\w+: |^\d+ passed/ },
   mutants: { command: ['tools/mutants.mjs'], result: /^(found|MISSED) |^\d+ passed/ },
-  vm: { command: ['test/vm/run.mjs', '--long'], result: /^\S.*--seed|^ {2}(FAIL|\S+:) |^\d+ passed/ },
+  vm: { command: ['test/vm/run.mjs', '--long'], result: /^ {2}(FAIL |\S+: [\d.]+ s$)|^\d+ at once|^\d+ passed/ },
 };
 
 const name = process.argv[2];

@@ -3,8 +3,8 @@
  *
  *   --probe      runs nothing; exit 0 when machines can run here, else 1 and the reason on stdout
  *   --list       names the scenarios
- *   --long       the long form of each, five times in a row
- *   --times N    so often in a row (1; with --long 5)
+ *   --long       each one five times in a row, then its long form once
+ *   --times N    so often in a row (1; with --long 5, and 0 for the long forms alone)
  *   --jobs N     so many machines side by side (2): they wait a lot
  *   --until-failure   a scenario ends at its first check that fails
  *   --seed N     what chance decides; by default another number each time, which is printed
@@ -13,7 +13,8 @@
  * script and every check counts as one test; the last line is `N passed, N failed, N skipped`. Where no machine can
  * run, the scenarios are skipped, with the reason. Exit 1 when anything failed.
  *
- * Console, output and result files of the last run's machines stay in out/vm/SCENARIO/, one folder a boot.
+ * Console, output and result files of the last run's machines stay in out/vm/SCENARIO/ (further times SCENARIO-2 and
+ * so on, the long form SCENARIO-long), one folder a boot.
  */
 import { existsSync, rmSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -35,7 +36,7 @@ import shapes from './scenarios/shapes.mjs';
 /** In the order in which they start: the longest first, so that the last ones end together. */
 const scenarios = [handover, shapes, powerCut, flood, logFailure, memory, frames, lockstep, runner, dropIn];
 
-const longTimes = 5;
+const timesInLong = 5;
 const path = (relative) => fileURLToPath(new URL(`../../${relative}`, import.meta.url));
 
 /**
@@ -103,22 +104,22 @@ function spent(began, cpuSeconds) {
   return `${seconds(began.at)}, CPU ${(cpuSeconds - began.cpuSeconds).toFixed(1)} s`;
 }
 
-async function runOnce({ scenario, ...options }, counts, print) {
+async function runOnce({ scenario, name, ...options }, counts, print) {
   const began = performance.now();
   const reason = reasonAgainst(scenario.programs);
   if (reason) {
-    print(`${scenario.name}: skipped: ${reason}`);
+    print(`${name}: skipped: ${reason}`);
     counts.skipped += 1;
     return;
   }
-  print(`${scenario.name} (--seed ${options.seed})`);
+  print(`${name} (--seed ${options.seed})`);
   try {
     await runScenario(scenario, counts, print, options);
   } catch (error) {
     counts.failed += 1;
     print(`  FAIL  ${error instanceof Error ? error.stack : error}`);
   }
-  print(`  ${scenario.name}: ${seconds(began)}`);
+  print(`  ${name}: ${seconds(began)}`);
 }
 
 /**
@@ -150,6 +151,21 @@ async function runAll(runs, jobs, counts) {
   await Promise.all(Array.from({ length: jobs }, worker));
 }
 
+/** One scenario as often as it is wanted. Those that have a long form say so by `longForm`. */
+function runsOf(scenario, { times, firstSeed, long, 'until-failure': untilFailure }) {
+  const run = (index, name, inLongForm) => ({
+    scenario,
+    name,
+    long: inLongForm,
+    seed: firstSeed + index,
+    untilFailure,
+    folder: path(`out/vm/${name}`),
+  });
+  const runs = Array.from({ length: times }, (_, i) => run(i, `${scenario.name}${i > 0 ? `-${i + 1}` : ''}`, false));
+  if (long && scenario.longForm) runs.push(run(times, `${scenario.name}-long`, true));
+  return runs;
+}
+
 const optionTable = {
   probe: { type: 'boolean' },
   list: { type: 'boolean' },
@@ -176,10 +192,15 @@ async function main(args) {
     console.error(`no scenario ${unknown}; there are: ${scenarios.map(({ name }) => name).join(', ')}`);
     return 2;
   }
-  const times = Number(values.times ?? (values.long ? longTimes : 1));
+  const times = Number(values.times ?? (values.long ? timesInLong : 1));
   const jobs = Number(values.jobs);
   const firstSeed = Number(values.seed ?? Math.floor(Math.random() * 2 ** 31));
-  if (![times, jobs, firstSeed].every(Number.isSafeInteger) || times < 1 || jobs < 1 || firstSeed < 0) {
+  if (
+    ![times, jobs, firstSeed].every(Number.isSafeInteger) ||
+    times < (values.long ? 0 : 1) ||
+    jobs < 1 ||
+    firstSeed < 0
+  ) {
     console.error('--times, --jobs and --seed take whole numbers');
     return 2;
   }
@@ -190,15 +211,7 @@ async function main(args) {
   const counts = { passed: 0, failed: 0, skipped: 0, cpuSeconds: 0 };
   const wanted = ({ name, longOnly }) =>
     positionals.length === 0 ? values.long || !longOnly : positionals.includes(name);
-  const runs = scenarios.filter(wanted).flatMap((scenario) =>
-    Array.from({ length: times }, (_, time) => ({
-      scenario,
-      long: values.long,
-      seed: firstSeed + time,
-      untilFailure: values['until-failure'],
-      folder: path(`out/vm/${scenario.name}${time > 0 ? `-${time + 1}` : ''}`),
-    })),
-  );
+  const runs = scenarios.filter(wanted).flatMap((scenario) => runsOf(scenario, { times, firstSeed, ...values }));
   const began = performance.now();
   await runAll(runs, jobs, counts);
   console.log(`${jobs} at once: ${seconds(began)}, ${counts.cpuSeconds.toFixed(0)} s of CPU in machines`);

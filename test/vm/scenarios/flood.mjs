@@ -7,6 +7,7 @@ import { guestScript } from './script.mjs';
 
 export default {
   name: 'flood',
+  longForm: true,
   programs: [
     ['dmsetup', 'dmsetup'],
     ['fio', 'fio'],

@@ -12,6 +12,7 @@ const regions = 128;
 
 export default {
   name: 'handover',
+  longForm: true,
   programs: [
     ['dmsetup', 'dmsetup'],
     ['fio', 'fio'],

@@ -11,6 +11,7 @@ const regions = (legMiB * 2048) / regionSectors;
 
 export default {
   name: 'log-failure',
+  longForm: true,
   programs: [
     ['dmsetup', 'dmsetup'],
     ['mkfs.ext4', 'e2fsprogs'],

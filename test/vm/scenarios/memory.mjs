@@ -2,10 +2,11 @@
 import { program } from '../programs/programs.mjs';
 import { guestScript } from './script.mjs';
 
-const legMiB = 64;
+const legMiB = 48;
 
 export default {
   name: 'memory',
+  longForm: true,
   programs: [
     ['dmsetup', 'dmsetup'],
     ['fio', 'fio'],

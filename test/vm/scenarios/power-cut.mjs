@@ -27,6 +27,7 @@ const recordedRegions = 1024;
 
 export default {
   name: 'power-cut',
+  longForm: true,
   programs: [
     ['dmsetup', 'dmsetup'],
     ['fio', 'fio'],

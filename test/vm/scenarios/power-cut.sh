@@ -55,7 +55,7 @@ record_log() {
   for region in "${regions[@]}"; do
     dd if=/dev/zero of=/dev/mapper/lw bs=4k count=1 seek=$((region * 2)) oflag=direct status=none &
     count=$((count + 1))
-    until [ "$(dmsetup status leg | cut -d' ' -f5)" = $count ]; do :; done
+    until [ "$(dmsetup status leg | cut -d' ' -f5)" = $count ]; do read -rt 0.05 -u "$NOTHING" || true; done
     dmsetup message recorded 0 mark "promised:$region"
   done
   dmsetup message recorded 0 mark end

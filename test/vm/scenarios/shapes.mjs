@@ -7,6 +7,7 @@ import { guestScript } from './script.mjs';
 
 export default {
   name: 'shapes',
+  longForm: true,
   programs: [
     ['dmsetup', 'dmsetup'],
     ['fio', 'fio'],

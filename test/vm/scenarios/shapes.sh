@@ -62,10 +62,14 @@ dmsetup remove form
 
 step 'full resync, with progress in the status; then a write is in the log before it is on the legs'
 dd if=/dev/urandom of=/dev/vda bs=1M count=12 oflag=direct status=none
-dmsetup create form --table "$(mirror_table 24576 resync 'clustered-disk 254:32 256')"
+# "sync": the log device holds the bits of a log before it.
+dmsetup create form --table "$(mirror_table 24576 resync 'clustered-disk 254:32 256 sync')"
 case $(dmsetup deps form) in *'(254, 32)'*) ;; *) fail 'the table does not hold the log device' ;; esac
+# Slowly: the kernel's copying takes so many per cent of the time.
+echo 20 >/sys/module/dm_mirror/parameters/raid1_resync_throttle
 seen=''
 until in_sync form; do seen="$seen $(progress form)"; done
+echo 100 >/sys/module/dm_mirror/parameters/raid1_resync_throttle
 echo "in sync, on the way:$seen"
 case $seen in *' '[1-9]*) ;; *) fail 'no progress was seen before the end' ;; esac
 wait_for 60 log_clean /dev/vdc 96
@@ -120,9 +124,9 @@ dd if=/dev/urandom of=/dev/vda bs=1M count=16 oflag=direct status=none
 dmsetup create grown --table "$(mirror_table 16384 grown 'clustered-disk 254:32 1024 sync')"
 wait_for 300 in_sync grown
 grow_to 32768
-seen=$(progress grown)
-case $seen in 32/32) fail 'what was added was taken for synced' ;; esac
-[ "${seen%/*}" -ge 16 ] || fail "what was in sync was forgotten: $seen"
+# Not by asking the kernel, which may have copied the rest by then.
+grep 'resumed uuid=grown' /run/lockstepd.log | tail -n 1 | grep -q 'text="16 of 32 regions in sync' ||
+  fail "not what was in sync before, and nothing else: $(grep uuid=grown /run/lockstepd.log)"
 wait_for 300 in_sync grown
 legs_equal vda vdb
 grow_to 8192
