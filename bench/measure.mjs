@@ -13,12 +13,6 @@ export function median(numbers) {
   return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
 }
 
-/** The value below which `share` (0 to 1) of the numbers lie. */
-export function percentile(numbers, share) {
-  const sorted = Float64Array.from(numbers).sort();
-  return sorted[Math.floor((sorted.length - 1) * share)];
-}
-
 /** Percentiles and count of samples, in the samples' own unit. */
 export function percentiles(samples) {
   const sorted = Float64Array.from(samples).sort();
@@ -65,17 +59,21 @@ export async function compare({ rounds, subject, limit, figure }) {
  */
 export function row(key, ones, { unit, figure, scale = 1, note, of }) {
   const rounds = ones.map(figure);
-  const share = (name) => (ones[0][name] === undefined ? undefined : median(ones.map((one) => one[name])) * scale);
+  const share = (name, samplesMin) => {
+    if (ones.some((one) => one[name] === undefined || one.samples < samplesMin)) return undefined;
+    return median(ones.map((one) => one[name])) * scale;
+  };
   return {
     key,
     value: median(rounds),
     unit,
     samples: ones.reduce((sum, one) => sum + (one.samples ?? 1), 0),
     rounds,
-    p50: share('p50'),
-    p90: share('p90'),
-    p99: share('p99'),
-    p999: share('p999'),
+    // A percentile is shown where a round has two samples or more beyond it.
+    p50: share('p50', 1),
+    p90: share('p90', 20),
+    p99: share('p99', 200),
+    p999: share('p999', 2000),
     note,
     of,
   };

@@ -8,7 +8,7 @@
  *   --warmup N       operations before that (8000)     --regions N   regions a log (4096), a power of two
  *   --logs N         logs, used by turns (1)           --batch N     regions an operation, marked 32 a request (1)
  *   --log-file PATH  disk log on it (one log only)     --prefix TEXT of the logs' uuids, new for every run
- *   --luid N         luid of the first log             --first N     first fresh region (0)
+ *   --luid N         luid of the first log             --keep 1      leaves the logs as they are
  *
  * in_sync: one IN_SYNC of some region. remark: MARK and FLUSH of regions that are held already. fresh: MARK and FLUSH of
  * regions that nobody marked before, far apart, so that each is in another block of the log where that is possible.
@@ -36,7 +36,7 @@ struct lane {
 static int fd;
 static uint32_t next_seq = 1;
 static enum work work;
-static uint64_t regions, logs, batch, luid, first_fresh;
+static uint64_t regions, logs, batch, luid;
 static const char *prefix;
 static uint8_t request[FRAME_BYTES_MAX];
 static uint8_t reply[FRAME_BYTES_MAX];
@@ -105,7 +105,7 @@ static void remove_logs(void) {
 /* Odd, so that the walk meets every region of a power of two before it meets one twice; more than one log block. */
 static uint64_t region_of(uint64_t step) {
   if (work != FRESH) return step * 40503u % regions;
-  return (first_fresh + step) * (regions > 65536 ? 32771u * 5u : 5u) % regions;
+  return step * (regions > 65536 ? 163855u : 5u) % regions;
 }
 
 static void send_for(struct lane *lane, uint64_t log, uint32_t type, const void *payload, uint32_t bytes) {
@@ -199,7 +199,6 @@ int main(int argc, char **argv) {
   logs = number_option(argc, argv, "--logs", 1);
   batch = number_option(argc, argv, "--batch", 1);
   luid = number_option(argc, argv, "--luid", 4096);
-  first_fresh = number_option(argc, argv, "--first", 0);
   prefix = option(argc, argv, "--prefix", "bench");
   const uint64_t depth = number_option(argc, argv, "--depth", 1);
   const uint64_t warmup = number_option(argc, argv, "--warmup", 8000);
@@ -219,7 +218,7 @@ int main(int argc, char **argv) {
   struct samples samples = measure(depth, warmup, count, &elapsed_ns);
   char more[64];
   snprintf(more, sizeof more, ",\"core\":%d", current_core());
-  remove_logs();
+  if (number_option(argc, argv, "--keep", 0) == 0) remove_logs();
   samples_print(&samples, elapsed_ns, more);
   return 0;
 }

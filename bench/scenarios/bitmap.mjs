@@ -27,7 +27,9 @@ function randomRegions(count, below) {
 /** One round: marks set and cleared by turns, so that every call changes every bit. */
 async function markRound(map, regions, timeMs) {
   const bench = new Bench({ time: timeMs, iterations: 1000 });
-  bench.add('mark', () => map.markDirty(regions, batchRegions), { beforeEach: () => map.markClean(regions, batchRegions) });
+  bench.add('mark', () => map.markDirty(regions, batchRegions), {
+    beforeEach: () => map.markClean(regions, batchRegions),
+  });
   bench.add('clear', () => map.markClean(regions, batchRegions), {
     beforeEach: () => map.markDirty(regions, batchRegions),
   });

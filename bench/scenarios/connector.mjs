@@ -13,6 +13,7 @@
  * The busy threads compute 20 ms of every 50: the daemon's main and admin thread, and two threads beside the floor.
  */
 import { startCountedDaemon, startDaemon, startResponder } from '../daemons.mjs';
+import { guestRatio, guestRow } from '../guest-figures.mjs';
 import { inMicroseconds, load, p50 } from '../load.mjs';
 import { compare, row } from '../measure.mjs';
 import { allCores, oneCore, otherCore } from '../programs.mjs';
@@ -119,13 +120,27 @@ async function allocation({ quick }) {
   return { results };
 }
 
+/** The same kernel, real: a hot set written again and again; a mark that is held or sticks needs no write. */
+async function inGuest({ guest }) {
+  const key = 'vm_remark_vs_floor_p50';
+  const { skipped, figures, accelerator } = await guest();
+  if (skipped) return { results: [{ key, skipped }] };
+  const results = ['d1', 'd16'].flatMap((depth) => {
+    const of = depth === 'd1' ? key : undefined;
+    const note = `fio through dm-mirror in a guest, 4 KiB writes to eight regions; processor: ${accelerator}`;
+    const subject = guestRow(figures, `lockstepd-remark-${depth}`, { of, note });
+    return [subject, guestRow(figures, `responder-remark-${depth}`, { of })];
+  });
+  return { results, ratios: { [key]: guestRatio(figures, 'lockstepd-remark-d1', 'responder-remark-d1', 'p50') } };
+}
+
 export async function run(context) {
   const parts = [
     ...(await onOneCore(context)),
     await atDepth64(context),
     await besideBusyThreads(context),
     await allocation(context),
-    await context.inGuest('connector'),
+    await inGuest(context),
   ];
   return {
     results: parts.flatMap(({ results }) => results),
