@@ -35,8 +35,8 @@ int lock_whole_file(int fd) {
   return errno == EAGAIN || errno == EACCES ? EBUSY : errno;
 }
 
-/// A tmpfs gives up, and back, what it has reserved when anything wants the thread's attention; io_uring's completions
-/// do, and no signal handler is needed for it. The next try begins anew.
+/// A tmpfs gives up, and back, what it has reserved when anything wants the thread's attention; io_uring's
+/// completions do, and no signal handler is needed for it. The next try begins anew.
 int reserve(int fd, uint64_t bytes) {
   int error = EINTR;
   for (int attempt = 0; attempt < reserve_tries_max && error == EINTR; attempt++) {
