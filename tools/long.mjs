@@ -1,5 +1,5 @@
 /**
- * `npm run long -- sim|fuzz|mutants`: what takes too long for every change. The last result of each, with commit and
+ * `npm run long -- sim|fuzz|mutants|vm`: what takes too long for every change. The last result of each, with commit and
  * machine, is written into docs/long-runs.md.
  */
 import { execFileSync } from 'node:child_process';
@@ -13,6 +13,7 @@ const FORMS = {
   sim: { command: ['dist/bin/sim.js', '--seed', '1', '--seeds', '100000'], result: /./ },
   fuzz: { command: ['tools/fuzz.mjs', '--runs', '10000000'], result: /^fuzz_\w+: |^\d+ passed/ },
   mutants: { command: ['tools/mutants.mjs'], result: /^(found|MISSED) |^\d+ passed/ },
+  vm: { command: ['test/vm/run.mjs', '--long'], result: /^\S.*--seed|^ {2}(FAIL|\S+:) |^\d+ passed/ },
 };
 
 const name = process.argv[2];

@@ -6,6 +6,8 @@
  *   npm run mutants -- NAME ...     those whose file name contains NAME
  *   npm run mutants -- --turns 2    two, others each day
  *   npm run mutants -- --seeds N    within N seeds (2000)
+ *   npm run mutants -- --vm         on the real kernel: those with a line `# Real kernel: SCENARIO: CHECK`; the short
+ *                                   form of that scenario (test/vm) must fail in that check
  *
  * Works on a copy of the tracked files in a temporary folder; node_modules are those of this tree, and so is the addon
  * unless the patch touches C++.
@@ -19,12 +21,16 @@ import { root, run } from './stages.mjs';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { turns: { type: 'string' }, seeds: { type: 'string', default: '2000' } },
+  options: {
+    turns: { type: 'string' },
+    seeds: { type: 'string', default: '2000' },
+    vm: { type: 'boolean', default: false },
+  },
 });
 
 function chooseMutants() {
   const all = readdirSync(join(root, 'test/mutants'))
-    .filter((name) => name.endsWith('.patch'))
+    .filter((name) => name.endsWith('.patch') && (!values.vm || realKernelCheck(name) !== null))
     .sort();
   if (positionals.length > 0) return all.filter((name) => positionals.some((word) => name.includes(word)));
   if (!values.turns) return all;
@@ -33,11 +39,17 @@ function chooseMutants() {
   return Array.from({ length: count }, (_, i) => all[(day * count + i) % all.length]);
 }
 
+/** What the real kernel must find: { scenario, check }, or null. */
+function realKernelCheck(name) {
+  const found = readFileSync(join(root, 'test/mutants', name), 'utf8').match(/^# Real kernel: ([^:]+): (.*)$/m);
+  return found && { scenario: found[1], check: found[2] };
+}
+
 /** Copies what git knows of (and new files it does not ignore), and links what is built. */
 function copyTree(to) {
   const listed = execFileSync(
     'git',
-    ['ls-files', '-z', '--cached', '--others', '--exclude-standard', 'ts', 'cpp', 'tools', ':(glob)*'],
+    ['ls-files', '-z', '--cached', '--others', '--exclude-standard', 'ts', 'cpp', 'tools', 'test/vm', ':(glob)*'],
     {
       cwd: root,
       encoding: 'utf8',
@@ -69,6 +81,7 @@ async function hunt(name) {
       const addon = await run(process.execPath, ['tools/setup.mjs', '--addon'], { cwd: tree, quiet: true });
       if (addon.status !== 0) return { found: false, text: `the addon does not build: ${addon.output.trim()}` };
     }
+    if (values.vm) return await huntOnRealKernel(tree, name, native);
     const env = { LOCKSTEP_ADDON: join(native ? tree : root, 'build/Release/lockstep.node') };
     const args = ['dist/bin/sim.js', '--seed', '1', '--seeds', values.seeds, '--until-failure'];
     const result = await run(process.execPath, args, { cwd: tree, env, quiet: true, limitMs: 600_000 });
@@ -79,6 +92,19 @@ async function hunt(name) {
   } finally {
     rmSync(tree, { recursive: true, force: true });
   }
+}
+
+async function huntOnRealKernel(tree, name, native) {
+  // The guest sees this machine's files, but not this environment: the addon lies where the daemon looks for it.
+  if (!native) symlinkSync(join(root, 'build'), join(tree, 'build'));
+  const { scenario, check } = realKernelCheck(name);
+  const args = ['test/vm/run.mjs', scenario];
+  const { status, output, hung } = await run(process.execPath, args, { cwd: tree, quiet: true, limitMs: 3_600_000 });
+  if (hung) return { found: false, text: 'the scenario hung' };
+  const failures = output.split('\n').filter((line) => /^ {2}FAIL /.test(line));
+  const right = failures.find((line) => line.startsWith(`  FAIL  ${check}`));
+  if (right) return { found: true, text: right.trim() };
+  return { found: false, text: status === 0 ? 'NOT FOUND' : `failed elsewhere:\n${output.slice(-1900)}` };
 }
 
 let failed = 0;

@@ -35,7 +35,8 @@ const USEFUL_PACKAGES = ['liburing-dev'];
 /** What only the tests need: developer build, linters, fuzzers, a real kernel in a virtual machine. */
 const TEST_PACKAGES = [
   ...['cmake', 'ninja-build', 'ccache', 'doctest-dev', 'clang-14', 'clang-format', 'clang-tidy', 'libclang-rt-14-dev'],
-  ...['qemu-system-x86', 'busybox-static', 'cpio', 'kmod', 'dmsetup', 'fio'],
+  ...['qemu-system-x86', 'busybox-static', 'cpio', 'kmod', 'dmsetup', 'fio', 'e2fsprogs', 'scdoc'],
+  ...['lvm2', 'dmeventd', 'libdevmapper-dev'],
   // Shows the bench's report; 60 MB, and only this part of it.
   'chromium-headless-shell',
 ];

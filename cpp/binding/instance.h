@@ -6,7 +6,7 @@
 
 #include <memory>
 
-#include "os/helper_thread.h"
+#include "os/helper_threads.h"
 
 namespace lockstep::binding {
 
@@ -24,7 +24,7 @@ struct Instance {
   /// JavaScript cannot call such a constructor with success, because then there is nothing here.
   std::shared_ptr<void> handover;
 
-  HelperThread helper;
+  HelperThreads helpers;
 
   static Instance& of(Napi::Env env) { return *env.GetInstanceData<Instance>(); }
 
@@ -49,6 +49,7 @@ void define_log_record(Napi::Env env, Napi::Object exports);
 void define_state_store(Napi::Env env, Napi::Object exports);
 void define_frame_channel(Napi::Env env, Napi::Object exports);
 void define_log_device(Napi::Env env, Napi::Object exports);
+void define_dm_tables(Napi::Env env, Napi::Object exports);
 void define_process_functions(Napi::Env env, Napi::Object exports);
 
 }  // namespace lockstep::binding

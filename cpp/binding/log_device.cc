@@ -1,7 +1,10 @@
 // The JavaScript class LogDevice: sessions of one device, one at a time, and the events of the last.
 #include <napi.h>
 
+#include <cerrno>
+#include <chrono>
 #include <memory>
+#include <optional>
 
 #include "binding/arguments.h"
 #include "binding/callback.h"
@@ -34,12 +37,13 @@ class LogDeviceWrap : public Napi::ObjectWrap<LogDeviceWrap>, private DeviceSess
   ~LogDeviceWrap() override { give_up(); }
 
  private:
-  DeviceSession& session(Napi::Env env);
+  /// The session, made when there is none; null when the process has no descriptor left.
+  DeviceSession* session(Napi::Env env);
   void give_up() {
     if (session_ != nullptr) std::exchange(session_, nullptr)->abandon();
   }
 
-  void opened(int error, const BlockFile* file) override;
+  void opened(int error, const BlockFile* file, const std::string& reason) override;
   void ended(const LogIoDone& done) override;
   void busy(bool is_busy) override {
     if (is_busy) {
@@ -49,9 +53,10 @@ class LogDeviceWrap : public Napi::ObjectWrap<LogDeviceWrap>, private DeviceSess
     }
   }
 
-  void open(const Napi::CallbackInfo& info);
-  void read(const Napi::CallbackInfo& info);
-  void write(const Napi::CallbackInfo& info);
+  // 0, or the errno with which the operation has ended: no event follows then.
+  Napi::Value open(const Napi::CallbackInfo& info);
+  Napi::Value read(const Napi::CallbackInfo& info);
+  Napi::Value write(const Napi::CallbackInfo& info);
   void close(const Napi::CallbackInfo& /*info*/) { give_up(); }
   Napi::Value writer(const Napi::CallbackInfo& info);
   Napi::Value closed(const Napi::CallbackInfo& info) {
@@ -88,35 +93,45 @@ LogDeviceWrap::LogDeviceWrap(const Napi::CallbackInfo& info) : Napi::ObjectWrap<
   on_written_ = event_function(events, "written");
 }
 
-DeviceSession& LogDeviceWrap::session(Napi::Env env) {
-  if (session_ == nullptr) {
-    session_ = DeviceSession::make(env, this, prefer_uring_, counters_);
-    if (session_ == nullptr) throw_errno(env, EMFILE, "log device");
-  }
-  return *session_;
+DeviceSession* LogDeviceWrap::session(Napi::Env env) {
+  if (session_ == nullptr) session_ = DeviceSession::make(env, this, prefer_uring_, counters_);
+  return session_.get();
 }
 
-void LogDeviceWrap::open(const Napi::CallbackInfo& info) {
+Napi::Value begun(Napi::Env env, const DeviceSession* session) {
+  return Napi::Number::New(env, session == nullptr ? EMFILE : 0);
+}
+
+Napi::Value LogDeviceWrap::open(const Napi::CallbackInfo& info) {
   const std::string name = text_argument(info, 0);
+  std::optional<std::chrono::milliseconds> claim_wait_max;
+  if (!info[1].IsNull()) claim_wait_max.emplace(integer_argument(info, 1, 0, UINT32_MAX));
   give_up();
-  session(info.Env()).open(Instance::of(info.Env()).helper, name);
+  DeviceSession* const made = session(info.Env());
+  if (made != nullptr) made->open(Instance::of(info.Env()).helpers, name, claim_wait_max);
+  return begun(info.Env(), made);
 }
 
-void LogDeviceWrap::read(const Napi::CallbackInfo& info) {
+Napi::Value LogDeviceWrap::read(const Napi::CallbackInfo& info) {
   const uint64_t offset = integer_argument(info, 0, 0, safe_integer_max);
   const uint64_t length = integer_argument(info, 1, 0, log_read_bytes_max);
   if (offset % 512 != 0 || length % 512 != 0 || length == 0) {
     throw_range(info.Env(), "offset and length of a read are multiples of 512");
   }
-  session(info.Env()).read(offset, static_cast<uint32_t>(length));
+  DeviceSession* const made = session(info.Env());
+  if (made != nullptr) made->read(offset, static_cast<uint32_t>(length));
+  return begun(info.Env(), made);
 }
 
-void LogDeviceWrap::write(const Napi::CallbackInfo& info) {
+Napi::Value LogDeviceWrap::write(const Napi::CallbackInfo& info) {
   const std::shared_ptr<LogMemory> memory = LogImageWrap::memory_of(info[0]);
   const bool durable = boolean_argument(info, 1);
   if (memory->closed()) throw_closed(info.Env(), "log image");
   const auto runs = memory->image().runs();
-  session(info.Env()).write({runs.begin(), runs.end()}, std::make_shared<PinnedImage>(memory), durable);
+  DeviceSession* const made = session(info.Env());
+  if (made != nullptr)
+    made->write({runs.begin(), runs.end()}, std::make_shared<PinnedImage>(memory), durable);
+  return begun(info.Env(), made);
 }
 
 Napi::Value LogDeviceWrap::writer(const Napi::CallbackInfo& info) {
@@ -135,10 +150,11 @@ Napi::Value describe(Napi::Env env, const BlockFile* file) {
   return object;
 }
 
-void LogDeviceWrap::opened(int error, const BlockFile* file) {
+void LogDeviceWrap::opened(int error, const BlockFile* file, const std::string& reason) {
   const Napi::Env env = Env();
   run_from_loop(env, [&] {
-    call_from_loop(on_opened_, {Napi::Number::New(env, error), describe(env, file)});
+    call_from_loop(on_opened_,
+                   {Napi::Number::New(env, error), describe(env, file), Napi::String::New(env, reason)});
   });
 }
 

@@ -189,11 +189,15 @@ Napi::Value LogImageWrap::decode_head(const Napi::CallbackInfo& info) {
   return object;
 }
 
-void LogImageWrap::import_bytes(const Napi::CallbackInfo& info) {
+Napi::Value LogImageWrap::import_bytes(const Napi::CallbackInfo& info) {
   LogImage& target = image(info);
   const uint64_t offset = integer_argument(info, 0, 0, safe_integer_max);
   if (offset % 512 != 0) throw_range(info.Env(), "the offset is not a multiple of 512");
-  target.import_bytes(offset, bytes_argument(info, 1), integer_argument(info, 2, 0, safe_integer_max));
+  const std::span<const uint8_t> bytes = bytes_argument(info, 1);
+  const uint64_t limit = integer_argument(info, 2, 0, safe_integer_max);
+  const bool room = memory_->ensure_room_for_import(offset, bytes) == 0;
+  if (room) target.import_bytes(offset, bytes, limit);
+  return Napi::Boolean::New(info.Env(), room);
 }
 
 Napi::Value LogImageWrap::first_difference(const Napi::CallbackInfo& info) {

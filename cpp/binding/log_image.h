@@ -37,7 +37,7 @@ class LogImageWrap : public Napi::ObjectWrap<LogImageWrap> {
   void set_session(const Napi::CallbackInfo& info);
   void set_recorded_region_count(const Napi::CallbackInfo& info);
   Napi::Value decode_head(const Napi::CallbackInfo& info);
-  void import_bytes(const Napi::CallbackInfo& info);
+  Napi::Value import_bytes(const Napi::CallbackInfo& info);
   Napi::Value first_difference(const Napi::CallbackInfo& info);
 
   std::shared_ptr<LogMemory> memory_;

@@ -4,8 +4,10 @@
 // on them throws. A commit that is being written holds a pin, and the bits stay mapped until it has let go.
 #pragma once
 
+#include <algorithm>
 #include <memory>
 #include <optional>
+#include <span>
 
 #include "core/log_plan.h"
 #include "core/region_map.h"
@@ -37,6 +39,16 @@ class LogMemory {
   uint64_t region_count() const noexcept { return region_count_; }
   const std::shared_ptr<StateSlot>& slot() const noexcept { return slot_; }
   RegionMap& map() { return *map_; }
+  /// Before bits of these regions change for the first time: 0, or the errno for want of room.
+  [[nodiscard]] int ensure_room(std::span<const double> regions) noexcept {
+    if (slot_ == nullptr || !slot_->is_lazy()) return 0;
+    for (const double region : regions) {
+      if (const int error = slot_->ensure_room(static_cast<uint64_t>(region)); error != 0) return error;
+    }
+    return 0;
+  }
+  /// The same for the import of clean bits, where they are not what the map says there already.
+  [[nodiscard]] int ensure_room_for_import(uint64_t offset, std::span<const uint8_t> bytes) noexcept;
   LogImage& image() {
     if (!image_) image_.emplace(*map_);
     return *image_;
@@ -70,6 +82,27 @@ class LogMemory {
   uint32_t pins_ = 0;
   bool closed_ = false;
 };
+
+inline int LogMemory::ensure_room_for_import(uint64_t offset, std::span<const uint8_t> bytes) noexcept {
+  if (slot_ == nullptr || !slot_->is_lazy()) return 0;
+  // Bytes of the log area before the first clean bit are header.
+  const uint64_t skip = offset < log_bits_offset ? log_bits_offset - offset : 0;
+  for (uint64_t at = skip; at < bytes.size();) {
+    const uint64_t bit_byte = offset + at - log_bits_offset;
+    const uint64_t region = bit_byte * 8;
+    if (region >= region_count_) return 0;
+    const uint64_t length =
+        std::min<uint64_t>(bitmap_page_bytes - bit_byte % bitmap_page_bytes, bytes.size() - at);
+    const uint8_t now = map_->is_clean(region) ? 0xFF : 0;
+    const auto part = bytes.subspan(at, length);
+    const bool same = std::all_of(part.begin(), part.end(), [now](uint8_t byte) { return byte == now; });
+    if (!same) {
+      if (const int error = slot_->ensure_room(region); error != 0) return error;
+    }
+    at += length;
+  }
+  return 0;
+}
 
 /// The image as a log writer reads it.
 class PinnedImage final : public LogSource {

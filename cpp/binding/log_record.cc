@@ -30,6 +30,8 @@ uint64_t get_word(const StateRecord& record, StateRecord::Word word) {
       return record.ever_resumed() ? 1 : 0;
     case StateRecord::log_failed_word:
       return record.log_failed() ? 1 : 0;
+    case StateRecord::draining_word:
+      return record.draining() ? 1 : 0;
     case StateRecord::resume_count_word:
       return record.resume_count();
     default:
@@ -53,6 +55,8 @@ void set_word(StateRecord record, StateRecord::Word word, uint64_t value) {
       return record.set_ever_resumed(value != 0);
     case StateRecord::log_failed_word:
       return record.set_log_failed(value != 0);
+    case StateRecord::draining_word:
+      return record.set_draining(value != 0);
     case StateRecord::resume_count_word:
       return record.set_resume_count(value);
     default:
@@ -65,7 +69,7 @@ static_assert(StateRecord::life_cycle_word == 0 && StateRecord::recovering_word 
               StateRecord::search_word == 2 && StateRecord::latched_word == 3 &&
               StateRecord::marks_unknown_word == 4 && StateRecord::ever_resumed_word == 5 &&
               StateRecord::log_failed_word == 6 && StateRecord::resume_count_word == 7 &&
-              StateRecord::device_number_word == 8);
+              StateRecord::device_number_word == 8 && StateRecord::draining_word == 12);
 
 }  // namespace
 
@@ -115,7 +119,12 @@ StateRecord LogRecordWrap::record(const Napi::CallbackInfo& info) const {
 }
 
 StateRecord::Word LogRecordWrap::word(const Napi::CallbackInfo& info) const {
-  return static_cast<StateRecord::Word>(integer_argument(info, 0, 0, StateRecord::device_number_word));
+  const uint64_t word = integer_argument(info, 0, 0, StateRecord::draining_word);
+  // The words between are the bit maps' own.
+  if (word > StateRecord::device_number_word && word < StateRecord::draining_word) {
+    throw_range(info.Env(), "no such state word: " + std::to_string(word));
+  }
+  return static_cast<StateRecord::Word>(word);
 }
 
 Napi::Value LogRecordWrap::uuid(const Napi::CallbackInfo& info) {

@@ -5,7 +5,7 @@
 
 #include "binding/arguments.h"
 #include "binding/instance.h"
-#include "os/notify.h"
+#include "os/local_datagram.h"
 #include "os/peer.h"
 #include "os/pid_file.h"
 #include "os/process_memory.h"
@@ -67,7 +67,7 @@ Napi::Value notify_systemd(const Napi::CallbackInfo& info) {
   const std::string text = text_argument(info, 0);
   const char* address = std::getenv("NOTIFY_SOCKET");
   if (address == nullptr || *address == '\0') return Napi::Boolean::New(info.Env(), false);
-  const int error = send_notification(address, text);
+  const int error = send_local_datagram(address, text, DatagramWait::until_sent);
   if (error != 0) throw_errno(info.Env(), error, std::string("cannot notify ") + address);
   return Napi::Boolean::New(info.Env(), true);
 }
@@ -92,6 +92,12 @@ Napi::Value find_pid_file_holder(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), pid);
 }
 
+Napi::Value send_datagram(const Napi::CallbackInfo& info) {
+  const std::string address = text_argument(info, 0);
+  const std::string text = text_argument(info, 1);
+  return Napi::Number::New(info.Env(), send_local_datagram(address, text, DatagramWait::never));
+}
+
 }  // namespace
 
 void define_process_functions(Napi::Env env, Napi::Object exports) {
@@ -103,6 +109,7 @@ void define_process_functions(Napi::Env env, Napi::Object exports) {
   functions.Set("notifySystemd", Napi::Function::New<notify_systemd>(env, "notifySystemd"));
   functions.Set("peerCredentials", Napi::Function::New<peer_credentials_of>(env, "peerCredentials"));
   functions.Set("pidFileHolder", Napi::Function::New<find_pid_file_holder>(env, "pidFileHolder"));
+  functions.Set("sendDatagram", Napi::Function::New<send_datagram>(env, "sendDatagram"));
   exports.Set("process", functions);
 }
 

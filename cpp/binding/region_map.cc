@@ -32,6 +32,7 @@ Napi::Function RegionMapWrap::define(Napi::Env env) {
                          InstanceMethod<&Self::is_in_sync>("isInSync"),
                          InstanceMethod<&Self::is_held>("isHeld"),
                          InstanceMethod<&Self::all_held>("allHeld"),
+                         InstanceMethod<&Self::reserve>("reserve"),
                          InstanceMethod<&Self::hold>("hold"),
                          InstanceMethod<&Self::unhold>("unhold"),
                          InstanceMethod<&Self::mark_dirty>("markDirty"),
@@ -113,6 +114,9 @@ Napi::Value RegionMapWrap::is_held(const Napi::CallbackInfo& info) {
 }
 Napi::Value RegionMapWrap::all_held(const Napi::CallbackInfo& info) {
   return boolean(info, map(info).all_held(regions(info)));
+}
+Napi::Value RegionMapWrap::reserve(const Napi::CallbackInfo& info) {
+  return boolean(info, open(info).ensure_room(regions(info)) == 0);
 }
 Napi::Value RegionMapWrap::hold(const Napi::CallbackInfo& info) {
   return number(info, map(info).hold(regions(info)));

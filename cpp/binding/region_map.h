@@ -35,6 +35,7 @@ class RegionMapWrap : public Napi::ObjectWrap<RegionMapWrap> {
   Napi::Value is_in_sync(const Napi::CallbackInfo& info);
   Napi::Value is_held(const Napi::CallbackInfo& info);
   Napi::Value all_held(const Napi::CallbackInfo& info);
+  Napi::Value reserve(const Napi::CallbackInfo& info);
   Napi::Value hold(const Napi::CallbackInfo& info);
   Napi::Value unhold(const Napi::CallbackInfo& info);
   Napi::Value mark_dirty(const Napi::CallbackInfo& info);

@@ -136,6 +136,10 @@ const char* state_error_text(StateError error) noexcept {
   return "unknown";
 }
 
+uint32_t state_file_version(std::span<const uint8_t> file) noexcept {
+  return load_le<uint32_t>(file, version_at);
+}
+
 StateError validate_state(std::span<const uint8_t> file) noexcept {
   if (file.size() < first_page_bytes) return StateError::too_short;
   const auto page = file.first(first_page_bytes);

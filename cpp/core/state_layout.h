@@ -80,6 +80,9 @@ enum class StateError {
 /// Checks a whole mapped file. Reads the first page and the page bits, never the words of the maps.
 [[nodiscard]] StateError validate_state(std::span<const uint8_t> file) noexcept;
 
+/// The version that a file with the right magic says it has; at least one page long.
+[[nodiscard]] uint32_t state_file_version(std::span<const uint8_t> file) noexcept;
+
 /// Reads and stores the fields of a mapped file (at least 8-byte aligned). A view: it owns nothing.
 class StateRecord {
  public:
@@ -111,6 +114,8 @@ class StateRecord {
   void set_ever_resumed(bool value) noexcept { set(ever_resumed_word, value ? 1 : 0); }
   bool log_failed() const noexcept { return get(log_failed_word) != 0; }
   void set_log_failed(bool value) noexcept { set(log_failed_word, value ? 1 : 0); }
+  bool draining() const noexcept { return get(draining_word) != 0; }
+  void set_draining(bool value) noexcept { set(draining_word, value ? 1 : 0); }
   uint64_t resume_count() const noexcept { return get(resume_count_word); }
   void set_resume_count(uint64_t value) noexcept { set(resume_count_word, value); }
   /// The log device's numbers as one, or 0 while they are not known; at most device_number_max.
@@ -131,6 +136,7 @@ class StateRecord {
     held_polarity_word,
     clean_polarity_word,
     sync_polarity_word,
+    draining_word,
     word_count,
   };
   [[nodiscard]] static bool word_valid(Word word, uint64_t value, uint64_t region_count) noexcept;

@@ -52,6 +52,7 @@ void LogIo::progress(const std::function<void(const LogIoDone&)>& done) {
 void LogIo::abandon() {
   operations_.clear();
   step_ = Step::idle;
+  queue_->cancel_stalled();
 }
 
 void LogIo::take_results() {

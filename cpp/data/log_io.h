@@ -4,7 +4,8 @@
 // A commit of one run is one durable write. One of several runs is writes, at most `buffers_max` of them in
 // flight, and then one barrier. A run is encoded when its write begins, from memory as it is then. The first
 // error ends a commit; what is in flight is waited for, since its buffers are in use. Nothing is retried, but
-// for a kernel that does not know durable writes: there it is a write and a barrier.
+// for a kernel that does not know durable writes: there it is a write and a barrier. (A submission that the
+// kernel has no room for just now is the queue's business.)
 //
 // All calls come from one thread.
 #pragma once
@@ -80,6 +81,8 @@ class LogIo {
   void abandon();
   /// Nothing is in flight.
   bool quiet() const noexcept { return in_flight_ == 0; }
+  /// `progress` must be called again after a while, for no wake may come.
+  bool stalled() const noexcept { return queue_->stalled(); }
   /// Operations that have not ended.
   size_t operations() const noexcept { return operations_.size(); }
 

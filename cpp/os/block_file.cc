@@ -56,14 +56,25 @@ int open_path(const std::string& path, Fd& fd, bool& direct) {
   return fd.valid() ? 0 : errno;
 }
 
+/// The number of the block device that the name means, now.
+std::optional<dev_t> device_number_of(const std::string& name) {
+  if (const auto number = parse_device_number(name)) return number;
+  struct stat status = {};
+  if (stat(name.c_str(), &status) != 0 || !S_ISBLK(status.st_mode)) return std::nullopt;
+  return status.st_rdev;
+}
+
 int open_name(const std::string& name, BlockFile& into) {
-  const std::optional<dev_t> wanted = parse_device_number(name);
+  const std::optional<dev_t> wanted = device_number_of(name);
   if (!wanted) return open_path(name, into.fd, into.direct);
-  std::vector<std::string> paths = {"/dev/block/" + name};
-  if (const auto kernel_name = kernel_device_name(name)) {
-    paths.push_back("/dev/" + *kernel_name);
-    paths.push_back("/dev/mapper/" + *kernel_name);
-  }
+  const std::string numbers = std::to_string(major(*wanted)) + ":" + std::to_string(minor(*wanted));
+  const bool by_number = parse_device_number(name).has_value();
+  const auto kernel_name = kernel_device_name(numbers);
+  std::vector<std::string> paths;
+  // The kernel's own node first: a lock belongs to the node and not to the device, so all must open the same.
+  if (kernel_name) paths.push_back("/dev/" + *kernel_name);
+  paths.push_back(by_number ? "/dev/block/" + numbers : name);
+  if (kernel_name && by_number) paths.push_back("/dev/mapper/" + *kernel_name);
   int error = ENOENT;
   for (const std::string& path : paths) {
     const int opened = open_path(path, into.fd, into.direct);
@@ -138,6 +149,14 @@ int open_block_file(const std::string& name, BlockFile& into) {
   if (flags < 0 || fcntl(opened.fd.get(), F_SETFL, flags & ~O_NONBLOCK) != 0) return errno;
   into = std::move(opened);
   return 0;
+}
+
+int claim_block_file(const BlockFile& file) {
+  struct flock lock = {};
+  lock.l_type = F_WRLCK;
+  lock.l_whence = SEEK_SET;
+  if (fcntl(file.fd.get(), F_OFD_SETLK, &lock) == 0) return 0;
+  return errno == EACCES ? EAGAIN : errno;
 }
 
 }  // namespace lockstep

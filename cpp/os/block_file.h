@@ -24,4 +24,12 @@ struct BlockFile {
 /// regular file, ENXIO when `major:minor` led to another device.
 [[nodiscard]] int open_block_file(const std::string& name, BlockFile& into);
 
+/// Locks the whole file against every other open file of it that is claimed, until its last reference goes.
+/// Never waits: 0, EAGAIN while another one has the lock, or another errno.
+///
+/// The lock is one of the open file description, which a write that io_uring has in flight refers to: it
+/// stays until that write has ended, also when the process was killed, and the next daemon's claim waits for
+/// it.
+[[nodiscard]] int claim_block_file(const BlockFile& file);
+
 }  // namespace lockstep

@@ -52,8 +52,14 @@ class IoQueue {
   /// cannot be begun ends with an errno. At most `in_flight_max` at a time. Raises the event some time after
   /// results.
   virtual void submit(std::span<const IoRequest> requests) = 0;
-  /// Takes results that are ready; returns how many. Never blocks.
+  /// Takes results that are ready; returns how many. Never blocks. Offers the kernel again what it had no
+  /// room for.
   virtual size_t reap(std::span<IoResult> results) = 0;
+  /// Requests wait because the kernel has no room for them just now: `reap` must be called again after a
+  /// while, for no wake may come. It ends within a limit, then with an errno.
+  virtual bool stalled() const noexcept { return false; }
+  /// Requests that wait so end with ECANCELED, and a wake.
+  virtual void cancel_stalled() {}
   /// True when it is the synchronous writer thread.
   virtual bool is_thread() const noexcept = 0;
 };

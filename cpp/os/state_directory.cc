@@ -60,12 +60,12 @@ int StateDirectory::open(const std::string& path) {
   return 0;
 }
 
-int StateDirectory::create_temporary(uint64_t bytes, uint64_t bytes_reserved, std::string& name,
+int StateDirectory::create_temporary(uint64_t bytes, uint64_t bytes_reserved, std::string& name, Fd& file,
                                      Mapping& mapping) {
   // Names of an earlier process are deleted before the first creation (`list`), so counting is enough.
   name = std::string(temporary_prefix) + std::to_string(++temporary_count_);
-  const Fd file(
-      openat(directory_.get(), name.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, file_mode));
+  constexpr int flags = O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW;
+  file = Fd(openat(directory_.get(), name.c_str(), flags, file_mode));
   if (!file.valid()) return errno;
   int error = ftruncate(file.get(), static_cast<off_t>(bytes)) == 0 ? 0 : errno;
   // A store to a page that a full tmpfs cannot give is a SIGBUS; what is reserved here cannot meet that.
@@ -88,8 +88,8 @@ int StateDirectory::rename(const std::string& from, const std::string& to) const
   return renameat(directory_.get(), from.c_str(), directory_.get(), to.c_str()) == 0 ? 0 : errno;
 }
 
-int StateDirectory::map(const std::string& name, Mapping& mapping) const {
-  const Fd file(openat(directory_.get(), name.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
+int StateDirectory::map(const std::string& name, Fd& file, Mapping& mapping) const {
+  file = Fd(openat(directory_.get(), name.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
   if (!file.valid()) return errno;
   struct stat status = {};
   if (fstat(file.get(), &status) != 0) return errno;

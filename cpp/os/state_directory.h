@@ -21,17 +21,17 @@ class StateDirectory {
   /// another user or others may look into it.
   [[nodiscard]] int open(const std::string& path);
 
-  /// A temporary file of `bytes` zero bytes, mapped. A file that a kill leaves under such a name is nobody's
-  /// record; `list` deletes it.
-  [[nodiscard]] int create_temporary(uint64_t bytes, uint64_t bytes_reserved, std::string& name,
+  /// A temporary file of `bytes` zero bytes, open and mapped. A file that a kill leaves under such a name is
+  /// nobody's record; `list` deletes it.
+  [[nodiscard]] int create_temporary(uint64_t bytes, uint64_t bytes_reserved, std::string& name, Fd& file,
                                      Mapping& mapping);
   /// Gives the temporary file its name. EEXIST when the name is taken.
   [[nodiscard]] int publish(const std::string& temporary, const std::string& name) const;
   [[nodiscard]] int remove(const std::string& name) const;
   /// Renames, over whatever has that name.
   [[nodiscard]] int rename(const std::string& from, const std::string& to) const;
-  /// Maps a whole file. An empty one has an empty mapping.
-  [[nodiscard]] int map(const std::string& name, Mapping& mapping) const;
+  /// Opens and maps a whole file. An empty one has an empty mapping.
+  [[nodiscard]] int map(const std::string& name, Fd& file, Mapping& mapping) const;
   /// Names of the files that end in `suffix`.
   [[nodiscard]] int list(const std::string& suffix, std::vector<std::string>& names) const;
 

@@ -17,7 +17,8 @@ constexpr const char* aside_suffix = ".unreadable";
 constexpr const char* requests_name = "last-request";
 
 /// Records up to this size have all their room reserved on the tmpfs (11 million regions); larger ones, which
-/// must not take room for regions that nobody writes to, only their head.
+/// must not take room for regions that nobody writes to, only their head, and pages when they are needed
+/// (state_room.h).
 constexpr uint64_t reserved_whole_bytes_max = uint64_t{4} << 20;
 
 /// Names are for `ls`; what a record is says the record. FNV-1a, since a uuid may be longer than a name.
@@ -29,6 +30,18 @@ std::string record_name(const StateStatic& fixed) {
   std::array<char, 64> name{};
   const int length = std::snprintf(name.data(), name.size(), "%016" PRIx64 "-%016" PRIx64, fixed.luid, hash);
   return std::string(name.data(), static_cast<size_t>(length)) + record_suffix;
+}
+
+/// Nothing for a record that is reserved whole, or has no file.
+std::optional<StateRoom> room_of(Fd file, const StateLayout& layout) {
+  if (!file.valid() || layout.total_bytes <= reserved_whole_bytes_max) return std::nullopt;
+  return StateRoom(std::move(file), layout);
+}
+
+/// For whoever went back to an older program: both numbers.
+std::string version_text(std::span<const uint8_t> record) {
+  return "unknown version " + std::to_string(state_file_version(record)) +
+         " of the state file, this program reads version " + std::to_string(state_version);
 }
 
 }  // namespace
@@ -54,13 +67,15 @@ int StateStore::open_requests() {
     return RequestRecord::create(requests_.bytes(), options_.boot_id) ? 0 : EINVAL;
   }
   Mapping found;
-  if (directory_->map(requests_name, found) == 0 && RequestRecord::valid(found.bytes(), options_.boot_id)) {
+  Fd file;
+  if (directory_->map(requests_name, file, found) == 0 &&
+      RequestRecord::valid(found.bytes(), options_.boot_id)) {
     requests_ = std::move(found);
   } else {
     std::string temporary;
     Mapping made;
     const uint64_t bytes = RequestRecord::bytes;
-    if (const int error = directory_->create_temporary(bytes, bytes, temporary, made); error != 0)
+    if (const int error = directory_->create_temporary(bytes, bytes, temporary, file, made); error != 0)
       return error;
     if (!RequestRecord::create(made.bytes(), options_.boot_id)) return EINVAL;
     if (const int error = directory_->rename(temporary, requests_name); error != 0) return error;
@@ -115,6 +130,7 @@ StateStore::Created StateStore::create(const StateStatic& fixed) {
 
 int StateStore::make_slot(const StateStatic& fixed, std::shared_ptr<StateSlot>& slot, std::string& text) {
   const StateLayout layout = StateLayout::of(fixed.region_count);
+  Fd file;
   Mapping mapping;
   std::string temporary;
   if (!directory_) {
@@ -122,7 +138,8 @@ int StateStore::make_slot(const StateStatic& fixed, std::shared_ptr<StateSlot>& 
   } else {
     const bool whole = layout.total_bytes <= reserved_whole_bytes_max;
     const uint64_t reserved = whole ? layout.total_bytes : layout.words_offset[0];
-    if (const int error = directory_->create_temporary(layout.total_bytes, reserved, temporary, mapping);
+    if (const int error =
+            directory_->create_temporary(layout.total_bytes, reserved, temporary, file, mapping);
         error != 0) {
       return error;
     }
@@ -140,7 +157,7 @@ int StateStore::make_slot(const StateStatic& fixed, std::shared_ptr<StateSlot>& 
       return error;
     }
   }
-  slot = std::make_shared<StateSlot>(std::move(mapping), std::move(name));
+  slot = std::make_shared<StateSlot>(std::move(mapping), std::move(name), room_of(std::move(file), layout));
   return 0;
 }
 
@@ -158,10 +175,11 @@ std::vector<std::shared_ptr<StateSlot>> StateStore::restore(std::vector<std::str
     }
     std::sort(names.begin(), names.end());
     for (const std::string& name : names) {
+      Fd file;
       Mapping mapping;
-      if (const int error = directory_->map(name, mapping); error != 0) {
+      if (const int error = directory_->map(name, file, mapping); error != 0) {
         put_aside(name, std::strerror(error), problems);
-      } else if (auto slot = judge(std::move(mapping), name, problems)) {
+      } else if (auto slot = judge(std::move(file), std::move(mapping), name, problems)) {
         found.push_back(std::move(slot));
       }
     }
@@ -172,7 +190,7 @@ std::vector<std::shared_ptr<StateSlot>> StateStore::restore(std::vector<std::str
   return found;
 }
 
-std::shared_ptr<StateSlot> StateStore::judge(Mapping mapping, const std::string& name,
+std::shared_ptr<StateSlot> StateStore::judge(Fd file, Mapping mapping, const std::string& name,
                                              std::vector<std::string>& problems) {
   const StateError error = validate_state(mapping.bytes());
   if (error == StateError::incomplete) {
@@ -180,11 +198,14 @@ std::shared_ptr<StateSlot> StateStore::judge(Mapping mapping, const std::string&
     return nullptr;
   }
   if (error != StateError::ok) {
-    put_aside(name, state_error_text(error), problems);
+    const std::string why = error == StateError::bad_version ? version_text(mapping.bytes())
+                                                             : std::string(state_error_text(error));
+    put_aside(name, why, problems);
     return nullptr;
   }
   mapping.lock_on_fault();
-  auto slot = std::make_shared<StateSlot>(std::move(mapping), name);
+  const StateLayout layout = StateLayout::of(StateRecord(mapping.bytes()).fixed().region_count);
+  auto slot = std::make_shared<StateSlot>(std::move(mapping), name, room_of(std::move(file), layout));
   if (slot->record().fixed().boot_id != options_.boot_id) {
     forget_file(name);
     return nullptr;

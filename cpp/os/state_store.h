@@ -14,21 +14,29 @@
 #include "core/state_layout.h"
 #include "os/mapping.h"
 #include "os/state_directory.h"
+#include "os/state_room.h"
 
 namespace lockstep {
 
 /// One record's memory. It stays mapped while anybody holds it, also after its file is gone.
 class StateSlot {
  public:
-  StateSlot(Mapping mapping, std::string name) : mapping_(std::move(mapping)), name_(std::move(name)) {}
+  /// `room` where not all of the record is reserved.
+  StateSlot(Mapping mapping, std::string name, std::optional<StateRoom> room)
+      : mapping_(std::move(mapping)), name_(std::move(name)), room_(std::move(room)) {}
 
   std::span<uint8_t> memory() const noexcept { return mapping_.bytes(); }
   StateRecord record() const noexcept { return StateRecord(mapping_.bytes()); }
   const std::string& name() const noexcept { return name_; }
+  /// False when `ensure_room` always succeeds.
+  bool is_lazy() const noexcept { return room_.has_value(); }
+  /// To be asked before a bit of the region is changed for the first time: 0, or an errno (ENOSPC).
+  [[nodiscard]] int ensure_room(uint64_t region) noexcept { return room_ ? room_->ensure(region) : 0; }
 
  private:
   Mapping mapping_;
   std::string name_;
+  std::optional<StateRoom> room_;
 };
 
 struct StateStoreOptions {
@@ -72,7 +80,7 @@ class StateStore {
   explicit StateStore(StateStoreOptions options) : options_(std::move(options)) {}
   [[nodiscard]] int make_slot(const StateStatic& fixed, std::shared_ptr<StateSlot>& slot, std::string& text);
   /// The slot when it counts; otherwise deals with what lies there.
-  std::shared_ptr<StateSlot> judge(Mapping mapping, const std::string& name,
+  std::shared_ptr<StateSlot> judge(Fd file, Mapping mapping, const std::string& name,
                                    std::vector<std::string>& problems);
   void put_aside(const std::string& name, const std::string& why, std::vector<std::string>& problems) const;
   void forget_file(const std::string& name) const;

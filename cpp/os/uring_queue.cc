@@ -7,8 +7,10 @@
 #include <liburing.h>
 #include <sys/uio.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <vector>
 
 #include "core/assert.h"
@@ -17,7 +19,13 @@
 namespace lockstep {
 namespace {
 
+using Clock = std::chrono::steady_clock;
+
 constexpr unsigned ring_entries = IoQueue::in_flight_max;
+/// How long the kernel may refuse a submission for want of memory or of room before the requests fail.
+constexpr std::chrono::milliseconds stall_max{1000};
+
+bool passes(int error) { return error == -EAGAIN || error == -EBUSY || error == -ENOMEM || error == -EINTR; }
 
 class UringQueue final : public IoQueue {
  public:
@@ -41,6 +49,7 @@ class UringQueue final : public IoQueue {
   }
 
   size_t reap(std::span<IoResult> results) override {
+    if (stalled_) submit_prepared();
     size_t count = 0;
     while (count < results.size() && !failed_.empty()) {
       results[count++] = failed_.back();
@@ -55,6 +64,10 @@ class UringQueue final : public IoQueue {
     return count;
   }
 
+  bool stalled() const noexcept override { return stalled_; }
+  void cancel_stalled() override {
+    if (stalled_) cancel_prepared(-ECANCELED);
+  }
   bool is_thread() const noexcept override { return false; }
 
  private:
@@ -79,30 +92,44 @@ class UringQueue final : public IoQueue {
     prepared_[prepared_count_++] = request.tag;
   }
 
-  /// Hands all prepared requests to the kernel. What it will not take ends with its errno and leaves the
-  /// ring, so that a later submission does not begin it after all.
+  /// Hands all prepared requests to the kernel. What it will not take for now stays prepared, up to a limit;
+  /// what it will not take at all ends with its errno.
   void submit_prepared() {
-    size_t done = 0;
-    while (done < prepared_count_) {
+    while (prepared_count_ > 0) {
       const int taken = io_uring_submit(&ring_);
       if (taken > 0) {
-        done += static_cast<size_t>(taken);
-      } else if (taken != -EINTR) {
-        cancel_from(done, taken == 0 ? -EIO : taken);
-        break;
+        const auto first_left = prepared_.begin() + taken;
+        std::copy(first_left, prepared_.begin() + static_cast<ptrdiff_t>(prepared_count_), prepared_.begin());
+        prepared_count_ -= static_cast<size_t>(taken);
+        stalled_ = false;
+      } else if (passes(taken) && may_stall()) {
+        return;
+      } else {
+        cancel_prepared(taken == 0 ? -EIO : taken);
       }
     }
-    prepared_count_ = 0;
+    stalled_ = false;
   }
 
-  void cancel_from(size_t first, int error) {
+  bool may_stall() {
+    const Clock::time_point now = Clock::now();
+    if (!stalled_) stalled_since_ = now;
+    stalled_ = true;
+    return now - stalled_since_ < stall_max;
+  }
+
+  /// Ends what is prepared, and takes it from the ring so that a later submission does not begin it after
+  /// all.
+  void cancel_prepared(int error) {
     // The kernel reads the tail only inside a submission, and it took none of these: moving it back removes
     // them.
-    const auto left = static_cast<unsigned>(prepared_count_ - first);
+    const auto left = static_cast<unsigned>(prepared_count_);
     ring_.sq.sqe_tail -= left;
     ring_.sq.sqe_head = ring_.sq.sqe_tail;
     io_uring_smp_store_release(ring_.sq.ktail, *ring_.sq.ktail - left);
-    for (size_t index = first; index < prepared_count_; index++) failed_.push_back({prepared_[index], error});
+    for (size_t index = 0; index < prepared_count_; index++) failed_.push_back({prepared_[index], error});
+    prepared_count_ = 0;
+    stalled_ = false;
     wake_.raise();
   }
 
@@ -113,6 +140,8 @@ class UringQueue final : public IoQueue {
   size_t in_flight_ = 0;
   std::array<uint32_t, in_flight_max> prepared_{};
   size_t prepared_count_ = 0;
+  bool stalled_ = false;
+  Clock::time_point stalled_since_;
   std::vector<IoResult> failed_;
 };
 

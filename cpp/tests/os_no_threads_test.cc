@@ -4,7 +4,7 @@
 #include <pthread.h>
 
 #include "os/event_fd.h"
-#include "os/helper_thread.h"
+#include "os/helper_threads.h"
 #include "os/io_queue.h"
 #include "tests/os_support.h"
 
@@ -43,12 +43,15 @@ TEST_CASE("no threads: a writer thread is not made") {
 
 TEST_CASE("no threads: a task is refused, and the next one runs when there is a thread again") {
   EventFd ran;
-  HelperThread helper;
+  HelperThreads helpers;
   {
     const NoThreads none;
-    CHECK(!helper.post([] {}));
-    CHECK(helper.waiting() == 0);
+    CHECK(!helpers.post("a", [] { return HelperThreads::Again(); }));
+    CHECK(helpers.waiting() == 0);
   }
-  CHECK(helper.post([&ran] { ran.raise(); }));
+  CHECK(helpers.post("a", [&ran] {
+    ran.raise();
+    return HelperThreads::Again();
+  }));
   CHECK(test::wait_readable(ran.get()));
 }

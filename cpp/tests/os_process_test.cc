@@ -1,4 +1,4 @@
-// Pid file, readiness datagram, helper thread, state folder: what needs a second process or a socket that
+// Pid file, readiness datagram, state folder: what needs a second process or a socket that
 // JavaScript has none of.
 #include <doctest/doctest.h>
 #include <fcntl.h>
@@ -14,8 +14,7 @@
 #include <fstream>
 #include <mutex>
 
-#include "os/helper_thread.h"
-#include "os/notify.h"
+#include "os/local_datagram.h"
 #include "os/peer.h"
 #include "os/pid_file.h"
 #include "os/process_memory.h"
@@ -24,7 +23,7 @@
 
 using namespace lockstep;
 
-TEST_CASE("notify: reaches a path and an abstract name") {
+TEST_CASE("local datagram: reaches a path and an abstract name, and never waits when told so") {
   const test::Folder folder;
   for (const std::string& address : {folder.file("notify"), "@lockstep-test-" + std::to_string(getpid())}) {
     const Fd fd(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
@@ -34,15 +33,21 @@ TEST_CASE("notify: reaches a path and an abstract name") {
     if (address[0] == '@') name.sun_path[0] = '\0';
     const auto length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + address.size());
     REQUIRE(bind(fd.get(), reinterpret_cast<const sockaddr*>(&name), length) == 0);
-    CHECK(send_notification(address, "READY=1\nSTATUS=up") == 0);
+    CHECK(send_local_datagram(address, "READY=1\nSTATUS=up", DatagramWait::until_sent) == 0);
     std::array<char, 64> text{};
     REQUIRE(recv(fd.get(), text.data(), text.size(), MSG_DONTWAIT) == 17);
     CHECK(std::string(text.data()) == "READY=1\nSTATUS=up");
+    // Nobody reads: the queue fills up, and the next line is given up instead of waited for.
+    int error = 0;
+    for (int sent = 0; sent < 100000 && error == 0; sent++) {
+      error = send_local_datagram(address, "line", DatagramWait::never);
+    }
+    CHECK(error == EAGAIN);
   }
-  CHECK(send_notification("", "x") == EINVAL);
-  CHECK(send_notification("relative", "x") == EAFNOSUPPORT);
-  CHECK(send_notification("/" + std::string(200, 'x'), "x") == EINVAL);
-  CHECK(send_notification(folder.file("nobody"), "x") == ENOENT);
+  CHECK(send_local_datagram("", "x", DatagramWait::until_sent) == EINVAL);
+  CHECK(send_local_datagram("relative", "x", DatagramWait::until_sent) == EAFNOSUPPORT);
+  CHECK(send_local_datagram("/" + std::string(200, 'x'), "x", DatagramWait::until_sent) == EINVAL);
+  CHECK(send_local_datagram(folder.file("nobody"), "x", DatagramWait::until_sent) == ENOENT);
 }
 
 TEST_CASE("peer: the other end of a local socket") {
@@ -99,50 +104,6 @@ TEST_CASE("pid file: seen as locked by F_GETLK of another process, as LVM2 looks
   file.close();
   file.close();
   CHECK(access(path.c_str(), F_OK) != 0);
-}
-
-TEST_CASE("helper thread: runs tasks in order, refuses too many, leaves one behind that hangs") {
-  struct Shared {
-    std::mutex mutex;
-    std::condition_variable changed;
-    bool release = false;
-    std::vector<int> ran;
-  };
-  const auto shared = std::make_shared<Shared>();
-  {
-    HelperThread helper;
-    for (int task = 0; task < 3; task++) {
-      REQUIRE(helper.post([shared, task] {
-        const std::lock_guard guard(shared->mutex);
-        shared->ran.push_back(task);
-        shared->changed.notify_all();
-      }));
-    }
-    {
-      std::unique_lock guard(shared->mutex);
-      REQUIRE(
-          shared->changed.wait_for(guard, std::chrono::seconds(10), [&] { return shared->ran.size() == 3; }));
-      CHECK(shared->ran == std::vector<int>{0, 1, 2});
-    }
-    REQUIRE(helper.post([shared] {
-      std::unique_lock guard(shared->mutex);
-      shared->changed.wait(guard, [&] { return shared->release; });
-      shared->ran.push_back(99);
-      shared->changed.notify_all();
-    }));
-    while (helper.waiting() > 0) std::this_thread::yield();
-    for (size_t task = 0; task < HelperThread::tasks_max; task++) {
-      REQUIRE(helper.post([shared] { shared->ran.push_back(-1); }));
-    }
-    CHECK(!helper.post([] {}));
-  }
-  // The end has thrown the waiting tasks away and has not waited for the one that hangs.
-  std::unique_lock guard(shared->mutex);
-  shared->release = true;
-  shared->changed.notify_all();
-  REQUIRE(
-      shared->changed.wait_for(guard, std::chrono::seconds(10), [&] { return shared->ran.back() == 99; }));
-  CHECK(shared->ran.size() == 4);
 }
 
 TEST_CASE("process memory: locks code or says why not") {

@@ -73,6 +73,7 @@ TEST_CASE("state: what is stored is found again") {
     record.set_marks_unknown(true);
     record.set_ever_resumed(true);
     record.set_log_failed(true);
+    record.set_draining(true);
     record.set_resume_count(77);
     record.set_device_number(device_number_max);
     RegionMap map(record.map_memory(), 1000);
@@ -90,6 +91,7 @@ TEST_CASE("state: what is stored is found again") {
   CHECK(record.marks_unknown());
   CHECK(record.ever_resumed());
   CHECK(record.log_failed());
+  CHECK(record.draining());
   CHECK(record.resume_count() == 77);
   CHECK(record.device_number() == device_number_max);
   const StateStatic fixed = record.fixed();

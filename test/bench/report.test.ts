@@ -14,7 +14,8 @@ import { lastReport, readmeTable, withTable } from '../../bench/readme.mjs';
 
 const path = (relative: string) => fileURLToPath(new URL(`../../${relative}`, import.meta.url));
 const programs = ['chromium-headless-shell', 'chromium', 'chromium-browser', 'google-chrome'];
-const folders = [...(process.env['PATH'] ?? '').split(':'), '/usr/bin'];
+const { PATH = '' } = process.env;
+const folders = [...PATH.split(':'), '/usr/bin'];
 const chromium = programs
   .flatMap((name) => folders.map((folder) => join(folder, name)))
   .find((file) => existsSync(file));

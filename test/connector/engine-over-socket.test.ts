@@ -12,10 +12,10 @@ import {
   DM_ULOG_IN_SYNC,
   DM_ULOG_MARK_REGION,
 } from '../../ts/base/ulog-frames.js';
-import type { DaemonConfig } from '../../ts/daemon/config.js';
 import { Engine } from '../../ts/daemon/engine.js';
 import type { LogEntry } from '../../ts/daemon/log-entry.js';
 import type { LogWriterKind } from '../../ts/native/log-device.js';
+import { configWith } from '../daemon/daemon-config.js';
 import { readLogArea } from '../daemon/log-area.js';
 import { encodeValues, KernelClient } from './kernel-client.js';
 
@@ -32,21 +32,12 @@ describe.each<LogWriterKind>(['uring', 'thread'])('the engine with log writer %s
   let readyLogs: number[];
 
   function open(): Engine {
-    const config: DaemonConfig = {
+    const config = configWith({
       kernel: { kind: 'simulated', path: join(folder, 'kernel') },
       stateDirectory: join(folder, 'state'),
-      pidFiles: [],
-      transport: 'local',
-      node: 1,
-      nodeName: 'alpha',
-      bootId: 'boot-1',
       logWriter,
-      forceForeignSession: false,
-      statusFile: null,
-      statusIntervalMs: 0,
       verbose: true,
-      journal: false,
-    };
+    });
     return new Engine(config, {
       log: (entry) => entries.push(entry),
       ready: (restored) => readyLogs.push(restored),

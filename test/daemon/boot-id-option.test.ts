@@ -1,18 +1,14 @@
 /** `--boot-id`: what does not fit a state record is wrong usage, and no dead engine. */
 import { expect, test } from 'vitest';
-import { type HostFacts, parseOptions } from '../../ts/bin/lockstepd-options.js';
+import { parseOptions } from '../../ts/bin/lockstepd-options.js';
+import { otherHost } from './daemon-config.js';
 
-const host: HostFacts = {
-  root: true,
-  runtimeDirectory: null,
-  homeDirectory: '/root',
-  hostName: 'alpha',
-  bootId: '00000000-1111-2222-3333-444444444444',
-  corosyncConfigured: false,
-  journalStream: false,
-};
+const host = { ...otherHost, root: true };
 
 test('64 bytes fit, 65 do not', () => {
-  expect(parseOptions(['--boot-id', 'b'.repeat(64)], host)).toMatchObject({ kind: 'run' });
-  expect(parseOptions(['--boot-id', 'ü'.repeat(33)], host)).toMatchObject({ kind: 'wrong', showUsage: true });
+  expect(parseOptions(['--boot-id', 'b'.repeat(64)], host, () => null)).toMatchObject({ kind: 'run' });
+  expect(parseOptions(['--boot-id', 'ü'.repeat(33)], host, () => null)).toMatchObject({
+    kind: 'wrong',
+    showUsage: true,
+  });
 });

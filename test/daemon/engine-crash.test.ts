@@ -22,7 +22,7 @@ function startWithEngine(body: string) {
     script,
     `import { runDaemon } from ${JSON.stringify(new URL('daemon/daemon.js', dist))};
      const config = { kernel: { kind: 'simulated', path: ${JSON.stringify(folder.socket)} }, pidFiles: [],
-       statusFile: null, statusIntervalMs: 0, verbose: false, journal: false };
+       statusFile: null, statusIntervalMs: 0, verbose: false, logTarget: 'stderr', personality: 'lockstepd' };
      process.exit(await runDaemon(config, { engineEntry: new URL(${JSON.stringify(pathToFileURL(entry))}) }));`,
   );
   return folder.run([], script);

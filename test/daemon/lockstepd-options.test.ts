@@ -1,33 +1,23 @@
 /** The command line: defaults by host, and every way to be wrong. */
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import {
-  cmirrordPidFile,
-  type HostFacts,
-  optionNames,
-  parseOptions,
-  usageText,
-} from '../../ts/bin/lockstepd-options.js';
+import { optionNames, parseOptions, usageText } from '../../ts/bin/lockstepd-options.js';
 import type { DaemonConfig } from '../../ts/daemon/config.js';
+import { parseConfig } from '../../ts/daemon/config-file.js';
+import { cmirrordPidFile } from '../../ts/daemon/config-values.js';
+import type { HostFacts } from '../../ts/daemon/host-facts.js';
+import { otherHost } from './daemon-config.js';
 
-const host: HostFacts = {
-  root: false,
-  runtimeDirectory: '/run/user/1000',
-  homeDirectory: '/home/ada',
-  hostName: 'alpha',
-  bootId: '00000000-1111-2222-3333-444444444444',
-  corosyncConfigured: false,
-  journalStream: false,
-};
+const host = otherHost;
 
-function configOf(argv: string[], facts: Partial<HostFacts> = {}): DaemonConfig {
-  const parsed = parseOptions(argv, { ...host, ...facts });
+function configOf(argv: string[], facts: Partial<HostFacts> = {}, file = ''): DaemonConfig {
+  const parsed = parseOptions(argv, { ...host, ...facts }, (path) => parseConfig(file, path));
   if (parsed.kind !== 'run') throw new Error(`expected to run, got ${JSON.stringify(parsed)}`);
   return parsed.config;
 }
 
-function wrongText(argv: string[], facts: Partial<HostFacts> = {}): string {
-  const parsed = parseOptions(argv, { ...host, ...facts });
+function wrongText(argv: string[], facts: Partial<HostFacts> = {}, file = ''): string {
+  const parsed = parseOptions(argv, { ...host, ...facts }, (path) => parseConfig(file, path));
   if (parsed.kind !== 'wrong') throw new Error(`expected to be wrong, got ${JSON.stringify(parsed)}`);
   return parsed.text;
 }
@@ -35,19 +25,26 @@ function wrongText(argv: string[], facts: Partial<HostFacts> = {}): string {
 describe('defaults', () => {
   it('serves the real kernel, alone, with uring', () => {
     expect(configOf([])).toEqual({
+      personality: 'lockstepd',
       kernel: { kind: 'connector' },
+      receiveBufferBytes: 8 * 2 ** 20,
       stateDirectory: '/run/user/1000/lockstep/logs',
+      logMemoryBytesMax: 4 * 2 ** 30,
       pidFiles: ['/run/lockstepd.pid', cmirrordPidFile],
       transport: 'local',
       node: 1,
       nodeName: 'alpha',
       bootId: host.bootId,
       logWriter: 'uring',
+      stickyIdleMs: 2000,
+      stickyMax: 4096,
+      cleanCommitMs: 1000,
+      logRetryMs: 3000,
       forceForeignSession: false,
       statusFile: null,
       statusIntervalMs: 0,
       verbose: false,
-      journal: false,
+      logTarget: 'stderr',
     });
   });
 
@@ -60,8 +57,8 @@ describe('defaults', () => {
   });
 
   it('writes journal prefixes when stderr is the journal', () => {
-    expect(configOf([], { journalStream: true }).journal).toBe(true);
-    expect(configOf(['--journal']).journal).toBe(true);
+    expect(configOf([], { journalStream: true }).logTarget).toBe('journal');
+    expect(configOf(['--journal']).logTarget).toBe('journal');
   });
 });
 
@@ -92,17 +89,99 @@ describe('a host with a corosync configuration', () => {
   });
 });
 
+describe('the configuration file', () => {
+  const file =
+    'transport = "local"\nstate_dir = "/srv/state"\n[log_device]\nwriter = "thread"\n[marks]\nsticky_max = 7\n';
+
+  it('is read where the user keeps such files', () => {
+    const seen: string[] = [];
+    const look = (argv: string[], facts: Partial<HostFacts>) =>
+      parseOptions(argv, { ...host, ...facts }, (path) => {
+        seen.push(path);
+        return parseConfig('', path);
+      });
+    look([], {});
+    look([], { configHome: '/home/ada/etc' });
+    look([], { root: true });
+    look([], { root: true, configVariable: '/srv/a.toml' });
+    look(['--config', 'b.toml'], { root: true, configVariable: '/srv/a.toml' });
+    expect(seen).toEqual([
+      '/home/ada/.config/lockstep/lockstep.toml',
+      '/home/ada/etc/lockstep/lockstep.toml',
+      '/etc/lockstep/lockstep.toml',
+      '/srv/a.toml',
+      'b.toml',
+    ]);
+  });
+
+  it('sets what options do not', () => {
+    const config = configOf(['--log-writer', 'uring'], { corosyncConfigured: true }, file);
+    expect(config).toMatchObject({
+      transport: 'local',
+      stateDirectory: '/srv/state',
+      logWriter: 'uring',
+      stickyMax: 7,
+    });
+  });
+
+  it('that is named and not there is wrong, the usual one may be missing', () => {
+    expect(parseOptions(['--config', '/no/file'], host, () => null)).toMatchObject({
+      kind: 'wrong',
+      text: '/no/file: there is no such file',
+    });
+    expect(parseOptions([], host, () => null).kind).toBe('run');
+  });
+
+  it('with problems is refused with all of them, and without the usage text', () => {
+    const parsed = parseOptions(['--check-config'], host, (path) => parseConfig('x = 1\ny = 2\n', path));
+    expect(parsed).toMatchObject({ kind: 'wrong', showUsage: false });
+    expect(wrongText([], {}, 'x = 1\ny = 2\n')).toMatch(
+      /lockstep\.toml:1: unknown key x\n.*lockstep\.toml:2: unknown key y/,
+    );
+  });
+
+  it('names file and line when it asks for a transport that cannot run', () => {
+    expect(wrongText([], {}, 'transport = "corosync"\n')).toMatch(/toml:1: transport "corosync": cluster transport/);
+  });
+
+  it('--check-config says good, or that there is none', () => {
+    expect(parseOptions(['--check-config'], host, (path) => parseConfig(file, path))).toEqual({
+      kind: 'print',
+      text: '/home/ada/.config/lockstep/lockstep.toml: good\n',
+    });
+    expect(parseOptions(['--check-config'], host, () => null)).toMatchObject({
+      kind: 'print',
+      text: expect.stringMatching(/defaults hold/),
+    });
+  });
+
+  it('--print-config prints a file that says the same, and where each value comes from', () => {
+    const argv = ['--print-config', '--status-interval-ms', '20', '--status-file', '/run/status.json'];
+    const parsed = parseOptions(argv, host, (path) => parseConfig(file, path));
+    if (parsed.kind !== 'print') throw new Error(parsed.kind);
+    expect(parsed.text).toMatch(/^sticky_max = 7 {2}# .*lockstep\.toml:6$/m);
+    expect(parsed.text).toMatch(/^interval_ms = 20 {2}# --status-interval-ms$/m);
+    expect(parsed.text).toMatch(/^log_memory_max = "4 GiB" {2}# default$/m);
+    const again = configOf([], {}, parsed.text);
+    expect(again).toEqual(configOf(argv.slice(1), {}, file));
+  });
+});
+
 describe('wrong usage', () => {
   it.each([
     [['--no-such-option'], /no-such-option/],
     [['operand'], /operand/],
-    [['--transport', 'corosync'], /only "local"/],
-    [['--log-writer', 'mmap'], /"uring" or "thread"/],
+    [
+      ['--transport', 'corosync'],
+      /--transport: transport "corosync": cluster transport is not built in.*--transport local/,
+    ],
+    [['--transport', 'token-ring'], /--transport token-ring: must be one of "auto", "local", "corosync"/],
+    [['--log-writer', 'mmap'], /--log-writer mmap: must be one of "uring", "thread"/],
     [['--status-interval-ms', 'often', '--status-file', '/x'], /status-interval-ms/],
     [['--status-interval-ms', '-1', '--status-file', '/x'], /status-interval-ms/],
     [['--status-interval-ms=-1', '--status-file', '/x'], /status-interval-ms/],
     [['--status-interval-ms', '9999999', '--status-file', '/x'], /status-interval-ms/],
-    [['--status-interval-ms', '500'], /needs --status-file/],
+    [['--status-interval-ms', '500'], /needs status.file/],
     [['--state-dir'], /state-dir/],
     [['--state-dir', ''], /state-dir needs a value/],
     [['--verbose=yes'], /verbose/],

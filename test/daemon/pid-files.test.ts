@@ -5,6 +5,7 @@
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
+import { configWith } from './daemon-config.js';
 import { DaemonFolder, type DaemonProcess } from './daemon-process.js';
 
 let folder: DaemonFolder;
@@ -16,21 +17,12 @@ afterEach(() => folder.remove());
 function startWith(pidFiles: string[]): DaemonProcess {
   const script = join(folder.path, 'daemon.mjs');
   const module = new URL('../../dist/daemon/daemon.js', import.meta.url);
-  const config = {
+  const config = configWith({
     kernel: { kind: 'simulated', path: folder.socket },
     stateDirectory: folder.state,
     pidFiles,
-    transport: 'local',
-    node: 1,
-    nodeName: 'alpha',
-    bootId: 'boot-1',
     logWriter: 'thread',
-    forceForeignSession: false,
-    statusFile: null,
-    statusIntervalMs: 0,
-    verbose: false,
-    journal: false,
-  };
+  });
   writeFileSync(
     script,
     `import { runDaemon } from ${JSON.stringify(module)};\nprocess.exit(await runDaemon(${JSON.stringify(config)}));`,

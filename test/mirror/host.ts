@@ -93,10 +93,10 @@ class TestDevice implements LogDevice {
     const disk = this.#host.disks.get(name);
     this.#disk = disk;
     this.#later(disk, () => {
-      if (disk === undefined) return this.#events.opened(2, null);
-      if (disk.openErrno !== 0) return this.#events.opened(disk.openErrno, null);
+      if (disk === undefined) return this.#events.opened(2, null, '');
+      if (disk.openErrno !== 0) return this.#events.opened(disk.openErrno, null, '');
       const { identity, logicalBlockBytes, bytes } = disk;
-      return this.#events.opened(0, { identity, major: 253, minor: 7, bytes: bytes.length, logicalBlockBytes });
+      return this.#events.opened(0, { identity, major: 253, minor: 7, bytes: bytes.length, logicalBlockBytes }, '');
     });
   }
 

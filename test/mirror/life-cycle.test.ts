@@ -215,6 +215,22 @@ test('DTR of a log that serves leaves first; what is held stays dirty', () => {
   expect(host.service.shutdown()).toBe(true);
 });
 
+test('DTR behind a RESUME that waits for the end of a leave: the log is gone, both are answered', () => {
+  const { host, disk } = hostWithDisk();
+  host.mark(mirrorA, 3);
+  const leaving = host.send(DM_ULOG_POSTSUSPEND, mirrorA);
+  host.turn();
+  const resuming = host.send(DM_ULOG_RESUME, mirrorA);
+  const destroying = host.send(DM_ULOG_DTR, mirrorA);
+  host.turn();
+  const answers = () => [leaving, resuming, destroying].map((seq) => host.answerTo(seq)?.error);
+  expect(answers()).toEqual([undefined, undefined, undefined]);
+  host.settle();
+  expect(answers()).toEqual([0, -Errno.ENOENT, 0]);
+  expect([...host.service.logs()]).toEqual([]);
+  expect(disk.isCleanOnDisk(3)).toBe(false);
+});
+
 test('DTR while the constructor still opens its device', () => {
   const host = new Host();
   host.disks.set('/dev/log', new TestDisk(65536));

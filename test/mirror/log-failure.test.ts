@@ -7,6 +7,7 @@ import {
   DM_ULOG_IN_SYNC,
   DM_ULOG_IS_REMOTE_RECOVERING,
   DM_ULOG_POSTSUSPEND,
+  DM_ULOG_PRESUSPEND,
   DM_ULOG_RESUME,
   DM_ULOG_STATUS_INFO,
 } from '../../ts/base/ulog-frames.js';
@@ -146,6 +147,25 @@ describe('a device that cannot be read at RESUME', () => {
     host.wait(1500);
     expect(host.ask(DM_ULOG_IS_REMOTE_RECOVERING, mirrorA, [1])?.values).toEqual([0, 5]);
     expect(host.state(mirrorA).map.syncCount).toBe(63);
+  });
+
+  test('after PRESUSPEND its writes end, under the next daemon too, and a later RESUME holds them back again', () => {
+    const { host, disk } = hostWithDisk(64, retry);
+    host.powerCut();
+    host.construct(mirrorA, diskText);
+    disk.readErrno = Errno.EIO;
+    expect(host.ask(DM_ULOG_RESUME, mirrorA)?.error).toBe(-Errno.EIO);
+    expect(host.ask(DM_ULOG_PRESUSPEND, mirrorA)?.error).toBe(-Errno.EIO);
+    const answers = () => [
+      host.ask(DM_ULOG_IS_REMOTE_RECOVERING, mirrorA, [1])?.values,
+      host.ask(DM_ULOG_IN_SYNC, mirrorA, [1])?.values,
+    ];
+    expect(answers()).toEqual([[0, 64], [1]]);
+    host.restart();
+    expect(answers()).toEqual([[0, 64], [1]]);
+    expect(host.ask(DM_ULOG_POSTSUSPEND, mirrorA)?.error).toBe(-Errno.EIO);
+    expect(host.ask(DM_ULOG_RESUME, mirrorA)?.error).toBe(-Errno.EIO);
+    expect(answers()).toEqual([[1, 0], [0]]);
   });
 
   test('a second RESUME tries at once; DTR gives up', () => {

@@ -1,6 +1,6 @@
 /** Requests are at-least-once: the same again answers all and does nothing twice. */
 import { expect, test } from 'vitest';
-import { resendsMax } from '../../ts/base/limits.js';
+import { flushSeqsMax } from '../../ts/base/limits.js';
 import {
   DM_ULOG_CLEAR_REGION,
   DM_ULOG_CTR,
@@ -91,7 +91,7 @@ test('the frame itself twice is answered twice', () => {
 
 test('the oldest of more numbers than are kept is forgotten: its waiter gave up long ago', () => {
   const { host } = hostWithDisk();
-  const seqs = Array.from({ length: resendsMax + 2 }, () => host.send(DM_ULOG_FLUSH, mirrorA, [1]));
+  const seqs = Array.from({ length: flushSeqsMax + 2 }, () => host.send(DM_ULOG_FLUSH, mirrorA, [1]));
   host.settle();
   expect(seqs.map((seq) => host.answerTo(seq) !== undefined)).toEqual(seqs.map((_, index) => index >= 2));
 });

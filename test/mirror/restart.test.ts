@@ -1,6 +1,7 @@
 /** R2: what a killed daemon leaves, and what the next one makes of it. */
 import { describe, expect, test } from 'vitest';
 import { Errno } from '../../ts/base/errno.js';
+import { announceRegionsMax } from '../../ts/base/limits.js';
 import {
   DM_ULOG_CLEAR_REGION,
   DM_ULOG_DTR,
@@ -150,5 +151,51 @@ describe('R2 life cycle', () => {
     host.wait(1500);
     expect(host.flush(mirrorA, 6)?.error).toBe(0);
     expect([disk.isCleanOnDisk(5), disk.isCleanOnDisk(6)]).toEqual([false, false]);
+  });
+});
+
+describe('R2 more marks than one turn announces', () => {
+  const regionCount = 3 * announceRegionsMax + 5;
+
+  /** Every region marked and answered, no mark delivered, and the daemon killed. */
+  function killed() {
+    const { host, disk } = hostWithDisk(regionCount);
+    for (let from = 0; from < regionCount; from += 200) {
+      const regions = Array.from({ length: Math.min(200, regionCount - from) }, (_, i) => from + i);
+      host.send(DM_ULOG_MARK_REGION, mirrorA, regions);
+    }
+    host.restart(false);
+    return { host, disk };
+  }
+
+  function cleanOnDisk(disk: { isCleanOnDisk(region: number): boolean }): number {
+    let clean = 0;
+    for (let region = 0; region < regionCount; region++) if (disk.isCleanOnDisk(region)) clean += 1;
+    return clean;
+  }
+
+  test('a flush waits for all of them, requests in between are answered', () => {
+    const { host, disk } = killed();
+    const flushing = host.send(DM_ULOG_FLUSH, mirrorA);
+    host.turn();
+    expect(host.state(mirrorA).map.cleanCount).toBe(regionCount - announceRegionsMax);
+    const again = host.send(DM_ULOG_FLUSH, mirrorA);
+    const marking = host.send(DM_ULOG_MARK_REGION, mirrorA, [regionCount - 1]);
+    expect(host.answerTo(marking)?.error).toBe(0);
+    while (disk.complete()) host.turn();
+    expect([host.answerTo(flushing), host.answerTo(again)]).toEqual([undefined, undefined]);
+    host.settle();
+    expect([host.answerTo(flushing)?.error, host.answerTo(again)?.error]).toEqual([0, 0]);
+    expect(cleanOnDisk(disk)).toBe(0);
+  });
+
+  test.each([DM_ULOG_POSTSUSPEND, DM_ULOG_DTR])('request %i before the end of it leaves none clean', (type) => {
+    const { host, disk } = killed();
+    const leaving = host.send(type, mirrorA);
+    host.turn();
+    expect(host.answerTo(leaving)).toBeUndefined();
+    host.settle();
+    expect(host.answerTo(leaving)?.error).toBe(0);
+    expect(cleanOnDisk(disk)).toBe(0);
   });
 });

@@ -26,6 +26,9 @@ export class PlainMap implements RegionMap {
   firstOutside(): number {
     return -1;
   }
+  reserve(): boolean {
+    return true;
+  }
   isClean(region: number): boolean {
     return this.clean.has(region);
   }
@@ -86,6 +89,7 @@ export interface PlainState {
   inSyncLatched: boolean;
   marksUnknown: boolean;
   logFailed: boolean;
+  draining: boolean;
   deviceNumber: number;
   map: { inner: PlainMap };
   owners: Pick<RegionOwners, 'has'>;
@@ -109,6 +113,7 @@ export function plainState(uuid: string, regionCount: number): PlainState {
     inSyncLatched: false,
     marksUnknown: false,
     logFailed: false,
+    draining: false,
     deviceNumber: 0,
     map: { inner: map },
     owned,

@@ -1,12 +1,13 @@
 /**
- * The process behind one disk with a volatile write cache: `fork`ed with IMAGE and SOCKET, it serves the image over
+ * The process behind one disk with a volatile write cache: `fork`ed with IMAGE, SOCKET and, where the cache is
+ * written back by itself, the milliseconds after which it is, it serves the image over
  * NBD on the Unix socket and takes its orders from the parent as messages. A process of its own, so that the parent's
  * work does not slow the disk down.
  *
  * | message             | does                                                        | answers                          |
  * | ------------------- | ----------------------------------------------------------- | -------------------------------- |
- * | { cut: seed }       | power cut: drops the connections and part of what no flush  | { unflushedWrites, lostSectors } |
- * |                     | covered, writes the image                                   |                                  |
+ * | { cut: seed, atMs } | power cut: drops the connections and part of what no flush  | { unflushedWrites, lostSectors } |
+ * |                     | covered, writes the image. atMs: Date.now() of the cut      |                                  |
  * | { settle: true }    | the power stayed on: everything is kept, writes the image   | {}                               |
  *
  * It ends with its parent. The image file is right only after an answer.
@@ -17,8 +18,8 @@ import { Prng } from '../../dist/sim/prng.js';
 import { serveNbd } from './nbd.mjs';
 import { VolatileCache } from './volatile-cache.mjs';
 
-const [image, socketPath] = process.argv.slice(2);
-const cache = new VolatileCache(readFileSync(image));
+const [image, socketPath, destageMs] = process.argv.slice(2);
+const cache = new VolatileCache(readFileSync(image), destageMs ? Number(destageMs) : undefined);
 /** What the connections of one power-on see; a cut leaves them with one that is gone. */
 let disk = poweredOn();
 const sockets = new Set();
@@ -28,7 +29,7 @@ function poweredOn() {
     gone: false,
     bytes: cache.bytes,
     read: (offset, length) => cache.read(offset, length),
-    write: (offset, data, durable) => cache.write(offset, data, durable),
+    write: (offset, data, durable) => cache.write(offset, data, durable, Date.now()),
     flush: () => cache.flush(),
   };
 }
@@ -46,7 +47,7 @@ process.on('message', (order) => {
   if (order.cut !== undefined) {
     disk.gone = true;
     for (const socket of sockets) socket.destroy();
-    const report = cache.cut(new Prng(order.cut));
+    const report = cache.cut(new Prng(order.cut), order.atMs);
     disk = poweredOn();
     writeFileSync(image, cache.medium);
     process.send(report);

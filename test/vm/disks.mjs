@@ -6,6 +6,7 @@
  *
  *   mebibytes   size
  *   volatile    true: what no flush covered is lost, torn or kept by chance at a power cut
+ *   destageMs   what was written that long before a cut is not lost: a cache that is written back by itself
  *   device      more properties of the QEMU device, for example 'logical_block_size=4096'
  */
 import { fork } from 'node:child_process';
@@ -53,7 +54,9 @@ export class Disks {
       if (!disk.volatile || disk.server !== null) continue;
       if (Buffer.byteLength(disk.socket) > socketPathBytesMax)
         throw new Error(`path too long for a socket: ${disk.socket}`);
-      disk.server = fork(serverProgram, [disk.path, disk.socket], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+      disk.server = fork(serverProgram, [disk.path, disk.socket, String(disk.destageMs ?? '')], {
+        stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+      });
       await answer(disk);
     }
   }
@@ -78,12 +81,16 @@ export class Disks {
 
   /**
    * The power fails, on all disks at once. The machine must be dead.
+   * @param {number} seed
+   * @param {number} atMs when it died, by Date.now()
    * @returns {Promise<{ unflushedWrites: number, lostSectors: number }[]>} of each disk; zeroes for those that lose nothing
    */
-  async cut(seed) {
+  async cut(seed, atMs) {
     const reports = [];
     for (const [i, disk] of this.#list.entries()) {
-      const report = disk.server ? await ordered(disk, { cut: seed + i }) : { unflushedWrites: 0, lostSectors: 0 };
+      const report = disk.server
+        ? await ordered(disk, { cut: seed + i, atMs })
+        : { unflushedWrites: 0, lostSectors: 0 };
       reports.push(report);
     }
     return reports;

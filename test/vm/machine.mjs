@@ -56,7 +56,7 @@ process.on('exit', () => {
 
 /**
  * @param {object} options
- * @param {string} options.script bash, run after guest/lib.sh
+ * @param {string} options.script bash, run after guest/lib.sh and guest/mirror.sh
  * @param {(number | object)[]} [options.disksMiB] scratch disks, as disks.mjs takes them
  * @param {Disks} [options.disks] instead: disks that outlive this machine; the caller removes them
  * @param {Record<string, string>} [options.environment] more variables for the script
@@ -86,7 +86,7 @@ export async function runInMachine(options) {
     await disks.start();
     const result = await boot({ kernel, folder, disks, accelerator, options });
     let cut = [];
-    if (result.stopped && options.stop.how === 'cut') cut = await disks.cut(options.stop.seed ?? 1);
+    if (result.stopped && options.stop.how === 'cut') cut = await disks.cut(options.stop.seed ?? 1, result.stoppedAtMs);
     else await disks.settle();
     if (result.status === 0 || result.stopped) await options.inspect?.(disks.paths, results);
     return { ...result, accelerator, results, cut };
@@ -109,7 +109,7 @@ function initramfs(kernel, { script, environment = {} }) {
     init: guestFile('init'),
     start: guestFile('start'),
     environment: exported.join(''),
-    scenario: `${guestFile('lib.sh')}\n${script}\n`,
+    scenario: `${guestFile('lib.sh')}\n${guestFile('mirror.sh')}\n${script}\n`,
   };
   return buildInitramfs({ modules: kernel.modules, busybox: staticBusybox(), files });
 }
@@ -154,6 +154,7 @@ function boot(machine) {
     running.add(child);
     let status = -1;
     let stopped = false;
+    let stoppedAtMs = 0;
     let step = '';
     let reason = '';
     let complaints = '';
@@ -169,6 +170,7 @@ function boot(machine) {
     const stopNow = () => {
       if (status >= 0 || reason) return;
       stopped = true;
+      stoppedAtMs = Date.now();
       child.kill('SIGKILL');
     };
     limit(bootLimitMs, () => 'the boot');
@@ -200,7 +202,7 @@ function boot(machine) {
         reason = `the machine ended without a status (QEMU exit ${code}) ${complaints.trim()}`;
       }
       if (reason) reason += `\nlast lines of its console:\n${lastLines(join(results, 'console'))}`;
-      resolve({ status, reason, stopped, seconds: (performance.now() - started) / 1000 });
+      resolve({ status, reason, stopped, stoppedAtMs, seconds: (performance.now() - started) / 1000 });
     });
   });
 }

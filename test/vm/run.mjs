@@ -19,11 +19,16 @@ import { parseArgs } from 'node:util';
 import { Disks } from './disks.mjs';
 import { reasonAgainst } from './kernel.mjs';
 import { runInMachine } from './machine.mjs';
+import frames from './scenarios/frames.mjs';
+import lockstep from './scenarios/lockstep.mjs';
+import logFailure from './scenarios/log-failure.mjs';
 import mirrors from './scenarios/mirrors.mjs';
+import powerCut from './scenarios/power-cut.mjs';
 import runner from './scenarios/runner.mjs';
+import shapes from './scenarios/shapes.mjs';
 
 /** In the order in which they run. */
-const scenarios = [runner, mirrors];
+const scenarios = [runner, mirrors, powerCut, logFailure, shapes, frames, lockstep];
 
 const longTimes = 5;
 const path = (relative) => fileURLToPath(new URL(`../../${relative}`, import.meta.url));

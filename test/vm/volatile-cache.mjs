@@ -7,11 +7,12 @@
  * whole, not at all, or in some of its sectors. A later write may have arrived where an earlier one did not; of
  * several that reached the same sector, the last stays. Chance comes from the caller, so that a seed is a cut.
  *
- * Sectors of 512 bytes arrive whole or not at all, as every disk promises.
+ * Sectors of 512 bytes arrive whole or not at all, as every disk promises. A cache may also be one that is written back
+ * within some time by itself (`destageMs`), as those of real disks are; by default nothing but a flush helps.
  */
 export const sectorBytes = 512;
 
-/** Of one sector, at most so many unflushed versions are kept apart; the oldest is forgotten first. */
+/** Of one sector, at most so many unflushed versions are kept apart; beyond that the oldest is written back. */
 const versionsMax = 8;
 
 /** How often a write that was not flushed is lost, and how often it is torn; the rest is kept. */
@@ -21,12 +22,17 @@ const tornChance = 0.15;
 export class VolatileCache {
   #seen;
   #medium;
-  /** Sector -> versions that are not on the medium, oldest first: { write, data }. */
+  /** Sector -> versions that are not on the medium, oldest first: { write, data, timeMs }. */
   #pending = new Map();
   #writes = 0;
+  #destageMs;
 
-  /** @param {Buffer} medium what the disk holds; kept and changed */
-  constructor(medium) {
+  /**
+   * @param {Buffer} medium what the disk holds; kept and changed
+   * @param {number} [destageMs] what was written that long before a cut is on the medium
+   */
+  constructor(medium, destageMs = Number.POSITIVE_INFINITY) {
+    this.#destageMs = destageMs;
     if (medium.length % sectorBytes !== 0) throw new RangeError(`${medium.length} bytes are no whole sectors`);
     this.#medium = medium;
     this.#seen = Buffer.from(medium);
@@ -47,7 +53,7 @@ export class VolatileCache {
   }
 
   /** @param {boolean} durable it is on the medium when this returns (FUA) */
-  write(offset, data, durable) {
+  write(offset, data, durable, nowMs) {
     data.copy(this.#seen, offset);
     this.#writes += 1;
     for (let at = 0; at < data.length; at += sectorBytes) {
@@ -59,8 +65,8 @@ export class VolatileCache {
         continue;
       }
       const versions = this.#pending.get(sector) ?? [];
-      versions.push({ write: this.#writes, data: part });
-      if (versions.length > versionsMax) versions.shift();
+      versions.push({ write: this.#writes, data: part, timeMs: nowMs });
+      if (versions.length > versionsMax) versions.shift().data.copy(this.#medium, offset + at);
       this.#pending.set(sector, versions);
     }
   }
@@ -73,9 +79,10 @@ export class VolatileCache {
   /**
    * The power fails.
    * @param {{ next(): number }} prng 32-bit numbers
+   * @param {number} nowMs when, by the clock of the writes
    * @returns {{ unflushedWrites: number, lostSectors: number }} sectors whose newest version is gone
    */
-  cut(prng) {
+  cut(prng, nowMs) {
     const chance = () => prng.next() / 2 ** 32;
     const fates = new Map();
     const arrived = (write) => {
@@ -89,7 +96,7 @@ export class VolatileCache {
     };
     let lostSectors = 0;
     for (const [sector, versions] of this.#pending) {
-      const last = versions.findLast(({ write }) => arrived(write));
+      const last = versions.findLast(({ write, timeMs }) => timeMs <= nowMs - this.#destageMs || arrived(write));
       last?.data.copy(this.#medium, sector * sectorBytes);
       if (last !== versions.at(-1)) lostSectors += 1;
     }

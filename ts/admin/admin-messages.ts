@@ -17,7 +17,7 @@ export interface AdminOptions {
 export type Question =
   | { readonly what: 'status' }
   /** Events behind `since`, at most `max`. */
-  | { readonly what: 'events'; readonly since: number; readonly max: number }
+  | { readonly what: 'events'; readonly since: number; readonly stream: string; readonly max: number }
   | { readonly what: 'region'; readonly uuid: string; readonly luid: string; readonly region: number };
 
 export interface Snapshot {

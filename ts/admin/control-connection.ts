@@ -20,7 +20,7 @@ const unreadRequestBytesMax = 4 * requestBytesMax;
 export interface ConnectionHost {
   /** Result of a request; rejects only when the daemon ends. */
   answer(request: Request): Promise<unknown>;
-  events(since: number, max: number): Promise<EventBatch>;
+  events(since: number, stream: string, max: number): Promise<EventBatch>;
   counted(what: 'requests' | 'malformed' | 'slow'): void;
   closed(connection: ControlConnection): void;
 }
@@ -34,7 +34,7 @@ export class ControlConnection {
   #busy = false;
   #unread: NodeJS.Timeout | null = null;
   /** Set while the client follows events. */
-  #follow: { readonly id: number; since: number } | null = null;
+  #follow: { readonly id: number; since: number; stream: string } | null = null;
   #fetching = false;
 
   constructor(socket: Socket, host: ConnectionHost) {
@@ -107,7 +107,7 @@ export class ControlConnection {
 
   async #serve(request: Request): Promise<void> {
     if (request.command === 'events' && request.follow) {
-      this.#follow = { id: request.id, since: request.since };
+      this.#follow = { id: request.id, since: request.since, stream: request.stream };
       this.#busy = false;
       // At once, also when there is none: the client then knows that it follows.
       await this.#fetch(true);
@@ -131,12 +131,13 @@ export class ControlConnection {
     const follow = this.#follow;
     if (follow === null) return;
     this.#fetching = true;
-    const batch = await this.#host.events(follow.since, batchEventsMax);
+    const batch = await this.#host.events(follow.since, follow.stream, batchEventsMax);
     this.#fetching = false;
     if (this.#follow !== follow || this.#socket.destroyed) return;
     const behind = batch.more;
     if (batch.events.length > 0 || batch.lost > 0 || evenNothing) {
       follow.since = batch.next;
+      follow.stream = batch.stream;
       this.#write(okLine(follow.id, batch));
     }
     if (behind) this.#feed();

@@ -122,7 +122,7 @@ export class ControlServer {
     }
     const connection = new ControlConnection(socket, {
       answer: (request) => this.#answer(request),
-      events: (since, max) => this.#events(since, max),
+      events: (since, stream, max) => this.#events(since, stream, max),
       counted: (what) => {
         this.#counters[what] += 1;
         if (what !== 'slow') return;
@@ -151,7 +151,7 @@ export class ControlServer {
       case 'status':
         return this.#status();
       case 'events':
-        return this.#events(request.since, batchEventsMax);
+        return this.#events(request.since, request.stream, batchEventsMax);
       case 'region': {
         const { uuid, luid, region } = request;
         const answer = await this.#ask({ what: 'region', uuid, luid, region });
@@ -172,8 +172,8 @@ export class ControlServer {
     return { restarts: this.#options.restarts, clients: this.#connections.size, ...this.#counters };
   }
 
-  async #events(since: number, max: number): Promise<EventBatch> {
-    const answer = await this.#ask({ what: 'events', since, max });
+  async #events(since: number, stream: string, max: number): Promise<EventBatch> {
+    const answer = await this.#ask({ what: 'events', since, stream, max });
     if (answer.what !== 'events') throw new Error('the daemon answered another question');
     return answer.batch;
   }

@@ -42,6 +42,9 @@ export interface DaemonStatus {
   readonly node: number;
   readonly nodeName: string;
   readonly bootId: string;
+  /** Where requests come from. */
+  readonly kernel: 'connector' | 'simulated';
+  readonly stateDirectory: string;
   readonly uptimeMs: number;
   readonly logs: readonly LogStatus[];
   readonly counters: {

@@ -55,9 +55,10 @@ export class EventRing {
     this.#ring[at] = { ...event, seq: this.#last, fields: clipped(event.fields) };
   }
 
-  /** At most `max` events behind `since`, oldest first. A `since` of another daemon's numbering counts as 0. */
-  behind(since: number, max: number): EventBatch {
-    const asked = since > this.#last ? 0 : since;
+  /** At most `max` events behind `since` of `stream` ('': of this one), oldest first. Of another stream all are new. */
+  behind(since: number, max: number, stream = ''): EventBatch {
+    const foreign = stream !== '' && stream !== this.#stream;
+    const asked = foreign || since > this.#last ? 0 : since;
     const oldest = Math.max(1, this.#last - this.#capacity + 1);
     const first = Math.max(asked + 1, oldest);
     const end = Math.min(this.#last, first + max - 1);

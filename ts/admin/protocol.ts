@@ -9,7 +9,7 @@
  * | command  | fields                       | result                                                    |
  * | -------- | ---------------------------- | --------------------------------------------------------- |
  * | `status` |                              | `StatusResult`                                            |
- * | `events` | `since`, `follow`            | `EventBatch`; with `follow` one line a batch, for ever    |
+ * | `events` | `since`, `stream`, `follow`  | `EventBatch`; with `follow` one line a batch, for ever    |
  * | `region` | `uuid`, `luid`, `region`     | `{ region: RegionStatus or null, fresh }`                 |
  *
  * A client sends its next request when it has read the answer to the last; further ones wait unread. `v` changes when an
@@ -29,7 +29,13 @@ export const batchEventsMax = 128;
 
 export type Request =
   | { readonly id: number; readonly command: 'status' }
-  | { readonly id: number; readonly command: 'events'; readonly since: number; readonly follow: boolean }
+  | {
+      readonly id: number;
+      readonly command: 'events';
+      readonly since: number;
+      readonly stream: string;
+      readonly follow: boolean;
+    }
   | {
       readonly id: number;
       readonly command: 'region';
@@ -70,14 +76,16 @@ export type Response =
   | { readonly v: number; readonly id: number; readonly ok: false; readonly error: ProtocolError };
 
 /** What came, whatever it is. */
-type Loose = Partial<Record<'v' | 'id' | 'command' | 'since' | 'follow' | 'uuid' | 'luid' | 'region', unknown>>;
+type Loose = Partial<
+  Record<'v' | 'id' | 'command' | 'since' | 'stream' | 'follow' | 'uuid' | 'luid' | 'region', unknown>
+>;
 
 export type ParsedRequest =
   | { readonly ok: true; readonly request: Request }
   /** `id` is the request's where it had one, else 0. */
   | { readonly ok: false; readonly id: number; readonly error: ProtocolError };
 
-const commands = { status: [], events: ['since', 'follow'], region: ['uuid', 'luid', 'region'] } as const;
+const commands = { status: [], events: ['since', 'stream', 'follow'], region: ['uuid', 'luid', 'region'] } as const;
 
 export function parseRequest(line: string): ParsedRequest {
   let value: unknown;
@@ -110,10 +118,11 @@ function parseFields(id: number, command: keyof typeof commands, fields: Loose):
     case 'status':
       return { ok: true, request: { id, command } };
     case 'events': {
-      const { since = 0, follow = false } = fields;
+      const { since = 0, stream = '', follow = false } = fields;
       if (!isCount(since)) return wrong(id, 'field', '"since" is a whole number from 0');
+      if (typeof stream !== 'string') return wrong(id, 'field', '"stream" is a text');
       if (typeof follow !== 'boolean') return wrong(id, 'field', '"follow" is true or false');
-      return { ok: true, request: { id, command, since, follow } };
+      return { ok: true, request: { id, command, since, stream, follow } };
     }
     case 'region': {
       const { uuid, luid, region } = fields;

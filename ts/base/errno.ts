@@ -20,6 +20,7 @@ export const Errno = {
   ENOSPC: 28,
   EBADE: 52,
   ENODATA: 61,
+  ENOTCONN: 107,
   ESTALE: 116,
 } as const;
 export type Errno = (typeof Errno)[keyof typeof Errno];

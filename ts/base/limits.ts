@@ -38,8 +38,13 @@ export const logReadBytesMax = 1024 * 1024;
 export const messageRegionsMax = 256;
 /** Sequence numbers remembered for one pending operation; the oldest is dropped, its waiter in the kernel is gone. */
 export const resendsMax = 8;
-/** Flushes of one log that wait; further ones join the newest. */
+/** Different flushes of one log that wait; further ones join the newest. */
 export const flushWaitersMax = 64;
+/**
+ * Sequence numbers of one of them; the oldest is forgotten. The kernel has two flushes of a log in flight, its worker's and a
+ * delayed one, so this holds four hours of their repetitions.
+ */
+export const flushSeqsMax = 1024;
 /** SET_REGION_SYNC requests of one log on their way through the stream; further ones get -EAGAIN. */
 export const syncChangesMax = 64;
 /** Priority wishes of one log; the oldest is forgotten (the ordinary search finds its region). */
@@ -48,7 +53,7 @@ export const wishesMax = 1024;
 export const quietMsMax = 10_000;
 /** Regions that one step of the sweep after a restart looks at. */
 export const sweepRegionsMax = 4096;
-/** Regions that are gathered from the map before they are announced or marked dirty, at a restart and a resume. */
+/** Regions that are gathered from the map at a time: announced, one batch a turn, at a restart; marked dirty at a resume. */
 export const announceRegionsMax = 16_384;
 
 if (payloadRegionsMax > messageRegionsMax) {

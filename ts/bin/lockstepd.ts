@@ -2,25 +2,11 @@
 /**
  * `lockstepd`: the mirror log daemon. Arguments in, exit code out; what it does stands in `daemon/`.
  */
-import { existsSync, readFileSync } from 'node:fs';
-import { homedir, hostname } from 'node:os';
 import { ExitCode } from '../daemon/config.js';
 import { runDaemon } from '../daemon/daemon.js';
+import { hostFacts } from '../daemon/host-facts.js';
 import { packageVersion } from '../daemon/version.js';
-import { type HostFacts, parseOptions, usageText } from './lockstepd-options.js';
-
-function hostFacts(): HostFacts {
-  const { XDG_RUNTIME_DIR, JOURNAL_STREAM } = process.env;
-  return {
-    root: process.getuid?.() === 0,
-    runtimeDirectory: XDG_RUNTIME_DIR || null,
-    homeDirectory: homedir(),
-    hostName: hostname(),
-    bootId: readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim(),
-    corosyncConfigured: existsSync('/etc/corosync/corosync.conf'),
-    journalStream: JOURNAL_STREAM !== undefined,
-  };
-}
+import { parseOptions, usageText } from './lockstepd-options.js';
 
 async function main(): Promise<ExitCode> {
   const parsed = parseOptions(process.argv.slice(2), hostFacts());
@@ -31,10 +17,15 @@ async function main(): Promise<ExitCode> {
     case 'version':
       process.stdout.write(`lockstepd ${packageVersion}\n`);
       return ExitCode.ok;
+    case 'print':
+      process.stdout.write(parsed.text);
+      return ExitCode.ok;
     case 'wrong':
       process.stderr.write(`lockstepd: ${parsed.text}\n${parsed.showUsage ? `\n${usageText}` : ''}`);
       return ExitCode.usage;
     case 'run':
+      // So that pidof, pgrep and killall find it by its name.
+      process.title = 'lockstepd';
       return runDaemon(parsed.config);
   }
 }

@@ -15,8 +15,11 @@
 import type { LogMessage } from '../mirror/messages.js';
 import type { OrderedTransport, TransportEvents, TransportView } from './transport.js';
 
-/** Most messages that one flush delivers. More is a loop: a delivery that keeps submitting. */
-const flushMessagesMax = 1 << 18;
+/**
+ * Most messages that one flush delivers. More is a loop: a delivery that keeps submitting. All logs (`logsMax`) may
+ * announce, sweep and drop their sticky marks in one turn, which is less than 128 messages each.
+ */
+const flushMessagesMax = 1 << 19;
 /** What a record is made for: the kernel's largest group. A larger message makes its record grow once. */
 const recordRegions = 32;
 

@@ -21,6 +21,8 @@ const restartMsMax = 30_000;
 const longLifeMs = 60_000;
 /** An engine that has not answered by then is busy or gone; the asker gets what was known before. */
 const engineMsMax = 2_000;
+/** A status this young is answered again: with thousands of logs one costs the engine some milliseconds, whoever asks. */
+const statusMsYoung = 250;
 /** Most region questions under way; more than there are clients. */
 const regionAsksMax = 64;
 
@@ -170,7 +172,10 @@ export class AdminHost {
         break;
       case 'events':
         this.#newsSent = false;
-        this.#answer(worker, id, { what: 'events', batch: this.#events.behind(question.since, question.max) });
+        this.#answer(worker, id, {
+          what: 'events',
+          batch: this.#events.behind(question.since, question.max, question.stream),
+        });
         break;
       case 'region':
         this.#askRegion(worker, id, question);
@@ -181,6 +186,10 @@ export class AdminHost {
   /** One question to the engine at a time, for all that wait. */
   #askStatus(): void {
     if (this.#statusTimer !== null) return;
+    if (this.#status !== null && performance.now() - this.#statusAtMs < statusMsYoung) {
+      this.#answerStatus(true);
+      return;
+    }
     this.#engineId -= 1;
     this.#statusEngineId = this.#engineId;
     this.#options.tellEngine({ kind: 'status', id: this.#engineId });

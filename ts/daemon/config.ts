@@ -1,21 +1,39 @@
 /**
- * What a daemon is told at start: the result of reading the command line, handed to the engine worker as it is.
- * Plain data, so that it can cross threads. It knows nothing of options or defaults.
+ * What a daemon is told at start: the result of reading command line and configuration file, handed to the engine
+ * worker as it is. Plain data, so that it can cross threads. It knows nothing of options, files or defaults.
  */
+import type { TransportKind } from '../cluster/availability.js';
 import type { LogWriterKind } from '../native/log-device.js';
 
+/** Where log lines go: stderr with times, stderr with journald's level prefixes, stdout, or the system log's socket. */
+export type LogTarget = 'stderr' | 'journal' | 'stdout' | 'syslog';
+
 export interface DaemonConfig {
+  /** As whom the daemon shows itself. `cmirrord` words its log as that does and dumps at SIGUSR1 and SIGUSR2. */
+  readonly personality: 'lockstepd' | 'cmirrord';
   /** Where requests come from: the kernel's connector socket, or a local socket for the simulated kernel. */
   readonly kernel: { readonly kind: 'connector' } | { readonly kind: 'simulated'; readonly path: string };
+  /** Receive buffer of the connector socket. */
+  readonly receiveBufferBytes: number;
   /** Folder of the state records (R2). */
   readonly stateDirectory: string;
+  /** Most bytes that the state records of all logs may map; beyond it a constructor gets -ENOMEM. */
+  readonly logMemoryBytesMax: number;
   /** Pid files to lock, in order. On the connector cmirrord's is among them: two daemons never answer one kernel. */
   readonly pidFiles: readonly string[];
-  readonly transport: 'local';
+  /** A transport that is not available refuses every RESUME; there is no fall-back from one to another. */
+  readonly transport: TransportKind;
   readonly node: number;
   readonly nodeName: string;
   readonly bootId: string;
   readonly logWriter: LogWriterKind;
+  /** How long a cleared region stays marked, and how many of them a log may have (R5). */
+  readonly stickyIdleMs: number;
+  readonly stickyMax: number;
+  /** How long clean bits may wait for a write that is needed anyway. */
+  readonly cleanCommitMs: number;
+  /** Time between attempts to get a failed log device back (R16). */
+  readonly logRetryMs: number;
   /** Take a disk log that another host did not close (R9). */
   readonly forceForeignSession: boolean;
   /** File that status is written to, or null. */
@@ -24,8 +42,7 @@ export interface DaemonConfig {
   readonly statusIntervalMs: number;
   /** Log level `debug` too. */
   readonly verbose: boolean;
-  /** Write journald's level prefixes instead of times. */
-  readonly journal: boolean;
+  readonly logTarget: LogTarget;
 }
 
 /** Exit codes; 0 to 3 are cmirrord's. */

@@ -17,8 +17,9 @@ import { Worker } from 'node:worker_threads';
 import { lockMemory, lockPidFile, notifySystemd, type PidFileLock, setIoFlusher } from '../native/process.js';
 import { AdminHost } from './admin-host.js';
 import { type DaemonConfig, ExitCode } from './config.js';
+import { dumpEntries } from './dump.js';
 import type { FromEngine, ToEngine } from './engine-messages.js';
-import type { LogEntry, LogLevel } from './log-entry.js';
+import type { LogEntry, LogLevel, LogSink } from './log-entry.js';
 import { logWriter } from './log-writer.js';
 import { RateLimitedLog } from './rate-limit.js';
 import type { DaemonStatus } from './status.js';
@@ -39,6 +40,12 @@ export interface DaemonParts {
   readonly adminEntry: URL;
   readonly stdout: (text: string) => void;
   readonly stderr: (text: string) => void;
+  /** Logged before anything else. */
+  readonly startEntries: readonly LogEntry[];
+  /** Called once, when the daemon serves. */
+  readonly onReady: () => void;
+  /** Called with every entry that is logged. */
+  readonly onEntry: (entry: LogEntry) => void;
 }
 
 /** Runs until the daemon ends; the result is the exit code. */
@@ -48,6 +55,9 @@ export function runDaemon(config: DaemonConfig, parts: Partial<DaemonParts> = {}
     adminEntry: parts.adminEntry ?? new URL('../admin/admin-entry.js', import.meta.url),
     stdout: parts.stdout ?? writerOf(process.stdout),
     stderr: parts.stderr ?? writerOf(process.stderr),
+    startEntries: parts.startEntries ?? [],
+    onReady: parts.onReady ?? (() => {}),
+    onEntry: parts.onEntry ?? (() => {}),
   });
   return daemon.run();
 }
@@ -62,6 +72,8 @@ class Daemon {
   readonly #config: DaemonConfig;
   readonly #parts: DaemonParts;
   readonly #log: RateLimitedLog;
+  /** Past the rate limit: for what a person asked for. */
+  readonly #sink: LogSink;
   readonly #statusFile: StatusFile | null;
   #pidFiles: PidFileLock[] = [];
   #engine: Worker | null = null;
@@ -76,14 +88,25 @@ class Daemon {
   constructor(config: DaemonConfig, parts: DaemonParts) {
     this.#config = config;
     this.#parts = parts;
-    const write = logWriter({ journal: config.journal, verbose: config.verbose, write: parts.stderr });
-    this.#log = new RateLimitedLog(write, logLimit);
+    const write = logWriter({
+      target: config.logTarget,
+      verbose: config.verbose,
+      ident: config.personality,
+      stdout: parts.stdout,
+      stderr: parts.stderr,
+    });
+    this.#log = new RateLimitedLog((entry) => {
+      parts.onEntry(entry);
+      write(entry);
+    }, logLimit);
+    this.#sink = write;
     this.#statusFile = config.statusFile === null ? null : new StatusFile(config.statusFile);
   }
 
   run(): Promise<ExitCode> {
     return new Promise((resolve) => {
       this.#finish = resolve;
+      for (const entry of this.#parts.startEntries) this.#write(entry);
       this.#watchSignals();
       if (!this.#lockPidFiles()) {
         this.#end(ExitCode.usage);
@@ -104,12 +127,19 @@ class Daemon {
         const held = errorCode(error) === 'EAGAIN';
         this.#report('error', held ? 'pid-file-held' : 'pid-file-failed', {
           path,
-          text: held ? 'another daemon answers this kernel' : errorText(error),
+          text: this.#pidFileText(path, held, error),
         });
         return false;
       }
     }
     return true;
+  }
+
+  #pidFileText(path: string, held: boolean, error: unknown): string {
+    if (this.#config.personality === 'cmirrord') {
+      return `Cannot lock lockfile [${path}], ${errorText(error).replace(`cannot lock ${path}: `, '')}`;
+    }
+    return held ? 'another daemon answers this kernel' : errorText(error);
   }
 
   #prepareProcess(): void {
@@ -138,6 +168,7 @@ class Daemon {
   #watchSignals(): void {
     for (const signal of stopSignals) process.on(signal, this.#onStopSignal);
     process.on('SIGUSR1', this.#onStatusSignal);
+    if (this.#config.personality === 'cmirrord') process.on('SIGUSR2', this.#onStatusSignal);
   }
 
   #startEngine(): void {
@@ -168,6 +199,7 @@ class Daemon {
         this.#report('notice', 'ready', { restoredLogs: message.restoredLogs });
         this.#notify('READY=1');
         this.#admin?.start();
+        this.#parts.onReady();
         break;
       case 'failed':
         this.#report('error', 'start-failed', { text: message.text });
@@ -201,9 +233,15 @@ class Daemon {
 
   #onStatus(id: number, status: DaemonStatus): void {
     const text = `${JSON.stringify(status)}\n`;
-    if (this.#printIds.delete(id)) this.#parts.stdout(text);
+    if (this.#printIds.delete(id)) this.#print(status, text);
     const problem = this.#statusFile?.write(text) ?? null;
     if (problem !== null) this.#report('warning', 'status-file-failed', { text: problem });
+  }
+
+  /** What SIGUSR1 asked for. cmirrord's is a dump in its log, at error level so that no filter swallows it. */
+  #print(status: DaemonStatus, text: string): void {
+    if (this.#config.personality === 'cmirrord') for (const entry of dumpEntries(status)) this.#sink(entry);
+    else this.#parts.stdout(text);
   }
 
   #startTimer(): void {
@@ -247,6 +285,7 @@ class Daemon {
     if (this.#ended) return;
     this.#ended = true;
     if (this.#timer !== null) clearInterval(this.#timer);
+    this.#log.end();
     const ended = Promise.all([this.#engine?.terminate(), this.#admin?.close()]);
     const hung = new Promise((resolve) => setTimeout(resolve, terminateMsMax));
     Promise.race([ended, hung]).then(() => {

@@ -16,11 +16,14 @@
 
 import { mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { DM_ULOG_FLUSH, DM_ULOG_MARK_REGION, type RequestView } from '../base/ulog-frames.js';
+import { Errno } from '../base/errno.js';
+import { DM_ULOG_FLUSH, DM_ULOG_MARK_REGION, DM_ULOG_RESUME, type RequestView } from '../base/ulog-frames.js';
+import { whyUnavailable } from '../cluster/availability.js';
 import { LocalTransport } from '../cluster/local.js';
 import type { OrderedTransport, TransportEvents, TransportView } from '../cluster/transport.js';
 import { Connector } from '../connector/connector.js';
 import { ReplySlots } from '../connector/reply-slots.js';
+import { TableWatch } from '../connector/table-watch.js';
 import type { MirrorEffects, MirrorReport } from '../mirror/effects.js';
 import type { LogDevice, LogDeviceEvents } from '../mirror/log-device.js';
 import { LostRequests, lostWindowDefault } from '../mirror/lost-requests.js';
@@ -29,6 +32,7 @@ import { MirrorService } from '../mirror/mirror-service.js';
 import { FrameChannel } from '../native/frame-channel.js';
 import { NativeLogStates } from '../native/log-state.js';
 import { LogDevices } from '../storage/log-devices.js';
+import { capSysAdmin, hasCapability } from './capability.js';
 import type { DaemonConfig } from './config.js';
 import type { LogEntry } from './log-entry.js';
 import { RateLimitedLog } from './rate-limit.js';
@@ -36,8 +40,6 @@ import { type DaemonStatus, logStatus, type RegionStatus, regionStatus, requestC
 import { TurnTimer } from './turn-timer.js';
 import { packageVersion } from './version.js';
 
-/** Most bytes that all state records may map. Mapped lazily: bits that nobody wrote take no memory. */
-const stateBytesMax = 4 * 2 ** 30;
 /** An entry more often than this is counted in the engine, before it costs the main thread anything. */
 const logLimit = { burst: 50, windowMs: 10_000 };
 
@@ -60,6 +62,9 @@ export class Engine {
   readonly #devices: LogDevices;
   readonly #service: MirrorService;
   readonly #timer: TurnTimer;
+  readonly #tables: TableWatch;
+  /** Why the transport of the configuration carries nothing, or null: then it is `local`, which always does. */
+  readonly #unavailable: string | null;
   readonly #startedMs = performance.now();
   readonly #restoredLogs: number;
   #turns = 0;
@@ -82,12 +87,15 @@ export class Engine {
     this.#states = new NativeLogStates({
       directory: config.stateDirectory,
       bootId: config.bootId,
-      memoryBytesMax: stateBytesMax,
+      memoryBytesMax: config.logMemoryBytesMax,
+      stickyMax: config.stickyMax,
       onProblem: (text) => this.#write({ level: 'error', event: 'state-unreadable', fields: { text } }),
     });
     this.#channel = openChannel(config);
     this.#replies = new ReplySlots(this.#channel);
     this.#devices = new LogDevices({ writer: config.logWriter, endTurn: () => this.#endTurn(performance.now()) });
+    // Logs that an earlier daemon of this boot ran alone are served on until their kernel leaves them: it writes already.
+    this.#unavailable = whyUnavailable(config.transport);
     this.#transport = new LocalTransport(config.node, this.#transportEvents());
     this.#service = new MirrorService({
       node: config.node,
@@ -95,11 +103,18 @@ export class Engine {
       bootId: config.bootId,
       states: this.#states,
       effects: this.#effects(),
-      settings: { forceForeignSession: config.forceForeignSession },
+      settings: {
+        stickyIdleMs: config.stickyIdleMs,
+        stickyMax: config.stickyMax,
+        cleanCommitMs: config.cleanCommitMs,
+        logRetryMs: config.logRetryMs,
+        forceForeignSession: config.forceForeignSession,
+      },
     });
     const lost = new LostRequests(this.#states, lostWindowDefault, (seq) => this.#replies.askAgain(seq));
     this.#connector = new Connector(this.#channel, this.#replies, { handle: this.#handle }, lost);
     this.#timer = new TurnTimer(this.#onDeadline, () => performance.now());
+    this.#tables = this.#tableWatch();
     const nowMs = performance.now();
     this.#service.start(nowMs);
     this.#restoredLogs = this.#logCount();
@@ -107,6 +122,8 @@ export class Engine {
     // At once and not when frames come: all that the kernel waits for may be what the last daemon took with it.
     this.#connector.receive(nowMs);
     this.#endTurn(nowMs);
+    // A simulated kernel's tables are not device-mapper's, and only root may ask for those.
+    if (config.kernel.kind === 'connector' && process.geteuid?.() === 0) this.#tables.start();
   }
 
   /** True when no log exists and everything is closed; false, and nothing changed, when there are logs. */
@@ -120,7 +137,9 @@ export class Engine {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.#log.end();
     this.#timer.cancel();
+    this.#tables.close();
     this.#channel.close();
     this.#transport.close();
     this.#states.close();
@@ -138,6 +157,8 @@ export class Engine {
       node: this.#config.node,
       nodeName: this.#config.nodeName,
       bootId: this.#config.bootId,
+      kernel: this.#config.kernel.kind,
+      stateDirectory: this.#config.stateDirectory,
       uptimeMs: Math.round(performance.now() - this.#startedMs),
       logs: logs.map((log) => logStatus(log.state)),
       counters: {
@@ -169,6 +190,10 @@ export class Engine {
 
   /** A mark that is answered well and put nothing into the ordered stream cost neither message nor write. */
   readonly #handle = (request: RequestView, nowMs: number): void => {
+    if (this.#unavailable !== null && request.type === DM_ULOG_RESUME) {
+      this.#refuseResume(request, this.#unavailable);
+      return;
+    }
     const marks = request.type === DM_ULOG_MARK_REGION || (request.type === DM_ULOG_FLUSH && request.dataBytes > 0);
     const submitted = this.#submitted;
     const failed = this.#replies.failed;
@@ -177,6 +202,13 @@ export class Engine {
     this.#marks += 1;
     if (this.#submitted === submitted) this.#marksWithoutIo += 1;
   };
+
+  /** The log stays constructed and serves nothing: its kernel gets errors, and nobody writes alone what others share. */
+  #refuseResume(request: RequestView, why: string): void {
+    this.#replies.reply(request.seq, DM_ULOG_RESUME, -Errno.ENOTCONN);
+    const text = `Cannot join the group of log ${request.uuidText() ?? '?'}: ${why}`;
+    this.#write({ level: 'error', event: 'resume-refused', fields: { text, transport: this.#config.transport } });
+  }
 
   readonly #onReadable = (): void => {
     if (this.#closed) return;
@@ -190,6 +222,17 @@ export class Engine {
     this.#service.tick(nowMs);
     this.#endTurn(nowMs);
   };
+
+  #tableWatch(): TableWatch {
+    const tables = (uuids: ReadonlySet<string>, askedMs: number): boolean => {
+      const nowMs = performance.now();
+      this.#service.tables(uuids, askedMs, nowMs);
+      this.#endTurn(nowMs);
+      return this.#service.suspectsOrphans;
+    };
+    const failed = (text: string): void => this.#write({ level: 'warning', event: 'tables-unread', fields: { text } });
+    return new TableWatch({ tables, failed }, () => performance.now());
+  }
 
   #endTurn(nowMs: number): void {
     if (this.#closed) return;
@@ -249,7 +292,9 @@ export class KernelSocketError extends Error {}
 function openChannel(config: DaemonConfig): FrameChannel {
   const { kernel } = config;
   try {
-    return kernel.kind === 'connector' ? FrameChannel.connector() : FrameChannel.listen(kernel.path);
+    if (kernel.kind === 'simulated') return FrameChannel.listen(kernel.path);
+    if (!hasCapability(capSysAdmin)) throw new Error('needs CAP_SYS_ADMIN: the kernel drops replies without it');
+    return FrameChannel.connector({ receiveBufferBytes: config.receiveBufferBytes });
   } catch (error) {
     const where = kernel.kind === 'connector' ? 'the kernel connector' : kernel.path;
     const reason = error instanceof Error ? error.message : String(error);

@@ -1,6 +1,6 @@
 /**
  * Bounds how often one event is logged: `burst` entries a window, the rest counted. The first entry after a window
- * with suppressed ones carries their number, and `flush` reports what nobody asked about again.
+ * with suppressed ones carries their number, `flush` reports what nobody asked about again, and `end` the rest.
  *
  * A flood (a mirror with a dead log device asks again and again) then costs a counter and not a line.
  */
@@ -52,6 +52,11 @@ export class RateLimitedLog {
     for (const [event, window] of this.#windows) {
       if (nowMs - window.startMs >= this.#options.windowMs) this.#report(event, window);
     }
+  }
+
+  /** Reports all that was suppressed: nothing more will be written. */
+  end(): void {
+    for (const [event, window] of this.#windows) this.#report(event, window);
   }
 
   #report(event: string, window: Window): void {

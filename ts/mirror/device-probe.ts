@@ -10,7 +10,7 @@ export class DeviceProbe implements LogDeviceEvents {
   constructor(effects: MirrorEffects, name: string, done: (errno: number, info: LogDeviceInfo | null) => void) {
     this.#done = done;
     this.#device = effects.device(this);
-    this.#device.open(name);
+    this.#device.open(name, false);
   }
 
   opened(errno: number, info: LogDeviceInfo | null): void {

@@ -12,8 +12,9 @@
  *
  * Requirements only grow from one waiter to the next, so those that are ready are always the first ones. Bounded:
  * when full, a new one joins the newest of its type and raises its requirement, which answers the older one later, never sooner.
+ * Every request is answered, up to more than a kernel can have in flight (`flushSeqsMax`).
  */
-import { flushWaitersMax } from '../base/limits.js';
+import { flushSeqsMax, flushWaitersMax } from '../base/limits.js';
 import { SeqList } from './seq-list.js';
 
 interface Waiter {
@@ -50,7 +51,7 @@ export class FlushWaiters {
     return false;
   }
 
-  /** Adds a request that waits for `marksNeeded` mark messages. The same request again joins the one that waits. */
+  /** Adds a request that waits for `marksNeeded` mark messages, or for all of an announcement (infinity). The same request again joins the one that waits. */
   add(type: number, seq: number, marksNeeded: number, progress: Progress): void {
     const delivered = progress.marksDelivered >= marksNeeded;
     const full = this.#waiters.length >= flushWaitersMax;
@@ -62,12 +63,20 @@ export class FlushWaiters {
     }
     const waiter: Waiter = joins
       ? newest
-      : { type, seqs: new SeqList(), marksNeeded, order: -1, generation: progress.generation };
+      : { type, seqs: new SeqList(flushSeqsMax), marksNeeded, order: -1, generation: progress.generation };
     if (!joins) this.#waiters.push(waiter);
     waiter.seqs.add(seq);
     waiter.marksNeeded = marksNeeded;
     waiter.order = delivered ? progress.lastMarkOrder : -1;
     waiter.generation = progress.generation;
+  }
+
+  /** All that is held was announced, in the first `marksNeeded` mark messages: what those waited for who did not know how many. */
+  announced(progress: Progress, marksNeeded: number): void {
+    for (const waiter of this.#waiters) {
+      if (waiter.marksNeeded === Number.POSITIVE_INFINITY) waiter.marksNeeded = marksNeeded;
+    }
+    this.delivered(progress);
   }
 
   /** A mark message of this node was delivered and applied. */

@@ -18,7 +18,8 @@ export interface LogDeviceInfo {
 
 /** Completions. `errno` is 0 or positive. */
 export interface LogDeviceEvents {
-  opened(errno: number, info: LogDeviceInfo | null): void;
+  /** `reason` says more about an error where there is more to say than its number; it continues "log device X". */
+  opened(errno: number, info: LogDeviceInfo | null, reason: string): void;
   /** `bytes` is valid during the call only. */
   read(errno: number, offset: number, bytes: Uint8Array): void;
   /** The planned blocks of the image are written and, when asked for, durable. */
@@ -26,8 +27,12 @@ export interface LogDeviceEvents {
 }
 
 export interface LogDevice {
-  /** Opens (again): a path, or `major:minor`. */
-  open(name: string): void;
+  /**
+   * Opens (again): a path, or `major:minor`. With `claim` the opening ends when nobody else has a claim on the device
+   * or IO of one in flight, be it another daemon, alive or killed, or another mirror; EBUSY when that takes too long.
+   * Writing, and reading what is to be believed, need it; a look at what the device is does not.
+   */
+  open(name: string, claim: boolean): void;
   /** One read, `offset` and `length` multiples of the logical block size, at most `logReadBytesMax`. */
   read(offset: number, length: number): void;
   /** Writes the plan of `image`; with `durable` one barrier follows, and only then `written` is called. */

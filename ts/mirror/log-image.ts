@@ -63,9 +63,10 @@ export interface LogImage {
   decodeHead(bytes: Uint8Array): { readonly header: LogHeader; readonly session: LogSession | null };
   /**
    * Takes device bytes from `offset` (a multiple of 512, at least 0) into the clean bits of the regions they
-   * cover that are below `regionLimit`; others stay. What is taken counts as unchanged.
+   * cover that are below `regionLimit`; others stay. What is taken counts as unchanged. False, and nothing taken, when the map has
+   * no room for it (`RegionMap.reserve`).
    */
-  importBytes(offset: number, bytes: Uint8Array, regionLimit: number): void;
+  importBytes(offset: number, bytes: Uint8Array, regionLimit: number): boolean;
   /** Byte offset of the first difference between `bytes` read at `offset` and the image, or -1: read back (R16). */
   firstDifference(offset: number, bytes: Uint8Array): number;
 }

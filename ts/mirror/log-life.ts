@@ -56,10 +56,8 @@ export class LogLife implements LogStoreOwner {
   readonly #leaves = new SeqList();
   readonly #destroys = new SeqList();
   #whenLeft: (() => void)[] = [];
-  /** PRESUSPEND came while the log was resuming. */
-  #drains = false;
   #abandoning = false;
-  /** `leave` waits for the sweep of a restart. */
+  /** `leave` waits for sweep and announcement of a restart: what is held has to be dirty when it has left. */
   #leaveWaits = false;
   #joining = false;
 
@@ -73,7 +71,7 @@ export class LogLife implements LogStoreOwner {
 
   /** Resuming, and PRESUSPEND has come: writes must drain. */
   get drains(): boolean {
-    return this.#drains;
+    return this.#parts.state.draining;
   }
 
   /** A log of an earlier daemon of this boot: goes on from where it was. */
@@ -137,7 +135,7 @@ export class LogLife implements LogStoreOwner {
     }
     const stalled = state.lifeCycle === LifeCycle.resuming;
     if (stalled) {
-      this.#drains = true;
+      if (!state.draining) state.draining = true;
       if (state.marksUnknown) this.#letGo();
     }
     world.effects.reply(seq, DM_ULOG_PRESUSPEND, stalled ? -Errno.EIO : -Errno.EINVAL);
@@ -190,9 +188,10 @@ export class LogLife implements LogStoreOwner {
     this.#whenLeft.push(done);
   }
 
-  /** The sweep has made a step. */
+  /** Sweep or announcement has made a step. */
   swept(): void {
-    if (this.#leaveWaits && !this.#parts.marks.sweeping) this.#sendLeave();
+    const { marks } = this.#parts;
+    if (this.#leaveWaits && !marks.sweeping && !marks.announcing) this.#sendLeave();
   }
 
   // Ordered messages of this node.
@@ -212,11 +211,11 @@ export class LogLife implements LogStoreOwner {
     recovery.restart();
     state.inSyncLatched = map.syncCount === map.regionCount;
     marks.resting = false;
-    this.#drains = false;
     // In this order: killed in between, a record that is active has been resumed, but one that is resuming may
     // not seem to have been resumed before.
     state.lifeCycle = LifeCycle.active;
     if (!state.everResumed) state.everResumed = true;
+    if (state.draining) state.draining = false;
     marks.announce();
     const inSync = `${map.syncCount} of ${map.regionCount} regions in sync, ${map.regionCount - map.cleanCount} dirty`;
     report(world, 'info', 'resumed', this.#parts.uuid, inSync);
@@ -311,14 +310,15 @@ export class LogLife implements LogStoreOwner {
 
   // Steps.
 
-  /** RESUME of a log that was leaving: none waits any more when the log was removed meanwhile. */
+  /** RESUME of a log that was leaving. None waits any more when the log was removed meanwhile; behind a DTR none counts. */
   #resumeLeft(): void {
-    if (this.#resumes.count > 0) this.#beginResume();
+    if (this.#resumes.count > 0 && this.#destroys.count === 0) this.#beginResume();
   }
 
   #beginResume(): void {
     const { state } = this.#parts;
     state.resumeCount += 1;
+    if (state.draining) state.draining = false;
     state.lifeCycle = LifeCycle.resuming;
     this.#hooks.official(true);
     this.#load();
@@ -364,7 +364,7 @@ export class LogLife implements LogStoreOwner {
 
   /** A load has failed. A kernel that writes already (R3) must go on waiting: any error makes it write without marks. */
   #failResumes(errno: number): void {
-    if (this.#parts.state.marksUnknown && !this.#drains && !this.#abandoning) return;
+    if (this.#parts.state.marksUnknown && !this.drains && !this.#abandoning) return;
     this.#resumes.answerAll((seq) => this.#parts.world.effects.reply(seq, DM_ULOG_RESUME, -errno));
   }
 
@@ -386,7 +386,6 @@ export class LogLife implements LogStoreOwner {
     this.#failResumes(Errno.EIO);
     const done = () => {
       this.#abandoning = false;
-      this.#drains = false;
       this.#left(Errno.EIO, false);
     };
     if (this.store === null) done();
@@ -414,6 +413,7 @@ export class LogLife implements LogStoreOwner {
     if (memoryCounts && this.store !== null && state.logFailed !== (errno !== 0)) state.logFailed = errno !== 0;
     if (state.recoveringRegion !== -1) state.recoveringRegion = -1;
     state.lifeCycle = LifeCycle.pending;
+    if (state.draining) state.draining = false;
     this.#joining = false;
     this.#hooks.official(false);
     if (errno !== 0 && memoryCounts) {

@@ -59,6 +59,8 @@ export interface LogState {
   everResumed: boolean;
   /** R16: the log device failed. */
   logFailed: boolean;
+  /** PRESUSPEND has come while the log was resuming: its kernel's writes must end. */
+  draining: boolean;
   /** Number of resumes, kept in the session record (R9). */
   resumeCount: number;
   /** The log device's major * 2^20 + minor + 1 (status-text.ts), 0 while it is not known. */

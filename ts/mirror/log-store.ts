@@ -137,7 +137,7 @@ export class LogStore implements LogDeviceEvents {
     this.#retryDueMs = -1;
     this.#phase = StorePhase.opening;
     this.#device ??= this.#world.effects.device(this);
-    this.#device.open(this.#name);
+    this.#device.open(this.#name, goal !== StoreGoal.learn);
   }
 
   /** A region became dirty or clean in memory. Dirty ones are what a FLUSH waits for. */
@@ -194,9 +194,9 @@ export class LogStore implements LogDeviceEvents {
     done();
   }
 
-  opened(errno: number, info: LogDeviceInfo | null): void {
+  opened(errno: number, info: LogDeviceInfo | null, reason: string): void {
     if (errno !== 0 || info === null) {
-      this.#fail(errno === 0 ? Errno.EIO : errno, 'cannot be opened');
+      this.#fail(errno === 0 ? Errno.EIO : errno, reason === '' ? 'cannot be opened' : reason);
       return;
     }
     if (this.info !== null && this.info.identity !== info.identity) {
@@ -290,7 +290,10 @@ export class LogStore implements LogDeviceEvents {
   }
 
   #bitsRead(offset: number, bytes: Uint8Array): void {
-    this.#image.importBytes(offset, bytes, this.#keepRegions);
+    if (!this.#image.importBytes(offset, bytes, this.#keepRegions)) {
+      this.#fail(Errno.ENOSPC, 'cannot be loaded: no room left for its state record');
+      return;
+    }
     this.#readOffset = offset + bytes.length;
     if (this.#readOffset < this.#readEnd) this.#readNext();
     else this.#writeLoaded();

@@ -46,6 +46,7 @@ export class Marks {
   readonly #releasing = new Set<number>();
   readonly #scratch = new Float64Array(Math.max(payloadRegionsMax, messageRegionsMax));
   readonly #one = new Float64Array(1);
+  #announceFrom = -1;
   #sweepFrom = -1;
   #ownersFull = false;
 
@@ -153,22 +154,37 @@ export class Marks {
     return sticky.size === 0 ? -1 : sticky.oldestMs() + this.#world.settings.stickyIdleMs;
   }
 
-  /** Announces everything that the kernel holds: after a restart, and at a resume. */
+  /**
+   * Begins to announce everything that the kernel holds: after a restart, and at a resume. The first step is made at once and is
+   * mostly all of it.
+   */
   announce(): void {
+    this.#announceFrom = 0;
+    this.announceStep();
+  }
+
+  /** Not all that the kernel holds has been submitted: no flush is safe before that. */
+  get announcing(): boolean {
+    return this.#announceFrom >= 0;
+  }
+
+  /** Mark messages that a request of now has to wait for. */
+  get marksAwaited(): number {
+    return this.announcing ? Number.POSITIVE_INFINITY : this.marksSubmitted;
+  }
+
+  /** Bounded, so that a turn of the engine is; `announcing` says whether another step is needed. */
+  announceStep(): void {
     const { map } = this.#state;
-    if (map.heldCount === 0) return;
+    if (this.#announceFrom < 0) return;
     const batch = new Float64Array(Math.min(map.heldCount, announceRegionsMax));
     let count = 0;
-    for (
-      let region = map.nextHeld(0);
-      region >= 0;
-      region = next(region, map.regionCount, (from) => map.nextHeld(from))
-    ) {
+    let region = batch.length === 0 ? -1 : map.nextHeld(this.#announceFrom);
+    while (region >= 0 && count < batch.length) {
       batch[count++] = region;
-      if (count < batch.length) continue;
-      this.#submitMarks(batch, count);
-      count = 0;
+      region = next(region, map.regionCount, (from) => map.nextHeld(from));
     }
+    this.#announceFrom = region;
     if (count > 0) this.#submitMarks(batch, count);
   }
 
@@ -209,6 +225,7 @@ export class Marks {
     this.#state.owners.clear();
     this.#releasing.clear();
     this.#ownersFull = false;
+    this.#announceFrom = -1;
     this.#sweepFrom = -1;
   }
 

@@ -183,8 +183,7 @@ export class MirrorLog {
         effects.replyText(seq, type, statusInfo(this.args, this.deviceNumbers, state.logFailed));
         return;
       case DM_ULOG_GET_RESYNC_WORK:
-        if (this.#serves || state.lifeCycle === LifeCycle.resuming) this.#recoveryRequests.getResyncWork(seq);
-        else effects.reply(seq, type, -Errno.ENOENT);
+        this.#recoveryRequests.getResyncWork(seq);
         return;
       case DM_ULOG_IS_CLEAN:
       case DM_ULOG_IN_SYNC:
@@ -256,11 +255,19 @@ export class MirrorLog {
   tick(nowMs: number): void {
     this.needsTurn = true;
     this.#marks.expire(nowMs);
+    if (this.#marks.announcing) this.#announceOn();
     if (this.#marks.sweeping) {
       this.#marks.sweep();
       this.life.swept();
     }
     this.life.store?.tick(nowMs);
+  }
+
+  #announceOn(): void {
+    this.#marks.announceStep();
+    if (this.#marks.announcing) return;
+    this.#waiters.announced(this.#progress, this.#marks.marksSubmitted);
+    this.life.swept();
   }
 
   /** Answers what has become safe, starts the commit that is due, and says when `tick` is needed. */
@@ -274,7 +281,7 @@ export class MirrorLog {
       if (this.needsTurn) this.#answerWaiters();
     }
     let deadlineMs = earlier(this.#marks.deadlineMs(), store?.deadlineMs() ?? -1);
-    if (this.#marks.sweeping) deadlineMs = nowMs;
+    if (this.#marks.sweeping || this.#marks.announcing) deadlineMs = nowMs;
     this.deadlineMs = deadlineMs;
   }
 
@@ -333,6 +340,10 @@ export class MirrorLog {
       effects.reply(seq, type, -Errno.ENOENT);
       return;
     }
+    if (changesRegions(type) && !this.#reserve(type, count)) {
+      effects.reply(seq, type, -Errno.ENOSPC);
+      return;
+    }
     const region = regions[0] as number;
     switch (type) {
       case DM_ULOG_IS_CLEAN:
@@ -359,6 +370,14 @@ export class MirrorLog {
         this.#recoveryRequests.isRemoteRecovering(seq, region);
         return;
     }
+  }
+
+  /** Room for what the request changes: a full /run must be an error to the kernel and not the end. */
+  #reserve(type: number, count: number): boolean {
+    const { map } = this.state;
+    if (map.reserve(regions, type === DM_ULOG_SET_REGION_SYNC ? 1 : count)) return true;
+    report(this.#world, 'error', 'state-full', this.uuid, 'no room left in the state folder: a request was refused');
+    return false;
   }
 
   /** Of SET_REGION_SYNC only the first value is a region. */
@@ -418,12 +437,12 @@ export class MirrorLog {
       effects.reply(seq, DM_ULOG_FLUSH, -Errno.EIO);
       return;
     }
-    const delivered = marks.marksDelivered === marks.marksSubmitted;
+    const delivered = marks.marksDelivered === marks.marksAwaited;
     if (delivered && marks.lastMarkOrder <= acknowledgedOrder && (this.life.store?.allDurable ?? true)) {
       effects.reply(seq, DM_ULOG_FLUSH, 0);
       return;
     }
-    this.#waiters.add(DM_ULOG_FLUSH, seq, marks.marksSubmitted, this.#progress);
+    this.#waiters.add(DM_ULOG_FLUSH, seq, marks.marksAwaited, this.#progress);
   }
 
   #deliverLife(message: LogMessage): void {
@@ -477,4 +496,14 @@ function payloadFits(type: number, count: number): boolean {
 function earlier(first: number, second: number): number {
   if (first < 0) return second;
   return second < 0 ? first : Math.min(first, second);
+}
+
+/** Requests that may change the bits of the regions they name. */
+function changesRegions(type: number): boolean {
+  return (
+    type === DM_ULOG_MARK_REGION ||
+    type === DM_ULOG_CLEAR_REGION ||
+    type === DM_ULOG_FLUSH ||
+    type === DM_ULOG_SET_REGION_SYNC
+  );
 }

@@ -9,7 +9,8 @@
  * log is therefore believed to be gone when the kernel speaks of its successor, by a RESUME of another luid or a
  * constructor without NUL for the same luid (the address was freed and given away again), and the log itself
  * is quiet: not heard of since a restart, or for `quietMsMax`; to a RESUME also since an earlier one was refused. It
- * leaves first, as if it had been suspended; what its kernel held stays dirty.
+ * leaves first, as if it had been suspended; what its kernel held stays dirty. When its kernel never speaks of a
+ * successor, device-mapper's tables tell (orphans.ts).
  */
 import { Errno } from '../base/errno.js';
 import { logsMax, quietMsMax } from '../base/limits.js';
@@ -27,6 +28,7 @@ import { type ConstructorArgs, parseConstructor } from './constructor-args.js';
 import type { LogDeviceInfo } from './log-device.js';
 import { LifeCycle, type LogState } from './log-state.js';
 import { MirrorLog } from './mirror-log.js';
+import { Orphans } from './orphans.js';
 import { reconnects } from './reconnect.js';
 import { SearchStart } from './resume-bits.js';
 import { report, type World } from './world.js';
@@ -47,6 +49,9 @@ export class MirrorLogs {
   readonly #official = new Map<string, MirrorLog>();
   /** By the log that leaves. */
   readonly #successors = new Map<MirrorLog, Successor>();
+  readonly #orphans = new Orphans();
+  /** Logs that leave because no table names them. */
+  readonly #orphaned = new Set<MirrorLog>();
 
   constructor(world: World) {
     this.#world = world;
@@ -136,6 +141,22 @@ export class MirrorLogs {
       const fresh = state.lifeCycle === LifeCycle.pending && !state.everResumed && !state.marksUnknown;
       if (fresh && request.uuidEquals(uuidBytes)) state.searchPosition = SearchStart.strangerBefore;
     }
+  }
+
+  /** What device-mapper's tables name (orphans.ts). A log that is in none leaves. */
+  tables(uuids: ReadonlySet<string>, askedMs: number, nowMs: number): void {
+    const settled = this.all.filter((log) => !this.#successors.has(log) && !this.#orphaned.has(log));
+    for (const log of this.#orphans.look(settled, uuids, askedMs, nowMs)) {
+      report(this.#world, 'notice', 'orphaned', log.uuid, 'no device-mapper table names it any more: it leaves');
+      this.#orphaned.add(log);
+      log.needsTurn = true;
+      log.life.retire(() => log.life.remove());
+    }
+  }
+
+  /** A log may have lost its kernel, and the tables should be looked at again soon. */
+  get suspectsOrphans(): boolean {
+    return this.#orphans.suspects;
   }
 
   /** True when a kernel that still used the log would have spoken by now. */
@@ -280,6 +301,7 @@ export class MirrorLogs {
     if (rest.length === 0) this.#byLuid.delete(key);
     else this.#byLuid.set(key, rest);
     this.#successors.delete(log);
+    this.#orphaned.delete(log);
     const index = this.all.indexOf(log);
     if (index >= 0) this.all.splice(index, 1);
   }

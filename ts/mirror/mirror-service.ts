@@ -99,6 +99,16 @@ export class MirrorService {
     report(this.#world, 'debug', 'view', '', `epoch ${view.epoch}, members ${view.members.join(' ')}`);
   }
 
+  /** All uuids in device-mapper's tables, live and loaded, as somebody saw them between `askedMs` and now (R2). */
+  tables(uuids: ReadonlySet<string>, askedMs: number, nowMs: number): void {
+    this.#logs.tables(uuids, askedMs, nowMs);
+  }
+
+  /** True when `tables` should come again in seconds. */
+  get suspectsOrphans(): boolean {
+    return this.#logs.suspectsOrphans;
+  }
+
   /** Does what is due: sticky marks that end, log devices that are tried again, the sweep after a restart. */
   tick(nowMs: number): void {
     for (const log of [...this.#logs.all]) {

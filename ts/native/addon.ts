@@ -7,6 +7,7 @@
  */
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
+import type { NativeReadMirrorLogs } from './dm-tables.js';
 import type { NativeFrameChannelConstructor } from './frame-channel.js';
 import type { NativeLogDeviceConstructor } from './log-device.js';
 import type { NativeLogImageConstructor } from './log-image.js';
@@ -26,6 +27,7 @@ export interface Addon {
   readonly FrameChannel: NativeFrameChannelConstructor;
   readonly LogDevice: NativeLogDeviceConstructor;
   readonly process: NativeProcessFunctions;
+  readonly readMirrorLogs: NativeReadMirrorLogs;
 }
 
 const { LOCKSTEP_ADDON: otherAddon } = process.env;

@@ -41,7 +41,7 @@ export interface FrameCounters {
   readonly foreign: number;
   /** Dropped: longer than a slot. */
   readonly truncated: number;
-  /** Dropped: too short for a request header, so nobody can be answered. */
+  /** Dropped: its netlink or connector header is wrong, or it is too short for a request header: nobody can be answered. */
   readonly unanswerable: number;
   /** Handed out with a negative length: a header that can be answered, and something wrong after it. */
   readonly malformed: number;

@@ -1,7 +1,12 @@
 /**
  * A log device over the addon: a block device, or a regular file for tests and the demonstration.
  *
- * Opening runs on the addon's helper thread, because it may block for long. Reads and writes go out with
+ * Opening runs on one of the addon's helper threads, because it may block for long; one that hangs holds up other
+ * openings of the same name only, until eight hang. A claim locks the open file description (F_OFD_SETLK). A write
+ * that io_uring has in flight refers to it, so the lock of a killed daemon lasts until its last write has
+ * ended, and the next daemon's claim waits for that.
+ *
+ * Reads and writes go out with
  * O_DIRECT where the device allows it, one operation after the other in call order, at most 8 buffers of 1 MiB in
  * flight. A commit has one durable barrier: a single run of blocks is one write with RWF_DSYNC, several runs are
  * writes followed by one fdatasync. A short write is an error (EIO).
@@ -22,13 +27,19 @@ export type LogWriterKind = 'uring' | 'thread';
 
 export interface LogDeviceOptions {
   readonly writer: LogWriterKind;
+  /** How long a claim waits for another one before it fails with EBUSY. */
+  readonly claimWaitMs?: number;
 }
+
+/** Longer than the 15 s after which the kernel repeats a request: a disk that stalls is no reason to fail. */
+const claimWaitMsDefault = 20_000;
 
 /** The raw native object; `NativeLogDevice` is what to use. */
 export interface NativeLogDeviceHandle {
-  open(name: string): void;
-  read(offset: number, length: number): void;
-  write(image: NativeLogImage, durable: boolean): void;
+  /** `claimWaitMs`: null opens without a claim. Like `read` and `write` 0, or the errno with which it has ended. */
+  open(name: string, claimWaitMs: number | null): number;
+  read(offset: number, length: number): number;
+  write(image: NativeLogImage, durable: boolean): number;
   close(): void;
   readonly writer: LogWriterKind;
   readonly closed: boolean;
@@ -50,11 +61,17 @@ export interface NativeLogDeviceConstructor {
  */
 export class NativeLogDevice implements LogDevice {
   readonly #handle: NativeLogDeviceHandle;
+  readonly #events: LogDeviceEvents;
+  readonly #claimWaitMs: number;
+  /** Rises with every open and close: failures of before are not reported. */
+  #era = 0;
 
   /** @param events called with `this` bound; what they throw is an uncaught exception. */
   constructor(events: LogDeviceEvents, options: LogDeviceOptions) {
+    this.#events = events;
+    this.#claimWaitMs = options.claimWaitMs ?? claimWaitMsDefault;
     this.#handle = new addon.LogDevice(options.writer, {
-      opened: (errno: number, info: LogDeviceInfo | null) => events.opened(errno, info),
+      opened: (errno: number, info: LogDeviceInfo | null, reason: string) => events.opened(errno, info, reason),
       read: (errno: number, offset: number, bytes: Uint8Array) => events.read(errno, offset, bytes),
       written: (errno: number) => events.written(errno),
     });
@@ -80,13 +97,16 @@ export class NativeLogDevice implements LogDevice {
     return this.#handle.barriersSubmitted;
   }
 
-  open(name: string): void {
-    this.#handle.open(name);
+  open(name: string, claim = false): void {
+    this.#era += 1;
+    const errno = this.#handle.open(name, claim ? this.#claimWaitMs : null);
+    if (errno !== 0) this.#failLater(() => this.#events.opened(errno, null, ''));
   }
 
   /** @throws RangeError when offset or length is not a multiple of 512, or more than 1 MiB is asked for. */
   read(offset: number, length: number): void {
-    this.#handle.read(offset, length);
+    const errno = this.#handle.read(offset, length);
+    if (errno !== 0) this.#failLater(() => this.#events.read(errno, offset, new Uint8Array(0)));
   }
 
   /**
@@ -94,10 +114,20 @@ export class NativeLogDevice implements LogDevice {
    * again before `written`.
    */
   write(image: LogImage, durable: boolean): void {
-    this.#handle.write(image as NativeLogImage, durable);
+    const errno = this.#handle.write(image as NativeLogImage, durable);
+    if (errno !== 0) this.#failLater(() => this.#events.written(errno));
   }
 
   close(): void {
+    this.#era += 1;
     this.#handle.close();
+  }
+
+  /** An operation that could not begin, for want of a descriptor, ends from the loop like any other. */
+  #failLater(tell: () => void): void {
+    const era = this.#era;
+    setImmediate(() => {
+      if (era === this.#era) tell();
+    });
   }
 }

@@ -43,6 +43,8 @@ export const RecordWord = {
   logFailed: 6,
   resumeCount: 7,
   deviceNumber: 8,
+  /** 9 to 11 are the bit maps' own. */
+  draining: 12,
 } as const;
 export type RecordWord = (typeof RecordWord)[keyof typeof RecordWord];
 
@@ -114,6 +116,7 @@ export class NativeLogState implements LogState {
   #logFailed: boolean;
   #resumeCount: number;
   #deviceNumber: number;
+  #draining: boolean;
 
   constructor(record: NativeLogRecord, restored: boolean, options: LogStatesOptions) {
     this.#record = record;
@@ -135,6 +138,7 @@ export class NativeLogState implements LogState {
     this.#logFailed = record.load(RecordWord.logFailed) !== 0;
     this.#resumeCount = record.load(RecordWord.resumeCount);
     this.#deviceNumber = record.load(RecordWord.deviceNumber);
+    this.#draining = record.load(RecordWord.draining) !== 0;
   }
 
   get lifeCycle(): LifeCycle {
@@ -193,6 +197,14 @@ export class NativeLogState implements LogState {
   set logFailed(value: boolean) {
     this.#record.store(RecordWord.logFailed, value ? 1 : 0);
     this.#logFailed = value;
+  }
+
+  get draining(): boolean {
+    return this.#draining;
+  }
+  set draining(value: boolean) {
+    this.#record.store(RecordWord.draining, value ? 1 : 0);
+    this.#draining = value;
   }
 
   get resumeCount(): number {

@@ -1,7 +1,8 @@
 /**
  * What the daemon asks of its own process and Node cannot give: the pid-file lock that LVM2 looks for, memory
  * that stays resident, a thread flag that keeps allocations from waiting for the mirror we serve, systemd's
- * readiness socket, and who somebody else is: a client of the control socket, the holder of a pid file.
+ * readiness socket, datagrams to the system log, and who somebody else is: a client of the control socket, the holder
+ * of a pid file.
  */
 import { addon } from './addon.js';
 
@@ -38,6 +39,7 @@ export interface NativeProcessFunctions {
   notifySystemd(text: string): boolean;
   peerCredentials(fd: number): PeerCredentials;
   pidFileHolder(path: string): number;
+  sendDatagram(address: string, text: string): number;
 }
 
 /**
@@ -96,4 +98,14 @@ export function peerCredentials(fd: number): PeerCredentials {
  */
 export function pidFileHolder(path: string): number {
   return addon.process.pidFileHolder(path);
+}
+
+/**
+ * Sends one datagram to the local socket at `address` (a path, or `@name`), and never waits: a reader that is slow
+ * makes it EAGAIN.
+ *
+ * @returns 0 or an errno.
+ */
+export function sendDatagram(address: string, text: string): number {
+  return addon.process.sendDatagram(address, text);
 }

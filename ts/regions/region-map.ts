@@ -34,6 +34,12 @@ export interface RegionMap {
   /** True when this node's kernel already holds every one of the regions: the question of a repeat mark. */
   allHeld(regions: Float64Array, count: number): boolean;
 
+  /**
+   * Room for changes of these regions' bits, which large maps get only where they are used. False: there is none, and
+   * the regions must not be changed. Regions that were reserved once, or changed, stay so.
+   */
+  reserve(regions: Float64Array, count: number): boolean;
+
   /** Sets `held`; returns how many were not held before. */
   hold(regions: Float64Array, count: number): number;
   /** Clears `held`; returns how many were held before. */

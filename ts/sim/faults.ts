@@ -3,7 +3,7 @@
  * that does not fit the moment (a device that is not there, a command at work) returns false and another is drawn.
  */
 import type { LogDisk } from './daemon/log-disk.js';
-import { injectHostile } from './hostile.js';
+import { injectHostile, repeatQuestion } from './hostile.js';
 import type { SimMirror } from './mirror.js';
 import type { Simulation } from './simulation.js';
 
@@ -208,6 +208,7 @@ function failLeg(sim: Simulation): boolean {
     sim.timeline.after(sim.prng.real(200, 4000), () => {
       mirror.legs.broken = false;
     });
+    for (let i = 0; i < 4; i++) sim.timeline.after(sim.prng.real(10, 3000), () => repeatQuestion(sim, mirror));
     return true;
   });
 }

@@ -1,6 +1,6 @@
 /**
- * Requests that no honest kernel sends: each must be refused with an error and change nothing. They carry sequence
- * numbers of their own, far from the kernel's.
+ * Requests that no honest kernel sends: each must be refused with an error and change nothing; and questions that come
+ * twice. They carry sequence numbers of their own, far from the kernel's.
  */
 import {
   DM_ULOG_CLEAR_REGION,
@@ -19,6 +19,7 @@ import {
   encodeValues,
   FrameOffset,
 } from '../base/ulog-frames.js';
+import type { SimMirror } from './mirror.js';
 import type { Simulation } from './simulation.js';
 
 const firstSeq = 0xf0000000;
@@ -57,6 +58,21 @@ export function injectHostile(sim: Simulation): boolean {
     sim.inject(frame.subarray(0, length), length);
   }
   return true;
+}
+
+/** A question that the kernel has asked before comes a second time, of a region that is out of sync when there is one. */
+export function repeatQuestion(sim: Simulation, mirror: SimMirror): void {
+  const log = mirror.device?.live?.log;
+  const map = log === undefined ? undefined : sim.states?.find(log.key)?.map.inner;
+  if (log === undefined || map === undefined || sim.daemon?.running !== true) return;
+  const region = Math.max(0, map.nextOutOfSync(0));
+  const frame = Buffer.alloc(frameBytes);
+  sim.hostileRequests += 1;
+  const { uuidBytes: uuid, luidHigh, luidLow } = log;
+  const seq = firstSeq + sim.hostileRequests;
+  const payload = encodeValues([region]);
+  const length = encodeRequest(frame, 0, { seq, type: DM_ULOG_IN_SYNC, luidHigh, luidLow, uuid, payload });
+  sim.inject(frame.subarray(0, length), length, false);
 }
 
 /** Requests that name a region, and what follows it in their payload. */

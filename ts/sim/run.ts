@@ -26,6 +26,8 @@ export interface RunResult {
 
 const faultMsMax = 300_000;
 const healMsMax = 900_000;
+/** Within this time a daemon finds out that a log device is well again. */
+const repairMsMax = 60_000;
 const stepsMax = 2_000_000;
 
 /** `events` is how many of the last events a failure brings along. */
@@ -92,6 +94,9 @@ function live(sim: Simulation): void {
 function heal(sim: Simulation): void {
   sim.heal();
   runUntil(sim, healMsMax, () => sim.daemon?.running === true && settled(sim));
+  const healedMs = sim.nowMs + repairMsMax;
+  runUntil(sim, healMsMax, () => sim.nowMs >= healedMs || !logFailed(sim));
+  sim.evaluations.check('R16-healed', !logFailed(sim), () => 'a log device is well again and its log is still failed');
   for (const mirror of sim.mirrors.values()) {
     runUntil(sim, healMsMax, () => !mirror.busy);
     sim.administrator.reload(mirror);
@@ -107,6 +112,11 @@ function settled(sim: Simulation): boolean {
     if (mirror.device.outstanding > 0) return false;
   }
   return true;
+}
+
+/** A log that is resumed has failed, as its daemon sees it. */
+function logFailed(sim: Simulation): boolean {
+  return [...sim.mirrors.values()].some((mirror) => liveState(sim, mirror)?.logFailed === true);
 }
 
 function inSync(sim: Simulation): boolean {

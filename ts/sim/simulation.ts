@@ -285,12 +285,12 @@ export class Simulation implements CheckWorld {
     return `daemon alive=${this.daemon?.alive} running=${this.daemon?.running}; ${mirrors.join('; ')}`;
   }
 
-  /** Puts a frame that no kernel sent before the daemon. */
-  inject(frame: Buffer, length: number): void {
+  /** Puts a frame that no kernel sent, or has sent before, before the daemon. */
+  inject(frame: Buffer, length: number, hostile = true): void {
     const daemon = this.daemon;
     if (daemon?.alive !== true) return;
-    const request = recordRequest(frame, length, true);
-    this.note('hostile', [request?.type ?? -1, request?.seq ?? 0], () => describe(request));
+    const request = recordRequest(frame, length, hostile);
+    this.note(hostile ? 'hostile' : 'again', [request?.type ?? -1, request?.seq ?? 0], () => describe(request));
     this.timeline.after(wireMs, () => daemon.frame(frame, length, request));
   }
 
@@ -381,8 +381,8 @@ export class Simulation implements CheckWorld {
     const words = (state?.constructorText ?? '').split(' ');
     mirror.mayRecoverAll = words.includes('sync') || (!found.valid && !words.includes('nosync'));
     mirror.mayRecover.clear();
-    // After a failure memory is written and the device not read.
-    const reads = state?.lifeCycle !== LifeCycle.halted && !state?.logFailed;
+    // After a failure memory is written and the device not read; and the log before this one may still be closing its own.
+    const reads = state?.lifeCycle !== LifeCycle.halted && !state?.logFailed && !this.#othersServe(request);
     const dirty: number[] = [];
     const known = Math.min(count, found.regionCount);
     forEachNotClean(mirror.disk.seen, known, (region) => {
@@ -398,6 +398,15 @@ export class Simulation implements CheckWorld {
     for (const other of this.states?.live.values() ?? []) {
       if (other.identity.uuid === request.uuid && other.logFailed) allowDirty(mirror, other.map.inner);
     }
+  }
+
+  /** Another luid's log of the same mirror has not left. */
+  #othersServe(request: RequestRecord): boolean {
+    for (const [key, state] of this.states?.live ?? []) {
+      const left = state.lifeCycle === LifeCycle.pending;
+      if (key !== request.key && state.identity.uuid === request.uuid && !left) return true;
+    }
+    return false;
   }
 
   #toKernel(frame: Buffer, length: number): void {

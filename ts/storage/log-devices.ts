@@ -65,9 +65,9 @@ class CountedLogDevice implements LogDevice {
   constructor(events: LogDeviceEvents, options: LogDevicesOptions, counters: LogDeviceCounters) {
     this.#counters = counters;
     const counted: LogDeviceEvents = {
-      opened(errno, info) {
+      opened(errno, info, reason) {
         if (errno !== 0) counters.openFailures += 1;
-        events.opened(errno, info);
+        events.opened(errno, info, reason);
         options.endTurn();
       },
       read(errno, offset, bytes) {
@@ -85,10 +85,10 @@ class CountedLogDevice implements LogDevice {
     this.#device = new NativeLogDevice(counted, { writer: options.writer });
   }
 
-  open(name: string): void {
+  open(name: string, claim: boolean): void {
     // Opening gives up what was open, so a write under way is not reported any more.
     this.#writing = false;
-    this.#device.open(name);
+    this.#device.open(name, claim);
   }
 
   read(offset: number, length: number): void {

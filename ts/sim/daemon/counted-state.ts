@@ -45,6 +45,9 @@ export class CountedMap implements RegionMap {
   isHeld(region: number): boolean {
     return this.inner.isHeld(region);
   }
+  reserve(regions: Float64Array, count: number): boolean {
+    return this.inner.reserve(regions, count);
+  }
   allHeld(regions: Float64Array, count: number): boolean {
     return this.inner.allHeld(regions, count);
   }
@@ -270,6 +273,13 @@ export class CountedState implements LogState {
   set everResumed(value: boolean) {
     this.#kill.point();
     this.inner.everResumed = value;
+  }
+  get draining(): boolean {
+    return this.inner.draining;
+  }
+  set draining(value: boolean) {
+    this.#kill.point();
+    this.inner.draining = value;
   }
   get logFailed(): boolean {
     return this.inner.logFailed;

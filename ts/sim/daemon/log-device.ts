@@ -13,6 +13,10 @@ import type { LogDisk } from './log-disk.js';
 const errnoEnoent = 2;
 const errnoEio = 5;
 const errnoEbadf = 9;
+const errnoEbusy = 16;
+/** As long as the native device tries. */
+const claimRetryMs = 50;
+const claimTries = 400;
 
 export interface DeviceWorld {
   readonly timeline: Timeline;
@@ -35,6 +39,7 @@ export class SimulatedLogDevice implements LogDevice {
   readonly #world: DeviceWorld;
   readonly #events: LogDeviceEvents;
   #disk: LogDisk | null = null;
+  #claimed: LogDisk | null = null;
   /** Rises with every close and open: completions of before are not delivered. */
   #era = 0;
   #underWay: Run[] = [];
@@ -44,17 +49,32 @@ export class SimulatedLogDevice implements LogDevice {
     this.#events = events;
   }
 
-  open(name: string): void {
-    this.#era += 1;
-    this.#disk = null;
+  open(name: string, claim: boolean): void {
+    this.close();
     this.#later(0.1, 2, () => {
       const disk = this.#world.find(name);
       const errno = disk === undefined ? errnoEnoent : disk.trip('opens');
-      if (disk === undefined || errno !== 0) return this.#events.opened(errno, null);
-      this.#disk = disk;
-      const { identity, major, minor, bytes, logicalBlockBytes } = disk;
-      this.#events.opened(0, { identity, major, minor, bytes, logicalBlockBytes });
+      if (disk === undefined || errno !== 0) return this.#events.opened(errno, null, '');
+      if (claim) this.#claim(disk, claimTries);
+      else this.#open(disk);
     });
+  }
+
+  #open(disk: LogDisk): void {
+    this.#disk = disk;
+    const { identity, major, minor, bytes, logicalBlockBytes } = disk;
+    this.#events.opened(0, { identity, major, minor, bytes, logicalBlockBytes }, '');
+  }
+
+  #claim(disk: LogDisk, tries: number): void {
+    if (disk.claim(this)) {
+      this.#claimed = disk;
+      this.#open(disk);
+    } else if (tries === 0) {
+      this.#events.opened(errnoEbusy, null, 'is in use');
+    } else {
+      this.#later(claimRetryMs, claimRetryMs, () => this.#claim(disk, tries - 1));
+    }
   }
 
   read(offset: number, length: number): void {
@@ -102,6 +122,8 @@ export class SimulatedLogDevice implements LogDevice {
   close(): void {
     this.#era += 1;
     this.#disk = null;
+    this.#claimed?.unclaim(this);
+    this.#claimed = null;
   }
 
   /** The daemon is gone: what it had under way lands or does not. */

@@ -36,6 +36,8 @@ export class LogDisk {
   /** Rises with every sector that may be read, or found after a power cut, otherwise than before. */
   changes = 0;
   flushes = 0;
+  /** Who has claimed the disk: one opening at a time. */
+  #claimant: object | null = null;
 
   constructor(shape: { name: string; minor: number; bytes: number; logicalBlockBytes: number }) {
     this.name = shape.name;
@@ -46,6 +48,16 @@ export class LogDisk {
     this.logicalBlockBytes = shape.logicalBlockBytes;
     this.seen = new Uint8Array(shape.bytes);
     this.durable = new Uint8Array(shape.bytes);
+  }
+
+  /** False while somebody else has it. */
+  claim(claimant: object): boolean {
+    this.#claimant ??= claimant;
+    return this.#claimant === claimant;
+  }
+
+  unclaim(claimant: object): void {
+    if (this.#claimant === claimant) this.#claimant = null;
   }
 
   /** The errno of the next operation of a kind, or 0. */

@@ -1,4 +1,4 @@
-#include "os/notify.h"
+#include "os/local_datagram.h"
 
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -11,7 +11,7 @@
 
 namespace lockstep {
 
-int send_notification(std::string_view address, std::string_view text) noexcept {
+int send_local_datagram(std::string_view address, std::string_view text, DatagramWait wait) noexcept {
   sockaddr_un socket_address = {};
   socket_address.sun_family = AF_UNIX;
   if (address.size() < 2 || address.size() >= sizeof(socket_address.sun_path)) return EINVAL;
@@ -22,9 +22,10 @@ int send_notification(std::string_view address, std::string_view text) noexcept 
   const auto length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + address.size());
   const Fd fd(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   if (!fd.valid()) return errno;
+  const int flags = MSG_NOSIGNAL | (wait == DatagramWait::never ? MSG_DONTWAIT : 0);
   ssize_t sent = 0;
   do {
-    sent = sendto(fd.get(), text.data(), text.size(), MSG_NOSIGNAL,
+    sent = sendto(fd.get(), text.data(), text.size(), flags,
                   reinterpret_cast<const sockaddr*>(&socket_address), length);
   } while (sent < 0 && errno == EINTR);
   return sent < 0 ? errno : 0;

@@ -1,0 +1,161 @@
+#include "os/dm_tables.h"
+
+#include <fcntl.h>
+#include <linux/dm-ioctl.h>
+#include <sys/ioctl.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstddef>
+#include <optional>
+#include <string_view>
+
+#include "core/bytes.h"
+#include "core/limits.h"
+#include "os/fd.h"
+
+namespace lockstep {
+namespace {
+
+constexpr const char* control_path = "/dev/mapper/control";
+constexpr size_t answer_bytes_min = size_t{16} << 10;
+/// A table of a hundred thousand targets; a longer answer is an error.
+constexpr size_t answer_bytes_max = size_t{16} << 20;
+constexpr size_t data_at = sizeof(dm_ioctl);
+
+/// One request at a time, with a buffer that grows to what the kernel has to say.
+class Control {
+ public:
+  [[nodiscard]] int open() {
+    fd_ = Fd(::open(control_path, O_RDWR | O_CLOEXEC));
+    return fd_.valid() ? 0 : errno;
+  }
+
+  /// `device` 0: none. The answer's data and header stay valid until the next request.
+  [[nodiscard]] int ask(unsigned long request, uint64_t device, uint32_t flags) {
+    for (size_t bytes = std::max(answer_bytes_min, buffer_.size() * 8); bytes <= answer_bytes_max;
+         bytes *= 4) {
+      buffer_.assign(bytes / sizeof(uint64_t), 0);
+      dm_ioctl& head = *reinterpret_cast<dm_ioctl*>(buffer_.data());
+      // The first minor version: it has all that is asked for here.
+      head.version[0] = DM_VERSION_MAJOR;
+      head.data_size = static_cast<uint32_t>(bytes);
+      head.data_start = data_at;
+      head.dev = device;
+      head.flags = flags;
+      int result = 0;
+      do {
+        result = ioctl(fd_.get(), request, buffer_.data());
+      } while (result != 0 && errno == EINTR);
+      if (result != 0) return errno;
+      if ((head.flags & DM_BUFFER_FULL_FLAG) == 0) return 0;
+    }
+    return E2BIG;
+  }
+
+  const dm_ioctl& head() const { return *reinterpret_cast<const dm_ioctl*>(buffer_.data()); }
+
+  /// Empty when the kernel's bounds are outside the buffer.
+  std::span<const uint8_t> data() const {
+    const std::span<const uint8_t> all(reinterpret_cast<const uint8_t*>(buffer_.data()), buffer_.size() * 8);
+    if (head().data_start < data_at || head().data_start > head().data_size || head().data_size > all.size())
+      return {};
+    return all.subspan(head().data_start, head().data_size - head().data_start);
+  }
+
+ private:
+  Fd fd_;
+  std::vector<uint64_t> buffer_;
+};
+
+/// Text up to its NUL, or nothing when none comes.
+std::optional<std::string_view> text_at(std::span<const uint8_t> bytes) {
+  const auto end = std::find(bytes.begin(), bytes.end(), uint8_t{0});
+  if (end == bytes.end()) return std::nullopt;
+  return std::string_view(reinterpret_cast<const char*>(bytes.data()),
+                          static_cast<size_t>(end - bytes.begin()));
+}
+
+std::string_view next_word(std::string_view& rest) {
+  rest.remove_prefix(std::min(rest.find_first_not_of(' '), rest.size()));
+  const std::string_view word = rest.substr(0, rest.find(' '));
+  rest.remove_prefix(word.size());
+  return word;
+}
+
+/// Adds what "userspace <count> <uuid> ..." names; other logs name nothing of ours.
+bool parse_mirror(std::string_view parameters, std::vector<std::string>& uuids) {
+  if (next_word(parameters) != "userspace") return true;
+  const std::string_view count = next_word(parameters);
+  const std::string_view uuid = next_word(parameters);
+  const bool number = !count.empty() && count.find_first_not_of("0123456789") == std::string_view::npos;
+  if (!number || uuid.empty() || uuid.size() > uuid_bytes_max) return false;
+  uuids.emplace_back(uuid);
+  return true;
+}
+
+int read_table(Control& control, uint64_t device, uint32_t slot, std::vector<std::string>& uuids) {
+  // NOFLUSH: some targets would write something back before they answer.
+  const int error = control.ask(DM_TABLE_STATUS, device, DM_STATUS_TABLE_FLAG | DM_NOFLUSH_FLAG | slot);
+  // Removed since it was listed.
+  if (error == ENXIO) return 0;
+  if (error != 0) return error;
+  return parse_dm_table(control.data(), control.head().target_count, uuids) ? 0 : EPROTO;
+}
+
+}  // namespace
+
+bool parse_dm_devices(std::span<const uint8_t> data, std::vector<uint64_t>& devices) {
+  constexpr size_t name_at = offsetof(dm_name_list, name);
+  for (size_t at = 0;;) {
+    if (data.size() - at < name_at) return false;
+    const auto entry = data.subspan(at);
+    const auto device = load_le<uint64_t>(entry, offsetof(dm_name_list, dev));
+    const auto next = load_le<uint32_t>(entry, offsetof(dm_name_list, next));
+    // An empty list is one entry of zeros.
+    if (device == 0) return at == 0 && next == 0;
+    if (!text_at(entry.subspan(name_at))) return false;
+    devices.push_back(device);
+    if (next == 0) return true;
+    if (next < name_at || next > data.size() - at) return false;
+    at += next;
+  }
+}
+
+bool parse_dm_table(std::span<const uint8_t> data, uint32_t target_count, std::vector<std::string>& uuids) {
+  constexpr size_t head = sizeof(dm_target_spec);
+  size_t at = 0;
+  for (uint32_t index = 0; index < target_count; index++) {
+    if (at > data.size() || data.size() - at < head) return false;
+    const auto entry = data.subspan(at);
+    const auto type = text_at(entry.subspan(offsetof(dm_target_spec, target_type), DM_MAX_TYPE_NAME));
+    const auto parameters = text_at(entry.subspan(head));
+    if (!type || !parameters) return false;
+    if (*type == "mirror" && !parse_mirror(*parameters, uuids)) return false;
+    // Counted from the first target, and it must go on.
+    const auto next = load_le<uint32_t>(entry, offsetof(dm_target_spec, next));
+    if (index + 1 < target_count && next < at + head) return false;
+    at = next;
+  }
+  return true;
+}
+
+int read_mirror_log_uuids(std::vector<std::string>& uuids) {
+  uuids.clear();
+  Control control;
+  if (const int error = control.open(); error != 0) return error;
+  if (const int error = control.ask(DM_LIST_DEVICES, 0, 0); error != 0) return error;
+  std::vector<uint64_t> devices;
+  if (!parse_dm_devices(control.data(), devices)) return EPROTO;
+  for (const uint64_t device : devices) {
+    // The loaded one first: one that becomes live in between is then seen twice and not missed.
+    if (const int error = read_table(control, device, DM_QUERY_INACTIVE_TABLE_FLAG, uuids); error != 0)
+      return error;
+    if (const int error = read_table(control, device, 0, uuids); error != 0) return error;
+  }
+  std::sort(uuids.begin(), uuids.end());
+  uuids.erase(std::unique(uuids.begin(), uuids.end()), uuids.end());
+  return 0;
+}
+
+}  // namespace lockstep

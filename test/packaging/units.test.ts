@@ -1,0 +1,58 @@
+/** The systemd units: what the daemon's promises need of them, and systemd's own opinion where it is installed. */
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, it } from 'vitest';
+
+const folder = mkdtempSync(join(tmpdir(), 'lockstep-units-'));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+const read = (name: string) => readFileSync(new URL(`../../packaging/${name}`, import.meta.url), 'utf8');
+const noVerify = spawnSync('systemd-analyze', ['--version']).error !== undefined;
+
+describe.each([
+  ['lockstepd.service', 'lvm2-cmirrord.service', ['Type=notify', 'ExecStart=/usr/sbin/lockstepd --journal']],
+  ['lvm2-cmirrord.service', 'lockstepd.service', ['Type=forking', 'PIDFile=/run/cmirrord.pid']],
+])('%s', (name, other, own) => {
+  const lines = read(name).split('\n');
+
+  it.each([
+    ...own,
+    // Mirrors wait for the daemon: it is never swapped, never chosen by the OOM killer, its mappings may be locked.
+    'MemorySwapMax=0',
+    'OOMScoreAdjust=-1000',
+    'LimitMEMLOCK=infinity',
+    // Up before the file systems that may lie on mirrors, down after them.
+    'DefaultDependencies=no',
+    'Before=remote-fs-pre.target shutdown.target',
+    // A restart under load is an upgrade: the old process refuses SIGTERM, and SIGKILL is safe.
+    'RestartKillSignal=SIGKILL',
+    'KillMode=process',
+    'Restart=always',
+    'RuntimeDirectoryPreserve=yes',
+    // Two daemons never answer one kernel.
+    `Conflicts=shutdown.target ${other}`,
+  ])('says %s', (line) => {
+    expect(lines).toContain(line);
+  });
+
+  it('may use every capability that the daemon needs', () => {
+    const bound = lines.find((line) => line.startsWith('CapabilityBoundingSet=')) ?? '';
+    for (const capability of ['SYS_ADMIN', 'NET_ADMIN', 'SYS_RESOURCE', 'IPC_LOCK']) {
+      expect(bound).toContain(`CAP_${capability}`);
+    }
+  });
+
+  it.skipIf(noVerify)('is what systemd-analyze verifies (skipped without it)', () => {
+    // The programs and the manual pages are installed elsewhere, if at all: they are not what is looked at here.
+    const text = read(name)
+      .replace(/^ExecStart=\S+/m, 'ExecStart=/bin/true')
+      .replace(/^Documentation=.*\n/m, '');
+    const path = join(folder, name);
+    writeFileSync(path, text);
+    const verified = spawnSync('systemd-analyze', ['verify', '--man=no', path], { encoding: 'utf8' });
+    expect(`${verified.stdout}${verified.stderr}`).not.toMatch(new RegExp(`${name.replace('.', '\\.')}|${folder}`));
+    expect(verified.status).toBe(0);
+  });
+});

@@ -1,0 +1,138 @@
+/**
+ * The simulated kernel against a real one: the scripts of test/vm/scenarios/frames.sh, run on the simulated kernel, ask
+ * the daemon the same questions about the same regions in the same order as the frames recorded from an unmodified
+ * kernel (test/fixtures/frames). Where they differ, the fixture says so and why: a line `#- LINE` is asked by the
+ * simulated kernel alone, `#+ LINE` by the real one alone.
+ */
+import { readFileSync } from 'node:fs';
+import { describe, expect, test } from 'vitest';
+import type { Blocking } from '../../ts/sim/kernel/threads.js';
+import { conversation, parseFrames } from '../vm/frame-text.mjs';
+import { ScriptedKernel } from './scripted-kernel.js';
+
+const core = 'clustered-core 128';
+const disk = 'clustered-disk 254:32 128';
+
+type Script = (kernel: ScriptedKernel) => Blocking;
+
+function* writes(kernel: ScriptedKernel, ...regions: number[]): Blocking {
+  for (const region of regions) {
+    kernel.note(`write ${region}`);
+    yield* kernel.writeTo(region);
+  }
+}
+
+function* remove(kernel: ScriptedKernel): Blocking {
+  kernel.note('remove');
+  yield* kernel.remove();
+}
+
+/** As the kernel's status call asks. */
+function* status(kernel: ScriptedKernel): Blocking {
+  const live = kernel.device.live;
+  if (live === null) throw new Error('no table is live');
+  yield* live.log.syncCount();
+  yield* live.log.statusInfo();
+}
+
+const scripts: Record<string, Script> = {
+  *resync(kernel) {
+    yield* kernel.create(core);
+    yield* kernel.sleep(10_000);
+    kernel.note('status');
+    yield* status(kernel);
+    yield* remove(kernel);
+  },
+  *writes(kernel) {
+    yield* kernel.create(`${disk} nosync`);
+    yield* kernel.sleep(1000);
+    yield* writes(kernel, 3, 5, 3, 0, 7);
+    yield* remove(kernel);
+  },
+  *integrated(kernel) {
+    yield* kernel.create(`integrated_flush ${core} nosync`);
+    yield* kernel.sleep(1000);
+    yield* writes(kernel, 2, 6);
+    kernel.note('wait');
+    yield* kernel.sleep(4000);
+    yield* remove(kernel);
+  },
+  *reload(kernel) {
+    yield* kernel.create(`${core} nosync`);
+    yield* kernel.sleep(1000);
+    yield* writes(kernel, 1);
+    kernel.note('suspend');
+    yield* kernel.device.suspend();
+    kernel.note('resume');
+    yield* kernel.device.resume();
+    yield* kernel.sleep(1000);
+    yield* writes(kernel, 1);
+    kernel.note('load');
+    yield* kernel.load(`${core} nosync`);
+    kernel.note('clear');
+    const taken = kernel.device.loaded;
+    kernel.device.loaded = null;
+    if (taken !== null) yield* taken.destroy();
+    kernel.note('load');
+    yield* kernel.load(`${core} nosync`);
+    yield* writes(kernel, 4);
+    kernel.note('resume');
+    yield* kernel.device.resume();
+    yield* kernel.sleep(1000);
+    yield* writes(kernel, 6);
+    yield* remove(kernel);
+  },
+  *restart(kernel) {
+    yield* kernel.create(`${disk} nosync`);
+    yield* kernel.sleep(1000);
+    yield* writes(kernel, 2);
+    kernel.note('kill');
+    kernel.kill();
+    kernel.note('write 5');
+    const waiting = kernel.submit(5);
+    yield* kernel.sleep(1000);
+    kernel.note('start');
+    kernel.start();
+    yield waiting;
+    yield* kernel.sleep(1500);
+    yield* writes(kernel, 2);
+    yield* remove(kernel);
+  },
+};
+
+function fixture(name: string): string {
+  return readFileSync(new URL(`../fixtures/frames/${name}.txt`, import.meta.url), 'utf8');
+}
+
+/** What the simulated kernel asks, with the differences that the fixture explains taken over. */
+function withDifferences(lines: readonly string[], content: string): string[] {
+  const alone = [...content.matchAll(/^#- (.*)$/gm)].map(([, line]) => line as string);
+  const left = [...lines];
+  for (const line of alone) {
+    const at = left.indexOf(line);
+    if (at < 0) throw new Error(`the simulated kernel does not ask what the fixture says it alone asks: ${line}`);
+    left.splice(at, 1);
+  }
+  return left;
+}
+
+function realLines(content: string): string[] {
+  const left = conversation(parseFrames(content));
+  for (const [, line] of content.matchAll(/^#\+ (.*)$/gm)) {
+    const at = left.indexOf(line as string);
+    if (at < 0) throw new Error(`the real kernel does not ask what the fixture says it alone asks: ${line}`);
+    left.splice(at, 1);
+  }
+  return left;
+}
+
+describe('the simulated kernel asks what a real one asks', () => {
+  for (const [name, script] of Object.entries(scripts)) {
+    test(name, () => {
+      const kernel = new ScriptedKernel(`${name}-uuid`);
+      kernel.run(script(kernel));
+      const content = fixture(name);
+      expect(withDifferences(conversation(kernel.recorded), content)).toEqual(realLines(content));
+    });
+  }
+});

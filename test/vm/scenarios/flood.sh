@@ -1,0 +1,105 @@
+# More requests than the daemon's socket holds, requests that nobody hears, and devices removed under a request.
+# 64 mirrors with legs on vda and vdb. Runs in the guest after lib.sh and daemon.sh; SHIM is given.
+# shellcheck shell=bash
+COUNT=64
+TABLE_SECTORS=1024
+
+# Datagrams that the daemon's socket has lost: connector sockets of group 7, last columns "drops inode".
+drops() {
+  awk '$2 == 11 && $4 ~ /40$/ { sum += $9 } END { print sum + 0 }' /proc/net/netlink
+}
+all_in_sync() { [ "$(dmsetup status --target mirror | grep -c ' 4/4 1 AA 1 clustered-core$')" = $COUNT ]; }
+# 100 status calls at once, every mirror more than once.
+ask_all() {
+  local asking=()
+  for i in $(seq 100); do
+    dmsetup status "m$((i % COUNT + 1))" >"/run/asked.$i" &
+    asking+=($!)
+  done
+  [ -z "${1:-}" ] || "$1"
+  for each in "${asking[@]}"; do wait "$each" || fail 'a status call failed'; done
+  expect 'answers as they should be' 100 "$(cat /run/asked.* | grep -c " 4/4 1 AA 1 clustered-core\$")"
+}
+
+step '64 mirrors on a daemon with the smallest receive buffer'
+modprobe -a dm-mirror dm-log-userspace
+DAEMON_ENVIRONMENT=("LD_PRELOAD=$SHIM" FRAME_BUFFER=1)
+start_daemon
+tables=''
+for i in $(seq $COUNT); do
+  tables+="m$i,,,rw,$(mirror_table $TABLE_SECTORS "many-$i" 'clustered-core 256 nosync' '1 handle_errors' $(((i - 1) * TABLE_SECTORS)));"
+done
+dmsetup create --concise "${tables%;}"
+wait_for 120 all_in_sync
+
+step '100 status calls at once: the queue overflows, every call is answered'
+stopped_for_a_while() {
+  sleep 3
+  kill -CONT $DAEMON
+}
+kill -STOP $DAEMON
+ask_all stopped_for_a_while
+echo "datagrams lost: $(drops)"
+[ "$(drops)" -gt 0 ] || fail "nothing was lost: $(cat /proc/net/netlink)"
+for _ in 1 2 3; do ask_all; done
+echo "datagrams lost: $(drops)"
+
+step 'writes to 64 mirrors while the queue overflows: no IO error'
+files=''
+for i in $(seq $COUNT); do files="$files:/dev/mapper/m$i"; done
+fio --name=many --filename="${files#:}" --direct=1 --ioengine=libaio --iodepth=64 --rw=randwrite --bs=4k --size=32M \
+  --io_size=512k --randrepeat=0 >/run/fio.out 2>&1 &
+LOAD=$!
+for _ in 1 2; do
+  kill -STOP $DAEMON
+  ask_all stopped_for_a_while
+done
+wait $LOAD || fail "fio: $(cat /run/fio.out)"
+wait_for 120 all_in_sync
+echo "datagrams lost: $(drops), reconnected: $(grep -o '"CTR":[0-9]*' /run/lockstepd.status)"
+
+step 'a device is removed with requests under way'
+dd if=/dev/urandom of=/dev/mapper/m1 bs=4k count=64 oflag=direct status=none
+kill -STOP $DAEMON
+dmsetup status m1 >/run/asked.1 &
+ASKED=$!
+sleep 0.5
+dmsetup remove m1 &
+REMOVED=$!
+sleep 0.5
+kill -CONT $DAEMON
+wait $ASKED || fail 'the status call failed'
+wait $REMOVED || fail 'the device was not removed'
+if dmsetup info m1 >/dev/null 2>&1; then fail 'the device is still there'; fi
+wait_for 120 no_logs_with 'many-1"'
+
+step 'the same with a daemon that is killed over it'
+kill -STOP $DAEMON
+dmsetup status m2 >/run/asked.2 &
+ASKED=$!
+sleep 0.5
+dmsetup remove m2 &
+REMOVED=$!
+sleep 0.5
+kill_daemon
+DAEMON_ENVIRONMENT=()
+start_daemon
+wait $ASKED || echo 'the status call found no device'
+wait $REMOVED || fail 'the device was not removed'
+if dmsetup info m2 >/dev/null 2>&1; then fail 'the device is still there'; fi
+
+step 'a device is removed while no daemon runs: its log goes when one runs again'
+kill_daemon
+dmsetup remove m3
+start_daemon
+wait_for 20 grep -q '"uuid":"many-4"' /run/lockstepd.status
+for gone in 2 3; do wait_for 60 no_logs_with "many-$gone\""; done
+expect 'logs of the daemon' $((COUNT - 3)) "$(logs_with many-)"
+
+step 'the others are as they were'
+left_in_sync() { [ "$(dmsetup status --target mirror | grep -c ' 4/4 1 AA 1 clustered-core$')" = $((COUNT - 3)) ]; }
+wait_for 120 left_in_sync
+dmsetup remove_all
+legs_equal vda vdb
+if dmesg | grep -iE 'I/O error|Buffer I/O|blocked for more'; then fail 'the kernel has complained'; fi
+end_daemon

@@ -1,0 +1,162 @@
+/**
+ * Reads the log area of a device or file: header, session record, bits as ranges. Never writes, and opens for reading only,
+ * so a device that a daemon uses may be looked at any time; what it shows then is a moment of it.
+ *
+ * Header and session record are decoded by the code that the daemon uses. The bits come in pieces of 1 MiB, so that a log of
+ * any size takes little memory.
+ */
+import { closeSync, constants, fstatSync, openSync, readFileSync, readSync, statSync } from 'node:fs';
+import { logBitsOffset, logReadBytesMax } from '../base/limits.js';
+import type { LogHeader, LogSession } from '../mirror/log-image.js';
+import { NativeLogImage } from '../native/log-image.js';
+import { NativeRegionMap } from '../native/region-map.js';
+
+/** First and last region of a run of dirty ones. */
+export type Range = readonly [number, number];
+
+export interface LogArea {
+  readonly path: string;
+  readonly kind: 'device' | 'file';
+  /** Bytes of the device or file. */
+  readonly bytes: number;
+  readonly header: LogHeader;
+  readonly session: LogSession | null;
+  /** The first 1024 bytes, or what there was of them. */
+  readonly head: Buffer;
+  /** Bytes that a log of so many regions takes, before rounding up to a block. */
+  readonly areaBytes: number;
+  /** Regions whose bits lie on the device, all of the header's on a sound one. */
+  readonly readableRegions: number;
+  readonly dirtyCount: number;
+  /** The first of the dirty ranges, and how many there are. */
+  readonly ranges: readonly Range[];
+  readonly rangeCount: number;
+}
+
+/** The device or file cannot be read; its text is for the user. */
+export class LogFileError extends Error {}
+
+/**
+ * @param rangesMax ranges to keep, 0: all.
+ * @throws LogFileError
+ */
+export function readLogArea(path: string, rangesMax: number): LogArea {
+  const fd = openForReading(path);
+  try {
+    const status = fstatSync(fd);
+    const device = status.isBlockDevice();
+    const bytes = device ? deviceBytes(fd, status.rdev) : status.size;
+    const head = readAt(fd, path, 0, Math.min(logBitsOffset, bytes));
+    const { header, session } = decodeHead(head);
+    const areaBytes = logBitsOffset + Math.ceil(header.regionCount / 8);
+    const room = Math.max(0, bytes - logBitsOffset) * 8;
+    const readableRegions = Math.min(header.regionCount, room);
+    const bits = new DirtyRanges(rangesMax);
+    for (let region = 0; region < readableRegions; region += logReadBytesMax * 8) {
+      const count = Math.min(logReadBytesMax * 8, readableRegions - region);
+      bits.take(readAt(fd, path, logBitsOffset + region / 8, Math.ceil(count / 8)), region, count);
+    }
+    bits.end(readableRegions);
+    const { dirtyCount, ranges, rangeCount } = bits;
+    const kind = device ? 'device' : 'file';
+    return { path, kind, bytes, header, session, head, areaBytes, readableRegions, dirtyCount, ranges, rangeCount };
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function openForReading(path: string): number {
+  try {
+    // Looked at first: opening a terminal or a tape may do something.
+    const status = statSync(path);
+    if (!status.isBlockDevice() && !status.isFile())
+      throw new LogFileError(`${path}: neither a block device nor a file`);
+    return openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  } catch (error) {
+    if (error instanceof LogFileError) throw error;
+    throw new LogFileError(error instanceof Error ? error.message : String(error));
+  }
+}
+
+/** From /sys, in sectors of 512 bytes. */
+function deviceBytes(fd: number, rdev: number): number {
+  const major = Math.floor(rdev / 2 ** 8) & 0xfff;
+  const minor = (rdev & 0xff) | ((Math.floor(rdev / 2 ** 12) & 0xfff00) >>> 0);
+  try {
+    return Number(readFileSync(`/sys/dev/block/${major}:${minor}/size`, 'utf8')) * 512;
+  } catch (error) {
+    throw new LogFileError(
+      `cannot tell the device's size (fd ${fd}): ${error instanceof Error ? error.message : error}`,
+    );
+  }
+}
+
+function readAt(fd: number, path: string, offset: number, length: number): Buffer {
+  const buffer = Buffer.alloc(length);
+  let done = 0;
+  while (done < length) {
+    let count: number;
+    try {
+      count = readSync(fd, buffer, done, length - done, offset + done);
+    } catch (error) {
+      throw new LogFileError(
+        `${path}: reading at byte ${offset + done}: ${error instanceof Error ? error.message : error}`,
+      );
+    }
+    if (count === 0) throw new LogFileError(`${path}: ends at byte ${offset + done}, though it claimed to be longer`);
+    done += count;
+  }
+  return buffer;
+}
+
+function decodeHead(head: Buffer): { header: LogHeader; session: LogSession | null } {
+  const map = NativeRegionMap.anonymous(1);
+  try {
+    return NativeLogImage.of(map).decodeHead(head);
+  } finally {
+    map.close();
+  }
+}
+
+/** Gathers runs of zero bits, byte by byte where a byte is all one or all zero. */
+export class DirtyRanges {
+  readonly ranges: Range[] = [];
+  dirtyCount = 0;
+  rangeCount = 0;
+  readonly #rangesMax: number;
+  #first = -1;
+
+  constructor(rangesMax: number) {
+    this.#rangesMax = rangesMax;
+  }
+
+  /** Bits of regions `from` to `from + count - 1`; `from` is a multiple of 8. */
+  take(bytes: Uint8Array, from: number, count: number): void {
+    for (let at = 0; at * 8 < count; at++) {
+      const byte = bytes[at] as number;
+      const bits = Math.min(8, count - at * 8);
+      const region = from + at * 8;
+      if (bits === 8 && byte === 0) this.#dirty(region, 8);
+      else if (bits === 8 && byte === 0xff) this.end(region);
+      else for (let bit = 0; bit < bits; bit++) this.#bit(region + bit, (byte >> bit) & 1);
+    }
+  }
+
+  /** What ends before `region`. */
+  end(region: number): void {
+    if (this.#first < 0) return;
+    this.rangeCount += 1;
+    if (this.#rangesMax === 0 || this.ranges.length < this.#rangesMax) this.ranges.push([this.#first, region - 1]);
+    this.#first = -1;
+  }
+
+  #bit(region: number, clean: number): void {
+    if (clean === 1) this.end(region);
+    else this.#dirty(region, 1);
+  }
+
+  #dirty(region: number, count: number): void {
+    this.dirtyCount += count;
+    if (this.#first < 0) this.#first = region;
+  }
+}

@@ -1,0 +1,88 @@
+/** `lockstep status` for people: a line on the daemon, a table of the logs, totals, and what is wrong. Pure. */
+import type { LogView, StatusView } from './status-view.js';
+import { type Column, tableLines } from './text-table.js';
+
+const columns: readonly Column[] = [
+  { title: 'LOG', widthMin: 12 },
+  { title: 'TYPE', dropOrder: 6 },
+  { title: 'STATE' },
+  { title: 'REGIONS', right: true, dropOrder: 3 },
+  { title: 'DIRTY', right: true },
+  { title: 'WHY DIRTY', dropOrder: 5 },
+  { title: 'IN SYNC', right: true },
+  { title: 'RESYNC', dropOrder: 2 },
+  { title: 'LOG DEVICE', widthMin: 10, dropOrder: 4 },
+];
+
+/** @param width characters of a line, null: as wide as need be. */
+export function statusLines(view: StatusView, width: number | null): string[] {
+  const { daemon, totals, logs, problems } = view;
+  const head = `lockstepd ${daemon.version} on ${daemon.host}, pid ${daemon.pid}, up ${duration(daemon.uptimeMs / 1000)}`;
+  if (logs.length === 0) return [head, 'no logs', ...problemLines(view)];
+  const rows = logs.map((log) => row(log, view));
+  const sum =
+    `${totals.logs} ${totals.logs === 1 ? 'log' : 'logs'}, ${totals.regions} regions, ${totals.dirtyRegions} dirty, ` +
+    `${totals.inSyncPercent} % in sync${totals.resyncing > 0 ? `, ${totals.resyncing} resyncing` : ''}` +
+    `${problems.length > 0 ? `, ${problems.length} in trouble` : ''}`;
+  return [head, ...tableLines(columns, rows, width), sum, ...problemLines(view)];
+}
+
+function problemLines({ problems, logs }: StatusView): string[] {
+  return problems.map(({ log, text }) => {
+    const name = logs.find(({ uuid }) => uuid === log)?.name ?? log;
+    return `! ${name === null ? '' : `${name}: `}${text}`;
+  });
+}
+
+function row(log: LogView, view: StatusView): string[] {
+  // Two instances of one uuid stand side by side during a table reload.
+  const twice = view.logs.filter(({ uuid }) => uuid === log.uuid).length > 1;
+  return [
+    (log.name ?? log.uuid) + (twice ? ` ${log.luid.slice(-6)}` : ''),
+    log.type,
+    log.marksUnknown ? `${log.state}, marks unknown` : log.state,
+    String(log.regions),
+    String(log.dirtyRegions),
+    whyDirty(log),
+    `${log.inSyncPercent} %`,
+    resyncText(log),
+    log.logDevice === null ? '-' : `${log.logDevice.name} ${log.logDevice.state}`,
+  ];
+}
+
+function whyDirty(log: LogView): string {
+  const outOfSync = log.regions - log.inSyncRegions;
+  const parts = [
+    log.heldRegions > 0 ? `${log.heldRegions} written` : '',
+    log.stickyRegions > 0 ? `${log.stickyRegions} just written` : '',
+    outOfSync > 0 ? `${outOfSync} out of sync` : '',
+  ].filter((part) => part !== '');
+  return log.dirtyRegions === 0 ? '-' : parts.join(', ') || 'being released';
+}
+
+function resyncText(log: LogView): string {
+  if (log.resync === null) return '-';
+  const { regionsPerSecond, secondsLeft } = log.resync;
+  if (regionsPerSecond === null) return 'rate not known yet';
+  if (secondsLeft === null) return `${bytesText(0)}/s, stands still`;
+  return `${bytesText(regionsPerSecond * log.regionSizeSectors * 512)}/s, ${duration(secondsLeft)} left`;
+}
+
+export function bytesText(bytes: number): string {
+  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
+  let value = bytes;
+  let unit = 0;
+  while (value >= 1024 && unit < units.length - 1) {
+    value /= 1024;
+    unit += 1;
+  }
+  return `${value >= 100 || unit === 0 ? Math.round(value) : Math.round(value * 10) / 10} ${units[unit]}`;
+}
+
+export function duration(seconds: number): string {
+  const whole = Math.round(seconds);
+  if (whole < 60) return `${whole} s`;
+  if (whole < 3600) return `${Math.floor(whole / 60)} min ${whole % 60} s`;
+  if (whole < 86_400) return `${Math.floor(whole / 3600)} h ${Math.floor((whole % 3600) / 60)} min`;
+  return `${Math.floor(whole / 86_400)} d ${Math.floor((whole % 86_400) / 3600)} h`;
+}

@@ -1,0 +1,197 @@
+/**
+ * What `lockstep status` shows, as data: the daemon's own words put into the terms of an operator, with totals and with what
+ * is wrong. It is what `--json` prints; the manual page has the fields. Pure.
+ */
+import type { LogStatus } from './daemon-status.js';
+import type { DmNames } from './dm-names.js';
+import type { AdminCounters, StatusResult } from './protocol.js';
+import { rateKey } from './resync-rates.js';
+
+/** Changes when a field's meaning does; new fields may come without. */
+export const statusSchema = 'lockstep-status-1';
+
+export interface Problem {
+  /** Stable name. */
+  readonly code: string;
+  /** The log's uuid; null: the daemon's own. */
+  readonly log: string | null;
+  readonly text: string;
+}
+
+export interface LogView {
+  readonly uuid: string;
+  /** Name of the device-mapper device, null where it was not found. */
+  readonly name: string | null;
+  readonly luid: string;
+  readonly type: 'core' | 'disk';
+  readonly state: LogStatus['lifeCycle'];
+  readonly regions: number;
+  readonly regionSizeSectors: number;
+  readonly dirtyRegions: number;
+  /** Marked by this host's kernel and not cleared: being written. */
+  readonly heldRegions: number;
+  /** Cleared, and marked a moment longer. */
+  readonly stickyRegions: number;
+  readonly inSyncRegions: number;
+  /** Rounded down: 100 means every region. */
+  readonly inSyncPercent: number;
+  /** Being copied by this host's kernel. */
+  readonly recoveringRegion: number | null;
+  /** Null: nothing to resync. */
+  readonly resync: { readonly regionsPerSecond: number | null; readonly secondsLeft: number | null } | null;
+  readonly logDevice: {
+    readonly name: string;
+    readonly numbers: string | null;
+    readonly state: 'ok' | 'failed';
+  } | null;
+  readonly marksUnknown: boolean;
+  readonly inSyncLatched: boolean;
+  readonly restored: boolean;
+  readonly resumes: number;
+}
+
+export interface StatusView {
+  readonly schema: typeof statusSchema;
+  readonly time: string;
+  readonly daemon: {
+    readonly version: string;
+    readonly pid: number;
+    readonly host: string;
+    readonly uptimeMs: number;
+    /** Age of what is shown; above some seconds the engine does not answer. */
+    readonly ageMs: number;
+    readonly engineAnswers: boolean;
+    readonly residentBytes: number;
+    readonly requests: number;
+    readonly failedReplies: number;
+    readonly receiveOverruns: number;
+    readonly admin: AdminCounters;
+  };
+  readonly totals: {
+    readonly logs: number;
+    readonly regions: number;
+    readonly dirtyRegions: number;
+    readonly heldRegions: number;
+    readonly inSyncRegions: number;
+    readonly inSyncPercent: number;
+    readonly resyncing: number;
+  };
+  readonly logs: readonly LogView[];
+  /** Exit code 1 when there is one. */
+  readonly problems: readonly Problem[];
+}
+
+/** Null: the engine has not said anything yet. */
+export function statusView(result: StatusResult, names: DmNames, time: string): StatusView | null {
+  const { status } = result;
+  if (status === null) return null;
+  const logs = status.logs.map((log) => logView(log, result, names));
+  const sum = (count: (log: LogView) => number) => logs.reduce((total, log) => total + count(log), 0);
+  const regions = sum((log) => log.regions);
+  const inSyncRegions = sum((log) => log.inSyncRegions);
+  return {
+    schema: statusSchema,
+    time,
+    daemon: {
+      version: status.version,
+      pid: status.pid,
+      host: status.nodeName,
+      uptimeMs: status.uptimeMs,
+      ageMs: result.ageMs,
+      engineAnswers: result.fresh,
+      residentBytes: status.memory.residentBytes,
+      requests: Object.values(status.counters.requests).reduce((total, count) => total + count, 0),
+      failedReplies: status.counters.replies.failed,
+      receiveOverruns: status.counters.frames.overruns,
+      admin: result.admin,
+    },
+    totals: {
+      logs: logs.length,
+      regions,
+      dirtyRegions: sum((log) => log.dirtyRegions),
+      heldRegions: sum((log) => log.heldRegions),
+      inSyncRegions,
+      inSyncPercent: percent(inSyncRegions, regions),
+      resyncing: logs.filter((log) => log.resync !== null).length,
+    },
+    logs,
+    problems: [...daemonProblems(result), ...logs.flatMap(logProblems)],
+  };
+}
+
+function logView(log: LogStatus, result: StatusResult, names: DmNames): LogView {
+  const rate = result.rates[rateKey(log)];
+  const resyncs = log.lifeCycle === 'active' && log.inSyncCount < log.regionCount;
+  return {
+    uuid: log.uuid,
+    name: names.get(log.uuid) ?? null,
+    luid: log.luid,
+    type: log.type,
+    state: log.lifeCycle,
+    regions: log.regionCount,
+    regionSizeSectors: log.regionSizeSectors,
+    dirtyRegions: log.dirtyCount,
+    heldRegions: log.heldCount,
+    stickyRegions: log.stickyCount,
+    inSyncRegions: log.inSyncCount,
+    inSyncPercent: percent(log.inSyncCount, log.regionCount),
+    recoveringRegion: log.recoveringRegion < 0 ? null : log.recoveringRegion,
+    resync: resyncs
+      ? {
+          regionsPerSecond: rate === undefined ? null : round(rate.regionsPerSecond),
+          secondsLeft: rate?.secondsLeft == null ? null : Math.ceil(rate.secondsLeft),
+        }
+      : null,
+    logDevice:
+      log.logDevice === null
+        ? null
+        : { name: log.logDevice, numbers: log.logDeviceNumbers, state: log.logFailed ? 'failed' : 'ok' },
+    marksUnknown: log.marksUnknown,
+    inSyncLatched: log.inSyncLatched,
+    restored: log.restored,
+    resumes: log.resumeCount,
+  };
+}
+
+function daemonProblems(result: StatusResult): Problem[] {
+  if (result.fresh) return [];
+  const text = `the engine does not answer; this is how things stood ${Math.round(result.ageMs / 1000)} s ago`;
+  return [{ code: 'engine-silent', log: null, text }];
+}
+
+function logProblems(log: LogView): Problem[] {
+  const problems: Problem[] = [];
+  const add = (code: string, text: string) => problems.push({ code, log: log.uuid, text });
+  const name = log.name ?? 'NAME';
+  if (log.logDevice?.state === 'failed') {
+    add(
+      'log-failed',
+      `log device ${log.logDevice.name} has failed: writes to regions that are not marked yet fail; it is tried again every few seconds`,
+    );
+  }
+  if (log.marksUnknown) {
+    add(
+      'marks-unknown',
+      `what the kernel writes is not known (its daemon's state was lost), so nothing is cleaned or resynced; dmsetup suspend ${name} && dmsetup resume ${name} ends that`,
+    );
+  }
+  if (log.state === 'resuming' && log.restored) {
+    add('resuming', 'a restarted daemon has not loaded it yet: its mirror waits');
+  }
+  if (log.resync?.regionsPerSecond === 0 && log.recoveringRegion === null && !log.marksUnknown) {
+    add(
+      'resync-stalled',
+      'regions are out of sync and the kernel asks for no work; a leg may have failed (dmsetup status)',
+    );
+  }
+  return problems;
+}
+
+/** Two digits, rounded down. */
+function percent(part: number, whole: number): number {
+  return whole === 0 ? 100 : Math.floor((part / whole) * 10_000) / 100;
+}
+
+function round(value: number): number {
+  return Math.round(value * 10) / 10;
+}
