@@ -56,7 +56,7 @@ async function againstResponder({ quick, rounds }, files) {
   const [ours, theirs] = [files.file(regions), files.file(regions)];
   const subject = await startDaemon(oneCore);
   const floor = await startResponder(oneCore, { log: theirs, blocks: logBlocks(regions) });
-  const options = { regions, count: quick ? 300 : 3000, warmup: quick ? 100 : 500 };
+  const options = { regions, count: quick ? 300 : 1000, warmup: 100 };
   const compared = await compare({
     rounds,
     subject: () => freshMarks(subject, files, ours, options),
@@ -72,7 +72,7 @@ async function againstResponder({ quick, rounds }, files) {
 async function againstRawWrite({ quick, rounds }, files) {
   const file = files.file(regions);
   const blocks = regions / 8 / 4096;
-  const [count, warmup] = quick ? [300, 50] : [3000, 200];
+  const [count, warmup] = quick ? [300, 50] : [1000, 100];
   const submit = [join(root, 'bench', 'submit-block.mjs'), file, ...[regions, count, warmup].map(String)];
   const raw = ['--file', file, '--blocks', blocks, '--count', count, '--warmup', warmup].map(String);
   const compared = await compare({
@@ -88,7 +88,7 @@ async function againstRawWrite({ quick, rounds }, files) {
 async function growth({ quick, rounds }, files) {
   const [many, few] = [files.file(large), files.file(small)];
   const subject = await startDaemon(oneCore);
-  const options = { count: quick ? 300 : 2000, warmup: 100 };
+  const options = { count: quick ? 300 : 1000, warmup: 100 };
   const compared = await compare({
     rounds,
     subject: () => freshMarks(subject, files, many, { ...options, regions: large }),
@@ -103,7 +103,7 @@ async function growth({ quick, rounds }, files) {
 async function bytesPerBlock({ quick, rounds }, files) {
   const file = files.file(regions);
   const subject = await startDaemon(oneCore);
-  const marks = quick ? 200 : 1000;
+  const marks = quick ? 200 : 500;
   const written = async (count) => (await freshMarks(subject, files, file, { regions, count, warmup: 10 })).bytes;
   const taken = [];
   for (let round = 0; round < rounds; round++) {

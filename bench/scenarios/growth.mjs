@@ -88,7 +88,7 @@ async function latencies(daemon, rounds, options, before = () => {}) {
 async function requests({ quick, rounds }, daemon, files) {
   const results = [];
   const count = quick ? 1000 : 10_000;
-  const fresh = quick ? 100 : 600;
+  const fresh = quick ? 100 : 300;
   for (const regions of powers(10, 24, 2)) {
     for (const work of ['in_sync', 'remark']) {
       const taken = await latencies(daemon, rounds, { work, regions, count, warmup: quick ? 1000 : 8000 });
@@ -121,7 +121,7 @@ async function manyDirty({ quick, rounds }, daemon, files) {
   const regions = 2 ** 20;
   const file = files.file(regions);
   const results = [];
-  const count = quick ? 10 : 60;
+  const count = quick ? 10 : 30;
   for (const batch of powers(0, 12, 2)) {
     const options = { work: 'fresh', regions, batch, count, warmup: 3, 'log-file': file };
     const taken = await latencies(daemon, rounds, options, () => files.wipe(file, regions));
