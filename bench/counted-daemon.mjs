@@ -3,27 +3,18 @@
  * the engine counts what it allocates (counted-engine.mjs), and with `busy` the main and the admin thread compute for 20 ms
  * of every 50. Orders come as lines on standard input: `start` and `stop` of the counting; each is answered by a line.
  */
-import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { BroadcastChannel } from 'node:worker_threads';
 import { parseOptions } from '../dist/bin/lockstepd-options.js';
 import { runDaemon } from '../dist/daemon/daemon.js';
+import { hostFacts } from '../dist/daemon/host-facts.js';
 import { keepBusy } from './keep-busy.mjs';
 
 const [folder, busy] = process.argv.slice(2);
 const options = ['--simulated-kernel', join(folder, 'kernel'), '--transport', 'local'];
 const places = ['--state-dir', join(folder, 'state'), '--pid-file', join(folder, 'pid')];
-const host = {
-  root: process.getuid() === 0,
-  runtimeDirectory: null,
-  homeDirectory: folder,
-  hostName: hostname(),
-  bootId: 'bench',
-  corosyncConfigured: false,
-  journalStream: false,
-};
-const parsed = parseOptions([...options, ...places], host);
+const parsed = parseOptions([...options, ...places], hostFacts());
 if (parsed.kind !== 'run') throw new Error(`the daemon's options: ${JSON.stringify(parsed)}`);
 const channel = new BroadcastChannel('lockstep-bench');
 channel.onmessage = ({ data }) => {

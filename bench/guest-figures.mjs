@@ -85,4 +85,8 @@ export function guestRow(figures, name, { of, note } = {}) {
   });
 }
 
-export const peerExists = (path) => path !== undefined && existsSync(path);
+/** Why no real cmirrord took part. */
+export function peerSkipped(results) {
+  const told = join(results, 'cmirrord.skipped');
+  return existsSync(told) ? readFileSync(told, 'utf8').trim() : 'no peer: --peer-cmirrord PATH names one';
+}

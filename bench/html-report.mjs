@@ -62,9 +62,10 @@ function charts(results) {
   return parts.join('');
 }
 
-function section([name, { title, results, ratios, skipped, repeated }]) {
+function section([name, { title, results, ratios, skipped, failed, repeated }]) {
   const heading = `<h2 id="${escaped(name)}">${escaped(name)}: ${escaped(title)}</h2>`;
   if (skipped) return `${heading}<p>Skipped: ${escaped(skipped)}.</p>`;
+  if (failed) return `${heading}<p class="below">${escaped(failed)}</p>`;
   const again = repeated ? '<p class="note">Second attempt; the first was below a floor.</p>' : '';
   return `${heading}${again}${ratiosTable(ratios)}${charts(results)}${resultsTable(results)}`;
 }

@@ -33,12 +33,12 @@ export function noiseOf(ratios) {
  * Measures by turns. `subject` and `limit` each do one round and resolve to an object; `figure` takes the number to
  * compare from it.
  *
- * @param {{ rounds: number, subject: () => Promise<object>, limit: () => Promise<object>, figure: (one: object) => number }} what
+ * @param {{ rounds: number, selves?: number, subject: () => Promise<object>, limit: () => Promise<object>, figure: (one: object) => number }} what
  * @returns {Promise<{ value: number, noise: number, subject: object[], limit: object[] }>} `value` is subject over limit
  */
-export async function compare({ rounds, subject, limit, figure }) {
+export async function compare({ rounds, selves: pairs = rounds, subject, limit, figure }) {
   const selves = [];
-  for (let round = 0; round < rounds; round++) selves.push(figure(await subject()) / figure(await subject()));
+  for (let pair = 0; pair < pairs; pair++) selves.push(figure(await subject()) / figure(await subject()));
   const subjects = [];
   const limits = [];
   for (let round = 0; round < rounds; round++) {

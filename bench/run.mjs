@@ -12,7 +12,7 @@
  * { key, value, unit, samples, rounds?, p50?.. } and { KEY: { value, noise } }; aims are added from budgets.mjs. A scenario
  * with a key below its floor is run once more: machines have bad minutes. Exit 1 when it is below again.
  */
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { budgets, verdict } from './budgets.mjs';
 import { guestParts, measureInGuest } from './guest-figures.mjs';
@@ -41,6 +41,8 @@ function readArguments(args) {
   });
   const unknown = positionals.filter((name) => !names.includes(name));
   if (unknown.length > 0) throw new Error(`no scenario ${unknown.join(', ')}; there are: ${names.join(', ')}`);
+  const peer = values['peer-cmirrord'];
+  if (peer !== undefined && !existsSync(peer)) throw new Error(`--peer-cmirrord ${peer}: there is no such file`);
   return { ...values, chosen: positionals.length > 0 ? names.filter((name) => positionals.includes(name)) : names };
 }
 
@@ -68,14 +70,22 @@ async function runScenario(name, context) {
   return { title: scenario.title, ...(skipped ? { skipped } : {}), results, ratios: judged };
 }
 
+/** What goes wrong in one scenario does not take the figures of the others along. */
+function failure(error) {
+  console.error(error.stack);
+  return { title: 'failed', failed: error.message, results: [], ratios: {} };
+}
+
 const tooLow = ({ ratios }) => Object.keys(ratios).filter((key) => verdict(ratios[key]) === 'below its floor');
 
 async function measure(options) {
-  const context = { quick: options.quick, rounds, guest: guestFor(options) };
+  const selves = options.quick ? 2 : rounds;
+  const context = { quick: options.quick, rounds, selves, guest: guestFor(options) };
   const report = { machine: describeMachine(), ...describeCommit(), quick: options.quick, scenarios: {} };
   for (const name of options.chosen) {
     console.error(`bench: ${name}`);
-    let taken = await runScenario(name, context);
+    report.scenarios[name] = await runScenario(name, context).catch(failure);
+    let taken = report.scenarios[name];
     if (tooLow(taken).length > 0 && !guestParts[name]?.includes('core')) {
       console.error(`bench: ${name}: below a floor: ${tooLow(taken).join(', ')}; once more`);
       taken = { ...(await runScenario(name, context)), repeated: true };
@@ -104,7 +114,9 @@ async function main(args) {
   write(options.html, htmlReport(report));
   const low = Object.values(report.scenarios).flatMap(tooLow);
   if (low.length > 0) console.error(`bench: below the floor: ${low.join(', ')}`);
-  return low.length > 0 ? 1 : 0;
+  const failed = Object.keys(report.scenarios).filter((name) => report.scenarios[name].failed !== undefined);
+  if (failed.length > 0) console.error(`bench: failed: ${failed.join(', ')}`);
+  return low.length > 0 || failed.length > 0 ? 1 : 0;
 }
 
 process.exit(await main(process.argv.slice(2)));

@@ -32,8 +32,11 @@ export function machineText({ machine, commit, clean, time, quick }) {
 
 export function textReport(report) {
   const lines = [machineText(report)];
-  for (const [name, { title, results, ratios, skipped, repeated }] of Object.entries(report.scenarios)) {
-    lines.push('', `${name}: ${title}${skipped ? `: skipped: ${skipped}` : ''}${repeated ? ' (second attempt)' : ''}`);
+  for (const [name, { title, results, ratios, skipped, failed, repeated }] of Object.entries(report.scenarios)) {
+    lines.push(
+      '',
+      `${name}: ${title}${skipped ? `: skipped: ${skipped}` : ''}${failed ? `: ${failed}` : ''}${repeated ? ' (second attempt)' : ''}`,
+    );
     for (const [key, ratio] of Object.entries(ratios)) {
       lines.push(`  ${verdict(ratio).padEnd(16)} ${key.padEnd(27)} ${ratioText(ratio)}`);
     }

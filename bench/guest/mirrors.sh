@@ -34,6 +34,49 @@ start_responder() {
   DAEMON=$!
   wait_for 60 grep -q '^ready' /run/daemon.log
 }
+# The real cmirrord, on a cluster of one. What is missing for it is written to $RESULTS/cmirrord.skipped.
+start_cmirrord() {
+  [ ! -e "$RESULTS/cmirrord.skipped" ] || return 1
+  start_corosync || return 1
+  : >/run/daemon.log
+  "$PEER" -f >>/run/daemon.log 2>&1 &
+  DAEMON=$!
+  local end=$((SECONDS + 60))
+  until [ -e /run/cmirrord.pid ]; do
+    if ! kill -0 $DAEMON 2>/dev/null || [ $SECONDS -ge $end ]; then
+      echo "it did not start: $(tail -n 1 /run/daemon.log)" >"$RESULTS/cmirrord.skipped"
+      return 1
+    fi
+    sleep 0.2
+  done
+}
+start_corosync() {
+  [ ! -e /run/corosync.log ] || return 0
+  if ! command -v corosync >/dev/null; then
+    echo 'corosync, which it needs, is not installed' >"$RESULTS/cmirrord.skipped"
+    return 1
+  fi
+  mkdir -p /etc/corosync /var/lib/corosync
+  cat >/etc/corosync/corosync.conf <<'CONF'
+totem { version: 2
+ cluster_name: bench
+ transport: udpu
+ token: 10000 }
+nodelist { node { ring0_addr: 127.0.0.1
+ nodeid: 1
+ name: bench } }
+quorum { provider: corosync_votequorum }
+CONF
+  corosync -f >/run/corosync.log 2>&1 &
+  local end=$((SECONDS + 120))
+  until corosync-cfgtool -s >/dev/null 2>&1; do
+    if [ $SECONDS -ge $end ]; then
+      echo "corosync did not start: $(tail -n 1 /run/corosync.log)" >"$RESULTS/cmirrord.skipped"
+      return 1
+    fi
+    sleep 0.5
+  done
+}
 stop_daemon() {
   kill -TERM $DAEMON
   { wait $DAEMON || true; } 2>/dev/null
@@ -85,6 +128,13 @@ request_path() {
   timed "$who-remark-d16$suffix" 16 --size=4m
   unmirror
 }
+# A disk log on a RAM disk, one write at a time: what a real cmirrord is compared by.
+disk_d1() {
+  wipe_log /dev/ram2
+  mirror userspace 5 "disk-$ROUND" clustered-disk $RAM_LOG 1024 nosync -- 1:0 1:1 $RAM_SECTORS
+  timed "$1-disk-d1" 1
+  unmirror
+}
 wipe_log() {
   dd if=/dev/zero of="$1" bs=64k count=1 oflag=direct status=none
 }
@@ -119,6 +169,7 @@ for ((ROUND = 0; ROUND < ROUNDS; ROUND++)); do
   start_lockstepd
   request_path lockstepd ''
   if wants disk; then lockstepd_disks 0 ''; fi
+  if [ -n "$PEER" ]; then disk_d1 lockstepd; fi
   if ((ROUND < SELF_ROUNDS)); then
     request_path lockstepd -again
     if wants disk; then lockstepd_disks 1 -again; fi
@@ -128,6 +179,11 @@ for ((ROUND = 0; ROUND < ROUNDS; ROUND++)); do
   start_responder
   request_path responder ''
   stop_daemon
+
+  if [ -n "$PEER" ] && start_cmirrord; then
+    disk_d1 cmirrord
+    stop_daemon
+  fi
 
   if wants core; then
     mirror core 2 1024 nosync -- 1:0 1:1 $RAM_SECTORS

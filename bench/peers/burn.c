@@ -1,6 +1,6 @@
 /*
- * Load beside a floor: two threads that each compute for 20 ms of every 50, as main and admin thread of the daemon do in the
- * same measurement. Ends with its parent's pipe (standard input).
+ * Load beside a floor: two threads that each compute for 20 ms of every 50, as main and admin thread of the
+ * daemon do in the same measurement. Ends with its parent's pipe (standard input).
  *
  *   burn --threads N --busy-ms N --period-ms N
  */
@@ -13,7 +13,7 @@
 static uint64_t busy_ns;
 static uint64_t period_ns;
 
-static void *burn(void *unused) {
+static void* burn(void* unused) {
   (void)unused;
   volatile uint64_t sink = 0;
   for (uint64_t next = now_ns();; next += period_ns) {
@@ -28,7 +28,7 @@ static void *burn(void *unused) {
   return NULL;
 }
 
-int main(int argc, char **argv) {
+int main(int argc, char** argv) {
   busy_ns = number_option(argc, argv, "--busy-ms", 20) * 1000000u;
   period_ns = number_option(argc, argv, "--period-ms", 50) * 1000000u;
   const uint64_t threads = number_option(argc, argv, "--threads", 2);

@@ -1,8 +1,8 @@
 /*
- * The frames of the kernel's userspace dirty log, as the programs of the bench build and read them: netlink header,
- * connector header, request header, payload (docs/dirty-log.md, 1.2). Written for themselves, without the daemon's code, so
- * that a fault of the one is no excuse for the other. Also what all of them need: a clock, a pinned core, an end with a
- * reason.
+ * The frames of the kernel's userspace dirty log, as the programs of the bench build and read them: netlink
+ * header, connector header, request header, payload (docs/dirty-log.md, 1.2). Written for themselves, without
+ * the daemon's code, so that a fault of the one is no excuse for the other. Also what all of them need: a
+ * clock, a pinned core, an end with a reason.
  */
 #ifndef LOCKSTEP_BENCH_FRAMES_H
 #define LOCKSTEP_BENCH_FRAMES_H
@@ -44,34 +44,34 @@ enum {
   REQUEST_IS_REMOTE_RECOVERING = 17,
 };
 
-static inline uint16_t get16(const uint8_t *at) {
+static inline uint16_t get16(const uint8_t* at) {
   uint16_t value;
   memcpy(&value, at, sizeof value);
   return value;
 }
 
-static inline uint32_t get32(const uint8_t *at) {
+static inline uint32_t get32(const uint8_t* at) {
   uint32_t value;
   memcpy(&value, at, sizeof value);
   return value;
 }
 
-static inline uint64_t get64(const uint8_t *at) {
+static inline uint64_t get64(const uint8_t* at) {
   uint64_t value;
   memcpy(&value, at, sizeof value);
   return value;
 }
 
-static inline void put16(uint8_t *at, uint16_t value) { memcpy(at, &value, sizeof value); }
-static inline void put32(uint8_t *at, uint32_t value) { memcpy(at, &value, sizeof value); }
-static inline void put64(uint8_t *at, uint64_t value) { memcpy(at, &value, sizeof value); }
+static inline void put16(uint8_t* at, uint16_t value) { memcpy(at, &value, sizeof value); }
+static inline void put32(uint8_t* at, uint32_t value) { memcpy(at, &value, sizeof value); }
+static inline void put64(uint8_t* at, uint64_t value) { memcpy(at, &value, sizeof value); }
 
-static inline uint32_t frame_seq(const uint8_t *frame) { return get32(frame + 184); }
-static inline uint32_t frame_type(const uint8_t *frame) { return frame[188]; }
-static inline uint32_t frame_data_bytes(const uint8_t *frame) { return get32(frame + 192); }
+static inline uint32_t frame_seq(const uint8_t* frame) { return get32(frame + 184); }
+static inline uint32_t frame_type(const uint8_t* frame) { return frame[188]; }
+static inline uint32_t frame_data_bytes(const uint8_t* frame) { return get32(frame + 192); }
 
 /* Netlink and connector header for `length` bytes in all. */
-static inline void put_headers(uint8_t *frame, uint32_t length, uint32_t seq) {
+static inline void put_headers(uint8_t* frame, uint32_t length, uint32_t seq) {
   put32(frame, length);
   put16(frame + 4, 3);
   put16(frame + 6, 0);
@@ -91,7 +91,7 @@ static inline uint64_t now_ns(void) {
   return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
-__attribute__((format(printf, 1, 2), noreturn)) static inline void die(const char *format, ...) {
+__attribute__((format(printf, 1, 2), noreturn)) static inline void die(const char* format, ...) {
   va_list arguments;
   va_start(arguments, format);
   vfprintf(stderr, format, arguments);
@@ -101,16 +101,16 @@ __attribute__((format(printf, 1, 2), noreturn)) static inline void die(const cha
 }
 
 /* The value behind `--name` among the arguments, or `fallback`. */
-static inline const char *option(int count, char **arguments, const char *name, const char *fallback) {
+static inline const char* option(int count, char** arguments, const char* name, const char* fallback) {
   for (int i = 1; i + 1 < count; i++)
     if (strcmp(arguments[i], name) == 0) return arguments[i + 1];
   return fallback;
 }
 
-static inline uint64_t number_option(int count, char **arguments, const char *name, uint64_t fallback) {
-  const char *text = option(count, arguments, name, NULL);
+static inline uint64_t number_option(int count, char** arguments, const char* name, uint64_t fallback) {
+  const char* text = option(count, arguments, name, NULL);
   if (text == NULL) return fallback;
-  char *end;
+  char* end;
   errno = 0;
   const uint64_t value = strtoull(text, &end, 10);
   if (errno != 0 || *text == '\0' || *end != '\0') die("%s %s: not a number", name, text);

@@ -1,18 +1,21 @@
 /*
- * The kernel's side in the bench: makes logs over a daemon's local socket, keeps a fixed number of operations under way,
- * and times each of them from its first request to its last reply. In C, so that its own cost hides nothing.
+ * The kernel's side in the bench: makes logs over a daemon's local socket, keeps a fixed number of operations
+ * under way, and times each of them from its first request to its last reply. In C, so that its own cost
+ * hides nothing.
  *
  *   load --socket PATH --work in_sync|remark|fresh [options]
  *
  *   --depth N        operations under way (1)          --count N     operations measured (1000)
  *   --warmup N       operations before that (8000)     --regions N   regions a log (4096), a power of two
- *   --logs N         logs, used by turns (1)           --batch N     regions an operation, marked 32 a request (1)
+ *   --logs N         logs, used by turns (1)           --batch N     regions an operation, marked 32 a
+ * request (1)
  *   --log-file PATH  disk log on it (one log only)     --prefix TEXT of the logs' uuids, new for every run
  *   --luid N         luid of the first log             --keep 1      leaves the logs as they are
  *
- * in_sync: one IN_SYNC of some region. remark: MARK and FLUSH of regions that are held already. fresh: MARK and FLUSH of
- * regions that nobody marked before, far apart, so that each is in another block of the log where that is possible.
- * As the kernel does it, FLUSH is sent when every MARK of the operation is answered. Prints one line of JSON.
+ * in_sync: one IN_SYNC of some region. remark: MARK and FLUSH of regions that are held already. fresh: MARK
+ * and FLUSH of regions that nobody marked before, far apart, so that each is in another block of the log
+ * where that is possible. As the kernel does it, FLUSH is sent when every MARK of the operation is answered.
+ * Prints one line of JSON.
  */
 #define _GNU_SOURCE
 #include <sys/socket.h>
@@ -37,20 +40,20 @@ static int fd;
 static uint32_t next_seq = 1;
 static enum work work;
 static uint64_t regions, logs, batch, luid;
-static const char *prefix;
+static const char* prefix;
 static uint8_t request[FRAME_BYTES_MAX];
 static uint8_t reply[FRAME_BYTES_MAX];
 /* Lane + 1 by the low bits of a request's number. */
 static uint16_t lane_of_seq[SEQ_SLOTS];
 static struct lane lanes[LANES_MAX];
 
-static uint32_t send_request(uint64_t log, uint32_t type, const void *payload, uint32_t bytes) {
+static uint32_t send_request(uint64_t log, uint32_t type, const void* payload, uint32_t bytes) {
   const uint32_t seq = next_seq++;
   memset(request + HEADERS_BYTES, 0, PAYLOAD_AT - HEADERS_BYTES);
   put_headers(request, PAYLOAD_AT + bytes, seq);
   put32(request + 8, seq);
   put64(request + 36, luid + log * 1024);
-  snprintf((char *)request + UUID_AT, 129, "%s-%llu", prefix, (unsigned long long)log);
+  snprintf((char*)request + UUID_AT, 129, "%s-%llu", prefix, (unsigned long long)log);
   put32(request + 176, 3);
   put32(request + 184, seq);
   put32(request + 188, type);
@@ -61,7 +64,7 @@ static uint32_t send_request(uint64_t log, uint32_t type, const void *payload, u
 }
 
 /* The next reply: its number, and its error as the kernel would see it. */
-static uint32_t receive_reply(int *error) {
+static uint32_t receive_reply(int* error) {
   const ssize_t length = recv(fd, reply, sizeof reply, 0);
   if (length < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) die("no reply within %d s", REPLY_SECONDS_MAX);
   if (length <= 0) die("the daemon is gone");
@@ -75,20 +78,22 @@ static uint32_t receive_reply(int *error) {
 }
 
 /* One request on its own, before and after the measurement. */
-static void ask(uint64_t log, uint32_t type, const void *payload, uint32_t bytes, int must) {
+static void ask(uint64_t log, uint32_t type, const void* payload, uint32_t bytes, int must) {
   const uint32_t seq = send_request(log, type, payload, bytes);
   int error;
   while (receive_reply(&error) != seq) continue;
   if (error != 0 && must) die("request type %u of log %llu: error %d", type, (unsigned long long)log, error);
 }
 
-static void make_logs(const char *file) {
+static void make_logs(const char* file) {
   const uint64_t region_sectors = 8;
   char text[1024];
   for (uint64_t log = 0; log < logs; log++) {
     const unsigned long long sectors = regions * region_sectors;
-    if (file == NULL) snprintf(text, sizeof text, "%llu clustered-core 8 nosync", sectors);
-    else snprintf(text, sizeof text, "%llu clustered-disk %s 8 nosync", sectors, file);
+    if (file == NULL)
+      snprintf(text, sizeof text, "%llu clustered-core 8 nosync", sectors);
+    else
+      snprintf(text, sizeof text, "%llu clustered-disk %s 8 nosync", sectors, file);
     ask(log, REQUEST_CTR, text, (uint32_t)strlen(text), 1);
     ask(log, REQUEST_RESUME, NULL, 0, 1);
   }
@@ -102,19 +107,20 @@ static void remove_logs(void) {
   }
 }
 
-/* Odd, so that the walk meets every region of a power of two before it meets one twice; more than one log block. */
+/* Odd, so that the walk meets every region of a power of two before it meets one twice; more than one log
+ * block. */
 static uint64_t region_of(uint64_t step) {
   if (work != FRESH) return step * 40503u % regions;
   return step * (regions > 65536 ? 163855u : 5u) % regions;
 }
 
-static void send_for(struct lane *lane, uint64_t log, uint32_t type, const void *payload, uint32_t bytes) {
+static void send_for(struct lane* lane, uint64_t log, uint32_t type, const void* payload, uint32_t bytes) {
   const uint32_t seq = send_request(log, type, payload, bytes);
   lane_of_seq[seq % SEQ_SLOTS] = (uint16_t)(lane - lanes + 1);
   lane->waiting++;
 }
 
-static void start(struct lane *lane, uint64_t operation) {
+static void start(struct lane* lane, uint64_t operation) {
   uint64_t group[GROUP_REGIONS_MAX];
   const uint64_t log = operation % logs;
   lane->operation = operation;
@@ -126,7 +132,8 @@ static void start(struct lane *lane, uint64_t operation) {
     send_for(lane, log, REQUEST_IN_SYNC, group, 8);
     return;
   }
-  /* A lane re-marks its own regions, so that they are held by the second time; fresh ones never come again. */
+  /* A lane re-marks its own regions, so that they are held by the second time; fresh ones never come again.
+   */
   const uint64_t first = work == FRESH ? operation / logs * batch : (uint64_t)(lane - lanes) * batch;
   for (uint64_t done = 0; done < batch;) {
     uint32_t count = 0;
@@ -136,14 +143,14 @@ static void start(struct lane *lane, uint64_t operation) {
 }
 
 /* Takes one reply; returns the lane whose operation ended with it, or NULL. */
-static struct lane *take_reply(void) {
+static struct lane* take_reply(void) {
   int error;
   const uint32_t seq = receive_reply(&error);
   const uint16_t found = lane_of_seq[seq % SEQ_SLOTS];
   if (found == 0) die("a reply to %u, which nobody waits for", seq);
   lane_of_seq[seq % SEQ_SLOTS] = 0;
   if (error != 0) die("error %d", error);
-  struct lane *lane = &lanes[found - 1];
+  struct lane* lane = &lanes[found - 1];
   if (--lane->waiting > 0) return NULL;
   if (work == IN_SYNC) {
     if (frame_data_bytes(reply) != 8 || get64(reply + PAYLOAD_AT) != 1) die("a region is not in sync");
@@ -155,14 +162,14 @@ static struct lane *take_reply(void) {
   return NULL;
 }
 
-static struct samples measure(uint64_t depth, uint64_t warmup, uint64_t count, uint64_t *elapsed_ns) {
+static struct samples measure(uint64_t depth, uint64_t warmup, uint64_t count, uint64_t* elapsed_ns) {
   struct samples samples = samples_for(count);
   uint64_t next = 0;
   uint64_t ended = 0;
   uint64_t began = now_ns();
   for (uint64_t i = 0; i < depth; i++) start(&lanes[i], next++);
   while (ended < warmup + count) {
-    struct lane *lane = take_reply();
+    struct lane* lane = take_reply();
     if (lane == NULL) continue;
     const uint64_t now = now_ns();
     ended++;
@@ -174,26 +181,27 @@ static struct samples measure(uint64_t depth, uint64_t warmup, uint64_t count, u
   return samples;
 }
 
-static enum work work_named(const char *name) {
+static enum work work_named(const char* name) {
   if (strcmp(name, "in_sync") == 0) return IN_SYNC;
   if (strcmp(name, "remark") == 0) return REMARK;
   if (strcmp(name, "fresh") == 0) return FRESH;
   die("--work %s: in_sync, remark or fresh", name);
 }
 
-static void reach(const char *path) {
+static void reach(const char* path) {
   struct sockaddr_un address = {.sun_family = AF_UNIX};
   if (strlen(path) >= sizeof address.sun_path) die("%s: too long for a socket", path);
   strcpy(address.sun_path, path);
   fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-  if (fd < 0 || connect(fd, (const struct sockaddr *)&address, sizeof address) != 0) die("%s: %s", path, strerror(errno));
+  if (fd < 0 || connect(fd, (const struct sockaddr*)&address, sizeof address) != 0)
+    die("%s: %s", path, strerror(errno));
   const int bytes = SOCKET_BUFFER_BYTES;
   setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
   const struct timeval limit = {.tv_sec = REPLY_SECONDS_MAX};
   setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
 }
 
-int main(int argc, char **argv) {
+int main(int argc, char** argv) {
   work = work_named(option(argc, argv, "--work", "in_sync"));
   regions = number_option(argc, argv, "--regions", 4096);
   logs = number_option(argc, argv, "--logs", 1);
@@ -203,8 +211,8 @@ int main(int argc, char **argv) {
   const uint64_t depth = number_option(argc, argv, "--depth", 1);
   const uint64_t warmup = number_option(argc, argv, "--warmup", 8000);
   const uint64_t count = number_option(argc, argv, "--count", 1000);
-  const char *file = option(argc, argv, "--log-file", NULL);
-  const char *path = option(argc, argv, "--socket", NULL);
+  const char* file = option(argc, argv, "--log-file", NULL);
+  const char* path = option(argc, argv, "--socket", NULL);
   if (path == NULL) die("--socket is missing");
   if (depth == 0 || depth > LANES_MAX) die("--depth: 1 to %d", LANES_MAX);
   if (regions == 0 || (regions & (regions - 1)) != 0) die("--regions: a power of two");

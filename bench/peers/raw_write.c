@@ -1,6 +1,6 @@
 /*
- * What the device itself takes: pwritev2(RWF_DSYNC) of 4 KiB, O_DIRECT, one after the other, over the blocks of a file
- * that is there already. The limit of every durable commit.
+ * What the device itself takes: pwritev2(RWF_DSYNC) of 4 KiB, O_DIRECT, one after the other, over the blocks
+ * of a file that is there already. The limit of every durable commit.
  *
  *   raw_write --file PATH --blocks N --count N --warmup N
  */
@@ -13,15 +13,15 @@
 
 enum { BLOCK_BYTES = 4096 };
 
-int main(int argc, char **argv) {
-  const char *path = option(argc, argv, "--file", NULL);
+int main(int argc, char** argv) {
+  const char* path = option(argc, argv, "--file", NULL);
   const uint64_t blocks = number_option(argc, argv, "--blocks", 64);
   const uint64_t count = number_option(argc, argv, "--count", 1000);
   const uint64_t warmup = number_option(argc, argv, "--warmup", 50);
   if (path == NULL || blocks == 0) die("--file and --blocks are needed");
   const int fd = open(path, O_WRONLY | O_DIRECT | O_CLOEXEC);
   if (fd < 0) die("%s: %s", path, strerror(errno));
-  void *block = NULL;
+  void* block = NULL;
   if (posix_memalign(&block, BLOCK_BYTES, BLOCK_BYTES) != 0) die("no memory");
   memset(block, 0x5a, BLOCK_BYTES);
   struct samples samples = samples_for(count);

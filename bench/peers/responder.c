@@ -1,13 +1,14 @@
 /*
- * The floor: the least that a daemon can do for the kernel's userspace dirty log, in C. One thread, one blocking recvmsg
- * and one sendmsg a request, the same frames and socket buffers as the daemon.
+ * The floor: the least that a daemon can do for the kernel's userspace dirty log, in C. One thread, one
+ * blocking recvmsg and one sendmsg a request, the same frames and socket buffers as the daemon.
  *
  *   responder --socket PATH    listens on a local socket (SOCK_SEQPACKET) for one client after the other
  *   responder --connector      answers the kernel on its connector (in a guest; needs root)
- *   ... --log FILE --blocks N  keeps clean bits in memory, as the log format has them, and writes each changed 4 KiB block
- *                              with pwritev2(RWF_DSYNC) before it answers the FLUSH: the same durable write, inline
+ *   ... --log FILE --blocks N  keeps clean bits in memory, as the log format has them, and writes each
+ * changed 4 KiB block with pwritev2(RWF_DSYNC) before it answers the FLUSH: the same durable write, inline
  *
- * It has no state but that: every region is in sync, nothing is to be recovered, nothing survives its end. Prints "ready".
+ * It has no state but that: every region is in sync, nothing is to be recovered, nothing survives its end.
+ * Prints "ready".
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -25,8 +26,8 @@ enum { BLOCK_BYTES = 4096, LOG_BITS_AT = 1024, CONNECTOR_PROTOCOL = 11, CONNECTO
 struct log {
   int fd;
   uint64_t blocks;
-  uint8_t *image;
-  uint8_t *changed;
+  uint8_t* image;
+  uint8_t* changed;
   uint64_t changed_first;
   uint64_t changed_end;
 };
@@ -35,11 +36,11 @@ static uint64_t region_count;
 static uint64_t region_sectors;
 static struct log the_log = {.fd = -1};
 
-static void open_log(const char *path, uint64_t blocks) {
+static void open_log(const char* path, uint64_t blocks) {
   the_log.fd = open(path, O_WRONLY | O_DIRECT | O_CLOEXEC);
   if (the_log.fd < 0) die("%s: %s", path, strerror(errno));
   the_log.blocks = blocks;
-  void *image = NULL;
+  void* image = NULL;
   if (posix_memalign(&image, BLOCK_BYTES, blocks * BLOCK_BYTES) != 0) die("no memory");
   the_log.image = image;
   the_log.changed = calloc(blocks, 1);
@@ -71,7 +72,8 @@ static void assign_clean(uint64_t region, int clean) {
 /* One block is one durable write; more are writes and one fdatasync, as the daemon's writer does it. */
 static void write_changes(void) {
   uint64_t count = 0;
-  for (uint64_t block = the_log.changed_first; block < the_log.changed_end; block++) count += the_log.changed[block];
+  for (uint64_t block = the_log.changed_first; block < the_log.changed_end; block++)
+    count += the_log.changed[block];
   for (uint64_t block = the_log.changed_first; block < the_log.changed_end; block++) {
     if (!the_log.changed[block]) continue;
     the_log.changed[block] = 0;
@@ -85,7 +87,7 @@ static void write_changes(void) {
 }
 
 /* "<sectors> clustered-core <region size> ..." or "<sectors> clustered-disk <device> <region size> ..." */
-static void read_constructor(const char *text) {
+static void read_constructor(const char* text) {
   unsigned long long sectors = 0;
   unsigned long long size = 0;
   if (sscanf(text, "%llu clustered-core %llu", &sectors, &size) != 2 &&
@@ -95,20 +97,20 @@ static void read_constructor(const char *text) {
   region_count = (sectors + size - 1) / size;
 }
 
-static uint32_t answer_text(uint8_t *reply, const char *text) {
+static uint32_t answer_text(uint8_t* reply, const char* text) {
   memcpy(reply + PAYLOAD_AT, text, strlen(text));
   return (uint32_t)strlen(text);
 }
 
-static uint32_t answer_values(uint8_t *reply, uint64_t first, uint64_t second, uint32_t bytes) {
+static uint32_t answer_values(uint8_t* reply, uint64_t first, uint64_t second, uint32_t bytes) {
   put64(reply + PAYLOAD_AT, first);
   if (bytes > 8) put64(reply + PAYLOAD_AT + 8, second);
   return bytes;
 }
 
 /* Fills in the payload of the reply; returns its length. */
-static uint32_t answer(const uint8_t *request, uint8_t *reply) {
-  const uint8_t *data = request + PAYLOAD_AT;
+static uint32_t answer(const uint8_t* request, uint8_t* reply) {
+  const uint8_t* data = request + PAYLOAD_AT;
   const uint32_t bytes = frame_data_bytes(request);
   switch (frame_type(request)) {
     case REQUEST_CTR: {
@@ -126,7 +128,8 @@ static uint32_t answer(const uint8_t *request, uint8_t *reply) {
     case REQUEST_MARK:
     case REQUEST_CLEAR:
       if (the_log.fd < 0) return 0;
-      for (uint32_t at = 0; at < bytes; at += 8) assign_clean(get64(data + at), frame_type(request) == REQUEST_CLEAR);
+      for (uint32_t at = 0; at < bytes; at += 8)
+        assign_clean(get64(data + at), frame_type(request) == REQUEST_CLEAR);
       return 0;
     case REQUEST_FLUSH:
       if (the_log.changed_end > the_log.changed_first) write_changes();
@@ -144,8 +147,9 @@ static uint32_t answer(const uint8_t *request, uint8_t *reply) {
   }
 }
 
-/* Writes the reply to `request` into `reply`; returns its length. CLEAR is answered in ack form, as the daemon does. */
-static uint32_t respond(const uint8_t *request, uint8_t *reply) {
+/* Writes the reply to `request` into `reply`; returns its length. CLEAR is answered in ack form, as the
+ * daemon does. */
+static uint32_t respond(const uint8_t* request, uint8_t* reply) {
   const uint32_t seq = frame_seq(request);
   if (frame_type(request) == REQUEST_CLEAR) {
     answer(request, reply);
@@ -187,7 +191,7 @@ static void serve_connector(void) {
   const struct sockaddr_nl address = {.nl_family = AF_NETLINK};
   const int group = CONNECTOR_GROUP;
   const int bytes = 8 << 20;
-  if (bind(fd, (const struct sockaddr *)&address, sizeof address) != 0 ||
+  if (bind(fd, (const struct sockaddr*)&address, sizeof address) != 0 ||
       setsockopt(fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &group, sizeof group) != 0)
     die("connector: %s", strerror(errno));
   setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof bytes);
@@ -197,13 +201,14 @@ static void serve_connector(void) {
   die("connector: %s", strerror(errno));
 }
 
-static void serve_clients(const char *path) {
+static void serve_clients(const char* path) {
   struct sockaddr_un address = {.sun_family = AF_UNIX};
   if (strlen(path) >= sizeof address.sun_path) die("%s: too long for a socket", path);
   strcpy(address.sun_path, path);
   unlink(path);
   const int listener = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-  if (listener < 0 || bind(listener, (const struct sockaddr *)&address, sizeof address) != 0 || listen(listener, 4) != 0)
+  if (listener < 0 || bind(listener, (const struct sockaddr*)&address, sizeof address) != 0 ||
+      listen(listener, 4) != 0)
     die("%s: %s", path, strerror(errno));
   puts("ready");
   fflush(stdout);
@@ -217,10 +222,12 @@ static void serve_clients(const char *path) {
   }
 }
 
-int main(int argc, char **argv) {
-  const char *log = option(argc, argv, "--log", NULL);
+int main(int argc, char** argv) {
+  const char* log = option(argc, argv, "--log", NULL);
   if (log != NULL) open_log(log, number_option(argc, argv, "--blocks", 1));
-  const char *path = option(argc, argv, "--socket", NULL);
-  if (path != NULL) serve_clients(path);
-  else serve_connector();
+  const char* path = option(argc, argv, "--socket", NULL);
+  if (path != NULL)
+    serve_clients(path);
+  else
+    serve_connector();
 }

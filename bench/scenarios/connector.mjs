@@ -29,7 +29,7 @@ function sides(key, name, compared, { figure, value, note, ...unit }) {
   return { results: rows, ratios: { [key]: { value: compared.value, noise: compared.noise } } };
 }
 
-async function onOneCore({ quick, rounds }) {
+async function onOneCore({ quick, rounds, selves }) {
   const subject = await startDaemon(oneCore);
   const floor = await startResponder(oneCore);
   const parts = [];
@@ -40,6 +40,7 @@ async function onOneCore({ quick, rounds }) {
     const options = { work, count: quick ? 4000 : 20_000, warmup: 8000 };
     const compared = await compare({
       rounds,
+      selves,
       subject: () => load(oneCore, subject, options),
       limit: () => load(oneCore, floor, options),
       figure: p50,
@@ -53,7 +54,7 @@ async function onOneCore({ quick, rounds }) {
   return parts;
 }
 
-async function atDepth64({ quick, rounds }) {
+async function atDepth64({ quick, rounds, selves }) {
   const key = 'in_sync_vs_floor_rate_64';
   if (otherCore === null) return { results: [{ key, skipped: 'needs two cores' }] };
   const subject = await startDaemon(oneCore);
@@ -61,6 +62,7 @@ async function atDepth64({ quick, rounds }) {
   const options = { work: 'in_sync', depth: 64, count: quick ? 50_000 : 300_000, warmup: 8000 };
   const compared = await compare({
     rounds,
+    selves,
     subject: () => load(otherCore, subject, options),
     limit: () => load(otherCore, floor, options),
     figure: (one) => one.rate,
@@ -72,13 +74,14 @@ async function atDepth64({ quick, rounds }) {
   return sides(key, 'in_sync_64', compared, how);
 }
 
-async function besideBusyThreads({ quick, rounds }) {
+async function besideBusyThreads({ quick, rounds, selves }) {
   const subject = await startCountedDaemon(allCores, { busy: true });
   const floor = await startResponder(allCores, { burning: true });
   const options = { work: 'in_sync', count: quick ? 5000 : 30_000, warmup: 8000 };
   const collections = [];
   const compared = await compare({
     rounds,
+    selves,
     subject: async () => {
       await subject.startCounting();
       const taken = await load(allCores, subject, options);

@@ -52,13 +52,14 @@ async function freshMarks(answerer, files, file, options) {
   return { ...taken, bytes };
 }
 
-async function againstResponder({ quick, rounds }, files) {
+async function againstResponder({ quick, rounds, selves }, files) {
   const [ours, theirs] = [files.file(regions), files.file(regions)];
   const subject = await startDaemon(oneCore);
   const floor = await startResponder(oneCore, { log: theirs, blocks: logBlocks(regions) });
-  const options = { regions, count: quick ? 300 : 1000, warmup: 100 };
+  const options = { regions, count: quick ? 300 : 600, warmup: 100 };
   const compared = await compare({
     rounds,
+    selves,
     subject: () => freshMarks(subject, files, ours, options),
     limit: () => freshMarks(floor, files, theirs, options),
     figure: p50,
@@ -69,14 +70,15 @@ async function againstResponder({ quick, rounds }, files) {
   return sides('flush_vs_c', ['flush_lockstepd', 'flush_responder'], compared, note);
 }
 
-async function againstRawWrite({ quick, rounds }, files) {
+async function againstRawWrite({ quick, rounds, selves }, files) {
   const file = files.file(regions);
   const blocks = regions / 8 / 4096;
-  const [count, warmup] = quick ? [300, 50] : [1000, 100];
+  const [count, warmup] = quick ? [300, 50] : [600, 100];
   const submit = [join(root, 'bench', 'submit-block.mjs'), file, ...[regions, count, warmup].map(String)];
   const raw = ['--file', file, '--blocks', blocks, '--count', count, '--warmup', warmup].map(String);
   const compared = await compare({
     rounds,
+    selves,
     subject: () => answerOf(oneCore, process.execPath, submit),
     limit: () => answerOf(oneCore, program('raw_write'), raw),
     figure: p50,
@@ -85,12 +87,13 @@ async function againstRawWrite({ quick, rounds }, files) {
   return sides('submit_to_callback_vs_raw', ['submit_to_callback', 'pwritev2_dsync'], compared, note);
 }
 
-async function growth({ quick, rounds }, files) {
+async function growth({ quick, rounds, selves }, files) {
   const [many, few] = [files.file(large), files.file(small)];
   const subject = await startDaemon(oneCore);
-  const options = { count: quick ? 300 : 1000, warmup: 100 };
+  const options = { count: quick ? 300 : 600, warmup: 100 };
   const compared = await compare({
     rounds,
+    selves,
     subject: () => freshMarks(subject, files, many, { ...options, regions: large }),
     limit: () => freshMarks(subject, files, few, { ...options, regions: small }),
     figure: p50,

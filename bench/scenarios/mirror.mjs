@@ -9,14 +9,14 @@
  * | disk_growth_2e24_vs_2e12  | lockstepd, disk log, 2^24     | the same with 2^12 regions                                 |
  * | disk_vs_cmirrord_d1       | lockstepd, disk log           | the daemon that --peer-cmirrord names                      |
  */
-import { guestRatio, guestRow } from '../guest-figures.mjs';
+import { guestRatio, guestRow, peerSkipped } from '../guest-figures.mjs';
 
 export const title = 'writes through dm-mirror, a real kernel in a guest';
 
 const slowLog = 'fresh regions, depth 16, log disk of 200 MB/s and 1 ms a flush';
 
 export async function run({ guest }) {
-  const { skipped, figures, accelerator } = await guest();
+  const { skipped, figures, accelerator, results: folder } = await guest();
   if (skipped) return { skipped, results: [], ratios: {} };
   const ratio = (subject, limit) => guestRatio(figures, subject, limit, 'iops');
   const results = [];
@@ -37,7 +37,7 @@ export async function run({ guest }) {
     results.push(guestRow(figures, 'lockstepd-disk-d1', { of: 'disk_vs_cmirrord_d1' }));
     results.push(guestRow(figures, 'cmirrord-disk-d1', { of: 'disk_vs_cmirrord_d1' }));
   } else {
-    results.push({ key: 'disk_vs_cmirrord_d1', skipped: 'no peer: --peer-cmirrord PATH names one' });
+    results.push({ key: 'disk_vs_cmirrord_d1', skipped: peerSkipped(folder) });
   }
   return {
     results,

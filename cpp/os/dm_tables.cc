@@ -145,6 +145,8 @@ int read_mirror_log_uuids(std::vector<std::string>& uuids) {
   Control control;
   if (const int error = control.open(); error != 0) return error;
   if (const int error = control.ask(DM_LIST_DEVICES, 0, 0); error != 0) return error;
+  // Without any device the answer ends where the list would begin.
+  if (control.head().data_start == data_at && control.head().data_size == data_at) return 0;
   std::vector<uint64_t> devices;
   if (!parse_dm_devices(control.data(), devices)) return EPROTO;
   for (const uint64_t device : devices) {

@@ -85,10 +85,10 @@ describe('resync rates', () => {
     rates.look(at(100), 0);
     expect(rates.rates(at(100))).toEqual({});
     rates.look(at(120), 2000);
-    expect(rates.rates(at(120))[rateKey(log)]).toEqual({ regionsPerSecond: 10, secondsLeft: 88 });
+    expect(rates.rates(at(120))[rateKey(log)]).toEqual({ regionsPerSecond: 10, secondsLeft: 88, spanMs: 2000 });
     rates.look(at(120), 61_000);
     rates.look(at(120), 70_000);
-    expect(rates.rates(at(120))[rateKey(log)]).toEqual({ regionsPerSecond: 0, secondsLeft: null });
+    expect(rates.rates(at(120))[rateKey(log)]).toEqual({ regionsPerSecond: 0, secondsLeft: null, spanMs: 9000 });
   });
 
   it('begin anew when the count falls, with another instance, and after a suspend', () => {

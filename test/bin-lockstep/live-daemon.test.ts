@@ -1,5 +1,5 @@
 /** `lockstep` as a user runs it, against a real daemon that a kernel's requests have brought into known states. */
-import { truncateSync, writeFileSync } from 'node:fs';
+import { renameSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { controlSocket } from '../admin/admin-daemon.js';
@@ -105,6 +105,23 @@ describe('status', () => {
     expect(ran.stdout).toMatch(/^! LVM-lost: .*dmsetup suspend NAME && dmsetup resume NAME/m);
   });
 
+  it('names trouble and ends with 1: a log device that has failed', async () => {
+    await daemon.kill('SIGKILL');
+    kernel.close();
+    renameSync(folder.log, `${folder.log}.away`);
+    daemon = folder.start();
+    await daemon.said(/ control-socket .*\n/);
+    kernel = await KernelClient.connect(folder.socket);
+    const { code, view } = await statusJson();
+    expect(code).toBe(1);
+    expect(view.problems).toMatchObject([{ code: 'log-failed', log: 'LVM-disk' }]);
+    expect(view.logs[0].logDevice).toMatchObject({ name: folder.log, state: 'failed' });
+    expect((await lockstep('events', ...socket, 'LVM-disk')).stdout).toMatch(/ error +log-failed LVM-disk: /);
+    renameSync(`${folder.log}.away`, folder.log);
+    await daemon.said(/log-repaired/);
+    expect((await statusJson('LVM-disk')).view).toMatchObject({ problems: [], logs: [{ logDevice: { state: 'ok' } }] });
+  });
+
   it('--watch goes on over the death of the daemon and ends at SIGINT', async () => {
     const watched = new Watched('status', '--watch', '--interval', '0.1', ...socket);
     await watched.says(/LVM-disk/);
@@ -201,7 +218,8 @@ describe('without a daemon', () => {
       const path = join(folder.path, 'nobody');
       const ran = await lockstepAs({ LOCKSTEP_SOCKET: path }, ...argv);
       expect(ran).toMatchObject({ code: 3, stdout: '' });
-      expect(ran.stderr).toBe(`lockstep: no daemon runs: there is no ${path} (another one: --socket PATH)\n`);
+      expect(ran.stderr).toMatch(/^lockstep: no daemon runs( as this user)?: there is no /);
+      expect(ran.stderr).toContain(`${path} (another one: --socket PATH)\n`);
     },
   );
 

@@ -39,10 +39,9 @@ inside lockstepd --check-config | grep -q '^/etc/lockstep/lockstep.toml: good$' 
 ok 'the delivered configuration is good'
 inside cmirrord -h | grep -q '^Usage: cmirrord' || no usage
 ok 'cmirrord -h'
-if [ -e "$root/usr/bin/lockstep" ]; then
-  inside lockstep --help | grep -q '^Usage: lockstep' || no lockstep
-fi
-for page in cmirrord.8 lockstepd.8 lockstep.toml.5; do
+inside lockstep --help | grep -q '^Usage: lockstep' || no lockstep
+[ -e "$root/usr/share/bash-completion/completions/lockstep" ] || no completion
+for page in lockstep.1 cmirrord.8 lockstepd.8 lockstep.toml.5; do
   inside man "${page##*.}" "${page%.*}" 2>&1 | grep -q "^NAME" || no "man $page"
 done
 ok 'manual pages'

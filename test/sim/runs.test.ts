@@ -4,14 +4,21 @@ import { runSeed } from '../../ts/sim/run.js';
 
 describe('the simulator', () => {
   it('finds nothing in a fixed set of seeds, each with enough requests and faults', () => {
+    let inconclusive = 0;
     for (let seed = 1; seed <= 40; seed++) {
       const result = runSeed(seed);
       const events = result.failure?.events.join('\n') ?? '';
       expect(result.failure?.text ?? '', `seed ${seed}\n${events}`).toBe('');
+      // A run whose kernel did what no daemon can make good ends early.
+      if ([...result.counts.keys()].some((name) => name.startsWith('inconclusive'))) {
+        inconclusive += 1;
+        continue;
+      }
       expect(result.requests).toBeGreaterThanOrEqual(300);
       const faults = [...result.counts].filter(([name]) => name.startsWith('fault '));
       expect(faults.reduce((sum, [, count]) => sum + count, 0)).toBeGreaterThanOrEqual(3);
     }
+    expect(inconclusive).toBeLessThanOrEqual(4);
   });
 
   it('is the same run for the same seed', () => {

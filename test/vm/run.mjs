@@ -1,10 +1,11 @@
 /**
- * Real kernels in virtual machines: `node test/vm/run.mjs [SCENARIO...]`, all of them by default.
+ * Real kernels in virtual machines: `node test/vm/run.mjs [SCENARIO...]`, by default all but those that say `longOnly`.
  *
  *   --probe      runs nothing; exit 0 when machines can run here, else 1 and the reason on stdout
  *   --list       names the scenarios
  *   --long       the long form of each, five times in a row
  *   --times N    so often in a row (1; with --long 5)
+ *   --until-failure   a scenario ends at its first check that fails
  *   --seed N     what chance decides; by default another number each time, which is printed
  *
  * A scenario is a file in scenarios/: it starts machines and checks what came of them. Every step of a guest's
@@ -19,16 +20,20 @@ import { parseArgs } from 'node:util';
 import { Disks } from './disks.mjs';
 import { reasonAgainst } from './kernel.mjs';
 import { runInMachine } from './machine.mjs';
+import dropIn from './scenarios/drop-in.mjs';
+import flood from './scenarios/flood.mjs';
 import frames from './scenarios/frames.mjs';
+import handover from './scenarios/handover.mjs';
 import lockstep from './scenarios/lockstep.mjs';
 import logFailure from './scenarios/log-failure.mjs';
+import memory from './scenarios/memory.mjs';
 import mirrors from './scenarios/mirrors.mjs';
 import powerCut from './scenarios/power-cut.mjs';
 import runner from './scenarios/runner.mjs';
 import shapes from './scenarios/shapes.mjs';
 
 /** In the order in which they run. */
-const scenarios = [runner, mirrors, powerCut, logFailure, shapes, frames, lockstep];
+const scenarios = [runner, mirrors, powerCut, logFailure, shapes, frames, handover, flood, memory, lockstep, dropIn];
 
 const longTimes = 5;
 const path = (relative) => fileURLToPath(new URL(`../../${relative}`, import.meta.url));
@@ -43,7 +48,7 @@ const path = (relative) => fileURLToPath(new URL(`../../${relative}`, import.met
  *   prng               chance, seeded (ts/sim/prng.ts)
  *   say(text)          a line among the output
  */
-async function runScenario(scenario, counts, { long, seed }) {
+async function runScenario(scenario, counts, { long, seed, untilFailure }) {
   const { Prng } = await import('../../dist/sim/prng.js');
   const say = (text) => console.log(`        ${text}`);
   const report = (passed, name, why = '') => {
@@ -79,7 +84,10 @@ async function runScenario(scenario, counts, { long, seed }) {
     return opened.at(-1);
   };
   try {
-    const check = (name, passed, why) => report(passed, name, why);
+    const check = (name, passed, why) => {
+      report(passed, name, why);
+      if (!passed && untilFailure) throw new Error(`ends at its first failure: ${name}`);
+    };
     await scenario.run({ machine, disks, check, long, prng: new Prng(seed), say });
   } finally {
     for (const each of opened) each.remove();
@@ -114,6 +122,7 @@ const optionTable = {
   long: { type: 'boolean', default: false },
   times: { type: 'string' },
   seed: { type: 'string' },
+  'until-failure': { type: 'boolean', default: false },
 };
 
 async function main(args) {
@@ -143,9 +152,12 @@ async function main(args) {
     return 1;
   }
   const counts = { passed: 0, failed: 0, skipped: 0 };
-  for (const scenario of scenarios.filter(({ name }) => positionals.length === 0 || positionals.includes(name))) {
+  const wanted = ({ name, longOnly }) =>
+    positionals.length === 0 ? values.long || !longOnly : positionals.includes(name);
+  for (const scenario of scenarios.filter(wanted)) {
     for (let time = 0; time < times; time++) {
-      await runOnce(scenario, counts, { long: values.long, seed: firstSeed + time });
+      const options = { long: values.long, seed: firstSeed + time, untilFailure: values['until-failure'] };
+      await runOnce(scenario, counts, options);
     }
   }
   console.log(`${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`);

@@ -128,9 +128,11 @@ function refusal(error: ProtocolError): Error {
 
 function reasonOf(error: Error, path: string): string {
   const code = 'code' in error ? error.code : '';
+  // Root's daemon is somewhere else, and answers root only.
+  const mine = process.getuid?.() === 0 ? '' : ' as this user';
   switch (code) {
     case 'ENOENT':
-      return `no daemon runs: there is no ${path} (another one: --socket PATH)`;
+      return `no daemon runs${mine}: there is no ${path} (another one: --socket PATH)`;
     case 'ECONNREFUSED':
       return `no daemon runs: nobody listens on ${path}; the one that did was killed`;
     case 'EACCES':

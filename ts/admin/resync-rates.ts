@@ -10,6 +10,8 @@ export interface ResyncRate {
   readonly regionsPerSecond: number;
   /** Null while nothing moves. */
   readonly secondsLeft: number | null;
+  /** Counted over so long. */
+  readonly spanMs: number;
 }
 
 interface Look {
@@ -36,7 +38,13 @@ export class ResyncRates {
       const { inSyncCount } = log;
       if (log.lifeCycle !== 'active' || inSyncCount === log.regionCount) continue;
       const before = this.#looks.get(rateKey(log)) ?? [];
-      const fell = (before.at(-1)?.inSyncCount ?? 0) > inSyncCount;
+      const last = before.at(-1);
+      const fell = (last?.inSyncCount ?? 0) > inSyncCount;
+      // Somebody who watches closely must not push the older looks out.
+      if (last !== undefined && !fell && atMs - last.atMs < spanMsMin) {
+        next.set(rateKey(log), before);
+        continue;
+      }
       const kept = fell ? [] : before.filter((look) => atMs - look.atMs <= windowMs).slice(-looksMax);
       next.set(rateKey(log), [...kept, { atMs, inSyncCount }]);
     }
@@ -50,9 +58,10 @@ export class ResyncRates {
       const looks = this.#looks.get(rateKey(log));
       const [first, last] = [looks?.[0], looks?.at(-1)];
       if (first === undefined || last === undefined || last.atMs - first.atMs < spanMsMin) continue;
-      const regionsPerSecond = ((last.inSyncCount - first.inSyncCount) * 1000) / (last.atMs - first.atMs);
+      const spanMs = last.atMs - first.atMs;
+      const regionsPerSecond = ((last.inSyncCount - first.inSyncCount) * 1000) / spanMs;
       const secondsLeft = regionsPerSecond > 0 ? (log.regionCount - last.inSyncCount) / regionsPerSecond : null;
-      rates[rateKey(log)] = { regionsPerSecond, secondsLeft };
+      rates[rateKey(log)] = { regionsPerSecond, secondsLeft, spanMs };
     }
     return rates;
   }

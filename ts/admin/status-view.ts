@@ -115,7 +115,7 @@ export function statusView(result: StatusResult, names: DmNames, time: string): 
       resyncing: logs.filter((log) => log.resync !== null).length,
     },
     logs,
-    problems: [...daemonProblems(result), ...logs.flatMap(logProblems)],
+    problems: [...daemonProblems(result), ...logs.flatMap((log) => logProblems(log, stalled(log, result)))],
   };
 }
 
@@ -159,7 +159,16 @@ function daemonProblems(result: StatusResult): Problem[] {
   return [{ code: 'engine-silent', log: null, text }];
 }
 
-function logProblems(log: LogView): Problem[] {
+/** Long enough without progress, and no region under way: a kernel between two regions takes milliseconds. */
+const stalledMsMin = 10_000;
+
+function stalled(log: LogView, { rates }: StatusResult): boolean {
+  const rate = rates[rateKey(log)];
+  if (log.resync === null || rate === undefined || log.recoveringRegion !== null || log.marksUnknown) return false;
+  return rate.regionsPerSecond === 0 && rate.spanMs >= stalledMsMin;
+}
+
+function logProblems(log: LogView, isStalled: boolean): Problem[] {
   const problems: Problem[] = [];
   const add = (code: string, text: string) => problems.push({ code, log: log.uuid, text });
   const name = log.name ?? 'NAME';
@@ -178,7 +187,7 @@ function logProblems(log: LogView): Problem[] {
   if (log.state === 'resuming' && log.restored) {
     add('resuming', 'a restarted daemon has not loaded it yet: its mirror waits');
   }
-  if (log.resync?.regionsPerSecond === 0 && log.recoveringRegion === null && !log.marksUnknown) {
+  if (isStalled) {
     add(
       'resync-stalled',
       'regions are out of sync and the kernel asks for no work; a leg may have failed (dmsetup status)',

@@ -465,11 +465,7 @@ export class Simulation implements CheckWorld {
     this.evaluations.check('one-answer', true, () => '');
     checkReply(this, request, reply);
     if (request.hostile) return;
-    this.truth.replied(
-      request,
-      reply,
-      this.states?.find(request.key)?.geometry.regionCount ?? Number.POSITIVE_INFINITY,
-    );
+    this.truth.replied(request, reply, this.states?.find(request.key)?.map.inner);
   }
 
   #messageSubmitted(message: LogMessage): void {

@@ -132,44 +132,44 @@ check_status
 legs_equal vda vdb
 legs_equal vdc vdd
 
-# Every step of a reload, under load. With a word, the daemon is killed right before that step, and comes back a
-# second later unless the step needs it.
-restart_later() {
-  kill_daemon
-  sleep 1
-  start_daemon
-}
+# Every step of a reload, under load. The daemon is killed right before the steps that are named, and started again:
+# before the step goes on, but for the suspend, which has to wait for the daemon as its writes do.
 reload_with() {
-  local at=$1
-  [ "$at" != load ] || { kill_daemon && start_daemon; }
+  killed_at load "$1"
   dmsetup load disk --table "$(disk_table)"
   dmsetup load core --table "$(core_table nosync)"
   # One is taken back, and loaded again: constructor and destructor beside the log that serves.
-  [ "$at" != clear ] || { kill_daemon && start_daemon; }
+  killed_at clear "$1"
   dmsetup clear core
   dmsetup load core --table "$(core_table nosync)"
   for name in core disk; do
-    if [ "$at" = suspend ]; then
-      # Its writes wait for their log, and so does the suspend.
-      kill_daemon
-      dmsetup suspend $name &
-      local suspending=$!
-      sleep 1
-      start_daemon
-      wait $suspending
-    else
-      dmsetup suspend $name
-    fi
-    [ "$at" != resume ] || { kill_daemon && start_daemon; }
+    case " $1 " in
+      *" suspend-$name "*)
+        kill_daemon
+        dmsetup suspend $name &
+        local suspending=$!
+        sleep 1
+        start_daemon
+        wait $suspending
+        ;;
+      *) dmsetup suspend $name ;;
+    esac
+    killed_at resume-$name "$1"
     dmsetup resume $name
   done
-  [ "$at" != after ] || { kill_daemon && start_daemon; }
+  killed_at after "$1"
 }
-for at in never load clear suspend resume after; do
-  step "suspend, reload, resume and clear under load; daemon killed: $at"
+killed_at() {
+  case " $2 " in *" $1 "*) kill_daemon && start_daemon ;; esac
+}
+all='load clear suspend-disk resume-core after'
+rounds=('' "$all")
+[ "$LONG" = 0 ] || rounds=('' load clear suspend-core suspend-disk resume-core resume-disk after "$all" "$all")
+for at in "${rounds[@]}"; do
+  step "suspend, reload, resume and clear under load; daemon killed at: ${at:-no step}"
   start_load $LEG_MIB core disk
   sleep 1
-  reload_with $at
+  reload_with "$at"
   sleep 1
   load_lives
   end_load

@@ -20,7 +20,7 @@ form() {
   FORMS+=("$1")
   TABLES+="$1: ${table/INTEGRATED_FLUSH/integrated_flush}"$'\n'
   STATUS+="$1: 0 $FORM_SECTORS mirror 2 254:0 254:16 4/4 1 AA $3"$'\n'
-  VIEWS+="$1: 4/4 AA ${2#*ated_flush }"$'\n'
+  VIEWS+="$1: 4/4 AA clustered-${2#*clustered-}"$'\n'
 }
 forms_in_sync() { [ "$(dmsetup status --target mirror | grep -c ' 4/4 1 AA ')" = ${#FORMS[@]} ]; }
 refused() {

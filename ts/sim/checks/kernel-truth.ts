@@ -12,6 +12,7 @@ import {
   DM_ULOG_RESUME,
   DM_ULOG_SET_REGION_SYNC,
 } from '../../base/ulog-frames.js';
+import type { RegionMap } from '../../regions/region-map.js';
 import type { ReplyRecord, RequestRecord } from '../daemon/requests.js';
 import { kernelErrno } from '../kernel/world.js';
 
@@ -20,6 +21,8 @@ export interface TargetTruth {
   readonly uuid: string;
   /** Region -> order of the mark that was answered; removed when its clear leaves the kernel. */
   readonly marked: Map<number, number>;
+  /** Those of them that were not clean when their mark was answered: nothing may clean them before their clear. */
+  readonly dirtyWhenMarked: Set<number>;
   /** Those of them that a FLUSH made safe: the kernel writes under their protection. */
   readonly flushed: Set<number>;
   /** Region -> writes under way to all legs. */
@@ -53,6 +56,7 @@ export class KernelTruth {
         key,
         uuid: log.uuid,
         marked: new Map(),
+        dirtyWhenMarked: new Set(),
         flushed: new Set(),
         open: new Map(),
         openDefault: new Map(),
@@ -137,8 +141,9 @@ export class KernelTruth {
     truth.flushed.clear();
   }
 
-  /** A reply leaves the daemon: from here on a mark is the kernel's. */
-  replied(request: RequestRecord, reply: ReplyRecord, regionCount: number): void {
+  /** A reply leaves the daemon: from here on a mark is the kernel's. `map` is the daemon's, when it has one. */
+  replied(request: RequestRecord, reply: ReplyRecord, map: RegionMap | undefined): void {
+    const regionCount = map?.regionCount ?? Number.POSITIVE_INFINITY;
     const truth = this.of(request);
     if (request.type === DM_ULOG_FLUSH) flushEnded(truth, request, reply.error);
     if (reply.error !== 0) return;
@@ -148,6 +153,7 @@ export class KernelTruth {
       truth.markOrder += 1;
       for (const region of request.values) {
         truth.marked.set(region, truth.markOrder);
+        if (map?.isClean(region) === false) truth.dirtyWhenMarked.add(region);
         if (request.type === DM_ULOG_FLUSH) truth.flushed.add(region);
       }
     }

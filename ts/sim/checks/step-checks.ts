@@ -21,6 +21,7 @@ export function checkStep(world: CheckWorld): void {
     checkWriters(world, mirror, truth, state);
     if (mirror.legs.differingSectors > 0) checkDiffering(world, mirror, truth, state);
     if (state === undefined) continue;
+    checkMarked(world, mirror, truth, state);
     checkAssignment(world, truth, state);
     checkSticky(world, mirror, state, truth);
   }
@@ -74,6 +75,19 @@ function checkDiffering(
     if (!known)
       fail('in-sync-while-legs-differ', mirror, region, 'has different legs, counts as in sync and has no writer');
     evaluations.held('in-sync-while-legs-differ');
+  }
+}
+
+/** What was not clean when its mark was answered stays so until the kernel clears it. */
+function checkMarked(world: CheckWorld, mirror: SimMirror, truth: TargetTruth, state: CountedState): void {
+  const { regionCount } = state.map;
+  for (const region of truth.dirtyWhenMarked) {
+    if (!truth.marked.has(region) || region >= regionCount) {
+      truth.dirtyWhenMarked.delete(region);
+      continue;
+    }
+    if (state.map.inner.isClean(region)) fail('clean-under-mark', mirror, region, 'is clean though its mark is held');
+    world.evaluations.held('clean-under-mark');
   }
 }
 

@@ -38,6 +38,7 @@ export const checkedRules = [
   'R18-hint',
   'in-sync-answer',
   'clean-under-writer',
+  'clean-under-mark',
   'clean-on-disk-under-writer',
   'clean-while-legs-differ',
   'in-sync-while-legs-differ',
