@@ -57,7 +57,7 @@ function inProcess({ quick, rounds }) {
     map.fillClean(0, regions - 1, true);
     map.markClean(Float64Array.of(regions - 1), 1);
     const batch = Float64Array.from({ length: batchRegions }, (_, i) => (i * 2654435761) % regions);
-    const calls = quick ? 2000 : 20_000;
+    const calls = quick ? 2000 : 6000;
     const marks = [];
     const searches = [];
     for (let round = 0; round < rounds; round++) {
@@ -87,11 +87,11 @@ async function latencies(daemon, rounds, options, before = () => {}) {
 
 async function requests({ quick, rounds }, daemon, files) {
   const results = [];
-  const count = quick ? 1000 : 10_000;
-  const fresh = quick ? 100 : 300;
+  const count = quick ? 1000 : 3000;
+  const fresh = quick ? 40 : 60;
   for (const regions of powers(10, 24, 2)) {
     for (const work of ['in_sync', 'remark']) {
-      const taken = await latencies(daemon, rounds, { work, regions, count, warmup: quick ? 1000 : 8000 });
+      const taken = await latencies(daemon, rounds, { work, regions, count, warmup: quick ? 1000 : 3000 });
       const name = work === 'remark' ? 're-mark, core log' : 'IN_SYNC';
       results.push(cell('requests', 'regions', name, regions, 'us', taken, count * rounds));
     }
@@ -106,10 +106,10 @@ async function requests({ quick, rounds }, daemon, files) {
 
 async function manyLogs({ quick, rounds }, daemon) {
   const results = [];
-  const count = quick ? 2000 : 20_000;
+  const count = quick ? 2000 : 4000;
   for (const logs of powers(0, 6, 1)) {
     for (const work of ['in_sync', 'remark']) {
-      const options = { work, logs, count, warmup: 8000 };
+      const options = { work, logs, count, warmup: 4000 };
       const name = work === 'remark' ? 're-mark' : 'IN_SYNC';
       results.push(cell('logs', 'logs', name, logs, 'us', await latencies(daemon, rounds, options), count * rounds));
     }
@@ -121,7 +121,7 @@ async function manyDirty({ quick, rounds }, daemon, files) {
   const regions = 2 ** 20;
   const file = files.file(regions);
   const results = [];
-  const count = quick ? 10 : 30;
+  const count = quick ? 6 : 10;
   for (const batch of powers(0, 12, 2)) {
     const options = { work: 'fresh', regions, batch, count, warmup: 3, 'log-file': file };
     const taken = await latencies(daemon, rounds, options, () => files.wipe(file, regions));
@@ -148,7 +148,7 @@ async function memory({ quick }) {
     }
   };
   results.push({ key: 'resident without logs', value: bare.residentBytes / mebi, unit: 'MiB', samples: 1 });
-  for (const regions of quick ? powers(12, 32, 10) : powers(12, 32, 4)) {
+  for (const regions of powers(12, 32, quick ? 10 : 5)) {
     add('one mark', regions, await resident({ regions, count: 1 }));
     add('1000 marks far apart', regions, await resident({ regions, count: 1000 }));
   }
