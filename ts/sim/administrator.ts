@@ -2,6 +2,7 @@
  * What an administrator, or a monitor in his place, does with the mirrors: activates them at boot, suspends, reloads,
  * resizes, removes; and replaces the table of a mirror that holds its writes. One command at a time for each mirror.
  */
+import { liveState } from './checks/world.js';
 import type { Blocking } from './kernel/threads.js';
 import { kernelErrno } from './kernel/world.js';
 import type { SimMirror } from './mirror.js';
@@ -10,6 +11,7 @@ import type { Simulation } from './simulation.js';
 const smallUuid = 'LVM-too-small';
 const retryMs = 1000;
 const superviseMs = 700;
+const unknownMsMax = 60_000;
 
 export class Administrator {
   readonly #sim: Simulation;
@@ -27,7 +29,8 @@ export class Administrator {
   supervise(): void {
     this.#sim.timeline.after(superviseMs, () => {
       for (const mirror of this.#sim.mirrors.values()) {
-        if (!mirror.busy && this.needsCare(mirror) && this.#sim.diskWell(mirror)) this.reload(mirror);
+        const wanted = this.needsCare(mirror) || this.#longUnknown(mirror);
+        if (!mirror.busy && wanted && this.#sim.diskWell(mirror)) this.reload(mirror);
       }
       this.supervise();
     });
@@ -37,6 +40,14 @@ export class Administrator {
     const live = mirror.device?.live;
     if (live === null || live === undefined) return false;
     return mirror.needsReload || live.logFailed || (live.legFailed && !mirror.legs.broken);
+  }
+
+  /** The daemon's warning that marks are unknown stands for a while: only a suspend lets regions be clean again (R3). */
+  #longUnknown(mirror: SimMirror): boolean {
+    const { nowMs } = this.#sim;
+    if (liveState(this.#sim, mirror)?.marksUnknown !== true) mirror.unknownSinceMs = -1;
+    else if (mirror.unknownSinceMs < 0) mirror.unknownSinceMs = nowMs;
+    return mirror.unknownSinceMs >= 0 && nowMs - mirror.unknownSinceMs > unknownMsMax;
   }
 
   suspendAndResume(mirror: SimMirror, pauseMs: number): boolean {
