@@ -2,7 +2,7 @@
  * README's benchmark table, from the committed full run: `node bench/readme.mjs [--check]`. It stands between two marks and
  * is never written by hand; a test compares the two.
  */
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { verdict } from './budgets.mjs';
 import { root } from './programs.mjs';
@@ -13,8 +13,9 @@ const results = join(root, 'bench', 'results');
 const begin = '<!-- benchmark table: npm run bench:readme -->';
 const end = '<!-- end of the benchmark table -->';
 
-/** The last full run; names begin with the day. */
+/** The last full run, or null where none is committed; names begin with the day. */
 export function lastReport() {
+  if (!existsSync(results)) return null;
   const last = readdirSync(results)
     .filter((name) => name.endsWith('.json'))
     .sort()
