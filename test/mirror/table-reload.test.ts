@@ -15,7 +15,7 @@ import { Host, hostWithCore, hostWithDisk, LifeCycle, mirrorA, TestDisk } from '
 const next = { uuid: mirrorA.uuid, luid: 0x2000 };
 const diskText = '512 clustered-disk /dev/log 8';
 
-test('a disk log goes on from its device', () => {
+test('fault 29: an active mirror cannot be changed -> the next table of a disk log goes on from its device', () => {
   const { host } = hostWithDisk(64);
   expect(host.construct(next, diskText)?.error).toBe(0);
   host.flush(mirrorA, 5);
