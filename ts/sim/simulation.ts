@@ -11,6 +11,7 @@ import type { RegionMap } from '../regions/region-map.js';
 import { Administrator } from './administrator.js';
 import { KernelTruth } from './checks/kernel-truth.js';
 import { forEachNotClean, readLogBytes } from './checks/log-bytes.js';
+import { OrphanChecks } from './checks/orphan-checks.js';
 import { checkReply } from './checks/reply-checks.js';
 import { checkStep } from './checks/step-checks.js';
 import { Evaluations, Inconclusive, Violation } from './checks/violation.js';
@@ -25,6 +26,7 @@ import type { KernelObserver, ObservedTarget } from './kernel/world.js';
 import { SimMirror } from './mirror.js';
 import { Prng } from './prng.js';
 import { type MirrorPlan, planScenario, type Scenario } from './scenario.js';
+import { TableLooks } from './table-looks.js';
 import { Timeline } from './timeline.js';
 import { VersionLegs } from './version-legs.js';
 import { Workload } from './workload.js';
@@ -56,6 +58,7 @@ export class Simulation implements CheckWorld {
   readonly evaluations = new Evaluations();
   readonly truth = new KernelTruth();
   readonly journal = new Journal();
+  readonly orphans = new OrphanChecks(this);
   readonly workload: Workload;
   readonly administrator: Administrator;
   readonly wire: WireFaults = { requestLost: 0, requestTwice: 0, replyLost: 0, replyLateMs: 0, overrun: false };
@@ -78,6 +81,7 @@ export class Simulation implements CheckWorld {
   /** No fault comes any more. */
   healing = false;
   readonly #disks = new Map<string, LogDisk>();
+  readonly #tableLooks = new TableLooks(this);
   #bootId = '';
   #boots = 0;
   #lateUntilMs = 0;
@@ -108,6 +112,11 @@ export class Simulation implements CheckWorld {
     return this.timeline.nowMs;
   }
 
+  /** When the daemon was late last, by a start or a stop. */
+  get lateUntilMs(): number {
+    return this.#lateUntilMs;
+  }
+
   get daemonPunctual(): boolean {
     return this.daemon?.running === true && this.nowMs > this.#lateUntilMs;
   }
@@ -127,6 +136,7 @@ export class Simulation implements CheckWorld {
     if (changes === this.#checkedChanges) return true;
     this.#checkedChanges = changes;
     checkStep(this);
+    this.orphans.step();
     this.#watchLifeCycles();
     return true;
   }
@@ -189,7 +199,11 @@ export class Simulation implements CheckWorld {
           cleanCommitMs: this.scenario.cleanCommitMs,
         },
         stickyMax: this.stickyMax,
-        devices: { find: (name) => this.#disks.get(name), confirmed: () => {} },
+        devices: {
+          find: (name) => this.#disks.get(name),
+          confirmed: () => {},
+          landedLate: (disk) => this.#landedLate(disk),
+        },
         watch: this.#watch(),
         acknowledgeMsMax: this.scenario.acknowledgeMsMax,
         toKernel: (frame, length) => this.#toKernel(frame, length),
@@ -203,6 +217,7 @@ export class Simulation implements CheckWorld {
     this.note('start', [this.states.live.size], () => `daemon, ${this.states?.live.size} records`);
     this.#late(punctualAfterMs);
     daemon.start();
+    this.#tableLooks.of(daemon);
   }
 
   stopDaemon(ms: number): void {
@@ -256,7 +271,10 @@ export class Simulation implements CheckWorld {
     this.workload.stopped = true;
     this.restartMs = () => 5;
     Object.assign(this.wire, { requestLost: 0, requestTwice: 0, replyLost: 0, replyLateMs: 0, overrun: false });
-    for (const disk of this.#disks.values()) disk.fault = null;
+    for (const disk of this.#disks.values()) {
+      disk.fault = null;
+      disk.stalledUntilMs = 0;
+    }
     for (const mirror of this.mirrors.values()) mirror.legs.broken = false;
     this.atReconnect = null;
     this.daemon?.kill.disarm();
@@ -333,7 +351,7 @@ export class Simulation implements CheckWorld {
   #freshLuid(prng: Prng): { high: number; low: number } {
     const taken = new Set<number>();
     for (const device of this.kernel?.devices ?? []) {
-      for (const target of [device.live, device.loaded]) if (target) taken.add(target.log.luidLow);
+      for (const log of [device.live?.log, device.loaded?.log, device.building]) if (log) taken.add(log.luidLow);
     }
     for (;;) {
       const low = 0x1000 + 0x400 * prng.below(12);
@@ -400,6 +418,19 @@ export class Simulation implements CheckWorld {
     }
   }
 
+  /** A write of a daemon that is gone: what a RESUME reads now is not what was there when it was sent. */
+  #landedLate(disk: LogDisk): void {
+    this.count('late-write-landed');
+    this.note('late-write', [disk.minor], () => disk.name);
+    for (const mirror of this.mirrors.values()) {
+      if (mirror.disk !== disk) continue;
+      const { valid } = readLogBytes(disk.seen, mirror.regionCount);
+      if (!valid) mirror.mayRecoverAll = true;
+      forEachNotClean(disk.seen, mirror.regionCount, (region) => mirror.mayRecover.add(region));
+      mirror.reads.clear();
+    }
+  }
+
   /** Another luid's log of the same mirror has not left. */
   #othersServe(request: RequestRecord): boolean {
     for (const [key, state] of this.states?.live ?? []) {
@@ -430,6 +461,7 @@ export class Simulation implements CheckWorld {
       acknowledged: (order) => this.truth.markAcknowledged(order),
       reported: (report) => {
         this.count(`report ${report.event}`);
+        if (report.event === 'orphaned') this.orphans.decided(report.uuid);
         this.note(
           'report',
           [report.event.length],
@@ -444,6 +476,7 @@ export class Simulation implements CheckWorld {
   }
 
   #arrived(request: RequestRecord): void {
+    this.orphans.heard(request.key);
     const truth = this.truth.of(request);
     request.markOrder = truth.markOrder;
     const known = this.states?.find(request.key) !== undefined;

@@ -21,6 +21,8 @@ export const checkedRules = [
   'R1-flush-core',
   'R2-store-before-reply',
   'R2-held-after-kill',
+  'R2-orphan-leaves',
+  'R2-no-false-orphan',
   'R3-marks-unknown',
   'R4-hand-out',
   'R5-sticky',
