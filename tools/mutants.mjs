@@ -98,7 +98,7 @@ async function huntOnRealKernel(tree, name, native) {
   // The guest sees this machine's files, but not this environment: the addon lies where the daemon looks for it.
   if (!native) symlinkSync(join(root, 'build'), join(tree, 'build'));
   const { scenario, check } = realKernelCheck(name);
-  const args = ['test/vm/run.mjs', scenario];
+  const args = ['test/vm/run.mjs', '--until-failure', scenario];
   const { status, output, hung } = await run(process.execPath, args, { cwd: tree, quiet: true, limitMs: 3_600_000 });
   if (hung) return { found: false, text: 'the scenario hung' };
   const failures = output.split('\n').filter((line) => /^ {2}FAIL /.test(line));

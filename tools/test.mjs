@@ -43,7 +43,7 @@ const stages = [
   },
   {
     name: 'real kernel in a VM',
-    budgetMinutes: 4,
+    budgetMinutes: 5,
     skip: withoutVm,
     commands: [[node, 'test/vm/run.mjs']],
     counts: closingLine,

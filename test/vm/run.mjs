@@ -5,6 +5,7 @@
  *   --list       names the scenarios
  *   --long       the long form of each, five times in a row
  *   --times N    so often in a row (1; with --long 5)
+ *   --until-failure   a scenario ends at its first check that fails
  *   --seed N     what chance decides; by default another number each time, which is printed
  *
  * A scenario is a file in scenarios/: it starts machines and checks what came of them. Every step of a guest's
@@ -47,7 +48,7 @@ const path = (relative) => fileURLToPath(new URL(`../../${relative}`, import.met
  *   prng               chance, seeded (ts/sim/prng.ts)
  *   say(text)          a line among the output
  */
-async function runScenario(scenario, counts, { long, seed }) {
+async function runScenario(scenario, counts, { long, seed, untilFailure }) {
   const { Prng } = await import('../../dist/sim/prng.js');
   const say = (text) => console.log(`        ${text}`);
   const report = (passed, name, why = '') => {
@@ -83,7 +84,10 @@ async function runScenario(scenario, counts, { long, seed }) {
     return opened.at(-1);
   };
   try {
-    const check = (name, passed, why) => report(passed, name, why);
+    const check = (name, passed, why) => {
+      report(passed, name, why);
+      if (!passed && untilFailure) throw new Error(`ends at its first failure: ${name}`);
+    };
     await scenario.run({ machine, disks, check, long, prng: new Prng(seed), say });
   } finally {
     for (const each of opened) each.remove();
@@ -118,6 +122,7 @@ const optionTable = {
   long: { type: 'boolean', default: false },
   times: { type: 'string' },
   seed: { type: 'string' },
+  'until-failure': { type: 'boolean', default: false },
 };
 
 async function main(args) {
@@ -151,7 +156,8 @@ async function main(args) {
     positionals.length === 0 ? values.long || !longOnly : positionals.includes(name);
   for (const scenario of scenarios.filter(wanted)) {
     for (let time = 0; time < times; time++) {
-      await runOnce(scenario, counts, { long: values.long, seed: firstSeed + time });
+      const options = { long: values.long, seed: firstSeed + time, untilFailure: values['until-failure'] };
+      await runOnce(scenario, counts, options);
     }
   }
   console.log(`${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`);

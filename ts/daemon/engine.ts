@@ -17,7 +17,16 @@
 import { mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { Errno } from '../base/errno.js';
-import { DM_ULOG_FLUSH, DM_ULOG_MARK_REGION, DM_ULOG_RESUME, type RequestView } from '../base/ulog-frames.js';
+import {
+  DM_ULOG_FLUSH,
+  DM_ULOG_GET_RESYNC_WORK,
+  DM_ULOG_IN_SYNC,
+  DM_ULOG_IS_REMOTE_RECOVERING,
+  DM_ULOG_MARK_REGION,
+  DM_ULOG_RESUME,
+  DM_ULOG_SET_REGION_SYNC,
+  type RequestView,
+} from '../base/ulog-frames.js';
 import { whyUnavailable } from '../cluster/availability.js';
 import { LocalTransport } from '../cluster/local.js';
 import type { OrderedTransport, TransportEvents, TransportView } from '../cluster/transport.js';
@@ -26,6 +35,7 @@ import { ReplySlots } from '../connector/reply-slots.js';
 import { TableWatch } from '../connector/table-watch.js';
 import type { MirrorEffects, MirrorReport } from '../mirror/effects.js';
 import type { LogDevice, LogDeviceEvents } from '../mirror/log-device.js';
+import { LifeCycle } from '../mirror/log-state.js';
 import { LostRequests, lostWindowDefault } from '../mirror/lost-requests.js';
 import type { LogMessage } from '../mirror/messages.js';
 import { MirrorService } from '../mirror/mirror-service.js';
@@ -42,6 +52,15 @@ import { packageVersion } from './version.js';
 
 /** An entry more often than this is counted in the engine, before it costs the main thread anything. */
 const logLimit = { burst: 50, windowMs: 10_000 };
+
+/** Requests that the core answers with -ESRCH before a log is resumed. */
+const reconnecting: ReadonlySet<number> = new Set([
+  DM_ULOG_MARK_REGION,
+  DM_ULOG_IN_SYNC,
+  DM_ULOG_GET_RESYNC_WORK,
+  DM_ULOG_SET_REGION_SYNC,
+  DM_ULOG_IS_REMOTE_RECOVERING,
+]);
 
 /** What the engine tells its owner. */
 export interface EngineEvents {
@@ -142,6 +161,7 @@ export class Engine {
     this.#tables.close();
     this.#channel.close();
     this.#transport.close();
+    this.#devices.close();
     this.#states.close();
   }
 
@@ -194,6 +214,11 @@ export class Engine {
       this.#refuseResume(request, this.#unavailable);
       return;
     }
+    // The core's -ESRCH would make the kernel construct and resume the log again, two seconds a request, for nothing.
+    if (this.#unavailable !== null && reconnecting.has(request.type) && this.#neverResumed(request)) {
+      this.#replies.reply(request.seq, request.type, -Errno.ENOENT);
+      return;
+    }
     const marks = request.type === DM_ULOG_MARK_REGION || (request.type === DM_ULOG_FLUSH && request.dataBytes > 0);
     const submitted = this.#submitted;
     const failed = this.#replies.failed;
@@ -208,6 +233,14 @@ export class Engine {
     this.#replies.reply(request.seq, DM_ULOG_RESUME, -Errno.ENOTCONN);
     const text = `Cannot join the group of log ${request.uuidText() ?? '?'}: ${why}`;
     this.#write({ level: 'error', event: 'resume-refused', fields: { text, transport: this.#config.transport } });
+  }
+
+  #neverResumed(request: RequestView): boolean {
+    for (const { state } of this.#service.logs()) {
+      const { luidHigh, luidLow } = state.identity;
+      if (luidLow === request.luidLow && luidHigh === request.luidHigh) return state.lifeCycle === LifeCycle.pending;
+    }
+    return false;
   }
 
   readonly #onReadable = (): void => {

@@ -42,6 +42,7 @@ export class LogDevices {
     openFailures: 0,
   };
   readonly #options: LogDevicesOptions;
+  readonly #open = new Set<CountedLogDevice>();
 
   constructor(options: LogDevicesOptions) {
     this.#options = options;
@@ -49,7 +50,12 @@ export class LogDevices {
 
   /** A device that reports to `events`, not opened yet. */
   device(events: LogDeviceEvents): LogDevice {
-    return new CountedLogDevice(events, this.#options, this.counters);
+    return new CountedLogDevice(events, this.#options, this.counters, this.#open);
+  }
+
+  /** Gives every device up: none reports any more. */
+  close(): void {
+    for (const device of this.#open) device.close();
   }
 }
 
@@ -57,13 +63,21 @@ export class LogDevices {
 class CountedLogDevice implements LogDevice {
   readonly #device: NativeLogDevice;
   readonly #counters: LogDeviceCounters;
+  /** Devices that are open, or being opened; this one puts itself there. */
+  readonly #open: Set<CountedLogDevice>;
   #writing = false;
   #durable = false;
   #blocks = 0;
   #bytes = 0;
 
-  constructor(events: LogDeviceEvents, options: LogDevicesOptions, counters: LogDeviceCounters) {
+  constructor(
+    events: LogDeviceEvents,
+    options: LogDevicesOptions,
+    counters: LogDeviceCounters,
+    open: Set<CountedLogDevice>,
+  ) {
     this.#counters = counters;
+    this.#open = open;
     const counted: LogDeviceEvents = {
       opened(errno, info, reason) {
         if (errno !== 0) counters.openFailures += 1;
@@ -88,6 +102,7 @@ class CountedLogDevice implements LogDevice {
   open(name: string, claim: boolean): void {
     // Opening gives up what was open, so a write under way is not reported any more.
     this.#writing = false;
+    this.#open.add(this);
     this.#device.open(name, claim);
   }
 
@@ -112,6 +127,7 @@ class CountedLogDevice implements LogDevice {
   close(): void {
     this.#writing = false;
     this.#device.close();
+    this.#open.delete(this);
   }
 
   #countWrite(errno: number): void {
