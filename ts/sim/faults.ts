@@ -117,7 +117,13 @@ function killTwice(sim: Simulation): boolean {
 function killReconnecting(sim: Simulation): boolean {
   if (!killSoon(sim, () => sim.prng.real(300, 4000))) return false;
   sim.workload.stir();
+  // What is in flight to its log device then holds the next daemon's RESUME up.
+  const late = sim.prng.chance(0.4) && stallDisk(sim);
   sim.atReconnect = () => {
+    if (late) {
+      killBeforeResume(sim);
+      return;
+    }
     sim.restartMs = () => sim.prng.real(1, 500);
     const { daemon } = sim;
     if (sim.prng.chance(0.3)) daemon?.kill.arm(sim.prng.between(2, 8));
@@ -176,6 +182,17 @@ function removeUnheard(sim: Simulation): boolean {
       else sim.timeline.after(afterMs, () => daemon.die());
     }),
   );
+}
+
+/** The daemon dies while RESUME waits and other threads of the kernel ask, for so long that its repetition finds nobody. */
+function killBeforeResume(sim: Simulation): void {
+  const { daemon, prng } = sim;
+  const downMs = resendMs + prng.real(0, 2000);
+  sim.timeline.after(prng.real(0.5, 30), () => {
+    if (sim.healing || daemon?.running !== true) return;
+    sim.restartMs = () => downMs;
+    daemon.die();
+  });
 }
 
 function powerCut(sim: Simulation): boolean {
