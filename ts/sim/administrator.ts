@@ -2,6 +2,7 @@
  * What an administrator, or a monitor in his place, does with the mirrors: activates them at boot, suspends, reloads,
  * resizes, removes; and replaces the table of a mirror that holds its writes. One command at a time for each mirror.
  */
+import { liveState } from './checks/world.js';
 import type { Blocking } from './kernel/threads.js';
 import { kernelErrno } from './kernel/world.js';
 import type { SimMirror } from './mirror.js';
@@ -13,6 +14,7 @@ const superviseMs = 700;
 /** How often the legs of a table open slowly, and how slowly. */
 const slowLegs = 0.1;
 const slowLegsMsMax = 20_000;
+const unknownMsMax = 60_000;
 
 export class Administrator {
   readonly #sim: Simulation;
@@ -30,7 +32,8 @@ export class Administrator {
   supervise(): void {
     this.#sim.timeline.after(superviseMs, () => {
       for (const mirror of this.#sim.mirrors.values()) {
-        if (!mirror.busy && this.needsCare(mirror) && this.#sim.diskWell(mirror)) this.reload(mirror);
+        const wanted = this.needsCare(mirror) || this.#longUnknown(mirror);
+        if (!mirror.busy && wanted && this.#sim.diskWell(mirror)) this.reload(mirror);
       }
       this.supervise();
     });
@@ -40,6 +43,14 @@ export class Administrator {
     const live = mirror.device?.live;
     if (live === null || live === undefined) return false;
     return mirror.needsReload || live.logFailed || (live.legFailed && !mirror.legs.broken);
+  }
+
+  /** The daemon's warning that marks are unknown stands for a while: only a suspend lets regions be clean again (R3). */
+  #longUnknown(mirror: SimMirror): boolean {
+    const { nowMs } = this.#sim;
+    if (liveState(this.#sim, mirror)?.marksUnknown !== true) mirror.unknownSinceMs = -1;
+    else if (mirror.unknownSinceMs < 0) mirror.unknownSinceMs = nowMs;
+    return mirror.unknownSinceMs >= 0 && nowMs - mirror.unknownSinceMs > unknownMsMax;
   }
 
   suspendAndResume(mirror: SimMirror, pauseMs: number): boolean {

@@ -111,7 +111,10 @@ function checkLifeCycle({ world, request, state }: Judged, expected: LifeCycle):
 function checkResume(judged: Judged): void {
   const { world, request, state, mirror } = judged;
   // A kernel of unknown marks that must drain is let go although the log cannot be loaded (R3).
-  if (state.lifeCycle === LifeCycle.resuming && state.marksUnknown && world.truth.of(request).draining) return;
+  const { draining } = world.truth.of(request);
+  if (state.lifeCycle === LifeCycle.resuming && state.marksUnknown && draining) return;
+  // A reconnect's RESUME waits for a commit, and another thread suspends meanwhile.
+  if (state.lifeCycle === LifeCycle.halted && draining) return;
   checkLifeCycle(judged, LifeCycle.active);
   if (world.truth.of(request).marksLost) checkUnknown(world, request, state);
   if (mirror.disk !== null) checkBytes(judged, false);
