@@ -238,10 +238,27 @@ function unreadableAtReload(sim: Simulation): boolean {
     if (disk === null || disk.fault !== null || !sim.administrator.reload(mirror)) return false;
     const set = { errno: errnoEio, reads: true, writes: false, opens: false, operationsLeft: sim.prng.between(1, 3) };
     disk.fault = set;
+    if (sim.prng.chance(0.5)) sim.atDraining = () => killDraining(sim, disk);
     sim.timeline.after(sim.prng.real(500, 6000), () => {
       if (disk.fault === set) disk.fault = null;
     });
     return true;
+  });
+}
+
+/** The table that could not be loaded is suspended to be replaced, and the daemon dies while its writes drain. */
+function killDraining(sim: Simulation, disk: LogDisk): void {
+  const { daemon, prng } = sim;
+  sim.timeline.after(prng.pick([0, prng.real(0, 2)]), () => {
+    if (sim.healing || daemon?.running !== true) return;
+    sim.restartMs = () => prng.real(1, 500);
+    daemon.die();
+    // Nor can the next daemon load it at once.
+    const set = { errno: errnoEio, reads: true, writes: false, opens: false, operationsLeft: prng.between(1, 2) };
+    disk.fault ??= set;
+    sim.timeline.after(prng.real(500, 6000), () => {
+      if (disk.fault === set) disk.fault = null;
+    });
   });
 }
 

@@ -3,7 +3,13 @@
  * it after every step. It offers what can happen to a host as methods (kill, power cut, restart); when they happen
  * is decided in faults.ts, how a whole run goes in run.ts.
  */
-import { DM_ULOG_CTR, DM_ULOG_RESUME, DM_ULOG_SET_REGION_SYNC, requestNames } from '../base/ulog-frames.js';
+import {
+  DM_ULOG_CTR,
+  DM_ULOG_PRESUSPEND,
+  DM_ULOG_RESUME,
+  DM_ULOG_SET_REGION_SYNC,
+  requestNames,
+} from '../base/ulog-frames.js';
 import { LifeCycle } from '../mirror/log-state.js';
 import type { LogMessage } from '../mirror/messages.js';
 import { MessageType } from '../mirror/messages.js';
@@ -76,6 +82,8 @@ export class Simulation implements CheckWorld {
   restartMs: () => number;
   /** What happens when the kernel's constructor of a reconnect reaches the daemon, once. */
   atReconnect: (() => void) | null = null;
+  /** What happens when the daemon has let the writes of a log drain that cannot be loaded, once. */
+  atDraining: (() => void) | null = null;
   /** The machine has no power. */
   dark = false;
   /** No fault comes any more. */
@@ -277,6 +285,7 @@ export class Simulation implements CheckWorld {
     }
     for (const mirror of this.mirrors.values()) mirror.legs.broken = false;
     this.atReconnect = null;
+    this.atDraining = null;
     this.daemon?.kill.disarm();
     this.startDaemon();
   }
@@ -498,7 +507,13 @@ export class Simulation implements CheckWorld {
     this.evaluations.check('one-answer', true, () => '');
     checkReply(this, request, reply);
     if (request.hostile) return;
-    this.truth.replied(request, reply, this.states?.find(request.key)?.map.inner);
+    const state = this.states?.find(request.key);
+    if (request.type === DM_ULOG_PRESUSPEND && state?.draining === true) {
+      const { atDraining } = this;
+      this.atDraining = null;
+      atDraining?.();
+    }
+    this.truth.replied(request, reply, state?.map.inner);
   }
 
   #messageSubmitted(message: LogMessage): void {

@@ -21,6 +21,7 @@ export const checkedRules = [
   'R1-flush-core',
   'R2-store-before-reply',
   'R2-held-after-kill',
+  'R2-draining',
   'R2-orphan-leaves',
   'R2-no-false-orphan',
   'R3-marks-unknown',
