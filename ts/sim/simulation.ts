@@ -543,6 +543,7 @@ export class Simulation implements CheckWorld {
         if (unheard) this.truth.of(log).givenUp.add(region);
         this.note('given-up', [region, error], () => `IN_SYNC of region ${region} of ${log.uuid}: ${error}`);
       },
+      flushFailed: (log) => this.truth.flushFailed(this.truth.of(log)),
       writeIssued: (log, write, toAllLegs) => {
         this.#checkLogged(log, write.region, toAllLegs);
         this.truth.writeIssued(this.truth.of(log), write.region, toAllLegs);

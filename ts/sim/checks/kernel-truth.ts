@@ -123,6 +123,11 @@ export class KernelTruth {
     count(toAllLegs ? truth.open : truth.openDefault, region, -1);
   }
 
+  /** The kernel has given a flush up, heard or not: what it marked and did not see safe, it does not write. */
+  flushFailed(truth: TargetTruth): void {
+    for (const region of truth.marked.keys()) if (!truth.flushed.has(region)) truth.marked.delete(region);
+  }
+
   /** A request leaves the kernel: from here on a clear is in the daemon's hands. */
   sent(request: RequestRecord): void {
     this.changes += 1;
