@@ -229,10 +229,7 @@ export class MirrorLogs {
 
   #made(wanted: Wanted, state: LogState, info: LogDeviceInfo | null): void {
     const log = this.#add(state, wanted.args);
-    if (log.life.store !== null && info !== null) {
-      log.life.store.info = info;
-      log.life.deviceKnown(info);
-    }
+    if (info !== null) log.life.deviceKnown(info);
     if (!wanted.args.oddRegionSize) return;
     const text = `region size ${wanted.args.regionSizeSectors} is not a power of two; the kernel's regions will differ`;
     report(this.#world, 'warning', 'odd-region-size', log.uuid, text);

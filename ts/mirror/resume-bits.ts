@@ -23,7 +23,7 @@ import type { RegionMap } from '../regions/region-map.js';
 import type { ConstructorArgs } from './constructor-args.js';
 import type { LogHeader, LogSession } from './log-image.js';
 import type { LogState } from './log-state.js';
-import type { HeadVerdict } from './log-store.js';
+import type { HeadVerdict } from './store-owner.js';
 
 /** What the search position says of a record that was never resumed; its first resume begins the search at 0. */
 export const SearchStart = {

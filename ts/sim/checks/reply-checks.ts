@@ -245,7 +245,13 @@ function checkMarkDurable({ world, request, mirror }: Judged, region: number): v
 function checkInSync({ world, request, reply, state }: Judged): void {
   const region = request.values[0] ?? 0;
   const { evaluations, truth } = world;
-  if (state.lifeCycle === LifeCycle.halted) {
+  if (mustDrain(world, request, state)) {
+    evaluations.check(
+      'R2-draining',
+      reply.first === 1,
+      () => `IN_SYNC of region ${region} answered ${reply.first} to a kernel whose writes must end`,
+    );
+  } else if (state.lifeCycle === LifeCycle.halted) {
     evaluations.check(
       'R10-halted',
       reply.first === 1,
@@ -321,9 +327,20 @@ function checkSyncCount({ world, reply, state }: Judged): void {
   );
 }
 
-function checkHint({ world, reply, state, mirror }: Judged): void {
+/** Its log cannot be loaded, and its kernel was told that it may suspend: writes that are held back would hold it up. */
+function mustDrain(world: CheckWorld, request: RequestRecord, state: CountedState): boolean {
+  const { letDrain, marksLost } = world.truth.of(request);
+  return state.lifeCycle === LifeCycle.resuming && letDrain && !marksLost;
+}
+
+function checkHint({ world, request, reply, state, mirror }: Judged): void {
   const { evaluations } = world;
   const count = state.map.inner.regionCount;
+  if (mustDrain(world, request, state)) {
+    const text = () => `IS_REMOTE_RECOVERING ${reply.first}, ${reply.second} to a kernel whose writes must end`;
+    evaluations.check('R2-draining', reply.first === 0 && reply.second === count, text);
+    return;
+  }
   if (state.lifeCycle === LifeCycle.halted) {
     const holds = reply.first === 0 && reply.second === count;
     evaluations.check('R10-halted', holds, () => `IS_REMOTE_RECOVERING while halted: ${reply.first}, ${reply.second}`);
