@@ -187,8 +187,9 @@ export class MirrorLogs {
       return;
     }
     const { state } = before;
+    // A kernel does not repeat a constructor once it has resumed the log: this is another log at the same address.
     const unused = state.lifeCycle === LifeCycle.pending && !state.everResumed;
-    const gone = before.silent || (unused ? state.marksUnknown : this.#isQuiet(before, nowMs));
+    const gone = before.silent || state.everResumed || (unused ? state.marksUnknown : this.#isQuiet(before, nowMs));
     const begunAnew = !wanted.marksUnknown && gone;
     if (state.constructorText === wanted.text && !begunAnew) {
       before.silent = false;

@@ -156,7 +156,10 @@ function checkBytes({ world, request, state, mirror }: Judged, closed: boolean):
   const map = state.map.inner;
   const found = readLogBytes(disk.durable, map.regionCount);
   evaluations.check('R9-bytes', found.fault === '', () => `${name(request)}: ${found.fault}`);
-  const wrong = closed ? firstWrongBit(disk.durable, state) : firstTooClean(disk.durable, state);
+  // Marks that wait for their flush: what a RESUME of a log that serves does not answer for.
+  const { flushed } = world.truth.of(request);
+  const unflushed = (region: number) => map.isHeld(region) && !flushed.has(region);
+  const wrong = closed ? firstWrongBit(disk.durable, state) : firstTooClean(disk.durable, state, unflushed);
   evaluations.check('R9-bytes', wrong < 0, () => `${name(request)}: the bit of region ${wrong} on the device is wrong`);
   const intact = found.hasSession && sessionIntact(disk.durable) && sessionClosed(disk.durable) === closed;
   evaluations.check('R9-session', intact, () => `${name(request)}: no session record, or not closed=${closed}`);
@@ -178,14 +181,18 @@ function firstWrongBit(bytes: Uint8Array, state: CountedState): number {
 }
 
 /** A clean bit may come to the device later than to memory, never sooner. */
-function firstTooClean(bytes: Uint8Array, state: CountedState): number {
+function firstTooClean(
+  bytes: Uint8Array,
+  state: CountedState,
+  exempt: (region: number) => boolean = () => false,
+): number {
   const map = state.map.inner;
   for (
     let region = map.nextDirty(0);
     region >= 0;
     region = region + 1 < map.regionCount ? map.nextDirty(region + 1) : -1
   ) {
-    if (cleanBit(bytes, region)) return region;
+    if (cleanBit(bytes, region) && !exempt(region)) return region;
   }
   return -1;
 }
