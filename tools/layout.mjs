@@ -39,7 +39,7 @@ const CPP_ROOMS = {
   binding: ['core', 'os', 'data'],
   abi: ['core', 'os'],
   tests: ['core', 'os', 'data'],
-  fuzz: ['core'],
+  fuzz: ['core', 'os'],
 };
 
 /** What a pure room must not touch. */

@@ -1,71 +1,97 @@
 /**
- * The region map on its own: what a batch of marks costs a region, and how fast the search for work runs over a map
- * in which there is none, against a plain read of the same amount of memory.
+ * The region map on its own. `scan_vs_memory`: the search for work over an all-clean map of 512 MiB against the fastest
+ * plain read of the same memory, in a program that holds both (peers/scan_limit.cc). `mark_ns_batched`: setting marks through
+ * the addon, 256 random regions a call, the native call included.
  */
 import { Bench } from 'tinybench';
 import { NativeRegionMap } from '../../dist/native/region-map.js';
+import { median, noiseOf, row } from '../measure.mjs';
+import { answerOf, oneCore, program } from '../programs.mjs';
 
 export const title = 'marks in batches, and the search over an all-clean map';
 
-const BATCH_REGIONS = 256;
-
-const median = (numbers) => [...numbers].sort((a, b) => a - b)[numbers.length >> 1];
+const batchRegions = 256;
+const mapRegions = 2 ** 24;
 
 /** Distinct random regions, the same for every run. */
 function randomRegions(count, below) {
   let state = 0x2545f491;
-  return Float64Array.from({ length: count }, () => {
+  const chosen = new Set();
+  while (chosen.size < count) {
     state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    return Math.floor((state / 2 ** 32) * below);
-  });
-}
-
-async function markNs(quick) {
-  const map = NativeRegionMap.anonymous(2 ** 24);
-  const regions = randomRegions(BATCH_REGIONS, 2 ** 24);
-  const bench = new Bench({ time: quick ? 100 : 1000, iterations: 1000 });
-  bench.add('mark', () => map.markDirty(regions, BATCH_REGIONS));
-  bench.add('clean', () => map.markClean(regions, BATCH_REGIONS));
-  await bench.run();
-  map.close();
-  return bench.tasks.map((task) => ({
-    key: `${task.name}_ns_batched`,
-    value: (task.result.latency.p50 * 1e6) / BATCH_REGIONS,
-    unit: 'ns a region',
-    samples: task.result.latency.samplesCount,
-    note: `${BATCH_REGIONS} random regions a call, the native call included`,
-  }));
-}
-
-function scan(quick) {
-  const regionCount = quick ? 2 ** 28 : 2 ** 32;
-  const map = NativeRegionMap.anonymous(regionCount);
-  // A fill of the whole map touches no words, and a search over it would be over at once: fill all but the last
-  // region and set that one by itself, so that every word is really there.
-  map.fillClean(0, regionCount - 1, true);
-  map.markClean(Float64Array.of(regionCount - 1), 1);
-  const bytes = regionCount / 8;
-  const memory = new BigUint64Array(bytes / 8).fill(1n);
-  const scans = [];
-  const copies = [];
-  const target = Buffer.alloc(1 << 20);
-  const source = Buffer.from(memory.buffer);
-  for (let round = 0; round < (quick ? 5 : 9); round++) {
-    let started = process.hrtime.bigint();
-    map.nextDirty(0);
-    scans.push(bytes / Number(process.hrtime.bigint() - started));
-    started = process.hrtime.bigint();
-    for (let at = 0; at < bytes; at += target.length) source.copy(target, 0, at, at + target.length);
-    copies.push(bytes / Number(process.hrtime.bigint() - started));
+    chosen.add(Math.floor((state / 2 ** 32) * below));
   }
-  map.close();
-  const row = (key, numbers, note) => ({ key, value: median(numbers), unit: 'GB/s', samples: numbers.length, note });
-  return [
-    row('scan', scans, `${bytes / 2 ** 20} MiB of clean bits, nothing to find`),
-    row('copy_to_cache', copies, 'memcpy of the same amount into 1 MiB that stays in cache'),
-  ];
+  return Float64Array.from(chosen);
 }
 
-export async function run({ quick }) {
-  return [...(await markNs(quick)), ...scan(quick)];
+/** One round: marks set and cleared by turns, so that every call changes every bit. */
+async function markRound(map, regions, timeMs) {
+  const bench = new Bench({ time: timeMs, iterations: 1000 });
+  bench.add('mark', () => map.markDirty(regions, batchRegions), {
+    beforeEach: () => map.markClean(regions, batchRegions),
+  });
+  bench.add('clear', () => map.markClean(regions, batchRegions), {
+    beforeEach: () => map.markDirty(regions, batchRegions),
+  });
+  await bench.run();
+  const of = (name) => {
+    const { latency } = bench.tasks.find((task) => task.name === name).result;
+    const ns = (ms) => (ms * 1e6) / batchRegions;
+    return { samples: latency.samplesCount, p50: ns(latency.p50), p99: ns(latency.p99), p999: ns(latency.p999) };
+  };
+  return { mark: of('mark'), clear: of('clear') };
+}
+
+async function marks({ quick, rounds }) {
+  const map = NativeRegionMap.anonymous(mapRegions);
+  const regions = randomRegions(batchRegions, mapRegions);
+  map.markClean(regions, batchRegions);
+  const taken = [];
+  for (let round = 0; round < rounds; round++) taken.push(await markRound(map, regions, quick ? 60 : 400));
+  map.close();
+  const unit = { unit: 'ns a region', figure: (one) => one.p50 };
+  const note = `${batchRegions} random regions of 2^24 a call, the native call included`;
+  const mark = row(
+    'mark_batched',
+    taken.map((one) => one.mark),
+    { ...unit, note, of: 'mark_ns_batched' },
+  );
+  const clear = row(
+    'clear_batched',
+    taken.map((one) => one.clear),
+    { ...unit, note },
+  );
+  const noise = noiseOf(mark.rounds.slice(1).map((value, i) => value / mark.rounds[i]));
+  return { results: [mark, clear], ratios: { mark_ns_batched: { value: mark.value, noise } } };
+}
+
+async function scan({ quick, rounds }) {
+  if (process.arch !== 'x64') return { results: [{ key: 'scan', skipped: `no read kernels for ${process.arch}` }] };
+  const args = ['--mebibytes', quick ? '128' : '512', '--rounds', String(quick ? rounds : rounds * 3)];
+  const taken = await answerOf(oneCore, program('scan_limit'), args);
+  // The best kernel is the one with the best median: the best of three draws a round would be luck as well.
+  const reads = taken.reads.reduce((best, each) => (median(each) < median(best) ? each : best));
+  const speed = (seconds) => seconds.map((each) => ({ speed: taken.bytes / each / 1e9 }));
+  const unit = { unit: 'GB/s', figure: (one) => one.speed, of: 'scan_vs_memory' };
+  const size = `${taken.bytes / 2 ** 20} MiB of clean bits`;
+  return {
+    results: [
+      row('scan', speed(taken.search), { ...unit, note: `${size}, ${taken.search_unit}, on core ${oneCore}` }),
+      row('read', speed(reads), { ...unit, note: `the best of three ${taken.unit} kernels, same buffer and thread` }),
+    ],
+    ratios: {
+      scan_vs_memory: {
+        value: median(taken.search.map((seconds, i) => reads[i] / seconds)),
+        noise: noiseOf(taken.first.map((seconds, i) => seconds / taken.second[i])),
+      },
+    },
+  };
+}
+
+export async function run(context) {
+  const parts = [await scan(context), await marks(context)];
+  return {
+    results: parts.flatMap(({ results }) => results),
+    ratios: Object.assign({}, ...parts.map(({ ratios }) => ratios ?? {})),
+  };
 }

@@ -1,56 +1,68 @@
 /**
  * Why marks are set where the request is received: the same marks inline, as one piscina task a request, and as one
- * task for a batch. The pool's task sets the same bits through the same addon.
+ * task for a batch. The pool's task sets the same bits through the same addon. Printed, without an aim.
  */
 import { Piscina } from 'piscina';
 import { NativeRegionMap } from '../../dist/native/region-map.js';
+import { median, percentiles, row } from '../measure.mjs';
 
 export const title = 'marking inline against handing the mark to a worker';
 
-const BATCH = 64;
+const batch = 64;
+const mapRegions = 2 ** 20;
 
-const median = (numbers) => [...numbers].sort((a, b) => a - b)[numbers.length >> 1];
-
-async function measure(rounds, perRound, work) {
+/** Nanoseconds a mark, one sample a batch of `batch`. */
+async function sample(times, work) {
   const samples = [];
-  for (let round = 0; round < rounds; round++) {
+  for (let i = 0; i < times; i++) {
     const started = process.hrtime.bigint();
     await work();
-    samples.push(Number(process.hrtime.bigint() - started) / perRound);
+    samples.push(Number(process.hrtime.bigint() - started) / batch);
   }
-  return samples;
+  return percentiles(samples);
 }
 
-export async function run({ quick }) {
-  const rounds = quick ? 200 : 2000;
-  const map = NativeRegionMap.anonymous(2 ** 20);
+export async function run({ quick, rounds }) {
+  const times = quick ? 10 : 100;
+  const map = NativeRegionMap.anonymous(mapRegions);
   const one = new Float64Array(1);
   const worker = new URL('../mark-worker.mjs', import.meta.url).href;
   const pool = new Piscina({ filename: worker, minThreads: 1, maxThreads: 1, atomics: 'sync' });
   let region = 0;
   const next = () => {
-    region = (region + 4099) % 2 ** 20;
+    region = (region + 4099) % mapRegions;
     return region;
   };
-  const inline = await measure(rounds, BATCH, () => {
-    for (let i = 0; i < BATCH; i++) {
-      one[0] = next();
-      map.markDirty(one, 1);
-    }
-  });
-  await pool.run([0]);
-  const task = await measure(Math.max(20, rounds / 20), BATCH, async () => {
-    for (let i = 0; i < BATCH; i++) await pool.run([next()]);
-  });
-  const batch = await measure(Math.max(20, rounds / 20), BATCH, () => pool.run(Array.from({ length: BATCH }, next)));
+  const ways = {
+    inline: () => {
+      for (let i = 0; i < batch; i++) {
+        one[0] = next();
+        map.markDirty(one, 1);
+      }
+    },
+    one_task_a_mark: async () => {
+      for (let i = 0; i < batch; i++) await pool.run([next()]);
+    },
+    one_task_a_batch: () => pool.run(Array.from({ length: batch }, next)),
+  };
+  const taken = Object.fromEntries(Object.keys(ways).map((name) => [name, []]));
+  for (const work of Object.values(ways)) await sample(3, work);
+  for (let round = 0; round < rounds; round++) {
+    for (const [name, work] of Object.entries(ways)) taken[name].push(await sample(times, work));
+  }
   await pool.destroy();
   map.close();
-  const row = (key, numbers) => ({ key, value: median(numbers), unit: 'ns a mark', samples: numbers.length });
-  return [
-    row('inline', inline),
-    row('one_task_a_mark', task),
-    row('one_task_a_batch', batch),
-    { key: 'inline_vs_task', value: median(task) / median(inline), unit: 'times', samples: rounds },
-    { key: 'batch_vs_task', value: median(task) / median(batch), unit: 'times', samples: rounds },
-  ];
+  const against = (name, note) => {
+    const each = taken[name].map((sampled, i) => sampled.p50 / taken.inline[i].p50);
+    return { key: `inline_vs_${note}`, value: median(each), unit: 'times faster', samples: rounds, rounds: each };
+  };
+  const figure = (sampled) => sampled.p50;
+  return {
+    results: [
+      ...Object.keys(ways).map((name) => row(name, taken[name], { unit: 'ns a mark', figure })),
+      against('one_task_a_mark', 'task'),
+      against('one_task_a_batch', 'batch'),
+    ],
+    ratios: {},
+  };
 }

@@ -42,6 +42,7 @@ FramePort::FramePort(Accept accept)
     in.msg_iov = &headers_->in_parts[index];
     in.msg_iovlen = 1;
     in.msg_name = accept_ == Accept::kernel ? &headers_->senders[index] : nullptr;
+    in.msg_namelen = accept_ == Accept::kernel ? sizeof(sockaddr_nl) : 0;
     msghdr& out = headers_->out[index].msg_hdr;
     out.msg_iov = &headers_->out_parts[index];
     out.msg_iovlen = 1;
@@ -78,8 +79,9 @@ uint32_t FramePort::drain() {
 /// One recvmmsg into the slots from `filled` on; returns how many datagrams came.
 uint32_t FramePort::receive_round(uint32_t filled) {
   if (!peer_.valid() || peer_ended_) return 0;
-  for (uint32_t index = filled; index < frame_slot_count; index++) {
-    msghdr& header = headers_->in[index].msg_hdr;
+  // Only what the last round filled in: 256 headers are a cache's worth, and most rounds bring one frame.
+  for (; headers_used_ > 0; headers_used_--) {
+    msghdr& header = headers_->in[headers_first_ + headers_used_ - 1].msg_hdr;
     header.msg_namelen = accept_ == Accept::kernel ? sizeof(sockaddr_nl) : 0;
     header.msg_flags = 0;
   }
@@ -87,7 +89,11 @@ uint32_t FramePort::receive_round(uint32_t filled) {
   for (int attempt = 0; attempt < drain_rounds_max; attempt++) {
     const int taken =
         recvmmsg(peer_.get(), &headers_->in[filled], frame_slot_count - filled, MSG_DONTWAIT, nullptr);
-    if (taken > 0) return static_cast<uint32_t>(taken);
+    if (taken > 0) {
+      headers_first_ = filled;
+      headers_used_ = static_cast<uint32_t>(taken);
+      return headers_used_;
+    }
     if (errno == ENOBUFS) {
       counters_.overruns++;
       continue;

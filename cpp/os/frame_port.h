@@ -127,6 +127,9 @@ class FramePort {
   std::shared_ptr<FrameSlots> in_;
   std::shared_ptr<FrameSlots> out_;
   std::unique_ptr<Headers> headers_;
+  /// The headers that the kernel has written to since they were prepared.
+  uint32_t headers_first_ = 0;
+  uint32_t headers_used_ = 0;
   /// A ring of `queue_frames_max` slots, allocated when the socket first refuses a frame.
   std::vector<uint8_t> queue_;
   std::vector<uint32_t> queue_lengths_;

@@ -167,7 +167,8 @@ TEST_CASE("log io: the first error ends a commit, after what is in flight") {
   CHECK(bench.ends == std::vector<int>{ENOSPC, 0});
 }
 
-TEST_CASE("log io: a short write and a failed barrier are errors") {
+TEST_CASE(
+    "log io: fault 11: a short write is taken for a good one -> it is an error, as a failed barrier is") {
   Bench bench;
   bench.write(1, true);
   bench.queue->end_one(2048);

@@ -213,7 +213,7 @@ describe('events', () => {
 
 describe('without a daemon', () => {
   it.each([['status'], ['events'], ['why', 'x', '1']])(
-    '%s ends with 3 and says what was looked for',
+    'fault 30: a missing daemon gives a cryptic error -> %s ends with 3 and says what was looked for',
     async (...argv) => {
       const path = join(folder.path, 'nobody');
       const ran = await lockstepAs({ LOCKSTEP_SOCKET: path }, ...argv);

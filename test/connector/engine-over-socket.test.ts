@@ -90,7 +90,7 @@ describe.each<LogWriterKind>(['uring', 'thread'])('the engine with log writer %s
     expect(readLogArea(logFile, regionCount).dirty).toEqual(marked.slice(3));
   });
 
-  it('takes marks as payload of FLUSH and answers without data', async () => {
+  it('fault 7: the marks of FLUSH are ignored and echoed -> they are written, the answer has no data', async () => {
     await activate();
     const answer = await kernel.flush(log, [5, 6, 7]);
     expect([answer.result, answer.dataBytes, answer.form]).toEqual([0, 0, 'full']);
@@ -123,7 +123,7 @@ describe.each<LogWriterKind>(['uring', 'thread'])('the engine with log writer %s
     expect([size.result, size.value(0)]).toEqual([0, 1024]);
   });
 
-  it('writes one block for one changed region, and counts it', async () => {
+  it('fault 11: a flush writes the whole log without a barrier -> one block and one barrier, counted', async () => {
     await activate();
     const before = engine.status().counters.devices;
     await kernel.flush(log, [50_000]);

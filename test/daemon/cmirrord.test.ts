@@ -111,7 +111,7 @@ describe.skipIf(noConnector !== null)(`on the connector (${noConnector ?? 'here'
     expect(cmirrord.holder()).toBe(pid);
   });
 
-  it('a killed one leaves its file, unlocked, and the next takes it over', async () => {
+  it('fault 30: whether a daemon runs is not seen -> a killed one leaves its file unlocked, and the next locks it', async () => {
     expect((await cmirrord.run([])).code).toBe(0);
     process.kill(cmirrord.holder(), 'SIGKILL');
     await until('the lock is free', () => cmirrord.holder() === 0);

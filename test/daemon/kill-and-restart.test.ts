@@ -140,7 +140,7 @@ interface Progress {
 const kernelProgram = fileURLToPath(new URL('../../dist/bin/simulated-kernel.js', import.meta.url));
 const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
-it('has the kernel repeat at once what died with the last daemon, and not after its 15 s', async () => {
+it('fault 5: what died with the last daemon is repeated after 15 s -> the kernel is asked to repeat it at once', async () => {
   let daemon = folder.start();
   await daemon.ready();
   const legs = ['leg0', 'leg1'].flatMap((name) => ['--leg', join(folder.path, name)]);

@@ -140,7 +140,7 @@ describe('a request that cannot be right', () => {
     `4096 clustered-core ${'9'.repeat(700)}`,
     '\0\0\0\0',
     '4096 clustered-disk /nonexistent/device 1024',
-  ])('a constructor of %j is refused', async (text) => {
+  ])('fault 16: a constructor with missing arguments ends the daemon -> %j is refused', async (text) => {
     const answer = await kernel.ctr({ uuid: 'LVM-bad-constructor', luid: 5 }, text);
     expect(answer.result).toBeLessThan(0);
     await expectAlive();

@@ -59,7 +59,7 @@ describe('the transport of cmirrord', () => {
   });
 });
 
-it('RESUME is refused, and nothing after it pretends that the log runs', async () => {
+it('fault 31: a RESUME without a group is success -> it is refused, and nothing after it pretends that the log runs', async () => {
   const daemon = startWith('corosync');
   await daemon.ready();
   const kernel = await KernelClient.connect(folder.socket);

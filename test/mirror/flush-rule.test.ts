@@ -106,7 +106,7 @@ describe('R1 disk log', () => {
     expect(host.answerTo(flushing)?.error).toBe(0);
   });
 
-  test('only the changed block is written', () => {
+  test('fault 11: every flush writes the whole log -> only the changed block is written', () => {
     const { host, disk } = hostWithDisk(200_000);
     const before = disk.bytesWritten;
     host.flush(mirrorA, 150_000);
@@ -125,7 +125,7 @@ describe('R1 disk log', () => {
 });
 
 describe('the integrated flush', () => {
-  test('marks what it carries, makes it durable, and is answered without data', () => {
+  test('fault 7: its marks are ignored and echoed -> it marks them, makes them durable, and is answered without data', () => {
     const { host, disk } = hostWithDisk();
     const list = Array.from({ length: 32 }, (_, i) => i * 2);
     expect(host.flush(mirrorA, ...list)).toMatchObject({ error: 0, values: [], text: '' });

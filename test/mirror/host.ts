@@ -48,6 +48,7 @@ export class TestDisk {
   readonly bytes: Buffer;
   logicalBlockBytes = 512;
   identity: string;
+  minor = 7;
   /** Errno of the next operations of each kind; 0: they work. */
   openErrno = 0;
   readErrno = 0;
@@ -95,8 +96,8 @@ class TestDevice implements LogDevice {
     this.#later(disk, () => {
       if (disk === undefined) return this.#events.opened(2, null, '');
       if (disk.openErrno !== 0) return this.#events.opened(disk.openErrno, null, '');
-      const { identity, logicalBlockBytes, bytes } = disk;
-      return this.#events.opened(0, { identity, major: 253, minor: 7, bytes: bytes.length, logicalBlockBytes }, '');
+      const { identity, minor, logicalBlockBytes, bytes } = disk;
+      return this.#events.opened(0, { identity, major: 253, minor, bytes: bytes.length, logicalBlockBytes }, '');
     });
   }
 

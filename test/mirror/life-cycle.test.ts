@@ -31,7 +31,7 @@ describe('a core log', () => {
     expect(host.ask(DM_ULOG_IS_CLEAN, mirrorA, [63])?.values).toEqual([1]);
   });
 
-  test('keeps its bits over suspend and resume', () => {
+  test('fault 13: it forgets everything on suspend and resume -> it keeps its bits', () => {
     const host = hostWithCore(64, '');
     for (const region of [0, 1, 2]) host.ask(DM_ULOG_SET_REGION_SYNC, mirrorA, [region, 1]);
     host.mark(mirrorA, 1);
@@ -101,7 +101,7 @@ describe('a disk log', () => {
     expect(host.state(mirrorA).map.isInSync(5)).toBe(false);
   });
 
-  test('sync forces a resync at the first resume and not at the next', () => {
+  test('fault 13: sync is ignored on an existing log -> it forces a resync at the first resume, and not at the next', () => {
     const { host, disk } = hostWithDisk(64);
     host.suspend(mirrorA);
     host.ask(DM_ULOG_DTR, mirrorA);
@@ -114,14 +114,14 @@ describe('a disk log', () => {
     expect(host.state(mirrorA).map.syncCount).toBe(1);
   });
 
-  test('nosync on a device with a log keeps what it says', () => {
+  test('fault 13: nosync is ignored on an existing log -> it is, for regions that the log knows to be dirty', () => {
     const { host } = hostWithDisk(64);
     host.flush(mirrorA, 5);
     host.powerCut();
     expect(host.resumed(mirrorA, '512 clustered-disk /dev/log 8 nosync').state.map.syncCount).toBe(63);
   });
 
-  test('a log that has grown: new regions are out of sync, or in sync with nosync', () => {
+  test('a log that has grown: new regions are out of sync, or in sync with nosync (fault 13)', () => {
     for (const [words, inSync] of [
       ['', 60],
       ['nosync', 76],
@@ -157,7 +157,7 @@ describe('a disk log', () => {
 });
 
 describe('requests that come again', () => {
-  test('CTR and RESUME of a log that serves change nothing', () => {
+  test('fault 6: a repeated constructor is refused -> it succeeds, as RESUME does, and changes nothing', () => {
     const { host } = hostWithDisk(64);
     host.flush(mirrorA, 5);
     expect(host.construct(mirrorA, '512 clustered-disk /dev/log 8 nosync', { nul: true })?.error).toBe(0);
@@ -242,9 +242,12 @@ test('DTR while the constructor still opens its device', () => {
   expect(host.service.shutdown()).toBe(true);
 });
 
-test('IN_SYNC answers exactly 1 or 0', () => {
-  const host = hostWithCore(64, '');
-  host.ask(DM_ULOG_SET_REGION_SYNC, mirrorA, [9, 1]);
-  expect(host.ask(DM_ULOG_IN_SYNC, mirrorA, [9])?.values).toEqual([1]);
-  expect(host.ask(DM_ULOG_IN_SYNC, mirrorA, [10])?.values).toEqual([0]);
+test('fault 22: IN_SYNC answers a power of two -> exactly 1 or 0, for each bit of a word', () => {
+  const host = hostWithCore(128, '');
+  const answer = (region: number) => host.ask(DM_ULOG_IN_SYNC, mirrorA, [region])?.values;
+  for (let region = 0; region < 127; region++) {
+    expect(answer(region)).toEqual([0]);
+    host.ask(DM_ULOG_SET_REGION_SYNC, mirrorA, [region, 1]);
+    expect([answer(region), answer(region + 1)]).toEqual([[1], [0]]);
+  }
 });

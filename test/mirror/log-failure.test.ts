@@ -21,7 +21,7 @@ function info(host: Host): string | undefined {
 }
 
 describe('R16', () => {
-  test('flushes fail, status says D, and after the repair A; what was marked meanwhile is on the device', () => {
+  test('fault 25: status hides the failure -> it says D, flushes fail, and after the repair A; what was marked is on the device', () => {
     const { host, disk } = hostWithDisk(64, retry);
     disk.writeErrno = Errno.EIO;
     expect(host.flush(mirrorA, 5)?.error).toBe(-Errno.EIO);
@@ -133,7 +133,7 @@ describe('R16', () => {
 });
 
 describe('a device that cannot be read at RESUME', () => {
-  test('RESUME fails, writes wait, and nothing that the device knows is lost when it is back', () => {
+  test('fault 31: a failed RESUME is success -> it fails, writes wait, and nothing is lost when the device is back', () => {
     const { host, disk } = hostWithDisk(64, retry);
     host.flush(mirrorA, 5);
     host.powerCut();

@@ -95,7 +95,7 @@ describe('payloads', () => {
     ['2^53 - 1', [2 ** 53 - 1]],
     ['2^64 - 1', [-1]],
     ['one of several', [1, 2, 64]],
-  ])('regions outside: %s', (_name, list) => {
+  ])('fault 28: regions outside are accepted -> none is by any request: %s', (_name, list) => {
     const host = hostWithCore();
     const single = [DM_ULOG_IS_CLEAN, DM_ULOG_IN_SYNC, DM_ULOG_IS_REMOTE_RECOVERING];
     for (const type of [DM_ULOG_MARK_REGION, DM_ULOG_CLEAR_REGION, DM_ULOG_FLUSH]) {

@@ -2,6 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { Errno } from '../../ts/base/errno.js';
 import {
+  DM_ULOG_CTR,
   DM_ULOG_FLUSH,
   DM_ULOG_IN_SYNC,
   DM_ULOG_MARK_REGION,
@@ -39,6 +40,34 @@ describe('killed between the repeated constructor and RESUME', () => {
     host.wait(10_000);
     const { map, marksUnknown } = host.state(mirrorA);
     expect([marksUnknown, map.isClean(5)]).toEqual([false, true]);
+  });
+});
+
+describe('a RESUME that waits for the log device', () => {
+  test('is not ended by a question of another thread: killed then, the marks are unknown', () => {
+    const { host } = hostWithDisk();
+    host.restart(false);
+    host.send(DM_ULOG_CTR, mirrorA, Buffer.from(`${diskText}\0`));
+    const resume = host.send(DM_ULOG_RESUME, mirrorA);
+    host.send(DM_ULOG_IN_SYNC, mirrorA, [1]);
+    host.turn();
+    expect(host.answerTo(resume)).toBeUndefined();
+    expect(host.state(mirrorA).marksUnknown).toBe(true);
+    host.settle();
+    expect(host.answerTo(resume)?.error).toBe(0);
+    host.ask(DM_ULOG_IN_SYNC, mirrorA, [1]);
+    expect(host.state(mirrorA).marksUnknown).toBe(false);
+  });
+
+  test('does not make a flush distrust marks that were stored', () => {
+    const { host } = hostWithDisk();
+    host.restart(false);
+    host.send(DM_ULOG_CTR, mirrorA, Buffer.from(`${diskText}\0`));
+    host.send(DM_ULOG_RESUME, mirrorA);
+    const flush = host.send(DM_ULOG_FLUSH, mirrorA);
+    host.settle();
+    expect(host.answerTo(flush)?.error).toBe(0);
+    expect(host.state(mirrorA).map.cleanCount).toBe(64);
   });
 });
 

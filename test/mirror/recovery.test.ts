@@ -78,7 +78,7 @@ describe('assignment', () => {
     expect(recoverAll(host)).toEqual([0, 2, 3]);
   });
 
-  test('R6: it outlives the daemon', () => {
+  test('fault 4: it is lost with the one who recovers, and recovery stops -> it outlives the daemon, and recovery goes on (R6)', () => {
     const host = hostWithCore(8, '');
     expect(work(host)).toEqual([1, 0]);
     host.restart();
@@ -110,13 +110,13 @@ describe('R18', () => {
     expect(remote(host, 1)).toEqual([0, 1]);
   });
 
-  test('a nosync mirror has it at the region count from the start', () => {
+  test('fault 21: the hint of a nosync mirror never rises -> it is the region count from the start', () => {
     expect(remote(hostWithCore(4, 'nosync'), 0)).toEqual([0, 4]);
   });
 });
 
 describe('R12', () => {
-  test('once everything was in sync IN_SYNC stays 1, until the next resume', () => {
+  test('fault 23: a region that lost a leg counts as never synced, and writes go to one leg -> IN_SYNC stays 1 until the next resume', () => {
     const host = hostWithCore(2, '');
     recoverAll(host);
     expect(host.reports.map((report) => report.event)).toContain('resync-done');

@@ -8,7 +8,7 @@ import { Wishes } from '../../ts/mirror/wishes.js';
 import { Host, hostWithCore, hostWithDisk, mirrorA, TestDisk } from './host.js';
 
 describe('R17', () => {
-  test('a bitmap that does not fit its log device: EINVAL, with both sizes', () => {
+  test('fault 12: a device that is too small is found out at the next activation -> by the constructor: EINVAL, with both sizes', () => {
     const host = new Host();
     host.disks.set('/dev/log', new TestDisk(8 * 1024 * 1024));
     const answer = host.construct(mirrorA, `${2 ** 27} clustered-disk /dev/log 1`);

@@ -127,6 +127,27 @@ interface Case {
 
 const cases: readonly Case[] = [
   {
+    rule: 'R2-draining',
+    title: 'writes are held back after PRESUSPEND',
+    prepare: (world) => {
+      world.state.lifeCycle = LifeCycle.resuming;
+      world.kernel.letDrain = true;
+    },
+    spoil: () => {},
+    act: (world) => world.answer(DM_ULOG_IN_SYNC, [3], { first: world.mirror.quiet ? 0 : 1 }),
+  },
+  {
+    rule: 'R2-draining',
+    title: 'recovery elsewhere is claimed after PRESUSPEND',
+    prepare: (world) => {
+      world.state.lifeCycle = LifeCycle.resuming;
+      world.kernel.letDrain = true;
+    },
+    spoil: () => {},
+    act: (world) =>
+      world.answer(DM_ULOG_IS_REMOTE_RECOVERING, [3], { first: world.mirror.quiet ? 1 : 0, second: regions }),
+  },
+  {
     rule: 'R1-flush-disk',
     title: 'a flush is answered and the mark is not on the device',
     prepare: (world) => world.mark(3),

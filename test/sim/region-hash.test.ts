@@ -27,6 +27,7 @@ const nobody: KernelObserver = {
   recoveryStarted: () => {},
   recoveryEnded: () => {},
   questionFailed: () => {},
+  flushFailed: () => {},
   lifeCycle: () => {},
   say: () => {},
 };

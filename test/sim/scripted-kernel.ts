@@ -197,6 +197,7 @@ const silent: KernelObserver = {
   recoveryStarted: () => {},
   recoveryEnded: () => {},
   questionFailed: () => {},
+  flushFailed: () => {},
   lifeCycle: () => {},
   say: () => {},
 };

@@ -58,7 +58,7 @@ class Pieces {
  * Serves one connection until the client goes, `disk.gone` says so, or the client talks nonsense.
  * @param {import('node:net').Socket} socket
  * @param {{ bytes: number, gone: boolean, read(offset: number, length: number): Buffer,
- *   write(offset: number, data: Buffer, durable: boolean): void, flush(): void }} disk
+ *   write(offset: number, data: Buffer, durable: boolean): Promise<void> | void, flush(): Promise<void> | void }} disk
  */
 export async function serveNbd(socket, disk) {
   const pieces = new Pieces(socket);
@@ -130,8 +130,8 @@ async function serveRequest(socket, pieces, disk) {
   let payload = Buffer.alloc(0);
   if (wrong) reply.writeUInt32BE(invalid, 4);
   else if (kind === command.read) payload = Buffer.from(disk.read(offset, length));
-  else if (kind === command.write) disk.write(offset, Buffer.from(data), (flags & fua) !== 0);
-  else if (kind === command.flush) disk.flush();
+  else if (kind === command.write) await disk.write(offset, Buffer.from(data), (flags & fua) !== 0);
+  else if (kind === command.flush) await disk.flush();
   else reply.writeUInt32BE(invalid, 4);
   socket.write(payload.length > 0 ? Buffer.concat([reply, payload]) : reply);
   return true;

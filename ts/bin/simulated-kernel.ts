@@ -131,6 +131,7 @@ class Counter implements KernelObserver {
   };
   questionFailed: KernelObserver['questionFailed'] = (_log, region, { error }) =>
     say('question-failed', { region, error });
+  flushFailed: KernelObserver['flushFailed'] = (log) => say('flush-failed', { uuid: log.uuid });
   lifeCycle: KernelObserver['lifeCycle'] = (log, step, error) => {
     if (error !== 0) this.failedSteps += 1;
     say('life-cycle', { step, error, uuid: log.uuid });

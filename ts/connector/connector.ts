@@ -47,16 +47,22 @@ export class Connector {
     this.#lost = lost;
   }
 
-  /** Handles everything that waits. The caller ends the turn: flush, commits, and only then the replies leave. */
-  receive(nowMs: number): void {
+  /**
+   * Handles everything that waits; returns how many frames came. The caller ends the turn: flush, commits, and only then the
+   * replies leave.
+   */
+  receive(nowMs: number): number {
     const { lengths } = this.#channel;
     if (this.#channel.connected) this.#lost.reachable();
+    let frames = 0;
     for (let drains = 0; drains < drainsMax; drains++) {
       const count = this.#channel.drain();
+      frames += count;
       if (count > 0) this.#lost.taken(this.#seqOf(0), this.#seqOf(count - 1));
       for (let slot = 0; slot < count; slot++) this.#dispatch(slot, lengths[slot] as number, nowMs);
-      if (count < slotCount) return;
+      if (count < slotCount) break;
     }
+    return frames;
   }
 
   #seqOf(slot: number): number {

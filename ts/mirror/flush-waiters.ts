@@ -43,6 +43,11 @@ export class FlushWaiters {
     return this.#waiters.length;
   }
 
+  /** True when a request of this type waits. */
+  has(type: number): boolean {
+    return this.#waiters.some((waiter) => waiter.type === type);
+  }
+
   /** True when a waiter needs a write that was not started at generation `started` or later. */
   needsWrite(started: number): boolean {
     for (const waiter of this.#waiters) {

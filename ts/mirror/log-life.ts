@@ -25,14 +25,14 @@
 import { Errno, errnoName } from '../base/errno.js';
 import { DM_ULOG_DTR, DM_ULOG_POSTSUSPEND, DM_ULOG_PRESUSPEND, DM_ULOG_RESUME } from '../base/ulog-frames.js';
 import type { LogDeviceInfo } from './log-device.js';
-import type { LogHeader, LogSession } from './log-image.js';
 import type { LogParts } from './log-parts.js';
 import { LifeCycle, type LogState } from './log-state.js';
-import { type HeadVerdict, LogStore, type LogStoreOwner, StoreGoal } from './log-store.js';
+import { LogStore } from './log-store.js';
 import { MessageType } from './messages.js';
-import { deriveCoreBits, deriveDiskBits, judgeHead } from './resume-bits.js';
+import { deriveCoreBits, deriveDiskBits } from './resume-bits.js';
 import { SeqList } from './seq-list.js';
-import { packDevice } from './status-text.js';
+import { StoreAnswers } from './store-answers.js';
+import { StoreGoal } from './store-owner.js';
 import { report } from './world.js';
 
 /** What the life of a log asks of those around it. */
@@ -47,10 +47,11 @@ export interface LifeHooks {
   changed(): void;
 }
 
-export class LogLife implements LogStoreOwner {
+export class LogLife {
   readonly store: LogStore | null;
   readonly #parts: LogParts;
   readonly #hooks: LifeHooks;
+  readonly #answers: StoreAnswers;
   readonly #resumes = new SeqList();
   readonly #halts = new SeqList();
   readonly #leaves = new SeqList();
@@ -66,7 +67,14 @@ export class LogLife implements LogStoreOwner {
     this.#hooks = hooks;
     const { world, state, args } = parts;
     const { image } = state;
-    this.store = image === null ? null : new LogStore(world, state.map, image, args.deviceName ?? '', this);
+    this.#answers = new StoreAnswers(parts, {
+      predecessors: () => hooks.predecessors(),
+      changed: () => hooks.changed(),
+      ready: () => this.#join(),
+      notReady: (errno) => this.#failResumes(errno),
+    });
+    const name = args.deviceName ?? '';
+    this.store = image === null ? null : new LogStore(world, state.map, image, name, this.#answers);
   }
 
   /** Resuming, and PRESUSPEND has come: writes must drain. */
@@ -238,74 +246,11 @@ export class LogLife implements LogStoreOwner {
     else this.store.finish((errno) => this.#left(errno));
   }
 
-  // What the log device says.
-
+  /** The constructor has looked at the log device. */
   deviceKnown(info: LogDeviceInfo): void {
-    const { state } = this.#parts;
-    const packed = packDevice(info);
-    if (state.deviceNumber !== packed) state.deviceNumber = packed;
-  }
-
-  judgeHead(header: LogHeader, session: LogSession | null): HeadVerdict {
-    const { state, args, world } = this.#parts;
-    const { nodeName } = world;
-    return judgeHead(
-      state,
-      args,
-      { nodeName, forceForeignSession: world.settings.forceForeignSession },
-      header,
-      session,
-    );
-  }
-
-  bitsLoaded(): void {
-    deriveDiskBits(this.#parts.state, this.#hooks.predecessors());
-  }
-
-  session(closed: boolean): LogSession {
-    const { world, state, uuid } = this.#parts;
-    const { epoch, nodeName, bootId } = world;
-    return { uuid, writerEpoch: epoch, nodeName, bootId, resumeCount: state.resumeCount, closed };
-  }
-
-  loaded(): void {
-    this.#join();
-  }
-
-  loadRefused(errno: number, text: string): void {
-    report(this.#parts.world, 'error', 'resume-refused', this.#parts.uuid, text);
-    this.#failResumes(errno);
-  }
-
-  failed(errno: number, text: string, goal: StoreGoal): void {
-    const { world, state, waiters, uuid } = this.#parts;
-    report(world, 'error', 'log-failed', uuid, text);
-    this.#hooks.changed();
-    if (goal === StoreGoal.learn) return;
-    if (state.lifeCycle === LifeCycle.resuming) {
-      this.#failResumes(errno);
-      return;
-    }
-    if (!state.logFailed) {
-      state.logFailed = true;
-      world.counters.logFailures += 1;
-    }
-    // A resumed log stays resumed, whatever its device does.
-    waiters.takeAll((seq, type) => world.effects.reply(seq, type, type === DM_ULOG_RESUME ? 0 : -Errno.EIO));
-  }
-
-  committed(): void {
-    this.#hooks.changed();
-  }
-
-  restored(): void {
-    const { world, state, uuid } = this.#parts;
-    if (state.logFailed) {
-      state.logFailed = false;
-      world.counters.repairs += 1;
-      report(world, 'notice', 'log-repaired', uuid, 'every block was written again and read back');
-    }
-    if (state.lifeCycle === LifeCycle.resuming) this.#join();
+    if (this.store === null) return;
+    this.store.info = info;
+    this.#answers.deviceKnown(info);
   }
 
   // Steps.

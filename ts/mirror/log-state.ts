@@ -90,3 +90,8 @@ export interface LogStates {
   /** The records that an earlier daemon of this boot left, each valid. Called once, at start. */
   restore(): readonly LogState[];
 }
+
+/** True while a log answers everything. */
+export function serves({ lifeCycle }: Pick<LogState, 'lifeCycle'>): boolean {
+  return lifeCycle === LifeCycle.active || lifeCycle === LifeCycle.halted;
+}

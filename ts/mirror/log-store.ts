@@ -14,14 +14,6 @@
  * | ready       | nothing; commits may start                       | writing                                        |
  * | failed      | nothing; `tick` tries again                      | opening                                        |
  *
- * | goal    | meaning                                                                                     |
- * | ------- | ------------------------------------------------------------------------------------------- |
- * | learn   | open to learn the device's numbers, close again                                             |
- * | load    | RESUME: read what the device has, then write everything                                     |
- * | rewrite | memory is the truth and has not been written since this daemon started, or after a failure  |
- * |         | over a suspend: write everything                                                            |
- * | repair  | the same after a failure, and read it back                                                  |
- *
  * Why `settling`: the first write of a device that had no log, or a shorter one, may be torn. A header that claims
  * more bits than were ever written would turn what lies there into clean regions. So the bits go first, under a header
  * that claims what the device had; the header that claims all of them follows when they are durable.
@@ -36,52 +28,12 @@ import { logBitsOffset, logReadBytesMax } from '../base/limits.js';
 import type { RegionMap } from '../regions/region-map.js';
 import { doesNotFit, roundUp } from './log-area.js';
 import type { LogDevice, LogDeviceEvents, LogDeviceInfo } from './log-device.js';
-import type { LogHeader, LogImage, LogSession } from './log-image.js';
+import type { LogImage } from './log-image.js';
+import { type LogStoreOwner, StoreGoal, StorePhase } from './store-owner.js';
 import type { World } from './world.js';
-
-export const StorePhase = {
-  closed: 'closed',
-  opening: 'opening',
-  readingHead: 'readingHead',
-  readingBits: 'readingBits',
-  settling: 'settling',
-  writing: 'writing',
-  checking: 'checking',
-  ready: 'ready',
-  failed: 'failed',
-} as const;
-export type StorePhase = (typeof StorePhase)[keyof typeof StorePhase];
-
-export const StoreGoal = { learn: 'learn', load: 'load', rewrite: 'rewrite', repair: 'repair' } as const;
-export type StoreGoal = (typeof StoreGoal)[keyof typeof StoreGoal];
 
 /** Writes of one repair before it counts as failed: memory may move on while it is read back. */
 const repairWritesMax = 8;
-
-/** What to do with a log that was found, or why it must be left alone. */
-export type HeadVerdict =
-  | { readonly ok: true; readonly keepRegions: number; readonly fillClean: boolean }
-  | { readonly ok: false; readonly errno: number; readonly text: string };
-
-export interface LogStoreOwner {
-  /** The device is open, and is the one it was before. */
-  deviceKnown(info: LogDeviceInfo): void;
-  /** Header and session record of the device at a load. */
-  judgeHead(header: LogHeader, session: LogSession | null): HeadVerdict;
-  /** The bits of a load are in the map; what follows from them is derived before everything is written. */
-  bitsLoaded(): void;
-  session(closed: boolean): LogSession;
-  /** A load has ended: everything is durable. */
-  loaded(): void;
-  /** The device must not be used (`judgeHead`): nothing was written, and nobody tries again. */
-  loadRefused(errno: number, text: string): void;
-  /** Device trouble. A load is tried again, as is everything else, until `finish` or `abandon`. */
-  failed(errno: number, text: string, goal: StoreGoal): void;
-  /** `durableGeneration` may have grown. */
-  committed(): void;
-  /** A rewrite or a repair has ended well. */
-  restored(goal: StoreGoal): void;
-}
 
 export class LogStore implements LogDeviceEvents {
   /** What the device said of itself when it was last open; null before. */

@@ -1,6 +1,6 @@
 /**
- * One log: the kernel's requests about regions, and what the ordered stream makes of them. The life cycle is in
- * log-life.ts, marks in marks.ts, recovery in recovery.ts, the device in log-store.ts.
+ * One log: the kernel's requests, and what the ordered stream makes of them. Those that name regions are in
+ * region-requests.ts, the life cycle in log-life.ts, marks in marks.ts, recovery in recovery.ts, the device in log-store.ts.
  *
  * A question is answered at once. A change goes into the ordered stream and takes effect at its delivery, on every
  * member alike; MARK and CLEAR are answered before that, as soon as they are stored (R1, R2), everything else when
@@ -23,7 +23,6 @@
  * request that can be answered so is, until PRESUSPEND: its kernel writes and believes nobody's "recovering elsewhere".
  */
 import { Errno } from '../base/errno.js';
-import { payloadRegionsMax } from '../base/limits.js';
 import {
   DM_ULOG_CLEAR_REGION,
   DM_ULOG_DTR,
@@ -36,6 +35,7 @@ import {
   DM_ULOG_IS_REMOTE_RECOVERING,
   DM_ULOG_MARK_REGION,
   DM_ULOG_PRESUSPEND,
+  DM_ULOG_RESUME,
   DM_ULOG_SET_REGION_SYNC,
   DM_ULOG_STATUS_INFO,
   DM_ULOG_STATUS_TABLE,
@@ -45,16 +45,15 @@ import type { ConstructorArgs } from './constructor-args.js';
 import { FlushWaiters, type Progress } from './flush-waiters.js';
 import { type LifeHooks, LogLife } from './log-life.js';
 import type { LogParts } from './log-parts.js';
-import { LifeCycle, type LogState } from './log-state.js';
+import { LifeCycle, type LogState, serves } from './log-state.js';
 import { type CleanChange, Marks } from './marks.js';
 import { type LogMessage, MessageType } from './messages.js';
 import { reconnects, reconnectsLive } from './reconnect.js';
 import { Recovery } from './recovery.js';
 import { RecoveryRequests } from './recovery-requests.js';
+import { RegionRequests } from './region-requests.js';
 import { type DeviceNumbers, statusInfo, statusTable, unpackDevice } from './status-text.js';
-import { report, type World } from './world.js';
-
-const regions = new Float64Array(payloadRegionsMax);
+import type { World } from './world.js';
 
 /** What is known of one region. */
 export interface RegionFacts {
@@ -82,8 +81,6 @@ export class MirrorLog {
   needsTurn = true;
   /** When `tick` has something to do next; -1: never. */
   deadlineMs = -1;
-  /** R3: the kernel was seen outside a flush, so no mark of the flush that it is in went to a daemon that is gone. */
-  #flushIsOurs = false;
   /** The kernel reconnects, and its first request after that has not come. */
   #reconnecting = false;
   /** No request has come since a restart: its kernel may have left while no daemon ran. */
@@ -94,6 +91,7 @@ export class MirrorLog {
   readonly #world: World;
   readonly #marks: Marks;
   readonly #recoveryRequests: RecoveryRequests;
+  readonly #regionRequests: RegionRequests;
   readonly #waiters = new FlushWaiters();
   readonly #change: CleanChange = { dirtied: 0, cleaned: 0 };
   readonly #progress: Progress;
@@ -129,6 +127,7 @@ export class MirrorLog {
         return life.store?.generation ?? 0;
       },
     };
+    this.#regionRequests = new RegionRequests(parts, life, this.#recoveryRequests, this.#progress);
   }
 
   /** True until a restored log's device has been written again, or has failed. */
@@ -157,8 +156,8 @@ export class MirrorLog {
       effects.reply(seq, type, -Errno.ESRCH);
       return;
     }
-    if (this.#reconnecting) this.#reconnected();
-    if (this.state.marksUnknown && showsNoFlush(type)) this.#flushIsOurs = true;
+    if (this.#reconnecting && !this.#waiters.has(DM_ULOG_RESUME)) this.#reconnected();
+    this.#regionRequests.seen(type);
     switch (type) {
       case DM_ULOG_DTR:
         this.life.destroy(seq);
@@ -176,7 +175,7 @@ export class MirrorLog {
         effects.replyText(seq, type, statusTable(this.args, this.deviceNumbers));
         return;
       case DM_ULOG_STATUS_INFO:
-        if (!this.#serves) {
+        if (!serves(this.state)) {
           effects.reply(seq, type, -Errno.ENOENT);
           return;
         }
@@ -192,7 +191,7 @@ export class MirrorLog {
       case DM_ULOG_CLEAR_REGION:
       case DM_ULOG_SET_REGION_SYNC:
       case DM_ULOG_IS_REMOTE_RECOVERING:
-        this.#handleRegions(request, type, seq, nowMs);
+        this.#regionRequests.handle(request, type, seq, nowMs);
         return;
     }
     // POSTSUSPEND is the last: its answer depends on whose the uuid is now.
@@ -206,12 +205,17 @@ export class MirrorLog {
    * marks (R3), which cleans nothing before suspend and resume.
    */
   reconnecting(): void {
-    if (!this.#serves || this.state.marksUnknown) return;
+    if (!serves(this.state) || this.state.marksUnknown) return;
     this.#reconnecting = true;
+    // What the daemon before this one was told is stored: no mark was lost.
+    this.#regionRequests.marksAreOurs();
     this.state.marksUnknown = true;
   }
 
-  /** It went well: the kernel goes on. What could not be cleaned meanwhile is looked for. */
+  /**
+   * It went well: the kernel goes on. What could not be cleaned meanwhile is looked for. While RESUME waits for the log device,
+   * requests of the kernel's other threads say nothing of the one that reconnects.
+   */
   #reconnected(): void {
     this.#reconnecting = false;
     if (!this.state.marksUnknown) return;
@@ -287,7 +291,7 @@ export class MirrorLog {
 
   /** See reconnect.ts: the kernel takes the log for resumed, or writes to it while its marks are not known (R3). */
   #wantsReconnect(type: number): boolean {
-    if (this.#serves) return false;
+    if (serves(this.state)) return false;
     if (this.state.lifeCycle !== LifeCycle.resuming) return reconnectsLive(type);
     return this.state.marksUnknown && !this.life.drains && reconnects(type);
   }
@@ -315,134 +319,10 @@ export class MirrorLog {
     };
   }
 
-  get #serves(): boolean {
-    return this.state.lifeCycle === LifeCycle.active || this.state.lifeCycle === LifeCycle.halted;
-  }
-
   #answerWaiters(): void {
     if (this.#waiters.size === 0) return;
     const durable = this.life.store?.durableGeneration ?? 0;
     this.#waiters.takeReady(this.#world.acknowledgedOrder, durable, this.#answerSafe);
-  }
-
-  #handleRegions(request: RequestView, type: number, seq: number, nowMs: number): void {
-    const { effects } = this.#world;
-    const count = request.readRegions(regions);
-    if (!payloadFits(type, count) || this.#outside(type, count)) {
-      effects.reply(seq, type, -Errno.EINVAL);
-      return;
-    }
-    if (this.state.lifeCycle === LifeCycle.resuming) {
-      this.#whileResuming(type, seq, count);
-      return;
-    }
-    if (!this.#serves) {
-      effects.reply(seq, type, -Errno.ENOENT);
-      return;
-    }
-    if (changesRegions(type) && !this.#reserve(type, count)) {
-      effects.reply(seq, type, -Errno.ENOSPC);
-      return;
-    }
-    const region = regions[0] as number;
-    switch (type) {
-      case DM_ULOG_IS_CLEAN:
-        effects.replyValue(seq, type, this.state.map.isClean(region) ? 1 : 0);
-        return;
-      case DM_ULOG_IN_SYNC:
-        effects.replyValue(seq, type, this.#isInSync(region) ? 1 : 0);
-        return;
-      case DM_ULOG_MARK_REGION:
-        this.#marks.mark(regions, count);
-        effects.reply(seq, type, 0);
-        return;
-      case DM_ULOG_CLEAR_REGION:
-        this.#marks.clear(regions, count, nowMs);
-        effects.reply(seq, type, 0);
-        return;
-      case DM_ULOG_FLUSH:
-        this.#flush(seq, count, nowMs);
-        return;
-      case DM_ULOG_SET_REGION_SYNC:
-        this.#recoveryRequests.setRegionSync(seq, region, request.readSigned(1));
-        return;
-      case DM_ULOG_IS_REMOTE_RECOVERING:
-        this.#recoveryRequests.isRemoteRecovering(seq, region);
-        return;
-    }
-  }
-
-  /** Room for what the request changes: a full /run must be an error to the kernel and not the end. */
-  #reserve(type: number, count: number): boolean {
-    const { map } = this.state;
-    if (map.reserve(regions, type === DM_ULOG_SET_REGION_SYNC ? 1 : count)) return true;
-    report(this.#world, 'error', 'state-full', this.uuid, 'no room left in the state folder: a request was refused');
-    return false;
-  }
-
-  /** Of SET_REGION_SYNC only the first value is a region. */
-  #outside(type: number, count: number): boolean {
-    return this.state.map.firstOutside(regions, type === DM_ULOG_SET_REGION_SYNC ? 1 : count) >= 0;
-  }
-
-  /** Nothing is known yet: writes are held back, and what must be said for good is refused (log-life.ts). */
-  #whileResuming(type: number, seq: number, count: number): void {
-    const { effects } = this.#world;
-    const { drains } = this.life;
-    switch (type) {
-      case DM_ULOG_IN_SYNC:
-        effects.replyValue(seq, type, drains ? 1 : 0);
-        return;
-      case DM_ULOG_IS_REMOTE_RECOVERING:
-        effects.replyPair(seq, type, drains ? 0 : 1, drains ? this.state.map.regionCount : 0);
-        return;
-      case DM_ULOG_CLEAR_REGION:
-        this.state.map.unhold(regions, count);
-        effects.reply(seq, type, 0);
-        return;
-    }
-    effects.reply(seq, type, -Errno.EIO);
-  }
-
-  #isInSync(region: number): boolean {
-    const { state } = this;
-    return state.lifeCycle === LifeCycle.halted || state.inSyncLatched || state.map.isInSync(region);
-  }
-
-  /**
-   * A flush whose marks may have gone to a daemon that is gone, state and all: any region may be the one that is written
-   * next. So all of them are dirty before it is answered, and are resynced after the next suspend and resume.
-   */
-  #distrust(nowMs: number): void {
-    const { map } = this.state;
-    this.#flushIsOurs = true;
-    if (map.cleanCount === 0) return;
-    map.fillClean(0, map.regionCount, false);
-    this.life.store?.changed(true, nowMs);
-    report(
-      this.#world,
-      'warning',
-      'marks-distrusted',
-      this.uuid,
-      'marks were lost with the state: every region is dirty',
-    );
-  }
-
-  #flush(seq: number, count: number, nowMs: number): void {
-    const { effects, acknowledgedOrder } = this.#world;
-    const marks = this.#marks;
-    if (count > 0) marks.mark(regions, count);
-    else if (this.state.marksUnknown && !this.#flushIsOurs) this.#distrust(nowMs);
-    if (this.state.logFailed) {
-      effects.reply(seq, DM_ULOG_FLUSH, -Errno.EIO);
-      return;
-    }
-    const delivered = marks.marksDelivered === marks.marksAwaited;
-    if (delivered && marks.lastMarkOrder <= acknowledgedOrder && (this.life.store?.allDurable ?? true)) {
-      effects.reply(seq, DM_ULOG_FLUSH, 0);
-      return;
-    }
-    this.#waiters.add(DM_ULOG_FLUSH, seq, marks.marksAwaited, this.#progress);
   }
 
   #deliverLife(message: LogMessage): void {
@@ -463,47 +343,8 @@ export class MirrorLog {
   }
 }
 
-/** Requests that the kernel's worker never sends between the first mark of a flush and its FLUSH. */
-function showsNoFlush(type: number): boolean {
-  switch (type) {
-    case DM_ULOG_CLEAR_REGION:
-    case DM_ULOG_IN_SYNC:
-    case DM_ULOG_GET_RESYNC_WORK:
-    case DM_ULOG_SET_REGION_SYNC:
-    case DM_ULOG_IS_REMOTE_RECOVERING:
-      return true;
-    default:
-      return false;
-  }
-}
-
-/** How many 64-bit values a request must carry. */
-function payloadFits(type: number, count: number): boolean {
-  switch (type) {
-    case DM_ULOG_FLUSH:
-      return count >= 0;
-    case DM_ULOG_MARK_REGION:
-    case DM_ULOG_CLEAR_REGION:
-      return count >= 1;
-    case DM_ULOG_SET_REGION_SYNC:
-      return count === 2;
-    default:
-      return count === 1;
-  }
-}
-
 /** The earlier of two times of which -1 means never. */
 function earlier(first: number, second: number): number {
   if (first < 0) return second;
   return second < 0 ? first : Math.min(first, second);
-}
-
-/** Requests that may change the bits of the regions they name. */
-function changesRegions(type: number): boolean {
-  return (
-    type === DM_ULOG_MARK_REGION ||
-    type === DM_ULOG_CLEAR_REGION ||
-    type === DM_ULOG_FLUSH ||
-    type === DM_ULOG_SET_REGION_SYNC
-  );
 }

@@ -187,8 +187,9 @@ export class MirrorLogs {
       return;
     }
     const { state } = before;
+    // A kernel does not repeat a constructor once it has resumed the log: this is another log at the same address.
     const unused = state.lifeCycle === LifeCycle.pending && !state.everResumed;
-    const gone = before.silent || (unused ? state.marksUnknown : this.#isQuiet(before, nowMs));
+    const gone = before.silent || state.everResumed || (unused ? state.marksUnknown : this.#isQuiet(before, nowMs));
     const begunAnew = !wanted.marksUnknown && gone;
     if (state.constructorText === wanted.text && !begunAnew) {
       before.silent = false;
@@ -229,10 +230,7 @@ export class MirrorLogs {
 
   #made(wanted: Wanted, state: LogState, info: LogDeviceInfo | null): void {
     const log = this.#add(state, wanted.args);
-    if (log.life.store !== null && info !== null) {
-      log.life.store.info = info;
-      log.life.deviceKnown(info);
-    }
+    if (info !== null) log.life.deviceKnown(info);
     if (!wanted.args.oddRegionSize) return;
     const text = `region size ${wanted.args.regionSizeSectors} is not a power of two; the kernel's regions will differ`;
     report(this.#world, 'warning', 'odd-region-size', log.uuid, text);

@@ -2,9 +2,10 @@
  * What the bits of a log are when it is resumed: the one place that decides which regions count as clean and in sync
  * from then on. No device, no messages.
  *
- * *Disk log*: the device's clean bits are in the map already. Regions that this kernel still holds, and regions that
- * an instance of the same log on this host held or knew to be out of sync when its device had failed, become dirty. Then
- * sync := clean: whatever was dirty, whoever marked it, is out of sync now.
+ * *Disk log*: the device's clean bits are in the map already. Regions that this kernel still holds, regions that
+ * an instance of the same log on this host held or knew to be out of sync when its device had failed, and regions that an
+ * instance without a device, or with another one, knew to be out of sync, become dirty. Then sync := clean: whatever was
+ * dirty, whoever marked it, is out of sync now.
  *
  * *Core log*, first resume of a constructor: nothing is in sync, unless `nosync` says that everything is. The word
  * stands in the table for good, so on a table reload it is believed only as far as the instance before knew no
@@ -22,7 +23,7 @@ import type { RegionMap } from '../regions/region-map.js';
 import type { ConstructorArgs } from './constructor-args.js';
 import type { LogHeader, LogSession } from './log-image.js';
 import type { LogState } from './log-state.js';
-import type { HeadVerdict } from './log-store.js';
+import type { HeadVerdict } from './store-owner.js';
 
 /** What the search position says of a record that was never resumed; its first resume begins the search at 0. */
 export const SearchStart = {
@@ -75,6 +76,8 @@ export function deriveDiskBits(state: LogState, predecessors: Iterable<LogState>
     (count) => void map.markDirty(batch, count),
   );
   for (const before of predecessors) {
+    // What another device or memory alone knew to be out of sync, this device cannot know.
+    if (before.image === null || before.deviceNumber !== state.deviceNumber) takeOutOfSync(state, before);
     if (!before.logFailed || before.image === null) continue;
     if (before.geometry.regionSizeSectors !== state.geometry.regionSizeSectors) {
       map.fillClean(0, map.regionCount, false);

@@ -2,6 +2,7 @@
  * What an administrator, or a monitor in his place, does with the mirrors: activates them at boot, suspends, reloads,
  * resizes, removes; and replaces the table of a mirror that holds its writes. One command at a time for each mirror.
  */
+import { liveState } from './checks/world.js';
 import type { Blocking } from './kernel/threads.js';
 import { kernelErrno } from './kernel/world.js';
 import type { SimMirror } from './mirror.js';
@@ -10,6 +11,10 @@ import type { Simulation } from './simulation.js';
 const smallUuid = 'LVM-too-small';
 const retryMs = 1000;
 const superviseMs = 700;
+/** How often the legs of a table open slowly, and how slowly. */
+const slowLegs = 0.1;
+const slowLegsMsMax = 20_000;
+const unknownMsMax = 60_000;
 
 export class Administrator {
   readonly #sim: Simulation;
@@ -27,7 +32,8 @@ export class Administrator {
   supervise(): void {
     this.#sim.timeline.after(superviseMs, () => {
       for (const mirror of this.#sim.mirrors.values()) {
-        if (!mirror.busy && this.needsCare(mirror) && this.#sim.diskWell(mirror)) this.reload(mirror);
+        const wanted = this.needsCare(mirror) || this.#longUnknown(mirror);
+        if (!mirror.busy && wanted && this.#sim.diskWell(mirror)) this.reload(mirror);
       }
       this.supervise();
     });
@@ -39,6 +45,14 @@ export class Administrator {
     return mirror.needsReload || live.logFailed || (live.legFailed && !mirror.legs.broken);
   }
 
+  /** The daemon's warning that marks are unknown stands for a while: only a suspend lets regions be clean again (R3). */
+  #longUnknown(mirror: SimMirror): boolean {
+    const { nowMs } = this.#sim;
+    if (liveState(this.#sim, mirror)?.marksUnknown !== true) mirror.unknownSinceMs = -1;
+    else if (mirror.unknownSinceMs < 0) mirror.unknownSinceMs = nowMs;
+    return mirror.unknownSinceMs >= 0 && nowMs - mirror.unknownSinceMs > unknownMsMax;
+  }
+
   suspendAndResume(mirror: SimMirror, pauseMs: number): boolean {
     return this.#command(mirror, this.#suspendAndResume(mirror, pauseMs));
   }
@@ -48,9 +62,9 @@ export class Administrator {
     return this.#command(mirror, this.#reload(mirror, sectors));
   }
 
-  /** Removes the mirror in order and creates it again. */
-  recreate(mirror: SimMirror): boolean {
-    return this.#command(mirror, this.#recreate(mirror));
+  /** Removes the mirror in order and creates it again after `goneMs`; `removing` is called when its users rest. */
+  recreate(mirror: SimMirror, goneMs = 0, removing = () => {}): boolean {
+    return this.#command(mirror, this.#recreate(mirror, goneMs, removing));
   }
 
   ask(mirror: SimMirror): boolean {
@@ -108,7 +122,7 @@ export class Administrator {
     mirror.device = device;
     const words =
       first || mirror.disk !== null ? mirror.shape.words : mirror.shape.words.filter((word) => word !== 'nosync');
-    while ((yield* device.load(mirror.table(words))) !== 0) yield* kernel.client.sleep(retryMs);
+    while ((yield* device.load(mirror.table(words), this.#legsOpenMs())) !== 0) yield* kernel.client.sleep(retryMs);
     mirror.needsReload = (yield* device.resume()) !== 0;
     this.#sim.note('activated', [device.live?.log.luidLow ?? 0], () => mirror.shape.uuid);
   }
@@ -135,7 +149,7 @@ export class Administrator {
       }
     }
     const table = { ...mirror.table(yield* this.#reloadWords(mirror)), sectors };
-    if ((yield* device.load(table)) !== 0) {
+    if ((yield* device.load(table, this.#legsOpenMs())) !== 0) {
       mirror.sectors = before;
       return;
     }
@@ -157,12 +171,14 @@ export class Administrator {
     return wasInSync ? ['nosync', ...kept] : kept;
   }
 
-  *#recreate(mirror: SimMirror): Blocking {
-    const { device } = this.#parts(mirror);
+  *#recreate(mirror: SimMirror, goneMs: number, removing: () => void): Blocking {
+    const { device, client } = this.#parts(mirror);
     mirror.quiet = true;
-    while (mirror.writing.size > 0 && !this.needsCare(mirror)) yield* this.#parts(mirror).client.sleep(20);
+    while (mirror.writing.size > 0 && !this.needsCare(mirror)) yield* client.sleep(20);
     if (mirror.writing.size === 0) {
+      removing();
       yield* device.remove();
+      if (goneMs > 0) yield* client.sleep(goneMs);
       yield* this.#activate(mirror, false);
     }
     mirror.quiet = false;
@@ -201,6 +217,12 @@ export class Administrator {
     look();
     yield* device.remove();
     mirror.device = null;
+  }
+
+  /** Mostly at once; a leg behind a path that hangs takes its time. */
+  #legsOpenMs(): number {
+    const { prng } = this.#sim;
+    return prng.chance(slowLegs) ? prng.real(0, slowLegsMsMax) : 0;
   }
 
   #parts(mirror: SimMirror) {

@@ -26,6 +26,7 @@ export const faultKinds: readonly FaultKind[] = [
   { name: 'daemon-killed-twice', weight: 4, apply: killTwice },
   { name: 'daemon-down-long', weight: 4, apply: (sim) => killSoon(sim, () => sim.prng.real(resendMs, 3 * resendMs)) },
   { name: 'daemon-killed-reconnecting', weight: 5, apply: killReconnecting },
+  { name: 'daemon-killed-writing', weight: 6, apply: killWriting },
   { name: 'power-cut', weight: 12, apply: powerCut },
   { name: 'state-lost', weight: 5, apply: loseState },
   { name: 'daemon-stopped', weight: 4, apply: stopDaemon },
@@ -44,6 +45,7 @@ export const faultKinds: readonly FaultKind[] = [
     weight: 4,
     apply: (sim) => failDisk(sim, { errno: errnoEnodev, reads: true, writes: true, opens: true }),
   },
+  { name: 'log-stalled', weight: 2, apply: stallDisk },
   { name: 'log-unreadable', weight: 3, apply: unreadableAtReload },
   { name: 'requests-lost', weight: 3, apply: (sim) => disturb(sim, { requestLost: 0.2 }) },
   { name: 'requests-twice', weight: 4, apply: (sim) => disturb(sim, { requestTwice: 0.5 }) },
@@ -58,6 +60,7 @@ export const faultKinds: readonly FaultKind[] = [
   { name: 'reload', weight: 7, apply: (sim) => onMirror(sim, (mirror) => sim.administrator.reload(mirror)) },
   { name: 'resize', weight: 4, apply: resize },
   { name: 'recreate', weight: 3, apply: (sim) => onMirror(sim, (mirror) => sim.administrator.recreate(mirror)) },
+  { name: 'removed-unheard', weight: 7, apply: removeUnheard },
   { name: 'leg-failed', weight: 5, apply: failLeg },
   { name: 'hostile-requests', weight: 6, apply: injectHostile },
   { name: 'status', weight: 4, apply: (sim) => onMirror(sim, (mirror) => sim.administrator.ask(mirror)) },
@@ -114,7 +117,13 @@ function killTwice(sim: Simulation): boolean {
 function killReconnecting(sim: Simulation): boolean {
   if (!killSoon(sim, () => sim.prng.real(300, 4000))) return false;
   sim.workload.stir();
+  // What is in flight to its log device then holds the next daemon's RESUME up.
+  const late = sim.prng.chance(0.4) && stallDisk(sim);
   sim.atReconnect = () => {
+    if (late) {
+      killBeforeResume(sim);
+      return;
+    }
     sim.restartMs = () => sim.prng.real(1, 500);
     const { daemon } = sim;
     if (sim.prng.chance(0.3)) daemon?.kill.arm(sim.prng.between(2, 8));
@@ -122,6 +131,68 @@ function killReconnecting(sim: Simulation): boolean {
     else sim.timeline.after(sim.prng.real(0, answerOnItsWayMs), () => daemon?.die());
   };
   return true;
+}
+
+/** The daemon dies while the log device takes its time with a write, which may land when the next daemon is there. */
+function killWriting(sim: Simulation): boolean {
+  const daemon = sim.daemon;
+  if (daemon?.running !== true || daemon.kill.armed || !stallDisk(sim)) return false;
+  sim.workload.stir();
+  sim.timeline.after(sim.prng.real(0.5, 30), () => {
+    if (!daemon.running || daemon.kill.armed || sim.healing) return;
+    const down = sim.prng.real(1, 100);
+    sim.restartMs = () => down;
+    daemon.die();
+    // What the kernel asks the next daemon needs the device too.
+    sim.timeline.after(down + 5, () => sim.workload.stir());
+  });
+  return true;
+}
+
+/** The path to a log device hangs: writes land at any time until it is back, in any order. */
+function stallDisk(sim: Simulation): boolean {
+  const disk = pickDisk(sim);
+  if (disk === null || disk.stalledUntilMs > sim.nowMs) return false;
+  const { prng } = sim;
+  disk.stalledUntilMs = sim.nowMs + prng.pick([prng.real(5, 300), prng.real(300, 3000), prng.real(300, 3000), 23_000]);
+  return true;
+}
+
+/**
+ * The mirror is removed while no daemon listens, so that some or all of PRESUSPEND, POSTSUSPEND and DTR are lost, and is
+ * created again after a while, or a long one.
+ */
+function removeUnheard(sim: Simulation): boolean {
+  const { prng } = sim;
+  const downMs = prng.pick([prng.real(5, 1000), prng.real(1000, 8000)]);
+  const longerMs = prng.pick([prng.real(-3000, 3000), prng.real(7000, 20_000), prng.real(70_000, 90_000)]);
+  const goneMs = Math.max(0, downMs + longerMs);
+  const afterMs = prng.pick([0, prng.real(0, 3)]);
+  return onMirror(sim, (mirror) =>
+    sim.administrator.recreate(mirror, goneMs, () => {
+      if (sim.healing) return;
+      if (prng.chance(0.3)) {
+        disturb(sim, { overrun: true });
+        return;
+      }
+      const { daemon } = sim;
+      if (daemon?.running !== true || daemon.kill.armed) return;
+      sim.restartMs = () => downMs;
+      if (afterMs === 0) daemon.die();
+      else sim.timeline.after(afterMs, () => daemon.die());
+    }),
+  );
+}
+
+/** The daemon dies while RESUME waits and other threads of the kernel ask, for so long that its repetition finds nobody. */
+function killBeforeResume(sim: Simulation): void {
+  const { daemon, prng } = sim;
+  const downMs = resendMs + prng.real(0, 2000);
+  sim.timeline.after(prng.real(0.5, 30), () => {
+    if (sim.healing || daemon?.running !== true) return;
+    sim.restartMs = () => downMs;
+    daemon.die();
+  });
 }
 
 function powerCut(sim: Simulation): boolean {
@@ -167,10 +238,27 @@ function unreadableAtReload(sim: Simulation): boolean {
     if (disk === null || disk.fault !== null || !sim.administrator.reload(mirror)) return false;
     const set = { errno: errnoEio, reads: true, writes: false, opens: false, operationsLeft: sim.prng.between(1, 3) };
     disk.fault = set;
+    if (sim.prng.chance(0.5)) sim.atDraining = () => killDraining(sim, disk);
     sim.timeline.after(sim.prng.real(500, 6000), () => {
       if (disk.fault === set) disk.fault = null;
     });
     return true;
+  });
+}
+
+/** The table that could not be loaded is suspended to be replaced, and the daemon dies while its writes drain. */
+function killDraining(sim: Simulation, disk: LogDisk): void {
+  const { daemon, prng } = sim;
+  sim.timeline.after(prng.pick([0, prng.real(0, 2)]), () => {
+    if (sim.healing || daemon?.running !== true) return;
+    sim.restartMs = () => prng.real(1, 500);
+    daemon.die();
+    // Nor can the next daemon load it at once.
+    const set = { errno: errnoEio, reads: true, writes: false, opens: false, operationsLeft: prng.between(1, 2) };
+    disk.fault ??= set;
+    sim.timeline.after(prng.real(500, 6000), () => {
+      if (disk.fault === set) disk.fault = null;
+    });
   });
 }
 

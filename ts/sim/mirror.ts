@@ -26,6 +26,8 @@ export class SimMirror {
   busy = false;
   /** Its table must be replaced before it writes again. */
   needsReload = false;
+  /** Since when its daemon says that the kernel's marks are unknown; -1: it does not. */
+  unknownSinceMs = -1;
   /** Its users rest: it is about to be removed. */
   quiet = false;
   /** Sectors with a write under way: writers do not overlap their writes. */

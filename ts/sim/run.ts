@@ -136,6 +136,8 @@ function retire(sim: Simulation): void {
   }
   // A request of a thread that nobody waits for, sent again after its answer was lost.
   runUntil(sim, healMsMax, () => sim.kernel?.client.waiting === 0);
+  // Logs whose end nobody heard.
+  runUntil(sim, healMsMax, () => sim.states?.live.size === 0);
 }
 
 /** Steps until `done`; a run that does not come there is a failure of its own. */

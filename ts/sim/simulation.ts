@@ -3,7 +3,13 @@
  * it after every step. It offers what can happen to a host as methods (kill, power cut, restart); when they happen
  * is decided in faults.ts, how a whole run goes in run.ts.
  */
-import { DM_ULOG_CTR, DM_ULOG_RESUME, DM_ULOG_SET_REGION_SYNC, requestNames } from '../base/ulog-frames.js';
+import {
+  DM_ULOG_CTR,
+  DM_ULOG_PRESUSPEND,
+  DM_ULOG_RESUME,
+  DM_ULOG_SET_REGION_SYNC,
+  requestNames,
+} from '../base/ulog-frames.js';
 import { LifeCycle } from '../mirror/log-state.js';
 import type { LogMessage } from '../mirror/messages.js';
 import { MessageType } from '../mirror/messages.js';
@@ -11,6 +17,7 @@ import type { RegionMap } from '../regions/region-map.js';
 import { Administrator } from './administrator.js';
 import { KernelTruth } from './checks/kernel-truth.js';
 import { forEachNotClean, readLogBytes } from './checks/log-bytes.js';
+import { OrphanChecks } from './checks/orphan-checks.js';
 import { checkReply } from './checks/reply-checks.js';
 import { checkStep } from './checks/step-checks.js';
 import { Evaluations, Inconclusive, Violation } from './checks/violation.js';
@@ -25,6 +32,7 @@ import type { KernelObserver, ObservedTarget } from './kernel/world.js';
 import { SimMirror } from './mirror.js';
 import { Prng } from './prng.js';
 import { type MirrorPlan, planScenario, type Scenario } from './scenario.js';
+import { TableLooks } from './table-looks.js';
 import { Timeline } from './timeline.js';
 import { VersionLegs } from './version-legs.js';
 import { Workload } from './workload.js';
@@ -56,6 +64,7 @@ export class Simulation implements CheckWorld {
   readonly evaluations = new Evaluations();
   readonly truth = new KernelTruth();
   readonly journal = new Journal();
+  readonly orphans = new OrphanChecks(this);
   readonly workload: Workload;
   readonly administrator: Administrator;
   readonly wire: WireFaults = { requestLost: 0, requestTwice: 0, replyLost: 0, replyLateMs: 0, overrun: false };
@@ -73,11 +82,14 @@ export class Simulation implements CheckWorld {
   restartMs: () => number;
   /** What happens when the kernel's constructor of a reconnect reaches the daemon, once. */
   atReconnect: (() => void) | null = null;
+  /** What happens when the daemon has let the writes of a log drain that cannot be loaded, once. */
+  atDraining: (() => void) | null = null;
   /** The machine has no power. */
   dark = false;
   /** No fault comes any more. */
   healing = false;
   readonly #disks = new Map<string, LogDisk>();
+  readonly #tableLooks = new TableLooks(this);
   #bootId = '';
   #boots = 0;
   #lateUntilMs = 0;
@@ -108,6 +120,11 @@ export class Simulation implements CheckWorld {
     return this.timeline.nowMs;
   }
 
+  /** When the daemon was late last, by a start or a stop. */
+  get lateUntilMs(): number {
+    return this.#lateUntilMs;
+  }
+
   get daemonPunctual(): boolean {
     return this.daemon?.running === true && this.nowMs > this.#lateUntilMs;
   }
@@ -127,6 +144,7 @@ export class Simulation implements CheckWorld {
     if (changes === this.#checkedChanges) return true;
     this.#checkedChanges = changes;
     checkStep(this);
+    this.orphans.step();
     this.#watchLifeCycles();
     return true;
   }
@@ -189,7 +207,11 @@ export class Simulation implements CheckWorld {
           cleanCommitMs: this.scenario.cleanCommitMs,
         },
         stickyMax: this.stickyMax,
-        devices: { find: (name) => this.#disks.get(name), confirmed: () => {} },
+        devices: {
+          find: (name) => this.#disks.get(name),
+          confirmed: () => {},
+          landedLate: (disk) => this.#landedLate(disk),
+        },
         watch: this.#watch(),
         acknowledgeMsMax: this.scenario.acknowledgeMsMax,
         toKernel: (frame, length) => this.#toKernel(frame, length),
@@ -203,6 +225,7 @@ export class Simulation implements CheckWorld {
     this.note('start', [this.states.live.size], () => `daemon, ${this.states?.live.size} records`);
     this.#late(punctualAfterMs);
     daemon.start();
+    this.#tableLooks.of(daemon);
   }
 
   stopDaemon(ms: number): void {
@@ -256,9 +279,13 @@ export class Simulation implements CheckWorld {
     this.workload.stopped = true;
     this.restartMs = () => 5;
     Object.assign(this.wire, { requestLost: 0, requestTwice: 0, replyLost: 0, replyLateMs: 0, overrun: false });
-    for (const disk of this.#disks.values()) disk.fault = null;
+    for (const disk of this.#disks.values()) {
+      disk.fault = null;
+      disk.stalledUntilMs = 0;
+    }
     for (const mirror of this.mirrors.values()) mirror.legs.broken = false;
     this.atReconnect = null;
+    this.atDraining = null;
     this.daemon?.kill.disarm();
     this.startDaemon();
   }
@@ -333,7 +360,7 @@ export class Simulation implements CheckWorld {
   #freshLuid(prng: Prng): { high: number; low: number } {
     const taken = new Set<number>();
     for (const device of this.kernel?.devices ?? []) {
-      for (const target of [device.live, device.loaded]) if (target) taken.add(target.log.luidLow);
+      for (const log of [device.live?.log, device.loaded?.log, device.building]) if (log) taken.add(log.luidLow);
     }
     for (;;) {
       const low = 0x1000 + 0x400 * prng.below(12);
@@ -400,6 +427,19 @@ export class Simulation implements CheckWorld {
     }
   }
 
+  /** A write of a daemon that is gone: what a RESUME reads now is not what was there when it was sent. */
+  #landedLate(disk: LogDisk): void {
+    this.count('late-write-landed');
+    this.note('late-write', [disk.minor], () => disk.name);
+    for (const mirror of this.mirrors.values()) {
+      if (mirror.disk !== disk) continue;
+      const { valid } = readLogBytes(disk.seen, mirror.regionCount);
+      if (!valid) mirror.mayRecoverAll = true;
+      forEachNotClean(disk.seen, mirror.regionCount, (region) => mirror.mayRecover.add(region));
+      mirror.reads.clear();
+    }
+  }
+
   /** Another luid's log of the same mirror has not left. */
   #othersServe(request: RequestRecord): boolean {
     for (const [key, state] of this.states?.live ?? []) {
@@ -430,6 +470,7 @@ export class Simulation implements CheckWorld {
       acknowledged: (order) => this.truth.markAcknowledged(order),
       reported: (report) => {
         this.count(`report ${report.event}`);
+        if (report.event === 'orphaned') this.orphans.decided(report.uuid);
         this.note(
           'report',
           [report.event.length],
@@ -444,6 +485,7 @@ export class Simulation implements CheckWorld {
   }
 
   #arrived(request: RequestRecord): void {
+    this.orphans.heard(request.key);
     const truth = this.truth.of(request);
     request.markOrder = truth.markOrder;
     const known = this.states?.find(request.key) !== undefined;
@@ -465,7 +507,13 @@ export class Simulation implements CheckWorld {
     this.evaluations.check('one-answer', true, () => '');
     checkReply(this, request, reply);
     if (request.hostile) return;
-    this.truth.replied(request, reply, this.states?.find(request.key)?.map.inner);
+    const state = this.states?.find(request.key);
+    if (request.type === DM_ULOG_PRESUSPEND && state?.draining === true) {
+      const { atDraining } = this;
+      this.atDraining = null;
+      atDraining?.();
+    }
+    this.truth.replied(request, reply, state?.map.inner);
   }
 
   #messageSubmitted(message: LogMessage): void {
@@ -495,6 +543,7 @@ export class Simulation implements CheckWorld {
         if (unheard) this.truth.of(log).givenUp.add(region);
         this.note('given-up', [region, error], () => `IN_SYNC of region ${region} of ${log.uuid}: ${error}`);
       },
+      flushFailed: (log) => this.truth.flushFailed(this.truth.of(log)),
       writeIssued: (log, write, toAllLegs) => {
         this.#checkLogged(log, write.region, toAllLegs);
         this.truth.writeIssued(this.truth.of(log), write.region, toAllLegs);

@@ -31,6 +31,8 @@ const wanted: readonly string[] = [
   'reply-lost',
   'reply-late',
   'reconnect',
+  'report orphaned',
+  'late-write-landed',
 ];
 
 /** Fewer seeds than this do not reach everything. */

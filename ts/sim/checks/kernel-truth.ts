@@ -39,6 +39,8 @@ export interface TargetTruth {
   latched: boolean;
   /** Between PRESUSPEND and POSTSUSPEND. */
   draining: boolean;
+  /** PRESUSPEND was answered, POSTSUSPEND not sent: no write may be held back any more. */
+  letDrain: boolean;
   /** The daemon lost this log's state while the kernel lived; until its POSTSUSPEND (R3). */
   marksLost: boolean;
 }
@@ -65,6 +67,7 @@ export class KernelTruth {
         markOrder: 0,
         latched: false,
         draining: false,
+        letDrain: false,
         marksLost: false,
       };
       this.targets.set(key, truth);
@@ -120,6 +123,11 @@ export class KernelTruth {
     count(toAllLegs ? truth.open : truth.openDefault, region, -1);
   }
 
+  /** The kernel has given a flush up, heard or not: what it marked and did not see safe, it does not write. */
+  flushFailed(truth: TargetTruth): void {
+    for (const region of truth.marked.keys()) if (!truth.flushed.has(region)) truth.marked.delete(region);
+  }
+
   /** A request leaves the kernel: from here on a clear is in the daemon's hands. */
   sent(request: RequestRecord): void {
     this.changes += 1;
@@ -131,11 +139,15 @@ export class KernelTruth {
       }
     }
     if (request.type === DM_ULOG_SET_REGION_SYNC && request.values[0] === truth.copying) truth.copying = -1;
-    if (request.type === DM_ULOG_RESUME) truth.latched = false;
+    if (request.type === DM_ULOG_RESUME) {
+      truth.latched = false;
+      truth.letDrain = false;
+    }
     if (request.type === DM_ULOG_PRESUSPEND) truth.draining = true;
     if (request.type !== DM_ULOG_POSTSUSPEND) return;
     // All writes are done by now: what was lost no longer matters.
     truth.draining = false;
+    truth.letDrain = false;
     truth.marksLost = false;
     truth.marked.clear();
     truth.flushed.clear();
@@ -146,6 +158,7 @@ export class KernelTruth {
     const regionCount = map?.regionCount ?? Number.POSITIVE_INFINITY;
     const truth = this.of(request);
     if (request.type === DM_ULOG_FLUSH) flushEnded(truth, request, reply.error);
+    if (request.type === DM_ULOG_PRESUSPEND && truth.draining) truth.letDrain = true;
     if (reply.error !== 0) return;
     if (request.type === DM_ULOG_GET_SYNC_COUNT && reply.first >= regionCount) truth.latched = true;
     const marks = request.type === DM_ULOG_MARK_REGION || request.type === DM_ULOG_FLUSH;

@@ -111,7 +111,10 @@ function checkLifeCycle({ world, request, state }: Judged, expected: LifeCycle):
 function checkResume(judged: Judged): void {
   const { world, request, state, mirror } = judged;
   // A kernel of unknown marks that must drain is let go although the log cannot be loaded (R3).
-  if (state.lifeCycle === LifeCycle.resuming && state.marksUnknown && world.truth.of(request).draining) return;
+  const { draining } = world.truth.of(request);
+  if (state.lifeCycle === LifeCycle.resuming && state.marksUnknown && draining) return;
+  // A reconnect's RESUME waits for a commit, and another thread suspends meanwhile.
+  if (state.lifeCycle === LifeCycle.halted && draining) return;
   checkLifeCycle(judged, LifeCycle.active);
   if (world.truth.of(request).marksLost) checkUnknown(world, request, state);
   if (mirror.disk !== null) checkBytes(judged, false);
@@ -153,7 +156,10 @@ function checkBytes({ world, request, state, mirror }: Judged, closed: boolean):
   const map = state.map.inner;
   const found = readLogBytes(disk.durable, map.regionCount);
   evaluations.check('R9-bytes', found.fault === '', () => `${name(request)}: ${found.fault}`);
-  const wrong = closed ? firstWrongBit(disk.durable, state) : firstTooClean(disk.durable, state);
+  // Marks that wait for their flush: what a RESUME of a log that serves does not answer for.
+  const { flushed } = world.truth.of(request);
+  const unflushed = (region: number) => map.isHeld(region) && !flushed.has(region);
+  const wrong = closed ? firstWrongBit(disk.durable, state) : firstTooClean(disk.durable, state, unflushed);
   evaluations.check('R9-bytes', wrong < 0, () => `${name(request)}: the bit of region ${wrong} on the device is wrong`);
   const intact = found.hasSession && sessionIntact(disk.durable) && sessionClosed(disk.durable) === closed;
   evaluations.check('R9-session', intact, () => `${name(request)}: no session record, or not closed=${closed}`);
@@ -175,14 +181,18 @@ function firstWrongBit(bytes: Uint8Array, state: CountedState): number {
 }
 
 /** A clean bit may come to the device later than to memory, never sooner. */
-function firstTooClean(bytes: Uint8Array, state: CountedState): number {
+function firstTooClean(
+  bytes: Uint8Array,
+  state: CountedState,
+  exempt: (region: number) => boolean = () => false,
+): number {
   const map = state.map.inner;
   for (
     let region = map.nextDirty(0);
     region >= 0;
     region = region + 1 < map.regionCount ? map.nextDirty(region + 1) : -1
   ) {
-    if (cleanBit(bytes, region)) return region;
+    if (cleanBit(bytes, region) && !exempt(region)) return region;
   }
   return -1;
 }
@@ -242,7 +252,13 @@ function checkMarkDurable({ world, request, mirror }: Judged, region: number): v
 function checkInSync({ world, request, reply, state }: Judged): void {
   const region = request.values[0] ?? 0;
   const { evaluations, truth } = world;
-  if (state.lifeCycle === LifeCycle.halted) {
+  if (mustDrain(world, request, state)) {
+    evaluations.check(
+      'R2-draining',
+      reply.first === 1,
+      () => `IN_SYNC of region ${region} answered ${reply.first} to a kernel whose writes must end`,
+    );
+  } else if (state.lifeCycle === LifeCycle.halted) {
     evaluations.check(
       'R10-halted',
       reply.first === 1,
@@ -318,9 +334,20 @@ function checkSyncCount({ world, reply, state }: Judged): void {
   );
 }
 
-function checkHint({ world, reply, state, mirror }: Judged): void {
+/** Its log cannot be loaded, and its kernel was told that it may suspend: writes that are held back would hold it up. */
+function mustDrain(world: CheckWorld, request: RequestRecord, state: CountedState): boolean {
+  const { letDrain, marksLost } = world.truth.of(request);
+  return state.lifeCycle === LifeCycle.resuming && letDrain && !marksLost;
+}
+
+function checkHint({ world, request, reply, state, mirror }: Judged): void {
   const { evaluations } = world;
   const count = state.map.inner.regionCount;
+  if (mustDrain(world, request, state)) {
+    const text = () => `IS_REMOTE_RECOVERING ${reply.first}, ${reply.second} to a kernel whose writes must end`;
+    evaluations.check('R2-draining', reply.first === 0 && reply.second === count, text);
+    return;
+  }
   if (state.lifeCycle === LifeCycle.halted) {
     const holds = reply.first === 0 && reply.second === count;
     evaluations.check('R10-halted', holds, () => `IS_REMOTE_RECOVERING while halted: ${reply.first}, ${reply.second}`);

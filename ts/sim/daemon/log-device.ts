@@ -2,13 +2,14 @@
  * The `LogDevice` of a simulated daemon over a simulated disk. Every operation takes time; the runs of one write land in
  * any order; a write of one run with a barrier is forced, one of several is followed by a flush.
  *
- * What was under way when the device was closed, or its daemon killed, may have landed in part.
+ * What was under way when its daemon was killed lands later, whole, torn or not at all, and keeps the claim until then: it
+ * belongs to the kernel, which knows nothing of processes.
  */
 import type { LogDevice, LogDeviceEvents } from '../../mirror/log-device.js';
 import type { LogImage } from '../../mirror/log-image.js';
 import type { Prng } from '../prng.js';
 import type { Timeline } from '../timeline.js';
-import type { LogDisk } from './log-disk.js';
+import { type LogDisk, sectorBytes } from './log-disk.js';
 
 const errnoEnoent = 2;
 const errnoEio = 5;
@@ -27,11 +28,16 @@ export interface DeviceWorld {
   readonly enter: (call: () => void) => void;
   /** A durable write was confirmed: the disk holds what the image was when it was planned. */
   readonly confirmed: (disk: LogDisk, image: LogImage, ok: boolean) => void;
+  /** A write of a daemon that is gone has landed. */
+  readonly landedLate: (disk: LogDisk) => void;
 }
 
 interface Run {
   readonly offset: number;
   readonly bytes: Uint8Array;
+  /** A forced write of its own. */
+  forced: boolean;
+  landsAtMs: number;
   landed: boolean;
 }
 
@@ -102,6 +108,8 @@ export class SimulatedLogDevice implements LogDevice {
       if (run.offset + run.bytes.length > disk.bytes) throw new Error('a write past the end of the log device');
     }
     this.#underWay = runs;
+    const { timeline } = this.#world;
+    const era = this.#era;
     const forced = durable && runs.length === 1;
     let open = runs.length;
     let errno = 0;
@@ -111,10 +119,17 @@ export class SimulatedLogDevice implements LogDevice {
     };
     if (open === 0) this.#later(0.01, 0.1, finish);
     for (const run of runs) {
-      this.#later(0.05, 3, () => {
-        errno = Math.max(errno, this.#land(disk, run, forced));
+      run.forced = forced;
+      run.landsAtMs = timeline.nowMs + this.#world.prng.real(0.05, 3 + this.#stallMs(disk));
+      // The disk works on while the process is stopped; only its completion waits.
+      timeline.at(run.landsAtMs, () => {
+        if (era !== this.#era) return;
+        errno = Math.max(errno, this.#land(disk, run));
         open -= 1;
-        if (open === 0) finish();
+        if (open > 0) return;
+        this.#world.enter(() => {
+          if (era === this.#era) finish();
+        });
       });
     }
   }
@@ -126,18 +141,49 @@ export class SimulatedLogDevice implements LogDevice {
     this.#claimed = null;
   }
 
-  /** The daemon is gone: what it had under way lands or does not. */
+  /** The daemon is gone. What it had under way lands when it would have, and the claim ends with the last of it. */
   abandon(): void {
     const disk = this.#disk;
-    if (disk !== null && disk.fault === null) {
-      for (const run of this.#underWay)
-        if (!run.landed && this.#world.prng.chance(0.5)) disk.put(run.offset, run.bytes);
-    }
-    this.close();
+    const left = disk === null ? [] : this.#underWay.filter((run) => !run.landed);
     this.#underWay = [];
+    if (disk === null || left.length === 0) {
+      this.close();
+      return;
+    }
+    this.#era += 1;
+    this.#disk = null;
+    const { timeline } = this.#world;
+    const { cuts } = disk;
+    let open = left.length;
+    for (const run of left) {
+      timeline.at(run.landsAtMs, () => {
+        if (disk.cuts !== cuts) return;
+        this.#landLate(disk, run);
+        open -= 1;
+        if (open === 0) this.close();
+      });
+    }
   }
 
-  #land(disk: LogDisk, run: Run, forced: boolean): number {
+  #landLate(disk: LogDisk, run: Run): void {
+    const { prng, landedLate } = this.#world;
+    // Whole; or its process was killed between two pieces of it; or before it was given to the disk.
+    const outcome = prng.pick(['whole', 'whole', 'whole', 'torn', 'none'] as const);
+    if (outcome === 'none') return;
+    if (outcome === 'whole') this.#land(disk, run);
+    else if (disk.trip('writes') === 0) {
+      for (let at = 0; at < run.bytes.length; at += sectorBytes) {
+        if (prng.chance(0.5)) disk.put(run.offset + at, run.bytes.subarray(at, at + sectorBytes));
+      }
+    }
+    landedLate(disk);
+  }
+
+  #stallMs(disk: LogDisk): number {
+    return Math.max(0, disk.stalledUntilMs - this.#world.timeline.nowMs);
+  }
+
+  #land(disk: LogDisk, run: Run): number {
     run.landed = true;
     const errno = disk.trip('writes');
     if (errno !== 0) {
@@ -147,13 +193,13 @@ export class SimulatedLogDevice implements LogDevice {
       return errno;
     }
     disk.put(run.offset, run.bytes);
-    if (forced) disk.flushRange(run.offset, run.bytes.length);
+    if (run.forced) disk.flushRange(run.offset, run.bytes.length);
     else if (this.#world.prng.chance(0.2)) disk.writeBack(this.#world.prng);
     return 0;
   }
 
   #flush(disk: LogDisk, image: LogImage): void {
-    this.#later(0.05, 3, () => {
+    this.#later(0.05, 3 + this.#stallMs(disk), () => {
       const errno = disk.trip('writes');
       if (errno === 0) disk.flush();
       else disk.forget(this.#world.prng);
@@ -181,7 +227,7 @@ function takeRuns(image: LogImage): Run[] {
   for (let run = 0; run < image.runCount; run++) {
     const bytes = new Uint8Array(image.runBytes(run));
     image.encodeRun(run, bytes);
-    runs.push({ offset: image.runOffset(run), bytes, landed: false });
+    runs.push({ offset: image.runOffset(run), bytes, forced: false, landsAtMs: 0, landed: false });
   }
   return runs;
 }

@@ -30,6 +30,10 @@ export class LogDisk {
   readonly seen: Uint8Array;
   readonly durable: Uint8Array;
   fault: Fault | null = null;
+  /** Writes that are given to the disk before this time land at any moment up to it. */
+  stalledUntilMs = 0;
+  /** Power cuts so far: a write of before one never lands after it. */
+  cuts = 0;
   /** Sector -> contents written since the durable one, oldest first. */
   readonly unflushed = new Map<number, Uint8Array[]>();
   bytesWritten = 0;
@@ -119,6 +123,9 @@ export class LogDisk {
     this.unflushed.clear();
     this.seen.set(this.durable);
     this.fault = null;
+    this.stalledUntilMs = 0;
+    this.cuts += 1;
+    this.#claimant = null;
   }
 
   /** True when the clean bit of a region may be found set after a power cut now. */

@@ -55,7 +55,7 @@ export interface DaemonWorld {
   readonly bootId: string;
   readonly settings: Partial<MirrorSettings>;
   readonly stickyMax: number;
-  readonly devices: Pick<DeviceWorld, 'find' | 'confirmed'>;
+  readonly devices: Pick<DeviceWorld, 'find' | 'confirmed' | 'landedLate'>;
   readonly watch: DaemonWatch;
   /** Longest time from delivery to acknowledgement. */
   readonly acknowledgeMsMax: number;
@@ -150,6 +150,16 @@ export class DaemonProcess {
     });
   }
 
+  /** What somebody saw in device-mapper's tables between `askedMs` and now; `then` hears whether to look again soon. */
+  tables(uuids: ReadonlySet<string>, askedMs: number, then: (soon: boolean) => void): void {
+    this.#run(() => {
+      this.kill.point();
+      this.#service.tables(uuids, askedMs, this.#world.timeline.nowMs);
+      this.#endTurn();
+      then(this.#service.suspectsOrphans);
+    });
+  }
+
   /** SIGKILL now. */
   die(): void {
     if (!this.alive) return;
@@ -194,7 +204,7 @@ export class DaemonProcess {
     if (!this.alive) return;
     this.alive = false;
     this.#inbox = [];
-    for (const device of this.#devices) device.close();
+    for (const device of this.#devices) device.abandon();
     this.#world.watch.died();
   }
 

@@ -26,6 +26,8 @@ export class MappedDevice {
   readonly legs: Legs;
   live: MirrorTarget | null = null;
   loaded: MirrorTarget | null = null;
+  /** The log of a table under construction: it is in neither place. */
+  building: UserspaceLog | null = null;
   suspended = true;
   readonly #parts: DeviceParts;
   /** New writes wait here. */
@@ -67,11 +69,15 @@ export class MappedDevice {
     });
   }
 
-  /** Builds a table in the waiting place. Returns 0 or a negative errno. */
-  *load(table: LogTable): Blocking<number> {
+  /** Builds a table in the waiting place; its legs take `legsOpenMs` to open. Returns 0 or a negative errno. */
+  *load(table: LogTable, legsOpenMs = 0): Blocking<number> {
     const { threads, client, world, limiter, observer } = this.#parts;
     const log = new UserspaceLog({ client, world, limiter, observer }, table, this.#parts.luid());
+    this.building = log;
     const error = yield* log.create();
+    // The kernel opens the legs of a mirror when it has its log.
+    if (error === 0 && legsOpenMs > 0) yield* client.sleep(legsOpenMs);
+    this.building = null;
     if (error !== 0) return error;
     if (this.loaded !== null) yield* this.loaded.destroy();
     const parts = {

@@ -199,7 +199,7 @@ export class UserspaceLog implements ObservedTarget {
     this.#clears = [];
     if (marks.length === 0 && clears.length === 0) return 0;
     const error = yield* this.#flushLists(marks, clears);
-    if (error !== 0) this.failures += 1;
+    if (error !== 0) this.#flushFailed();
     return error;
   }
 
@@ -241,9 +241,14 @@ export class UserspaceLog implements ObservedTarget {
     const flushing = new Wait(this.#client.threads);
     this.#flushing = flushing;
     const reply = yield* this.#client.request(this, DM_ULOG_FLUSH, { room: 0 });
-    if (reply.error !== 0) this.failures += 1;
+    if (reply.error !== 0) this.#flushFailed();
     this.#flushing = null;
     flushing.finish();
+  }
+
+  #flushFailed(): void {
+    this.failures += 1;
+    this.#observer.flushFailed(this);
   }
 
   /** When one group fails, the whole list is sent again region by region. */

@@ -45,6 +45,8 @@ export interface KernelObserver {
   recoveryEnded(target: ObservedTarget, region: number, ok: boolean): void;
   /** IN_SYNC failed, which the kernel takes for "not in sync". */
   questionFailed(target: ObservedTarget, region: number, reply: { error: number; unheard: boolean }): void;
+  /** A flush failed: no write is issued under the marks that it was to make safe. */
+  flushFailed(target: ObservedTarget): void;
   /** A life-cycle request of this target was answered; `error` is 0 or a negative errno. */
   lifeCycle(target: ObservedTarget, step: LifeCycleStep, error: number): void;
   /** Free text for people. */

@@ -1,0 +1,125 @@
+/**
+ * Starts what answers the simulated kernel's frames: lockstepd as a process of its own, the same with its main and admin
+ * thread kept busy, or the C responder. Each has a folder of its own on a tmpfs for its socket and state, as in use.
+ */
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { program, root, start } from './programs.mjs';
+
+const memoryFolder = existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
+const startMsMax = 120_000;
+
+/** Resolves with the first line that `wanted` takes; fails when the process ends before, with what it said. */
+function lineOf(child, streams, wanted) {
+  return new Promise((resolve, reject) => {
+    let said = '';
+    const failed = (why) => reject(new Error(`${child.spawnargs.slice(3).join(' ')}: ${why}\n${said.slice(-2000)}`));
+    const timer = setTimeout(() => failed('hung at its start'), startMsMax);
+    for (const stream of streams) {
+      createInterface({ input: stream }).on('line', (line) => {
+        said += `${line}\n`;
+        if (!wanted(line)) return;
+        clearTimeout(timer);
+        resolve(line);
+      });
+    }
+    child.on('exit', (code) => {
+      clearTimeout(timer);
+      failed(`ended with ${code}`);
+    });
+  });
+}
+
+/** A running answerer: `socket` to send to, `end()` when done. */
+class Answerer {
+  constructor(child, folder) {
+    this.child = child;
+    this.folder = folder;
+    this.socket = join(folder, 'kernel');
+  }
+
+  get pid() {
+    return this.child.pid;
+  }
+
+  async end() {
+    if (this.child.exitCode === null && this.child.signalCode === null) {
+      const gone = new Promise((resolve) => this.child.once('exit', resolve));
+      this.child.kill('SIGKILL');
+      await gone;
+    }
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+}
+
+class Daemon extends Answerer {
+  /** The daemon's own status (SIGUSR1). */
+  status() {
+    const line = new Promise((resolve) => {
+      const lines = createInterface({ input: this.child.stdout });
+      lines.once('line', (text) => {
+        lines.close();
+        resolve(JSON.parse(text));
+      });
+    });
+    this.child.kill('SIGUSR1');
+    return line;
+  }
+}
+
+const folderNew = () => mkdtempSync(join(memoryFolder, 'lockstep-bench-'));
+
+/** lockstepd, as installed. */
+export async function startDaemon(on, more = []) {
+  const folder = folderNew();
+  const args = [
+    join(root, 'dist', 'bin', 'lockstepd.js'),
+    ...['--simulated-kernel', join(folder, 'kernel'), '--transport', 'local'],
+    ...['--state-dir', join(folder, 'state'), '--pid-file', join(folder, 'pid'), ...more],
+  ];
+  const child = start(on, process.execPath, args);
+  await lineOf(child, [child.stderr], (line) => line.includes('ready'));
+  return new Daemon(child, folder);
+}
+
+/**
+ * The same daemon with wrapped thread entries: `busy` keeps the main and the admin thread computing 20 ms of every 50;
+ * either way its engine counts collections and allocated bytes.
+ */
+export async function startCountedDaemon(on, { busy }) {
+  const folder = folderNew();
+  const args = [join(root, 'bench', 'counted-daemon.mjs'), folder, ...(busy ? ['busy'] : [])];
+  const child = start(on, process.execPath, args);
+  await lineOf(child, [child.stderr], (line) => line.includes('ready'));
+  const daemon = new Answerer(child, folder);
+  const lines = createInterface({ input: child.stdout });
+  const ask = (order) => {
+    const answer = new Promise((resolve) => lines.once('line', (text) => resolve(JSON.parse(text))));
+    child.stdin.write(`${order}\n`);
+    return answer;
+  };
+  /** From here on what the engine allocates is counted. */
+  daemon.startCounting = () => ask('start');
+  /** What it allocated since: `{ allocatedBytes, collections, collectionMs }`. */
+  daemon.counted = () => ask('stop');
+  return daemon;
+}
+
+/** The C responder; with `log` it writes durably as the daemon does. `beside` runs until it ends. */
+export async function startResponder(on, { log, blocks, burning = false } = {}) {
+  const folder = folderNew();
+  const disk = log === undefined ? [] : ['--log', log, '--blocks', String(blocks)];
+  const child = start(on, program('responder'), ['--socket', join(folder, 'kernel'), ...disk]);
+  await lineOf(child, [child.stdout], (line) => line === 'ready');
+  const responder = new Answerer(child, folder);
+  if (!burning) return responder;
+  const burn = start(on, program('burn'), ['--threads', '2', '--busy-ms', '20', '--period-ms', '50']);
+  const end = responder.end.bind(responder);
+  responder.end = async () => {
+    burn.kill('SIGKILL');
+    await end();
+  };
+  return responder;
+}

@@ -1,0 +1,92 @@
+/**
+ * Boots one guest for all scenarios that want figures of a real kernel, and reads what fio measured there. The guest's
+ * processor is emulated where KVM boots no stock kernel: its figures are compared with each other only.
+ */
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { median, noiseOf, row } from './measure.mjs';
+import { program, root } from './programs.mjs';
+import { SlowDisk } from './slow-disk.mjs';
+
+/** Ten times what a long run takes. */
+const limitMs = 6_000_000;
+
+/** What the guest is to measure, by scenario. */
+export const guestParts = { connector: ['remark'], mirror: ['core', 'disk'] };
+
+/** One boot; resolves to the figures by name, or to `{ skipped }`. */
+export async function measureInGuest({ quick, parts, peer, say }) {
+  const { reasonAgainst } = await import('../test/vm/kernel.mjs');
+  const { runInMachine } = await import('../test/vm/machine.mjs');
+  const skipped = reasonAgainst([
+    ['dmsetup', 'dmsetup'],
+    ['fio', 'fio'],
+  ]);
+  if (skipped) return { skipped };
+  const environment = {
+    PARTS: parts.join(' '),
+    ROUNDS: quick ? '2' : '5',
+    SELF_ROUNDS: quick ? '1' : '3',
+    SECONDS_A_RUN: quick ? '2' : '4',
+    FRESH: quick ? '200' : '400',
+    RESPONDER: program('responder'),
+    PEER: peer ?? '',
+  };
+  const results = join(root, 'out', 'bench', 'guest');
+  const slow = new SlowDisk(16);
+  try {
+    const script = readFileSync(new URL('guest/mirrors.sh', import.meta.url), 'utf8');
+    const onLine = (line) => say(`guest: ${line}`);
+    const end = await runInMachine({ script, disks: slow, environment, limitMs, results, onLine, say });
+    if (end.status !== 0) throw new Error(`the guest ended with ${end.status} ${end.reason}`);
+    return { figures: readFigures(results), accelerator: end.accelerator, results };
+  } finally {
+    slow.remove();
+  }
+}
+
+/** name -> rounds of { iops, samples, p50, p99, p999 } in nanoseconds, in the order of rounds. */
+function readFigures(results) {
+  const figures = new Map();
+  for (const file of readdirSync(results).sort()) {
+    const [, name] = /^\d+-(.+)\.json$/.exec(file) ?? [];
+    if (!name) continue;
+    const text = readFileSync(join(results, file), 'utf8');
+    const { write } = JSON.parse(text.slice(text.indexOf('{'))).jobs[0];
+    const share = (key) => write.clat_ns.percentile[key] + write.slat_ns.mean;
+    const one = { iops: write.iops, samples: write.total_ios };
+    Object.assign(one, { p50: share('50.000000'), p99: share('99.000000'), p999: share('99.900000') });
+    figures.set(name, [...(figures.get(name) ?? []), one]);
+  }
+  return figures;
+}
+
+const figureOf = { iops: (one) => one.iops, p50: (one) => one.p50 };
+
+/** The median of the rounds' ratios, and the noise of the subject against itself (`-again`). */
+export function guestRatio(figures, subject, limit, by) {
+  const figure = figureOf[by];
+  const [ours, theirs] = [figures.get(subject), figures.get(limit)];
+  const again = figures.get(`${subject}-again`) ?? [];
+  return {
+    value: median(ours.map((one, round) => figure(one) / figure(theirs[round]))),
+    noise: noiseOf(again.map((one, round) => figure(one) / figure(ours[round]))),
+  };
+}
+
+/** A row of writes a second, with latencies in microseconds. */
+export function guestRow(figures, name, { of, note } = {}) {
+  return row(name.replaceAll('-', '_'), figures.get(name), {
+    unit: 'writes/s',
+    figure: figureOf.iops,
+    scale: 1e-3,
+    of,
+    note,
+  });
+}
+
+/** Why no real cmirrord took part. */
+export function peerSkipped(results) {
+  const told = join(results, 'cmirrord.skipped');
+  return existsSync(told) ? readFileSync(told, 'utf8').trim() : 'no peer: --peer-cmirrord PATH names one';
+}

@@ -1,0 +1,13 @@
+/** Types of html-report.mjs, for the tests. */
+export interface Scenario {
+  title: string;
+  failed?: string;
+  results: object[];
+  ratios: Record<string, { value: number }>;
+}
+export interface Report {
+  quick: boolean;
+  commit: string;
+  scenarios: Record<string, Scenario>;
+}
+export function htmlReport(report: Report): string;

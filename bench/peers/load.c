@@ -1,0 +1,232 @@
+/*
+ * The kernel's side in the bench: makes logs over a daemon's local socket, keeps a fixed number of operations
+ * under way, and times each of them from its first request to its last reply. In C, so that its own cost
+ * hides nothing.
+ *
+ *   load --socket PATH --work in_sync|remark|fresh [options]
+ *
+ *   --depth N        operations under way (1)          --count N     operations measured (1000)
+ *   --warmup N       operations before that (8000)     --regions N   regions a log (4096), a power of two
+ *   --logs N         logs, used by turns (1)           --batch N     regions an operation, marked 32 a
+ * request (1)
+ *   --log-file PATH  disk log on it (one log only)     --prefix TEXT of the logs' uuids, new for every run
+ *   --luid N         luid of the first log             --keep 1      leaves the logs as they are
+ *
+ * in_sync: one IN_SYNC of some region. remark: MARK and FLUSH of regions that are held already. fresh: MARK
+ * and FLUSH of regions that nobody marked before, far apart, so that each is in another block of the log
+ * where that is possible. As the kernel does it, FLUSH is sent when every MARK of the operation is answered.
+ * Prints one line of JSON.
+ */
+#define _GNU_SOURCE
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "samples.h"
+
+enum { GROUP_REGIONS_MAX = 32, LANES_MAX = 1024, REPLY_SECONDS_MAX = 20, SEQ_SLOTS = 1 << 16 };
+
+enum work { IN_SYNC, REMARK, FRESH };
+
+struct lane {
+  uint64_t started_ns;
+  uint64_t operation;
+  uint32_t waiting;
+  int flushing;
+};
+
+static int fd;
+static uint32_t next_seq = 1;
+static enum work work;
+static uint64_t regions, logs, batch, luid;
+static const char* prefix;
+static uint8_t request[FRAME_BYTES_MAX];
+static uint8_t reply[FRAME_BYTES_MAX];
+/* Lane + 1 by the low bits of a request's number. */
+static uint16_t lane_of_seq[SEQ_SLOTS];
+static struct lane lanes[LANES_MAX];
+
+static uint32_t send_request(uint64_t log, uint32_t type, const void* payload, uint32_t bytes) {
+  const uint32_t seq = next_seq++;
+  memset(request + HEADERS_BYTES, 0, PAYLOAD_AT - HEADERS_BYTES);
+  put_headers(request, PAYLOAD_AT + bytes, seq);
+  put32(request + 8, seq);
+  put64(request + 36, luid + log * 1024);
+  snprintf((char*)request + UUID_AT, 129, "%s-%llu", prefix, (unsigned long long)log);
+  put32(request + 176, 3);
+  put32(request + 184, seq);
+  put32(request + 188, type);
+  put32(request + 192, bytes);
+  if (bytes > 0) memcpy(request + PAYLOAD_AT, payload, bytes);
+  if (send(fd, request, PAYLOAD_AT + bytes, MSG_NOSIGNAL) < 0) die("send: %s", strerror(errno));
+  return seq;
+}
+
+/* The next reply: its number, and its error as the kernel would see it. */
+static uint32_t receive_reply(int* error) {
+  const ssize_t length = recv(fd, reply, sizeof reply, 0);
+  if (length < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) die("no reply within %d s", REPLY_SECONDS_MAX);
+  if (length <= 0) die("the daemon is gone");
+  if (length < HEADERS_BYTES) die("a reply of %zd bytes", length);
+  if (get16(reply + 32) == 0) {
+    *error = -(int)get32(reply + 28);
+    return get32(reply + 24);
+  }
+  *error = (int)get32(reply + 180);
+  return frame_seq(reply);
+}
+
+/* One request on its own, before and after the measurement. */
+static void ask(uint64_t log, uint32_t type, const void* payload, uint32_t bytes, int must) {
+  const uint32_t seq = send_request(log, type, payload, bytes);
+  int error;
+  while (receive_reply(&error) != seq) continue;
+  if (error != 0 && must) die("request type %u of log %llu: error %d", type, (unsigned long long)log, error);
+}
+
+static void make_logs(const char* file) {
+  const uint64_t region_sectors = 8;
+  char text[1024];
+  for (uint64_t log = 0; log < logs; log++) {
+    const unsigned long long sectors = regions * region_sectors;
+    if (file == NULL)
+      snprintf(text, sizeof text, "%llu clustered-core 8 nosync", sectors);
+    else
+      snprintf(text, sizeof text, "%llu clustered-disk %s 8 nosync", sectors, file);
+    ask(log, REQUEST_CTR, text, (uint32_t)strlen(text), 1);
+    ask(log, REQUEST_RESUME, NULL, 0, 1);
+  }
+}
+
+static void remove_logs(void) {
+  for (uint64_t log = 0; log < logs; log++) {
+    ask(log, REQUEST_PRESUSPEND, NULL, 0, 1);
+    ask(log, REQUEST_POSTSUSPEND, NULL, 0, 1);
+    ask(log, REQUEST_DTR, NULL, 0, 1);
+  }
+}
+
+/* Odd, so that the walk meets every region of a power of two before it meets one twice; more than one log
+ * block. */
+static uint64_t region_of(uint64_t step) {
+  if (work != FRESH) return step * 40503u % regions;
+  return step * (regions > 65536 ? 163855u : 5u) % regions;
+}
+
+static void send_for(struct lane* lane, uint64_t log, uint32_t type, const void* payload, uint32_t bytes) {
+  const uint32_t seq = send_request(log, type, payload, bytes);
+  lane_of_seq[seq % SEQ_SLOTS] = (uint16_t)(lane - lanes + 1);
+  lane->waiting++;
+}
+
+static void start(struct lane* lane, uint64_t operation) {
+  uint64_t group[GROUP_REGIONS_MAX];
+  const uint64_t log = operation % logs;
+  lane->operation = operation;
+  lane->flushing = 0;
+  lane->waiting = 0;
+  lane->started_ns = now_ns();
+  if (work == IN_SYNC) {
+    group[0] = region_of(operation);
+    send_for(lane, log, REQUEST_IN_SYNC, group, 8);
+    return;
+  }
+  /* A lane re-marks its own regions, so that they are held by the second time; fresh ones never come again.
+   */
+  const uint64_t first = work == FRESH ? operation / logs * batch : (uint64_t)(lane - lanes) * batch;
+  for (uint64_t done = 0; done < batch;) {
+    uint32_t count = 0;
+    for (; count < GROUP_REGIONS_MAX && done < batch; count++, done++) group[count] = region_of(first + done);
+    send_for(lane, log, REQUEST_MARK, group, count * 8);
+  }
+}
+
+/* Takes one reply; returns the lane whose operation ended with it, or NULL. */
+static struct lane* take_reply(void) {
+  int error;
+  const uint32_t seq = receive_reply(&error);
+  const uint16_t found = lane_of_seq[seq % SEQ_SLOTS];
+  if (found == 0) die("a reply to %u, which nobody waits for", seq);
+  lane_of_seq[seq % SEQ_SLOTS] = 0;
+  if (error != 0) die("error %d", error);
+  struct lane* lane = &lanes[found - 1];
+  if (--lane->waiting > 0) return NULL;
+  if (work == IN_SYNC) {
+    if (frame_data_bytes(reply) != 8 || get64(reply + PAYLOAD_AT) != 1) die("a region is not in sync");
+    return lane;
+  }
+  if (lane->flushing) return lane;
+  lane->flushing = 1;
+  send_for(lane, lane->operation % logs, REQUEST_FLUSH, NULL, 0);
+  return NULL;
+}
+
+static struct samples measure(uint64_t depth, uint64_t warmup, uint64_t count, uint64_t* elapsed_ns) {
+  struct samples samples = samples_for(count);
+  uint64_t next = 0;
+  uint64_t ended = 0;
+  uint64_t began = now_ns();
+  for (uint64_t i = 0; i < depth; i++) start(&lanes[i], next++);
+  while (ended < warmup + count) {
+    struct lane* lane = take_reply();
+    if (lane == NULL) continue;
+    const uint64_t now = now_ns();
+    ended++;
+    if (ended > warmup) samples_add(&samples, now - lane->started_ns);
+    if (ended == warmup) began = now;
+    if (next < warmup + count) start(lane, next++);
+  }
+  *elapsed_ns = now_ns() - began;
+  return samples;
+}
+
+static enum work work_named(const char* name) {
+  if (strcmp(name, "in_sync") == 0) return IN_SYNC;
+  if (strcmp(name, "remark") == 0) return REMARK;
+  if (strcmp(name, "fresh") == 0) return FRESH;
+  die("--work %s: in_sync, remark or fresh", name);
+}
+
+static void reach(const char* path) {
+  struct sockaddr_un address = {.sun_family = AF_UNIX};
+  if (strlen(path) >= sizeof address.sun_path) die("%s: too long for a socket", path);
+  strcpy(address.sun_path, path);
+  fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+  if (fd < 0 || connect(fd, (const struct sockaddr*)&address, sizeof address) != 0)
+    die("%s: %s", path, strerror(errno));
+  const int bytes = SOCKET_BUFFER_BYTES;
+  setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
+  const struct timeval limit = {.tv_sec = REPLY_SECONDS_MAX};
+  setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+}
+
+int main(int argc, char** argv) {
+  work = work_named(option(argc, argv, "--work", "in_sync"));
+  regions = number_option(argc, argv, "--regions", 4096);
+  logs = number_option(argc, argv, "--logs", 1);
+  batch = number_option(argc, argv, "--batch", 1);
+  luid = number_option(argc, argv, "--luid", 4096);
+  prefix = option(argc, argv, "--prefix", "bench");
+  const uint64_t depth = number_option(argc, argv, "--depth", 1);
+  const uint64_t warmup = number_option(argc, argv, "--warmup", 8000);
+  const uint64_t count = number_option(argc, argv, "--count", 1000);
+  const char* file = option(argc, argv, "--log-file", NULL);
+  const char* path = option(argc, argv, "--socket", NULL);
+  if (path == NULL) die("--socket is missing");
+  if (depth == 0 || depth > LANES_MAX) die("--depth: 1 to %d", LANES_MAX);
+  if (regions == 0 || (regions & (regions - 1)) != 0) die("--regions: a power of two");
+  if (file != NULL && logs > 1) die("one disk log a file");
+  if (work == FRESH && (warmup + count) / logs * batch > regions) die("fresh regions run out");
+  /* A lane's log goes by its operation: with a depth that the logs divide, a lane keeps to one log. */
+  if (work == REMARK && depth * batch > regions) die("--depth times --batch: at most --regions");
+  reach(path);
+  make_logs(file);
+  uint64_t elapsed_ns = 0;
+  struct samples samples = measure(depth, warmup, count, &elapsed_ns);
+  char more[64];
+  snprintf(more, sizeof more, ",\"core\":%d", current_core());
+  if (number_option(argc, argv, "--keep", 0) == 0) remove_logs();
+  samples_print(&samples, elapsed_ns, more);
+  return 0;
+}

@@ -1,0 +1,65 @@
+/**
+ * README's benchmark table, from the committed full run: `node bench/readme.mjs [--check]`. It stands between two marks and
+ * is never written by hand; a test compares the two.
+ */
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { verdict } from './budgets.mjs';
+import { root } from './programs.mjs';
+import { figure, machineText } from './text-report.mjs';
+
+const readme = join(root, 'README.md');
+const results = join(root, 'bench', 'results');
+const begin = '<!-- benchmark table: npm run bench:readme -->';
+const end = '<!-- end of the benchmark table -->';
+
+/** The last full run, or null where none is committed; names begin with the day. */
+export function lastReport() {
+  if (!existsSync(results)) return null;
+  const last = readdirSync(results)
+    .filter((name) => name.endsWith('.json'))
+    .sort()
+    .at(-1);
+  return { name: last, report: JSON.parse(readFileSync(join(results, last), 'utf8')) };
+}
+
+export function readmeTable({ name, report }) {
+  const rows = Object.entries(report.scenarios).flatMap(([scenario, { ratios }]) =>
+    Object.entries(ratios).map(([key, ratio]) => {
+      const cells = [
+        figure(ratio.value),
+        `${ratio.direction} ${figure(ratio.aim)}`,
+        figure(ratio.noise),
+        verdict(ratio),
+      ];
+      return `| ${scenario} | ${key} | ${cells.join(' | ')} |`;
+    }),
+  );
+  const page = name.replace(/\.json$/, '.html');
+  return [
+    '| scenario | key | value | aim | noise | |',
+    '| --- | --- | --- | --- | --- | --- |',
+    ...rows,
+    '',
+    `${machineText(report)}. All figures and charts: [bench/results/${page}](bench/results/${page}).`,
+  ].join('\n');
+}
+
+/** README's text with the table in its place. */
+export function withTable(text, table) {
+  const [from, to] = [text.indexOf(begin), text.indexOf(end)];
+  if (from < 0 || to < from) throw new Error('README.md has no place for the benchmark table');
+  return `${text.slice(0, from + begin.length)}\n${table}\n${text.slice(to)}`;
+}
+
+if (process.argv[1] === import.meta.filename) {
+  const text = readFileSync(readme, 'utf8');
+  const wanted = withTable(text, readmeTable(lastReport()));
+  if (process.argv.includes('--check')) {
+    if (wanted !== text)
+      console.error('README.md: the benchmark table is not that of the last run: npm run bench:readme');
+    process.exitCode = wanted === text ? 0 : 1;
+  } else if (wanted !== text) {
+    writeFileSync(readme, wanted);
+  }
+}

@@ -1,0 +1,152 @@
+/**
+ * A round trip of the kernel's requests, against the least a C program can take for the same frames over the same socket.
+ * The simulated kernel is a C program (peers/load.c) in a process of its own; subject is lockstepd as installed; floor is
+ * peers/responder.c.
+ *
+ * | key                      | placement                          | operation                                        |
+ * | ------------------------ | ---------------------------------- | ------------------------------------------------ |
+ * | in_sync_vs_floor_p50     | all on one core                    | IN_SYNC, one at a time                           |
+ * | remark_vs_floor_p50      | all on one core                    | MARK + FLUSH of a region already held            |
+ * | in_sync_vs_floor_rate_64 | load on one, subject on the other  | IN_SYNC, 64 under way                            |
+ * | in_sync_vs_floor_p999    | no pinning, two threads busy       | IN_SYNC, one at a time                           |
+ *
+ * The busy threads compute 20 ms of every 50: the daemon's main and admin thread, and two threads beside the floor.
+ */
+import { startCountedDaemon, startDaemon, startResponder } from '../daemons.mjs';
+import { guestRatio, guestRow } from '../guest-figures.mjs';
+import { inMicroseconds, load, p50 } from '../load.mjs';
+import { compare, row } from '../measure.mjs';
+import { allCores, oneCore, otherCore } from '../programs.mjs';
+
+export const title = 'round trips of requests, over a local socket with the real frames';
+
+/** Both sides of one key as rows, and its ratio. */
+function sides(key, name, compared, { figure, value, note, ...unit }) {
+  const rows = [
+    row(`${name}_lockstepd`, compared.subject, { ...unit, figure: value, note, of: key }),
+    row(`${name}_floor`, compared.limit, { ...unit, figure: value, of: key }),
+  ];
+  return { results: rows, ratios: { [key]: { value: compared.value, noise: compared.noise } } };
+}
+
+async function onOneCore({ quick, rounds, selves }) {
+  const subject = await startDaemon(oneCore);
+  const floor = await startResponder(oneCore);
+  const parts = [];
+  for (const [key, work] of [
+    ['in_sync', 'in_sync'],
+    ['remark', 'remark'],
+  ]) {
+    const options = { work, count: quick ? 4000 : 20_000, warmup: 8000 };
+    const compared = await compare({
+      rounds,
+      selves,
+      subject: () => load(oneCore, subject, options),
+      limit: () => load(oneCore, floor, options),
+      figure: p50,
+    });
+    const note = `load and subject on core ${oneCore}, depth 1`;
+    const how = { ...inMicroseconds, figure: p50, value: (one) => one.p50 / 1e3, note };
+    parts.push(sides(`${key}_vs_floor_p50`, key, compared, how));
+  }
+  await subject.end();
+  await floor.end();
+  return parts;
+}
+
+async function atDepth64({ quick, rounds, selves }) {
+  const key = 'in_sync_vs_floor_rate_64';
+  if (otherCore === null) return { results: [{ key, skipped: 'needs two cores' }] };
+  const subject = await startDaemon(oneCore);
+  const floor = await startResponder(oneCore);
+  const options = { work: 'in_sync', depth: 64, count: quick ? 50_000 : 300_000, warmup: 8000 };
+  const compared = await compare({
+    rounds,
+    selves,
+    subject: () => load(otherCore, subject, options),
+    limit: () => load(otherCore, floor, options),
+    figure: (one) => one.rate,
+  });
+  await subject.end();
+  await floor.end();
+  const note = `load on core ${otherCore}, subject on core ${oneCore}`;
+  const how = { unit: 'requests/s', scale: 1e-3, figure: (one) => one.rate, value: (one) => one.rate, note };
+  return sides(key, 'in_sync_64', compared, how);
+}
+
+async function besideBusyThreads({ quick, rounds, selves }) {
+  const subject = await startCountedDaemon(allCores, { busy: true });
+  const floor = await startResponder(allCores, { burning: true });
+  const options = { work: 'in_sync', count: quick ? 5000 : 30_000, warmup: 8000 };
+  const collections = [];
+  const compared = await compare({
+    rounds,
+    selves,
+    subject: async () => {
+      await subject.startCounting();
+      const taken = await load(allCores, subject, options);
+      collections.push((await subject.counted()).collections);
+      return taken;
+    },
+    limit: () => load(allCores, floor, options),
+    figure: (one) => one.p999,
+  });
+  await subject.end();
+  await floor.end();
+  const note = `cores ${allCores}, no pinning; collections in the engine, round by round: ${collections.join(' ')}`;
+  const how = { ...inMicroseconds, figure: (one) => one.p999, value: (one) => one.p999 / 1e3, note };
+  return sides('in_sync_vs_floor_p999', 'in_sync_p999_busy', compared, how);
+}
+
+/** What the engine's heap allocates over a long run of questions: nothing grows with their number. */
+async function allocation({ quick }) {
+  const subject = await startCountedDaemon(oneCore, { busy: false });
+  const results = [];
+  for (const work of ['in_sync', 'remark']) {
+    const count = quick ? 100_000 : 1_000_000;
+    await load(oneCore, subject, { work, count: 20_000, warmup: 20_000 });
+    await subject.startCounting();
+    await load(oneCore, subject, { work, count, warmup: 0 });
+    const { allocatedBytes, collections, collectionMs } = await subject.counted();
+    const requests = work === 'remark' ? count * 2 : count;
+    const note = `${requests} requests one at a time, ${collections} collections, ${collectionMs.toFixed(1)} ms in them`;
+    results.push({
+      key: `allocated_a_request_${work}`,
+      value: allocatedBytes / requests,
+      unit: 'bytes',
+      samples: requests,
+      note,
+    });
+    results.push({ key: `collections_${work}`, value: collections, unit: 'collections', samples: requests });
+  }
+  await subject.end();
+  return { results };
+}
+
+/** The same kernel, real: a hot set written again and again; a mark that is held or sticks needs no write. */
+async function inGuest({ guest }) {
+  const key = 'vm_remark_vs_floor_p50';
+  const { skipped, figures, accelerator } = await guest();
+  if (skipped) return { results: [{ key, skipped }] };
+  const results = ['d1', 'd16'].flatMap((depth) => {
+    const of = depth === 'd1' ? key : undefined;
+    const note = `fio through dm-mirror in a guest, 4 KiB writes to eight regions; processor: ${accelerator}`;
+    const subject = guestRow(figures, `lockstepd-remark-${depth}`, { of, note });
+    return [subject, guestRow(figures, `responder-remark-${depth}`, { of })];
+  });
+  return { results, ratios: { [key]: guestRatio(figures, 'lockstepd-remark-d1', 'responder-remark-d1', 'p50') } };
+}
+
+export async function run(context) {
+  const parts = [
+    ...(await onOneCore(context)),
+    await atDepth64(context),
+    await besideBusyThreads(context),
+    await allocation(context),
+    await inGuest(context),
+  ];
+  return {
+    results: parts.flatMap(({ results }) => results),
+    ratios: Object.assign({}, ...parts.map(({ ratios }) => ratios ?? {})),
+  };
+}

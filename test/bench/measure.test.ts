@@ -1,0 +1,55 @@
+/** The bench's arithmetic: medians, noise, the order of turns, and what counts as met. */
+import { expect, test } from 'vitest';
+import { verdict } from '../../bench/budgets.mjs';
+import { compare, median, noiseOf, percentiles, row } from '../../bench/measure.mjs';
+
+test('medians and percentiles', () => {
+  expect(median([3, 1, 2])).toBe(2);
+  expect(median([4, 1, 2, 3])).toBe(2.5);
+  const found = percentiles(Array.from({ length: 1001 }, (_, i) => 1000 - i));
+  expect(found).toEqual({ samples: 1001, p50: 500, p90: 900, p99: 990, p999: 999, max: 1000 });
+});
+
+test('noise: a steady difference counts, and so does one that goes to and fro', () => {
+  expect(noiseOf([1, 1, 1])).toBe(0);
+  expect(noiseOf([1.1, 1.1, 1.1])).toBeCloseTo(0.1);
+  expect(noiseOf([0.8, 1, 1.2, 0.8, 1.2])).toBeCloseTo(0.2);
+});
+
+test('both sides take turns, the order of a pair is swapped, the subject meets itself first', async () => {
+  const order: string[] = [];
+  const side = (name: string, value: number) => () => {
+    order.push(name);
+    return Promise.resolve({ value, samples: 1 });
+  };
+  const compared = await compare({
+    rounds: 3,
+    subject: side('s', 12),
+    limit: side('l', 10),
+    figure: (one: { value: number }) => one.value,
+  });
+  expect(order.join('')).toBe('ssssss' + 'sl' + 'ls' + 'sl');
+  expect(compared.value).toBeCloseTo(1.2);
+  expect(compared.noise).toBe(0);
+});
+
+test('a percentile is shown only where the samples bear it', () => {
+  const how = { unit: 'us', figure: (one: { p50: number }) => one.p50 };
+  const few = row('few', [{ samples: 100, p50: 1, p90: 2, p99: 3, p999: 4 }], how);
+  expect([few.p50, few.p90, few.p99, few.p999]).toEqual([1, 2, undefined, undefined]);
+  const many = row('many', [{ samples: 5000, p50: 1, p90: 2, p99: 3, p999: 4 }], how);
+  expect(many.p999).toBe(4);
+});
+
+test('verdicts', () => {
+  const atMost = { aim: 1.25, direction: '<=', floor: 2.5, noise: 0.1 };
+  expect(verdict({ ...atMost, value: 1.25 })).toBe('met');
+  expect(verdict({ ...atMost, value: 1.3 })).toBe('in the noise');
+  expect(verdict({ ...atMost, value: 2 })).toBe('missed');
+  expect(verdict({ ...atMost, value: 2.6 })).toBe('below its floor');
+  const atLeast = { aim: 0.8, direction: '>=', floor: 0.4, noise: 0.1 };
+  expect(verdict({ ...atLeast, value: 0.9 })).toBe('met');
+  expect(verdict({ ...atLeast, value: 0.75 })).toBe('in the noise');
+  expect(verdict({ ...atLeast, value: 0.5 })).toBe('missed');
+  expect(verdict({ ...atLeast, value: 0.39 })).toBe('below its floor');
+});

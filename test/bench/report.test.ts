@@ -1,0 +1,97 @@
+/**
+ * The committed report: README says what its JSON says, the page is made from it and stands alone, and a browser shows it.
+ * The browser part is skipped where no
+ * Chromium is installed, all of it where no full run is committed.
+ */
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { expect, test } from 'vitest';
+import { budgets } from '../../bench/budgets.mjs';
+import { htmlReport } from '../../bench/html-report.mjs';
+import { lastReport, readmeTable, withTable } from '../../bench/readme.mjs';
+
+const path = (relative: string) => fileURLToPath(new URL(`../../${relative}`, import.meta.url));
+const programs = ['chromium-headless-shell', 'chromium', 'chromium-browser', 'google-chrome'];
+const { PATH = '' } = process.env;
+const folders = [...PATH.split(':'), '/usr/bin'];
+const chromium = programs
+  .flatMap((name) => folders.map((folder) => join(folder, name)))
+  .find((file) => existsSync(file));
+
+/** Null where no full run is committed: what is said about it is then skipped. */
+const last = lastReport();
+const testOfRun = test.skipIf(last === null);
+const theRun = () => {
+  if (last === null) throw new Error('no full run is committed');
+  return last;
+};
+
+testOfRun('README has the table of the last full run', () => {
+  const text = readFileSync(path('README.md'), 'utf8');
+  expect(withTable(text, readmeTable(theRun()))).toBe(text);
+});
+
+testOfRun('the last run is a full one, of every scenario, on a committed tree', () => {
+  const { report } = theRun();
+  expect(report.quick).toBe(false);
+  expect(Object.keys(report.scenarios)).toEqual(Object.keys(budgets));
+  expect(report.commit).toMatch(/^[0-9a-f]{7,}$/);
+  for (const { ratios, failed } of Object.values(report.scenarios)) {
+    expect(failed).toBeUndefined();
+    for (const { value } of Object.values(ratios)) expect(Number.isFinite(value)).toBe(true);
+  }
+});
+
+testOfRun('the committed page is that of the JSON, and needs nothing else', () => {
+  const { name, report } = theRun();
+  const page = htmlReport(report);
+  expect(readFileSync(path(`bench/results/${name.replace(/\.json$/, '.html')}`), 'utf8')).toBe(page);
+  expect(page).not.toMatch(/\b(?:src|href)="(?!#)|url\(|<script|@import/);
+});
+
+testOfRun('names in a report are text, not markup', () => {
+  const row = { key: '<b>"x"&', value: 1, unit: '<u>', samples: 1, note: '<i>', of: '<b>"x"&', rounds: [1] };
+  const { report } = theRun();
+  const page = htmlReport({ ...report, scenarios: { bitmap: { title: '<em>', results: [row], ratios: {} } } });
+  expect(page).not.toMatch(/<b>|<u>|<i>|<em>/);
+});
+
+test.skipIf(chromium === undefined || last === null)(
+  'Chromium shows the page: every section, every chart with a size',
+  () => {
+    const folder = mkdtempSync(join(tmpdir(), 'lockstep-page-'));
+    try {
+      const { report } = theRun();
+      // The page has no script of its own; this one, added here, looks at what was laid out.
+      const probe = `<script>document.title = JSON.stringify({
+      sections: document.querySelectorAll('h2').length,
+      charts: [...document.querySelectorAll('svg')].map((each) => Math.round(each.getBoundingClientRect().height)),
+      overflow: document.documentElement.scrollWidth - document.documentElement.clientWidth,
+    })</script></body>`;
+      const file = join(folder, 'page.html');
+      writeFileSync(file, htmlReport(report).replace('</body>', probe));
+      const options = [
+        '--headless',
+        '--no-sandbox',
+        '--disable-gpu',
+        `--user-data-dir=${folder}/profile`,
+        '--dump-dom',
+      ];
+      const shown = spawnSync(chromium as string, [...options, `file://${file}`], {
+        encoding: 'utf8',
+        timeout: 100_000,
+      });
+      const title = /<title>(.*?)<\/title>/s.exec(shown.stdout)?.[1]?.replaceAll('&quot;', '"') ?? '';
+      const found = JSON.parse(title) as { sections: number; charts: number[]; overflow: number };
+      expect(found.sections).toBe(Object.keys(report.scenarios).length);
+      expect(found.charts.length).toBeGreaterThan(5);
+      for (const height of found.charts) expect(height).toBeGreaterThan(60);
+      expect(found.overflow).toBe(0);
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
+  },
+);

@@ -1,0 +1,55 @@
+/**
+ * What a log store (log-store.ts) is doing, what for, and what it asks and tells its owner: the owner decides what the
+ * bits are, the store when they are written and when a write counts.
+ *
+ * | goal    | meaning                                                                                     |
+ * | ------- | ------------------------------------------------------------------------------------------- |
+ * | learn   | open to learn the device's numbers, close again                                             |
+ * | load    | RESUME: read what the device has, then write everything                                     |
+ * | rewrite | memory is the truth and has not been written since this daemon started, or after a failure  |
+ * |         | over a suspend: write everything                                                            |
+ * | repair  | the same after a failure, and read it back                                                  |
+ */
+import type { LogDeviceInfo } from './log-device.js';
+import type { LogHeader, LogSession } from './log-image.js';
+
+export const StorePhase = {
+  closed: 'closed',
+  opening: 'opening',
+  readingHead: 'readingHead',
+  readingBits: 'readingBits',
+  settling: 'settling',
+  writing: 'writing',
+  checking: 'checking',
+  ready: 'ready',
+  failed: 'failed',
+} as const;
+export type StorePhase = (typeof StorePhase)[keyof typeof StorePhase];
+
+export const StoreGoal = { learn: 'learn', load: 'load', rewrite: 'rewrite', repair: 'repair' } as const;
+export type StoreGoal = (typeof StoreGoal)[keyof typeof StoreGoal];
+
+/** What to do with a log that was found, or why it must be left alone. */
+export type HeadVerdict =
+  | { readonly ok: true; readonly keepRegions: number; readonly fillClean: boolean }
+  | { readonly ok: false; readonly errno: number; readonly text: string };
+
+export interface LogStoreOwner {
+  /** The device is open, and is the one it was before. */
+  deviceKnown(info: LogDeviceInfo): void;
+  /** Header and session record of the device at a load. */
+  judgeHead(header: LogHeader, session: LogSession | null): HeadVerdict;
+  /** The bits of a load are in the map; what follows from them is derived before everything is written. */
+  bitsLoaded(): void;
+  session(closed: boolean): LogSession;
+  /** A load has ended: everything is durable. */
+  loaded(): void;
+  /** The device must not be used (`judgeHead`): nothing was written, and nobody tries again. */
+  loadRefused(errno: number, text: string): void;
+  /** Device trouble. A load is tried again, as is everything else, until `finish` or `abandon`. */
+  failed(errno: number, text: string, goal: StoreGoal): void;
+  /** `durableGeneration` may have grown. */
+  committed(): void;
+  /** A rewrite or a repair has ended well. */
+  restored(goal: StoreGoal): void;
+}

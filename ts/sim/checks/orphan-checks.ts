@@ -1,0 +1,105 @@
+/**
+ * R2, last sentence, from outside: a log whose mirror left without being heard is gone in time, and no log that the
+ * kernel has is taken for one that left.
+ *
+ * Time counts from when nothing names the log's uuid any more, its last request came, or the daemon was last late,
+ * whichever is latest: from then on a daemon that looks as often as `TableLooks` does has no excuse.
+ */
+import type { CountedState, CountedStates } from '../daemon/counted-state.js';
+import type { Kernel } from '../kernel/kernel.js';
+import type { ObservedTarget } from '../kernel/world.js';
+import { calmLookMs, lookMs, suspectLookMs } from '../table-looks.js';
+import { type Evaluations, Violation } from './violation.js';
+
+/** What is promised: how far apart two looks must be, and for a log that was never resumed. */
+const missingMsMin = 5_000;
+const constructedMissingMsMin = 600_000;
+/** Timers and turns come late by this much. */
+const slackMs = 50;
+/** A leave writes the log device a last time, and may wait for it as long as a claim waits; twice when it failed. */
+const leaveMsMax = 60_000;
+
+export interface OrphanWorld {
+  readonly evaluations: Evaluations;
+  readonly nowMs: number;
+  /** The daemon was last late until then. */
+  readonly lateUntilMs: number;
+  readonly daemonPunctual: boolean;
+  readonly states: CountedStates | null;
+  readonly kernel: Pick<Kernel, 'devices'> | null;
+}
+
+interface Missing {
+  readonly state: CountedState;
+  readonly sinceMs: number;
+  decidedMs: number;
+}
+
+export class OrphanChecks {
+  readonly #world: OrphanWorld;
+  readonly #missing = new Map<string, Missing>();
+  readonly #heardMs = new Map<string, number>();
+
+  constructor(world: OrphanWorld) {
+    this.#world = world;
+  }
+
+  /** A request that names the log has reached the daemon. */
+  heard(key: string): void {
+    this.#heardMs.set(key, this.#world.nowMs);
+  }
+
+  /** The daemon says that no table names this uuid, and lets its logs go. */
+  decided(uuid: string): void {
+    const { evaluations, states, nowMs } = this.#world;
+    const had = new Set(this.#logs().map((log) => log.key));
+    const records = [...(states?.live.values() ?? [])].filter((state) => state.identity.uuid === uuid);
+    evaluations.check(
+      'R2-no-false-orphan',
+      records.some((state) => !had.has(state.key)),
+      () => `${uuid} is taken for a log without a table, and the kernel has it`,
+    );
+    for (const missing of this.#missing.values()) {
+      if (missing.state.identity.uuid === uuid) missing.decidedMs = nowMs;
+    }
+  }
+
+  step(): void {
+    const { states, nowMs, daemonPunctual } = this.#world;
+    const uuids = new Set(this.#logs().map((log) => log.uuid));
+    for (const [key, missing] of this.#missing) {
+      if (states?.live.get(key) === missing.state && !uuids.has(missing.state.identity.uuid)) continue;
+      if (missing.state.removed && missing.decidedMs >= 0) this.#world.evaluations.held('R2-orphan-leaves');
+      this.#missing.delete(key);
+    }
+    for (const [key, state] of states?.live ?? []) {
+      if (uuids.has(state.identity.uuid)) continue;
+      const missing = this.#missing.get(key);
+      if (missing === undefined) this.#missing.set(key, { state, sinceMs: nowMs, decidedMs: -1 });
+      else if (daemonPunctual) this.#checkInTime(missing);
+    }
+  }
+
+  #checkInTime({ state, sinceMs, decidedMs }: Missing): void {
+    const { nowMs, lateUntilMs } = this.#world;
+    const fromMs = Math.max(sinceMs, this.#heardMs.get(state.key) ?? 0, lateUntilMs);
+    const neededMs = state.everResumed ? missingMsMin : constructedMissingMsMin;
+    const lookedForMs = calmLookMs + neededMs + suspectLookMs + 3 * lookMs + slackMs;
+    const endMs = decidedMs < 0 ? fromMs + lookedForMs : Math.max(fromMs, decidedMs) + leaveMsMax;
+    if (nowMs <= endMs) return;
+    const what = decidedMs < 0 ? 'was not noticed' : 'has not left';
+    const agoMs = (nowMs - fromMs).toFixed(0);
+    throw new Violation('R2-orphan-leaves', `${state.key}: in no table for ${agoMs} ms, which ${what}`);
+  }
+
+  /** Every log that the kernel has: in a table, or under construction. */
+  #logs(): ObservedTarget[] {
+    const logs: ObservedTarget[] = [];
+    for (const { live, loaded, building } of this.#world.kernel?.devices ?? []) {
+      if (live !== null) logs.push(live.log);
+      if (loaded !== null) logs.push(loaded.log);
+      if (building !== null) logs.push(building);
+    }
+    return logs;
+  }
+}
