@@ -106,6 +106,8 @@ std::optional<std::span<const uint8_t>> dm_answer_data(std::span<const uint8_t> 
   if (answer.size() < data_at) return std::nullopt;
   const auto start = load_le<uint32_t>(answer, offsetof(dm_ioctl, data_start));
   const auto end = load_le<uint32_t>(answer, offsetof(dm_ioctl, data_size));
+  // No table, no data: the size is that of the header, with or without the bytes that pad it.
+  if (end >= offsetof(dm_ioctl, data) && end <= data_at) return answer.first(0);
   if (start < data_at || start > end || end > answer.size()) return std::nullopt;
   return answer.subspan(start, end - start);
 }

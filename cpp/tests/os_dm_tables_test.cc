@@ -128,12 +128,22 @@ TEST_CASE("dm tables: a host without any device") {
   CHECK(devices.empty());
 }
 
+TEST_CASE("dm tables: a device without the table that was asked for") {
+  // As the kernel answers: the size of the header without the bytes that pad it.
+  const auto data = dm_answer_data(answer_of(sizeof(dm_ioctl), offsetof(dm_ioctl, data)));
+  REQUIRE(data.has_value());
+  CHECK(data->empty());
+  std::vector<std::string> uuids;
+  CHECK(parse_dm_table(*data, 0, uuids));
+  CHECK_FALSE(parse_dm_table(*data, 1, uuids));
+}
+
 TEST_CASE("dm tables: an answer's data lies where its header says, inside what was read") {
   const uint32_t head = sizeof(dm_ioctl);
   CHECK(dm_answer_data(answer_of(head, head + 64))->size() == 64);
   CHECK(dm_answer_data(answer_of(head + 8, 4096))->size() == 4096 - head - 8);
-  CHECK_FALSE(dm_answer_data(answer_of(head - 1, head)).has_value());
-  CHECK_FALSE(dm_answer_data(answer_of(head + 1, head)).has_value());
+  CHECK_FALSE(dm_answer_data(answer_of(head - 1, head + 1)).has_value());
+  CHECK_FALSE(dm_answer_data(answer_of(head + 9, head + 8)).has_value());
   CHECK_FALSE(dm_answer_data(answer_of(head, 4097)).has_value());
   CHECK_FALSE(dm_answer_data(answer_of(0, 0)).has_value());
   CHECK_FALSE(dm_answer_data(answer_of(UINT32_MAX, UINT32_MAX)).has_value());

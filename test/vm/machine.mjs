@@ -128,7 +128,7 @@ function qemuArguments({ image, initrd, accelerator, console, append = '' }) {
     ...['-M', 'q35', '-accel', accelerator, '-cpu', accelerator === 'kvm' ? 'host' : emulatedCpu],
     ...['-nodefaults', '-no-user-config', '-display', 'none', '-monitor', 'none', '-nic', 'none', '-no-reboot'],
     ...['-serial', console, '-kernel', image, '-initrd', initrd],
-    ...['-append', `console=ttyS0 loglevel=4 panic=-1 mitigations=off random.trust_cpu=1 ${append}`],
+    ...['-append', `console=ttyS0 loglevel=4 panic=-1 mitigations=off random.trust_cpu=1 no_timer_check ${append}`],
   ];
 }
 
