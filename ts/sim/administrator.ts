@@ -15,6 +15,7 @@ const superviseMs = 700;
 const slowLegs = 0.1;
 const slowLegsMsMax = 20_000;
 const unknownMsMax = 60_000;
+const resyncedRegionsMax = 2_000;
 
 export class Administrator {
   readonly #sim: Simulation;
@@ -50,6 +51,8 @@ export class Administrator {
     const { nowMs } = this.#sim;
     if (liveState(this.#sim, mirror)?.marksUnknown !== true) mirror.unknownSinceMs = -1;
     else if (mirror.unknownSinceMs < 0) mirror.unknownSinceMs = nowMs;
+    // A large one would be resynced region by region for the rest of the run.
+    if (mirror.regionCount > resyncedRegionsMax) return false;
     return mirror.unknownSinceMs >= 0 && nowMs - mirror.unknownSinceMs > unknownMsMax;
   }
 

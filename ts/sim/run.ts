@@ -28,7 +28,7 @@ const faultMsMax = 300_000;
 const healMsMax = 900_000;
 /** Within this time a daemon finds out that a log device is well again. */
 const repairMsMax = 60_000;
-const stepsMax = 2_000_000;
+const stepsMax = 4_000_000;
 
 /** `events` is how many of the last events a failure brings along. */
 export function runSeed(seed: number, events = 40): RunResult {

@@ -81,6 +81,8 @@ function checkDiffering(
 /** What was not clean when its mark was answered stays so until the kernel clears it. */
 function checkMarked(world: CheckWorld, mirror: SimMirror, truth: TargetTruth, state: CountedState): void {
   const { regionCount } = state.map;
+  // What was marked before the state was lost is made dirty by the load.
+  if (truth.marksLost || state.lifeCycle === LifeCycle.resuming) return;
   for (const region of truth.dirtyWhenMarked) {
     if (!truth.marked.has(region) || region >= regionCount) {
       truth.dirtyWhenMarked.delete(region);

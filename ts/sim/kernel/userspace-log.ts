@@ -53,6 +53,8 @@ export class UserspaceLog implements ObservedTarget {
   readonly luidLow: number;
   /** Length and arguments, as CTR carries them. */
   readonly constructorText: string;
+  /** When its table was begun. */
+  readonly begunMs: number;
   regionCount = 0;
   regionSectors = 0;
   hint = 0;
@@ -94,6 +96,7 @@ export class UserspaceLog implements ObservedTarget {
     this.#integrated = table.integratedFlush;
     this.#client = parts.client;
     this.#world = parts.world;
+    this.begunMs = parts.world.nowMs();
     this.#limiter = parts.limiter;
     this.#observer = parts.observer;
   }
