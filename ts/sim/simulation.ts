@@ -8,6 +8,7 @@ import {
   DM_ULOG_PRESUSPEND,
   DM_ULOG_RESUME,
   DM_ULOG_SET_REGION_SYNC,
+  FrameOffset,
   requestNames,
 } from '../base/ulog-frames.js';
 import { LifeCycle } from '../mirror/log-state.js';
@@ -452,7 +453,10 @@ export class Simulation implements CheckWorld {
   #toKernel(frame: Buffer, length: number): void {
     const kernel = this.kernel;
     if (kernel === null) return;
-    if (this.wire.replyLost > 0 && this.prng.chance(this.wire.replyLost)) {
+    // A real kernel takes a reply inside the daemon's send and loses none. Of RESUME none is lost here either: a reconnect
+    // whose RESUME was answered and not heard looks like one that is over, and no daemon can tell.
+    const mayBeLost = length < FrameOffset.dataSize || frame.readUInt32LE(FrameOffset.type) !== DM_ULOG_RESUME;
+    if (mayBeLost && this.wire.replyLost > 0 && this.prng.chance(this.wire.replyLost)) {
       this.count('reply-lost');
       return;
     }
