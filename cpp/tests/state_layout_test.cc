@@ -185,7 +185,9 @@ TEST_CASE("state: malformed files are refused, each by its name") {
   CHECK(refusal(word(words + 64, device_number_max + 1)) == StateError::bad_word);
   for (int polarity = 9; polarity < 12; polarity++)
     CHECK(refusal(word(words + 8 * polarity, 2)) == StateError::bad_word);
-  CHECK(refusal(word(words + 96, 1)) == StateError::bad_word);
+  CHECK(refusal(word(words + 96, 1)) == StateError::ok);
+  CHECK(refusal(word(words + 96, 2)) == StateError::bad_word);
+  CHECK(refusal(word(words + 104, 1)) == StateError::bad_word);
   CHECK(refusal(word(1160, 1)) == StateError::bad_word);
   CHECK(refusal(byte(1148, 1)) == StateError::bad_word);
 

@@ -77,6 +77,7 @@ describe('the checker of orphans', () => {
     const world = new World();
     world.device.live = null;
     world.stepAfter(0);
+    world.stepAfter(6_000);
     world.checks.decided(uuid);
     world.state.removed = true;
     world.live.clear();
