@@ -108,7 +108,7 @@ async function killDaemon(
   line.say(`  SIGKILL to lockstepd, pid ${daemon.pid}; the kernel holds the writes that need it and reports no error`);
   await stage.run(awayMs);
   line.say(`  started again as pid ${stage.startDaemon().pid}; its marks are in its state records`);
-  line.say('  (the kernel asks again 2 s after it found nobody, 15 s after a question that was not answered)');
+  line.say('  (it has the kernel repeat what died with the old one; a kernel that found nobody asks again after 2 s)');
   const stalled = kernel.last.writes;
   await stage.until('the first writes after the restart', () => kernel.last.writes > stalled + writersCount);
   line.end();
