@@ -85,7 +85,9 @@ struct HelperThreads::State : std::enable_shared_from_this<State> {
         if (later.empty()) {
           changed.wait(guard);
         } else {
-          changed.wait_until(guard, later.begin()->first);
+          // A copy: the wait reads its argument again at its end, when another thread may have taken the entry.
+          const Clock::time_point next = later.begin()->first;
+          changed.wait_until(guard, next);
         }
         idle--;
         continue;
