@@ -33,11 +33,11 @@ export interface Scenario {
 
 /** Regions whose clean bits need more than one block of the log: writes must hit the right one. */
 const largeRegionsMin = 32_700;
-const largeRegionsMax = 72_000;
+const largeRegionsMax = 40_000;
 
 export function planScenario(prng: Prng): Scenario {
   const count = prng.pick([1, 1, 1, 1, 2, 2, 3]);
-  const large = prng.chance(0.06) ? 0 : -1;
+  const large = prng.chance(0.03) ? 0 : -1;
   return {
     mirrors: Array.from({ length: count }, (_, index) => planMirror(prng, index, index === large)),
     stickyIdleMs: prng.pick([0, 50, 500, 2000, 2000]),
