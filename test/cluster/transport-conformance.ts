@@ -5,7 +5,8 @@
  * Nothing here knows that a group of one is quick: `settle` may take as long as it must.
  */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { OrderedTransport, TransportEvents, TransportView } from '../../ts/cluster/transport.js';
+import type { GroupMember, GroupView } from '../../ts/base/group-view.js';
+import type { OrderedTransport, TransportEvents } from '../../ts/cluster/transport.js';
 import { type LogMessage, MessageType } from '../../ts/mirror/messages.js';
 
 export interface TransportGroup {
@@ -22,13 +23,18 @@ export class Witness implements TransportEvents {
   readonly messages: LogMessage[] = [];
   readonly orders: number[] = [];
   readonly acknowledgedOrders: number[] = [];
-  readonly views: TransportView[] = [];
+  readonly views: GroupView[] = [];
+  readonly quorum: boolean[] = [];
   onDelivered: (message: LogMessage) => void = () => {};
   onAcknowledged: (order: number) => void = () => {};
 
   delivered(order: number, message: LogMessage): void {
     this.orders.push(order);
-    this.messages.push({ ...message, regions: message.regions.slice(0, message.count) });
+    this.messages.push({
+      ...message,
+      regions: message.regions.slice(0, message.count),
+      bytes: message.bytes.slice(0, message.byteCount),
+    });
     this.seen.push(`message ${message.seq}`);
     this.onDelivered(message);
   }
@@ -39,10 +45,18 @@ export class Witness implements TransportEvents {
     this.onAcknowledged(order);
   }
 
-  viewChanged(view: TransportView): void {
-    this.views.push({ epoch: view.epoch, members: [...view.members] });
+  quorumChanged(quorate: boolean): void {
+    this.quorum.push(quorate);
+  }
+
+  viewChanged(view: GroupView): void {
+    this.views.push({ ...view, members: [...view.members] });
     this.seen.push(`view ${view.epoch}`);
   }
+}
+
+export function member(node: number): GroupMember {
+  return { node, name: `host${node}`, bootId: `boot-${node}`, incarnation: '1' };
 }
 
 export function message(seq: number, regions: readonly number[] = [], node = 1): LogMessage {
@@ -54,6 +68,8 @@ export function message(seq: number, regions: readonly number[] = [], node = 1):
     flag: 0,
     regions: Float64Array.from(regions),
     count: regions.length,
+    bytes: new Uint8Array(0),
+    byteCount: 0,
   };
 }
 
@@ -77,7 +93,8 @@ export function describeTransport(name: string, nodes: readonly number[], open: 
       await group.settle();
       for (const { witness } of members) {
         expect(witness.seen[0]).toMatch(/^view /);
-        expect(witness.views.at(-1)?.members).toEqual([...nodes].sort((a, b) => a - b));
+        expect(witness.views.at(-1)?.members.map(({ node }) => node)).toEqual([...nodes].sort((a, b) => a - b));
+        expect(witness.quorum.at(-1)).toBe(true);
       }
     });
 
@@ -128,6 +145,8 @@ export function describeTransport(name: string, nodes: readonly number[], open: 
       const sent = message(77, [5, 2 ** 32 - 1, 2 ** 40], sender.node);
       sent.type = MessageType.inSync;
       sent.flag = 1;
+      sent.bytes = Uint8Array.from([1, 2, 255]);
+      sent.byteCount = 3;
       sender.transport.submit(sent);
       sent.type = MessageType.leave;
       sent.uuid = 'another';
@@ -135,6 +154,8 @@ export function describeTransport(name: string, nodes: readonly number[], open: 
       sent.flag = 0;
       sent.regions.fill(9);
       sent.count = 1;
+      sent.bytes.fill(0);
+      sent.byteCount = 1;
       await group.settle();
       for (const { witness } of members) {
         expect(witness.messages).toEqual([
@@ -146,6 +167,8 @@ export function describeTransport(name: string, nodes: readonly number[], open: 
             flag: 1,
             regions: Float64Array.from([5, 2 ** 32 - 1, 2 ** 40]),
             count: 3,
+            bytes: Uint8Array.from([1, 2, 255]),
+            byteCount: 3,
           },
         ]);
       }

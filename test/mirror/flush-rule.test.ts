@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { Errno } from '../../ts/base/errno.js';
 import { DM_ULOG_CLEAR_REGION, DM_ULOG_FLUSH, DM_ULOG_MARK_REGION } from '../../ts/base/ulog-frames.js';
-import { hostWithCore, hostWithDisk, mirrorA } from './host.js';
+import { hostWithCore, hostWithDisk, mirrorA, viewOfOne } from './host.js';
 
 describe('R1 core log', () => {
   test('MARK is answered at once, FLUSH when every member has the mark', () => {
@@ -98,7 +98,7 @@ describe('R1 disk log', () => {
     const { host, disk } = hostWithDisk();
     const flushing = host.send(DM_ULOG_FLUSH, mirrorA, [5]);
     host.turn();
-    host.service.viewChanged({ epoch: 2, members: [1] });
+    host.service.viewChanged(viewOfOne(2));
     disk.complete();
     host.turn();
     expect(host.answerTo(flushing)).toBeUndefined();

@@ -5,6 +5,7 @@
  * `ask` is the usual way: one request, one turn, every device operation, the answer. Tests about what happens in
  * between use `send`, `deliver`, `acknowledge`, `endTurn` and the disk's `complete`.
  */
+import type { GroupView } from '../../ts/base/group-view.js';
 import {
   DM_ULOG_CLEAR_REGION,
   DM_ULOG_CTR,
@@ -349,7 +350,7 @@ export class Host {
       effects: this.#effects(),
       settings: this.#options.settings ?? {},
     });
-    service.viewChanged({ epoch: 1, members: [1] });
+    service.viewChanged(viewOfOne(1));
     service.start(this.nowMs);
     return service;
   }
@@ -390,3 +391,9 @@ export function hostWithCore(regions = 64, words = 'nosync', options: HostOption
 }
 
 export { LifeCycle };
+
+/** The view of a host that is alone. */
+export function viewOfOne(epoch: number): GroupView {
+  const self = { node: 1, name: 'alpha', bootId: '00000000-0000-4000-8000-000000000001', incarnation: '1' };
+  return { epoch, members: [self], joined: [self], left: [] };
+}

@@ -12,8 +12,9 @@
  * after the first few. A record is given back when the flush is over, which keeps one simple rule: what
  * `delivered` gets is valid during that call only.
  */
+import type { GroupMember, GroupView } from '../base/group-view.js';
 import type { LogMessage } from '../mirror/messages.js';
-import type { OrderedTransport, TransportEvents, TransportView } from './transport.js';
+import type { OrderedTransport, TransportEvents } from './transport.js';
 
 /**
  * Most messages that one flush delivers. More is a loop: a delivery that keeps submitting. All logs (`logsMax`) may
@@ -33,12 +34,12 @@ export class LocalTransport implements OrderedTransport {
   #order = 0;
   #flushing = false;
   #closed = false;
-  #view: TransportView | null;
+  #view: GroupView | null;
 
-  constructor(node: number, events: TransportEvents) {
-    this.node = node;
+  constructor(self: GroupMember, events: TransportEvents) {
+    this.node = self.node;
     this.#events = events;
-    this.#view = { epoch: 1, members: [node] };
+    this.#view = { epoch: 1, members: [self], joined: [self], left: [] };
   }
 
   submit(message: LogMessage): void {
@@ -91,12 +92,14 @@ export class LocalTransport implements OrderedTransport {
     const view = this.#view;
     if (view === null) return;
     this.#view = null;
+    this.#events.quorumChanged(true);
     this.#events.viewChanged(view);
   }
 }
 
 function emptyRecord(): LogMessage {
-  return { type: 1, node: 0, uuid: '', seq: 0, flag: 0, regions: new Float64Array(recordRegions), count: 0 };
+  const regions = new Float64Array(recordRegions);
+  return { type: 1, node: 0, uuid: '', seq: 0, flag: 0, regions, count: 0, bytes: new Uint8Array(0), byteCount: 0 };
 }
 
 function copyMessage(from: LogMessage, to: LogMessage): void {
@@ -110,4 +113,7 @@ function copyMessage(from: LogMessage, to: LogMessage): void {
   if (to.regions.length < from.count) to.regions = new Float64Array(from.count);
   // A loop: `subarray` would allocate a view for every message.
   for (let i = 0; i < from.count; i++) to.regions[i] = from.regions[i] as number;
+  to.byteCount = from.byteCount;
+  if (to.bytes.length < from.byteCount) to.bytes = new Uint8Array(from.byteCount);
+  for (let i = 0; i < from.byteCount; i++) to.bytes[i] = from.bytes[i] as number;
 }

@@ -17,6 +17,7 @@
 import { mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { Errno } from '../base/errno.js';
+import type { GroupMember } from '../base/group-view.js';
 import {
   DM_ULOG_FLUSH,
   DM_ULOG_GET_RESYNC_WORK,
@@ -29,7 +30,7 @@ import {
 } from '../base/ulog-frames.js';
 import { whyUnavailable } from '../cluster/availability.js';
 import { LocalTransport } from '../cluster/local.js';
-import type { OrderedTransport, TransportEvents, TransportView } from '../cluster/transport.js';
+import type { OrderedTransport, TransportEvents } from '../cluster/transport.js';
 import { Connector } from '../connector/connector.js';
 import { ReplySlots } from '../connector/reply-slots.js';
 import { TableWatch } from '../connector/table-watch.js';
@@ -122,7 +123,7 @@ export class Engine {
     this.#devices = new LogDevices({ writer: config.logWriter, endTurn: () => this.#endTurn(performance.now()) });
     // Logs that an earlier daemon of this boot ran alone are served on until their kernel leaves them: it writes already.
     this.#unavailable = whyUnavailable(config.transport);
-    this.#transport = new LocalTransport(config.node, this.#transportEvents());
+    this.#transport = new LocalTransport(self(config), this.#transportEvents());
     this.#service = new MirrorService({
       node: config.node,
       nodeName: config.nodeName,
@@ -304,7 +305,8 @@ export class Engine {
     return {
       delivered: (order: number, message: LogMessage) => this.#service.deliver(order, message, performance.now()),
       acknowledged: (order: number) => this.#service.acknowledged(order, performance.now()),
-      viewChanged: (view: TransportView) => this.#service.viewChanged(view),
+      viewChanged: (view) => this.#service.viewChanged(view),
+      quorumChanged: () => {},
     };
   }
 
@@ -328,6 +330,10 @@ export class Engine {
   #write(entry: LogEntry): void {
     this.#log.write(entry, performance.now());
   }
+}
+
+function self({ node, nodeName, bootId }: DaemonConfig): GroupMember {
+  return { node, name: nodeName, bootId, incarnation: String(process.pid) };
 }
 
 /** The socket that requests come from could not be opened: an exit code of its own. */

@@ -14,7 +14,8 @@ export class MessageSender {
   constructor(effects: MirrorEffects, node: number) {
     this.#effects = effects;
     const regions = new Float64Array(messageRegionsMax);
-    this.#message = { type: MessageType.mark, node, uuid: '', seq: 0, flag: 0, regions, count: 0 };
+    const bytes = new Uint8Array(0);
+    this.#message = { type: MessageType.mark, node, uuid: '', seq: 0, flag: 0, regions, count: 0, bytes, byteCount: 0 };
   }
 
   /** Submits the first `count` regions, in as many messages as they need. */

@@ -33,4 +33,7 @@ export interface LogMessage {
   /** The first `count` entries count. */
   regions: Float64Array;
   count: number;
+  /** The first `byteCount` bytes count. */
+  bytes: Uint8Array;
+  byteCount: number;
 }

@@ -8,6 +8,7 @@
  *
  * Messages are submitted inside `start`, `handle`, `deliver`, `tick` and device completions, never inside `endTurn`.
  */
+import type { GroupView } from '../base/group-view.js';
 import type { RequestView } from '../base/ulog-frames.js';
 import type { MirrorEffects } from './effects.js';
 import type { LogStates } from './log-state.js';
@@ -19,13 +20,6 @@ import { type MirrorSettings, mirrorSettingsDefault } from './settings.js';
 import { type MirrorCounters, report, type World } from './world.js';
 
 export type { MirrorSettings } from './settings.js';
-
-/** Who the members are; the transport's view. */
-export interface MirrorView {
-  /** Grows with every change (R1). */
-  readonly epoch: number;
-  readonly members: readonly number[];
-}
 
 export interface MirrorServiceOptions {
   /** This node's number in the cluster; any number on one host. */
@@ -93,10 +87,16 @@ export class MirrorService {
     for (const log of this.#logs.all) if (log.waiting) log.needsTurn = true;
   }
 
-  viewChanged(view: MirrorView): void {
+  viewChanged(view: GroupView): void {
     this.#world.epoch = view.epoch;
-    this.#world.otherMembers = view.members.filter((member) => member !== this.#world.node).length;
-    report(this.#world, 'debug', 'view', '', `epoch ${view.epoch}, members ${view.members.join(' ')}`);
+    this.#world.otherMembers = view.members.filter(({ node }) => node !== this.#world.node).length;
+    report(
+      this.#world,
+      'debug',
+      'view',
+      '',
+      `epoch ${view.epoch}, members ${view.members.map(({ node }) => node).join(' ')}`,
+    );
   }
 
   /** All uuids in device-mapper's tables, live and loaded, as somebody saw them between `askedMs` and now (R2). */

@@ -130,7 +130,8 @@ export class DaemonProcess {
   start(): void {
     this.#enter(() => {
       this.#service.start(this.#world.timeline.nowMs);
-      this.#service.viewChanged({ epoch: 1, members: [daemonNode] });
+      const self = { node: daemonNode, name: 'sim', bootId: this.#world.bootId, incarnation: '1' };
+      this.#service.viewChanged({ epoch: 1, members: [self], joined: [self], left: [] });
       this.#lost.reachable();
       this.#endTurn();
     });
