@@ -157,3 +157,40 @@ test('nosync is not believed when the last instance is one that we do not know',
   host.ask(DM_ULOG_RESUME, next);
   expect(host.state(next).map.syncCount).toBe(0);
 });
+
+test('an instance that is destroyed before the next one could load its device leaves word that it knew more', () => {
+  const { host, disk } = hostWithDisk(64);
+  disk.writeErrno = Errno.EIO;
+  host.flush(mirrorA, 5);
+  host.construct(next, `${diskText} nosync`);
+  host.suspend(mirrorA);
+  disk.readErrno = Errno.EIO;
+  expect(host.ask(DM_ULOG_RESUME, next)?.error).toBe(-Errno.EIO);
+  expect(host.ask(DM_ULOG_DTR, mirrorA)?.error).toBe(0);
+  host.restart();
+  Object.assign(disk, { writeErrno: 0, readErrno: 0 });
+  expect(disk.isCleanOnDisk(5)).toBe(true);
+  host.wait(10_000);
+  expect(host.ask(DM_ULOG_RESUME, next)?.error).toBe(0);
+  const { map } = host.state(next);
+  expect([map.syncCount, disk.isCleanOnDisk(5), disk.isCleanOnDisk(6)]).toEqual([0, false, false]);
+});
+
+test('nor is nosync believed by a core log when the log before it was destroyed first', () => {
+  const host = hostWithCore();
+  host.ask(DM_ULOG_SET_REGION_SYNC, mirrorA, [7, 0]);
+  host.construct(next, '512 clustered-core 8 nosync');
+  host.suspend(mirrorA);
+  host.ask(DM_ULOG_DTR, mirrorA);
+  host.ask(DM_ULOG_RESUME, next);
+  expect(host.state(next).map.syncCount).toBe(0);
+});
+
+test('a log in sync takes nothing along', () => {
+  const host = hostWithCore();
+  host.construct(next, '512 clustered-core 8 nosync');
+  host.suspend(mirrorA);
+  host.ask(DM_ULOG_DTR, mirrorA);
+  host.ask(DM_ULOG_RESUME, next);
+  expect(host.state(next).map.syncCount).toBe(64);
+});

@@ -29,7 +29,7 @@ import type { LogParts } from './log-parts.js';
 import { LifeCycle, type LogState } from './log-state.js';
 import { LogStore } from './log-store.js';
 import { MessageType } from './messages.js';
-import { deriveCoreBits, deriveDiskBits } from './resume-bits.js';
+import { deriveCoreBits, deriveDiskBits, knowsMore, SearchStart } from './resume-bits.js';
 import { SeqList } from './seq-list.js';
 import { StoreAnswers } from './store-answers.js';
 import { StoreGoal } from './store-owner.js';
@@ -39,6 +39,8 @@ import { report } from './world.js';
 export interface LifeHooks {
   /** Other instances of the same uuid on this host that have left: what a new one inherits. */
   predecessors(): Iterable<LogState>;
+  /** Other instances of the same uuid on this host that were never resumed. */
+  successors(): Iterable<LogState>;
   /** The log is the official one of its uuid from now on, or no longer. */
   official(taken: boolean): void;
   /** The log is gone and its state record removed. */
@@ -379,6 +381,9 @@ export class LogLife {
     const { state, world } = this.#parts;
     this.#resumes.answerAll((seq) => world.effects.reply(seq, DM_ULOG_RESUME, -Errno.ENOENT));
     this.store?.abandon(() => {});
+    for (const next of this.#hooks.successors()) {
+      if (knowsMore(state, next)) next.searchPosition = SearchStart.knowledgeLost;
+    }
     state.remove();
     this.#hooks.destroyed();
     this.#destroys.answerAll((seq) => world.effects.reply(seq, DM_ULOG_DTR, 0));

@@ -139,7 +139,8 @@ export class MirrorLogs {
   #distrustLost(request: RequestView): void {
     for (const { state, uuidBytes } of this.all) {
       const fresh = state.lifeCycle === LifeCycle.pending && !state.everResumed && !state.marksUnknown;
-      if (fresh && request.uuidEquals(uuidBytes)) state.searchPosition = SearchStart.strangerBefore;
+      if (!fresh || state.searchPosition === SearchStart.knowledgeLost) continue;
+      if (request.uuidEquals(uuidBytes)) state.searchPosition = SearchStart.strangerBefore;
     }
   }
 
@@ -278,6 +279,7 @@ export class MirrorLogs {
   #add(state: LogState, args: ConstructorArgs): MirrorLog {
     const log: MirrorLog = new MirrorLog(this.#world, state, args, {
       predecessors: () => this.#predecessors(log),
+      successors: () => this.#neverResumed(log),
       official: (taken) => {
         if (taken) this.#official.set(log.uuid, log);
         else if (this.#official.get(log.uuid) === log) this.#official.delete(log.uuid);
@@ -309,6 +311,12 @@ export class MirrorLogs {
       const { state } = other;
       const hasLeft = state.lifeCycle === LifeCycle.pending && state.everResumed;
       if (other !== log && other.uuid === log.uuid && hasLeft) yield state;
+    }
+  }
+
+  *#neverResumed(log: MirrorLog): Iterable<LogState> {
+    for (const other of this.all) {
+      if (other !== log && other.uuid === log.uuid && !other.state.everResumed) yield other.state;
     }
   }
 }

@@ -13,6 +13,9 @@
  * other legs, and no part of it that a daemon sees tells. Later resumes of the same instance keep its bits, as the
  * kernel's core log does and cmirrord does not.
  *
+ * An instance that is destroyed takes along what it alone knew. One of its uuid that has not been resumed by then (its device
+ * could not be loaded) is told so, and begins with nothing in sync.
+ *
  * *Marks unknown* (R3): nothing that could be in the kernel's hands becomes clean or in sync. Of a core log that is
  * everything, also at the resume that ends this state: what had been out of sync before is lost.
  */
@@ -33,6 +36,8 @@ export const SearchStart = {
   constructed: 1,
   /** The same, but an instance that we do not know was suspended for it: its state was lost. */
   strangerBefore: 2,
+  /** An instance was destroyed that knew more than this one's log device or constructor says. */
+  knowledgeLost: 3,
 } as const;
 
 /** Who we are, for a session record that may be another's (R9). */
@@ -68,6 +73,9 @@ export function judgeHead(
 /** The clean bits of a disk log are loaded, or memory has them: what follows. */
 export function deriveDiskBits(state: LogState, predecessors: Iterable<LogState>): void {
   const { map } = state;
+  if (!state.everResumed && state.searchPosition === SearchStart.knowledgeLost) {
+    map.fillClean(0, map.regionCount, false);
+  }
   const batch = new Float64Array(Math.min(map.regionCount, announceRegionsMax));
   forEachBatch(
     map.regionCount,
@@ -97,12 +105,20 @@ export function deriveCoreBits(state: LogState, args: ConstructorArgs, predecess
     // Killed behind this step: it is not done again, because what it went by is gone.
     if (state.searchPosition === SearchStart.undecided) return;
   }
-  const trusted = !state.marksUnknown && state.searchPosition !== SearchStart.strangerBefore;
+  const trusted = !state.marksUnknown && state.searchPosition === SearchStart.constructed;
   const inSync = trusted && args.sync === 'nosync';
   map.fillInSync(0, all, inSync);
   map.fillClean(0, all, inSync);
   if (!inSync) return;
   for (const before of predecessors) takeOutOfSync(state, before);
+}
+
+/** Whether `before` knows of regions that `next`, not resumed yet, could learn from nobody else. */
+export function knowsMore(before: LogState, next: LogState): boolean {
+  if (!before.everResumed) return false;
+  if (before.logFailed && before.image !== null && next.image !== null) return true;
+  if (before.image !== null && next.image !== null && before.deviceNumber === next.deviceNumber) return false;
+  return before.marksUnknown || before.map.syncCount < before.map.regionCount;
 }
 
 function takeOutOfSync(state: LogState, before: LogState): void {
