@@ -194,3 +194,15 @@ test('a log in sync takes nothing along', () => {
   host.ask(DM_ULOG_RESUME, next);
   expect(host.state(next).map.syncCount).toBe(64);
 });
+
+test('both instances are resumed at once while the first leaves for the second: one at a time, both are answered', () => {
+  const { host } = hostWithDisk(64);
+  host.construct(next, diskText);
+  host.flush(mirrorA, 5);
+  host.restart();
+  const seqs = [host.send(DM_ULOG_RESUME, next), host.send(DM_ULOG_RESUME, mirrorA)];
+  host.settle();
+  expect(seqs.map((seq) => host.answerTo(seq)?.error)).toEqual([0, -Errno.EEXIST]);
+  expect([host.state(next).lifeCycle, host.state(mirrorA).lifeCycle]).toEqual([LifeCycle.active, LifeCycle.pending]);
+  expect(host.mark(next, 7)?.error).toBe(0);
+});

@@ -109,7 +109,17 @@ export class LogLife {
     }
   }
 
-  /** RESUME. The registry has seen to it that no other instance has the uuid. */
+  /** On its way out of the group. */
+  get leaves(): boolean {
+    return this.#parts.state.lifeCycle === LifeCycle.leaving || this.#abandoning;
+  }
+
+  /** To be removed as soon as it has left. */
+  get goes(): boolean {
+    return this.#destroys.count > 0;
+  }
+
+  /** RESUME. The registry has seen to it that no instance has the uuid that is not this one, or leaves. */
   resume(seq: number): void {
     const { state } = this.#parts;
     if (state.lifeCycle === LifeCycle.active) {
@@ -117,9 +127,7 @@ export class LogLife {
       return;
     }
     this.#resumes.add(seq);
-    if (state.lifeCycle === LifeCycle.leaving || this.#abandoning) {
-      if (this.#resumes.count === 1) this.#whenLeft.push(() => this.#resumeLeft());
-    } else if (state.lifeCycle === LifeCycle.pending) {
+    if (state.lifeCycle === LifeCycle.pending) {
       this.#beginResume();
     } else if (state.lifeCycle === LifeCycle.halted) {
       this.#join();
@@ -257,11 +265,6 @@ export class LogLife {
 
   // Steps.
 
-  /** RESUME of a log that was leaving. None waits any more when the log was removed meanwhile; behind a DTR none counts. */
-  #resumeLeft(): void {
-    if (this.#resumes.count > 0 && this.#destroys.count === 0) this.#beginResume();
-  }
-
   #beginResume(): void {
     const { state } = this.#parts;
     state.resumeCount += 1;
@@ -322,7 +325,7 @@ export class LogLife {
 
   #leaveOnce(): void {
     const { state } = this.#parts;
-    if (state.lifeCycle === LifeCycle.leaving || this.#abandoning) return;
+    if (this.leaves) return;
     if (state.lifeCycle === LifeCycle.resuming) this.#abandon();
     else this.#beginLeave();
   }

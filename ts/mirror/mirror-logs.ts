@@ -243,12 +243,12 @@ export class MirrorLogs {
     log.heardAtMs = nowMs;
     log.needsTurn = true;
     const official = this.#official.get(log.uuid);
-    if (official === undefined || official === log) {
-      log.life.resume(seq);
+    if (official?.life.leaves) {
+      official.life.whenLeft(() => this.#resumeLater(log, seq));
       return;
     }
-    if (official.state.lifeCycle === LifeCycle.leaving) {
-      official.life.whenLeft(() => this.#resumeLater(log, seq));
+    if (official === undefined || official === log) {
+      log.life.resume(seq);
       return;
     }
     if (!this.#hasGone(official, log, nowMs)) {
@@ -270,10 +270,11 @@ export class MirrorLogs {
     return false;
   }
 
-  /** A RESUME that has waited for another instance; its own may be gone by now. */
+  /** A RESUME that has waited for an instance to leave; its own may be gone by now, or go. */
   #resumeLater(log: MirrorLog, seq: number): void {
-    if (this.all.includes(log)) this.#resume(log, seq, log.heardAtMs);
-    else this.#world.effects.reply(seq, DM_ULOG_RESUME, -Errno.EINVAL);
+    if (!this.all.includes(log)) this.#world.effects.reply(seq, DM_ULOG_RESUME, -Errno.EINVAL);
+    else if (log.life.goes) this.#world.effects.reply(seq, DM_ULOG_RESUME, -Errno.ENOENT);
+    else this.#resume(log, seq, log.heardAtMs);
   }
 
   #add(state: LogState, args: ConstructorArgs): MirrorLog {
