@@ -409,8 +409,10 @@ export class Simulation implements CheckWorld {
     const words = (state?.constructorText ?? '').split(' ');
     mirror.mayRecoverAll = words.includes('sync') || (!found.valid && !words.includes('nosync'));
     mirror.mayRecover.clear();
-    // After a failure memory is written and the device not read; and the log before this one may still be closing its own.
-    const reads = state?.lifeCycle !== LifeCycle.halted && !state?.logFailed && !this.#othersServe(request);
+    // After a failure memory is written and the device not read; and this log, or the one before it, may still be writing
+    // its last commit.
+    const served = state?.lifeCycle === LifeCycle.halted || state?.lifeCycle === LifeCycle.leaving;
+    const reads = !served && !state?.logFailed && !this.#othersServe(request);
     const dirty: number[] = [];
     const known = Math.min(count, found.regionCount);
     forEachNotClean(mirror.disk.seen, known, (region) => {
