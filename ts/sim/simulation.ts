@@ -576,6 +576,8 @@ export class Simulation implements CheckWorld {
       lifeCycle: (log, step, error) => {
         this.count(`${step} ${error === 0 ? 'answered' : 'failed'}`);
         this.note('life', [step.length, error], () => `${step} ${log.uuid} (${log.luidLow}) -> ${error}`);
+        // Its copies are over by then, also one whose end could not be reported: the kernel does not repeat that.
+        if (step === 'postsuspend') this.truth.of(log).copying = -1;
         if (step === 'destroy') this.truth.forget(log);
       },
       say: (text) => this.note('kernel', [], () => text),
