@@ -27,6 +27,7 @@ import type { CheckWorld } from '../../ts/sim/checks/world.js';
 import { LogDisk } from '../../ts/sim/daemon/log-disk.js';
 import type { RequestRecord } from '../../ts/sim/daemon/requests.js';
 import type { MappedDevice } from '../../ts/sim/kernel/mapped-device.js';
+import { LegPort } from '../../ts/sim/leg-port.js';
 import { SimMirror } from '../../ts/sim/mirror.js';
 import { Prng } from '../../ts/sim/prng.js';
 import { Timeline } from '../../ts/sim/timeline.js';
@@ -55,9 +56,10 @@ class World implements CheckWorld {
     this.disk = new LogDisk({ name: '/dev/sim/log', minor: 3, bytes: 1536, logicalBlockBytes: 512 });
     this.disk.put(0, logBytes(true));
     this.disk.flush();
-    const legs = new VersionLegs(new Timeline(), new Prng(1), regions * 8, 8);
+    const legs = new VersionLegs(regions * 8, 8);
     const shape = { uuid, regionSectors: 8, integratedFlush: false, words: [], deviceWord: this.disk.name };
-    this.mirror = new SimMirror(shape, this.disk, legs, regions * 8);
+    const port = new LegPort(new Timeline(), new Prng(1), legs);
+    this.mirror = new SimMirror({ shape, disk: this.disk, legs, locked: new Set() }, port, regions * 8);
     this.mirror.device = { live: { log } } as unknown as MappedDevice;
     this.mirrors.set(uuid, this.mirror);
   }
@@ -484,11 +486,13 @@ describe('a checker', () => {
     ] as const) {
       const world = new World();
       const timeline = new Timeline();
-      const legs = new VersionLegs(timeline, new Prng(1), regions * 8, 8);
-      const mirror = new SimMirror(world.mirror.shape, world.disk, legs, regions * 8);
+      const legs = new VersionLegs(regions * 8, 8);
+      const port = new LegPort(timeline, new Prng(1), legs);
+      const shared = { shape: world.mirror.shape, disk: world.disk, legs, locked: new Set<number>() };
+      const mirror = new SimMirror(shared, port, regions * 8);
       mirror.device = world.mirror.device;
       world.mirrors.set(uuid, mirror);
-      legs.write(0, { sector: 24, sectors: 1, stamp: 9, region: 3, done: () => {} }, () => {});
+      port.write(0, { sector: 24, sectors: 1, stamp: 9, region: 3, done: () => {} }, () => {});
       while (timeline.step());
       world.setBit(3, false);
       world.state.map.inner.clean.delete(3);

@@ -1,6 +1,7 @@
 /** The simulated log disk and legs lose, tear and keep what they must. */
 import { describe, expect, it } from 'vitest';
 import { LogDisk, sectorBytes } from '../../ts/sim/daemon/log-disk.js';
+import { LegPort } from '../../ts/sim/leg-port.js';
 import { Prng } from '../../ts/sim/prng.js';
 import { Timeline } from '../../ts/sim/timeline.js';
 import { VersionLegs } from '../../ts/sim/version-legs.js';
@@ -50,11 +51,12 @@ describe('legs', () => {
   it('differ after a power cut in the middle of a write, and count where', () => {
     let differed = 0;
     for (let seed = 0; seed < 50; seed++) {
-      const legs = new VersionLegs(new Timeline(), new Prng(seed), 64, 8);
+      const legs = new VersionLegs(64, 8);
+      const port = new LegPort(new Timeline(), new Prng(seed), legs);
       const write = { sector: 16, sectors: 4, stamp: 5, region: 2, done: () => {} };
-      legs.write(0, write, () => {});
-      legs.write(1, write, () => {});
-      legs.cut();
+      port.write(0, write, () => {});
+      port.write(1, write, () => {});
+      port.cut();
       const sectors = [16, 17, 18, 19].filter((sector) => legs.stamp(0, sector) !== legs.stamp(1, sector));
       expect(legs.differing[2]).toBe(sectors.length);
       expect(legs.differingSectors).toBe(sectors.length);
@@ -65,12 +67,13 @@ describe('legs', () => {
 
   it('are equal again after a copy', () => {
     const timeline = new Timeline();
-    const legs = new VersionLegs(timeline, new Prng(3), 64, 8);
-    legs.write(0, { sector: 16, sectors: 4, stamp: 5, region: 2, done: () => {} }, () => {});
+    const legs = new VersionLegs(64, 8);
+    const port = new LegPort(timeline, new Prng(3), legs);
+    port.write(0, { sector: 16, sectors: 4, stamp: 5, region: 2, done: () => {} }, () => {});
     while (timeline.step());
     expect(legs.differingSectors).toBe(4);
     let failed: readonly number[] | null = null;
-    legs.copy(0, 16, 8, (legsFailed) => {
+    port.copy(0, 16, 8, (legsFailed) => {
       failed = legsFailed;
     });
     while (timeline.step());

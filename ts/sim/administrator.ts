@@ -3,10 +3,10 @@
  * resizes, removes; and replaces the table of a mirror that holds its writes. One command at a time for each mirror.
  */
 import { liveState } from './checks/world.js';
+import type { Host } from './host.js';
 import type { Blocking } from './kernel/threads.js';
 import { kernelErrno } from './kernel/world.js';
 import type { SimMirror } from './mirror.js';
-import type { Simulation } from './simulation.js';
 
 const smallUuid = 'LVM-too-small';
 const retryMs = 1000;
@@ -18,23 +18,23 @@ const unknownMsMax = 60_000;
 const resyncedRegionsMax = 2_000;
 
 export class Administrator {
-  readonly #sim: Simulation;
+  readonly #host: Host;
 
-  constructor(sim: Simulation) {
-    this.#sim = sim;
+  constructor(host: Host) {
+    this.#host = host;
   }
 
   /** Creates the mirrors of a fresh kernel. A core log has nothing to remember: it starts out of sync. */
   activateAll(first: boolean): void {
-    for (const mirror of this.#sim.mirrors.values()) this.#command(mirror, this.#activate(mirror, first));
+    for (const mirror of this.#host.mirrors.values()) this.#command(mirror, this.#activate(mirror, first));
   }
 
   /** Looks after mirrors whose writes are held or whose resume failed, until the end of the run. */
   supervise(): void {
-    this.#sim.timeline.after(superviseMs, () => {
-      for (const mirror of this.#sim.mirrors.values()) {
+    this.#host.timeline.after(superviseMs, () => {
+      for (const mirror of this.#host.mirrors.values()) {
         const wanted = this.needsCare(mirror) || this.#longUnknown(mirror);
-        if (!mirror.busy && wanted && this.#sim.diskWell(mirror)) this.reload(mirror);
+        if (!mirror.busy && wanted && this.#host.diskWell(mirror)) this.reload(mirror);
       }
       this.supervise();
     });
@@ -43,13 +43,13 @@ export class Administrator {
   needsCare(mirror: SimMirror): boolean {
     const live = mirror.device?.live;
     if (live === null || live === undefined) return false;
-    return mirror.needsReload || live.logFailed || (live.legFailed && !mirror.legs.broken);
+    return mirror.needsReload || live.logFailed || (live.legFailed && !mirror.port.broken);
   }
 
   /** The daemon's warning that marks are unknown stands for a while: only a suspend lets regions be clean again (R3). */
   #longUnknown(mirror: SimMirror): boolean {
-    const { nowMs } = this.#sim;
-    if (liveState(this.#sim, mirror)?.marksUnknown !== true) mirror.unknownSinceMs = -1;
+    const { nowMs } = this.#host;
+    if (liveState(this.#host, mirror)?.marksUnknown !== true) mirror.unknownSinceMs = -1;
     else if (mirror.unknownSinceMs < 0) mirror.unknownSinceMs = nowMs;
     // A large one would be resynced region by region for the rest of the run.
     if (mirror.regionCount > resyncedRegionsMax) return false;
@@ -76,8 +76,8 @@ export class Administrator {
 
   /** A log device that its bitmap does not fit: the mirror must not come to be. */
   trySmallDevice(): boolean {
-    const { kernel, prng } = this.#sim;
-    if (kernel === null || this.#sim.daemon?.running !== true || this.#sim.mirrors.has(smallUuid)) return false;
+    const { kernel, prng } = this.#host;
+    if (kernel === null || this.#host.daemon?.running !== true || this.#host.mirrors.has(smallUuid)) return false;
     const regions = prng.between(4097, 9000);
     const shape = {
       disk: true,
@@ -95,7 +95,7 @@ export class Administrator {
       burstMax: 1,
       pauseMsMax: 1,
     };
-    const mirror = this.#sim.makeSmall({ uuid: smallUuid, ...shape, ...habits });
+    const mirror = this.#host.makeSmall({ uuid: smallUuid, ...shape, ...habits });
     return this.#command(mirror, this.#trySmall(mirror));
   }
 
@@ -105,7 +105,7 @@ export class Administrator {
   }
 
   #command(mirror: SimMirror, command: Blocking): boolean {
-    const kernel = this.#sim.kernel;
+    const kernel = this.#host.kernel;
     if (mirror.busy || kernel === null) return false;
     mirror.busy = true;
     kernel.run(this.#exclusive(mirror, command));
@@ -118,16 +118,16 @@ export class Administrator {
   }
 
   *#activate(mirror: SimMirror, first: boolean): Blocking {
-    const kernel = this.#sim.kernel;
+    const kernel = this.#host.kernel;
     if (kernel === null) return;
     mirror.legs.endAt(mirror.sectors);
-    const device = kernel.addDevice(mirror.legs);
+    const device = kernel.addDevice(mirror.port);
     mirror.device = device;
     const words =
       first || mirror.disk !== null ? mirror.shape.words : mirror.shape.words.filter((word) => word !== 'nosync');
     while ((yield* device.load(mirror.table(words), this.#legsOpenMs())) !== 0) yield* kernel.client.sleep(retryMs);
     mirror.needsReload = (yield* device.resume()) !== 0;
-    this.#sim.note('activated', [device.live?.log.luidLow ?? 0], () => mirror.shape.uuid);
+    this.#host.note('activated', [device.live?.log.luidLow ?? 0], () => mirror.shape.uuid);
   }
 
   *#suspendAndResume(mirror: SimMirror, pauseMs: number): Blocking {
@@ -193,20 +193,20 @@ export class Administrator {
     if (log === undefined) return;
     yield* log.statusInfo();
     yield* log.statusTable();
-    yield* log.isClean(this.#sim.prng.below(log.regionCount));
+    yield* log.isClean(this.#host.prng.below(log.regionCount));
   }
 
   *#trySmall(mirror: SimMirror): Blocking {
-    const kernel = this.#sim.kernel;
+    const kernel = this.#host.kernel;
     if (kernel === null) return;
-    const device = kernel.addDevice(mirror.legs);
+    const device = kernel.addDevice(mirror.port);
     mirror.device = device;
     const loaded = yield* device.load(mirror.table());
     const error = loaded !== 0 ? loaded : yield* device.resume();
     // A daemon that was away or a device that had another fault says nothing about sizes.
     const told = error !== -kernelErrno.ESRCH && error !== -kernelErrno.EIO;
     if (told)
-      this.#sim.evaluations.check(
+      this.#host.evaluations.check(
         'R17-sizes',
         error === -kernelErrno.EINVAL,
         () => `a log device too small gave ${error}`,
@@ -224,12 +224,12 @@ export class Administrator {
 
   /** Mostly at once; a leg behind a path that hangs takes its time. */
   #legsOpenMs(): number {
-    const { prng } = this.#sim;
+    const { prng } = this.#host;
     return prng.chance(slowLegs) ? prng.real(0, slowLegsMsMax) : 0;
   }
 
   #parts(mirror: SimMirror) {
-    const kernel = this.#sim.kernel;
+    const kernel = this.#host.kernel;
     const device = mirror.device;
     if (kernel === null || device === null) throw new Error('a command for a mirror that is not there');
     return { device, client: kernel.client };

@@ -19,8 +19,8 @@ import {
   encodeValues,
   FrameOffset,
 } from '../base/ulog-frames.js';
+import type { Host } from './host.js';
 import type { SimMirror } from './mirror.js';
-import type { Simulation } from './simulation.js';
 
 const firstSeq = 0xf0000000;
 const frameBytes = 2048;
@@ -42,37 +42,37 @@ interface Hostile {
   readonly luidLow: number;
 }
 
-export function injectHostile(sim: Simulation): boolean {
-  const logs = [...sim.mirrors.values()].flatMap((mirror) => mirror.device?.live?.log ?? []);
-  if (logs.length === 0 || sim.daemon?.running !== true) return false;
+export function injectHostile(host: Host): boolean {
+  const logs = [...host.mirrors.values()].flatMap((mirror) => mirror.device?.live?.log ?? []);
+  if (logs.length === 0 || host.daemon?.running !== true) return false;
   for (let i = 0; i < 6; i++) {
     const frame = Buffer.alloc(frameBytes);
-    const hostile = choose(sim, sim.prng.pick(logs));
-    sim.hostileRequests += 1;
+    const hostile = choose(host, host.prng.pick(logs));
+    host.hostileRequests += 1;
     const length = encodeRequest(frame, 0, {
       ...hostile,
       uuid: Buffer.from(hostile.uuid),
-      seq: firstSeq + sim.hostileRequests,
+      seq: firstSeq + host.hostileRequests,
     });
-    if (sim.prng.chance(0.15)) contradict(frame);
-    sim.inject(frame.subarray(0, length), length);
+    if (host.prng.chance(0.15)) contradict(frame);
+    host.inject(frame.subarray(0, length), length);
   }
   return true;
 }
 
 /** A question that the kernel has asked before comes a second time, of a region that is out of sync when there is one. */
-export function repeatQuestion(sim: Simulation, mirror: SimMirror): void {
+export function repeatQuestion(host: Host, mirror: SimMirror): void {
   const log = mirror.device?.live?.log;
-  const map = log === undefined ? undefined : sim.states?.find(log.key)?.map.inner;
-  if (log === undefined || map === undefined || sim.daemon?.running !== true) return;
+  const map = log === undefined ? undefined : host.states?.find(log.key)?.map.inner;
+  if (log === undefined || map === undefined || host.daemon?.running !== true) return;
   const region = Math.max(0, map.nextOutOfSync(0));
   const frame = Buffer.alloc(frameBytes);
-  sim.hostileRequests += 1;
+  host.hostileRequests += 1;
   const { uuidBytes: uuid, luidHigh, luidLow } = log;
-  const seq = firstSeq + sim.hostileRequests;
+  const seq = firstSeq + host.hostileRequests;
   const payload = encodeValues([region]);
   const length = encodeRequest(frame, 0, { seq, type: DM_ULOG_IN_SYNC, luidHigh, luidLow, uuid, payload });
-  sim.inject(frame.subarray(0, length), length, false);
+  host.inject(frame.subarray(0, length), length, false);
 }
 
 /** Requests that name a region, and what follows it in their payload. */
@@ -107,8 +107,8 @@ const badConstructors = [
   '100 clustered-core 8 sync sync sync',
 ];
 
-function choose(sim: Simulation, log: NamedLog): Hostile {
-  const { prng } = sim;
+function choose(host: Host, log: NamedLog): Hostile {
+  const { prng } = host;
   const [type, tail] = prng.pick(regionRequests);
   const { uuid, luidHigh, luidLow } = log;
   const region = prng.below(log.regionCount);

@@ -1,7 +1,8 @@
-/** One mirror of a simulated host: what outlives kernels and daemons, and what an administrator knows of it. */
+/** The mirrors of a run: what all hosts share of one, and what each host has of it. */
 import type { LogDisk } from './daemon/log-disk.js';
 import type { MappedDevice } from './kernel/mapped-device.js';
 import type { LogTable } from './kernel/userspace-log.js';
+import type { LegPort } from './leg-port.js';
 import type { VersionLegs } from './version-legs.js';
 
 export interface MirrorShape {
@@ -14,10 +15,23 @@ export interface MirrorShape {
   readonly deviceWord: string;
 }
 
+/** What outlives every kernel and daemon, and is there once however many hosts use it. */
+export interface SharedMirror {
+  readonly shape: MirrorShape;
+  readonly disk: LogDisk | null;
+  readonly legs: VersionLegs;
+  /** Sectors with a write under way from any host: users who share a mirror keep out of each other's way. */
+  readonly locked: Set<number>;
+}
+
+/** A mirror as one host has it, and what an administrator there knows of it. */
 export class SimMirror {
   readonly shape: MirrorShape;
   readonly disk: LogDisk | null;
   readonly legs: VersionLegs;
+  readonly port: LegPort;
+  /** See `SharedMirror`. */
+  readonly locked: Set<number>;
   /** Length of the table; may change with a reload. */
   sectors: number;
   /** The device in the kernel of now. */
@@ -30,20 +44,20 @@ export class SimMirror {
   unknownSinceMs = -1;
   /** Its users rest: it is about to be removed. */
   quiet = false;
-  /** Sectors with a write under way: writers do not overlap their writes. */
+  /** Sectors with a write of this host under way. */
   readonly writing = new Set<number>();
-  /** A write was ever issued to it. */
-  written = false;
   /** Regions that may be recovered although they were clean: set out of sync by a leg's failure, or all of them. */
   readonly mayRecover = new Set<number>();
   mayRecoverAll = true;
   /** RESUME requests that read the log device, and what was not clean there: it must be out of sync in the end. */
   readonly reads = new Map<number, readonly number[]>();
 
-  constructor(shape: MirrorShape, disk: LogDisk | null, legs: VersionLegs, sectors: number) {
-    this.shape = shape;
-    this.disk = disk;
-    this.legs = legs;
+  constructor(shared: SharedMirror, port: LegPort, sectors: number) {
+    this.shape = shared.shape;
+    this.disk = shared.disk;
+    this.legs = shared.legs;
+    this.locked = shared.locked;
+    this.port = port;
     this.sectors = sectors;
   }
 
@@ -57,5 +71,20 @@ export class SimMirror {
     const type = this.disk === null ? 'clustered-core' : `clustered-disk ${deviceWord}`;
     const text = [type, regionSectors, ...words].join(' ');
     return { uuid, arguments: text, integratedFlush, sectors: this.sectors };
+  }
+
+  /** The host lost its power: nothing of what its kernel had is left. */
+  darken(): void {
+    this.port.cut();
+    this.device = null;
+    this.busy = false;
+    this.quiet = false;
+    this.needsReload = false;
+    this.unlockAll();
+  }
+
+  unlockAll(): void {
+    for (const sector of this.writing) this.locked.delete(sector);
+    this.writing.clear();
   }
 }

@@ -11,6 +11,8 @@ import { finalCheck, suspendedCheck } from './checks/final-checks.js';
 import { Inconclusive, Violation } from './checks/violation.js';
 import { liveState } from './checks/world.js';
 import { applyFault } from './faults.js';
+import type { Host } from './host.js';
+import type { SimMirror } from './mirror.js';
 import { Simulation } from './simulation.js';
 
 export interface RunResult {
@@ -65,20 +67,22 @@ function toFailure(error: unknown, sim: Simulation, events: number): RunResult['
 
 /** Users write, faults come. */
 function live(sim: Simulation): void {
-  sim.boot(true);
-  sim.administrator.supervise();
-  for (const [uuid, mirror] of sim.mirrors) {
-    const plan = sim.plans.get(uuid);
-    if (plan !== undefined) sim.workload.start(mirror, plan, () => sim.requests >= sim.scenario.requestsMin);
+  for (const host of sim.hosts) host.boot(true);
+  for (const host of sim.hosts) host.administrator.supervise();
+  for (const host of sim.hosts) {
+    for (const [uuid, mirror] of host.mirrors) {
+      const plan = sim.shared.get(uuid)?.plan;
+      if (plan !== undefined) host.workload.start(mirror, plan, () => sim.requests >= sim.scenario.requestsMin);
+    }
   }
   let faults = 0;
   const next = () => {
     if (sim.healing) return;
     if (faults < sim.scenario.faults) {
       // Most faults come while writes are under way.
-      if (sim.prng.chance(0.7)) sim.workload.stir();
+      if (sim.prng.chance(0.7)) for (const host of sim.hosts) host.workload.stir();
       sim.timeline.after(sim.prng.real(0, 12), () => {
-        if (!sim.healing && applyFault(sim) !== null) faults += 1;
+        if (!sim.healing && applyFault(pickHost(sim)) !== null) faults += 1;
       });
     }
     sim.timeline.after(sim.prng.real(50, 5000), next);
@@ -91,37 +95,47 @@ function live(sim: Simulation): void {
   runUntil(sim, faultMsMax, () => sim.nowMs >= endMs);
 }
 
+/** The host that a fault strikes. */
+function pickHost({ hosts, prng }: Simulation): Host {
+  const [alone] = hosts;
+  return alone !== undefined && hosts.length === 1 ? alone : prng.pick(hosts);
+}
+
 function heal(sim: Simulation): void {
   sim.heal();
-  runUntil(sim, healMsMax, () => sim.daemon?.running === true && settled(sim));
+  runUntil(sim, healMsMax, () => sim.hosts.every((host) => host.daemon?.running === true && settled(host)));
   const healedMs = sim.nowMs + repairMsMax;
-  runUntil(sim, healMsMax, () => sim.nowMs >= healedMs || !logFailed(sim));
-  sim.evaluations.check('R16-healed', !logFailed(sim), () => 'a log device is well again and its log is still failed');
-  for (const mirror of sim.mirrors.values()) {
+  runUntil(sim, healMsMax, () => sim.nowMs >= healedMs || !sim.hosts.some(logFailed));
+  sim.evaluations.check(
+    'R16-healed',
+    !sim.hosts.some(logFailed),
+    () => 'a log device is well again and its log is still failed',
+  );
+  for (const { host, mirror } of allMirrors(sim)) {
     runUntil(sim, healMsMax, () => !mirror.busy);
-    sim.administrator.reload(mirror);
+    host.administrator.reload(mirror);
   }
-  runUntil(sim, healMsMax, () => settled(sim) && inSync(sim) && sim.workload.stopped);
+  runUntil(sim, healMsMax, () => sim.hosts.every((host) => settled(host) && inSync(host) && host.workload.stopped));
 }
 
 /** No command at work, no table that must be replaced, no write under way. */
-function settled(sim: Simulation): boolean {
-  if (sim.kernel === null) return false;
-  for (const mirror of sim.mirrors.values()) {
-    if (mirror.busy || mirror.device === null || sim.administrator.needsCare(mirror)) return false;
+function settled(host: Host): boolean {
+  if (host.kernel === null) return false;
+  for (const mirror of host.mirrors.values()) {
+    if (mirror.busy || mirror.device === null || host.administrator.needsCare(mirror)) return false;
     if (mirror.device.outstanding > 0) return false;
   }
   return true;
 }
 
 /** A log that is resumed has failed, as its daemon sees it. */
-function logFailed(sim: Simulation): boolean {
-  return [...sim.mirrors.values()].some((mirror) => liveState(sim, mirror)?.logFailed === true);
+function logFailed(host: Host): boolean {
+  return [...host.mirrors.values()].some((mirror) => liveState(host, mirror)?.logFailed === true);
 }
 
-function inSync(sim: Simulation): boolean {
-  for (const mirror of sim.mirrors.values()) {
-    const state = liveState(sim, mirror);
+function inSync(host: Host): boolean {
+  for (const mirror of host.mirrors.values()) {
+    const state = liveState(host, mirror);
     if (state === undefined || state.lifeCycle !== LifeCycle.active) return false;
     if (state.map.inner.syncCount < state.geometry.regionCount || mirror.device?.live?.hash.recovering === true)
       return false;
@@ -130,14 +144,18 @@ function inSync(sim: Simulation): boolean {
 }
 
 function retire(sim: Simulation): void {
-  for (const mirror of sim.mirrors.values()) {
-    sim.administrator.retire(mirror, () => suspendedCheck(sim, mirror));
+  for (const { host, mirror } of allMirrors(sim)) {
+    host.administrator.retire(mirror, () => suspendedCheck(host, mirror));
     runUntil(sim, healMsMax, () => !mirror.busy);
   }
   // A request of a thread that nobody waits for, sent again after its answer was lost.
-  runUntil(sim, healMsMax, () => sim.kernel?.client.waiting === 0);
+  runUntil(sim, healMsMax, () => sim.hosts.every((host) => host.kernel?.client.waiting === 0));
   // Logs whose end nobody heard.
-  runUntil(sim, healMsMax, () => sim.states?.live.size === 0);
+  runUntil(sim, healMsMax, () => sim.hosts.every((host) => host.states?.live.size === 0));
+}
+
+function allMirrors(sim: Simulation): { host: Host; mirror: SimMirror }[] {
+  return sim.hosts.flatMap((host) => [...host.mirrors.values()].map((mirror) => ({ host, mirror })));
 }
 
 /** Steps until `done`; a run that does not come there is a failure of its own. */

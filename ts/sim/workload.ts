@@ -1,6 +1,6 @@
 /**
  * The users of the mirrors: bursts of writes to a few hot regions and now and then anywhere, pauses between them, some
- * reads and status questions. Two writes never overlap while under way, as no sane user lets them.
+ * reads and status questions. Two writes never overlap while under way, on whatever hosts, as no sane user lets them.
  */
 import type { Write } from './kernel/world.js';
 import type { SimMirror } from './mirror.js';
@@ -14,6 +14,16 @@ const outstandingMax = 120;
 const burstsMax = 8;
 const restMsMax = 4000;
 
+/** Numbers the writes of all hosts. */
+export class Stamps {
+  #last = 0;
+
+  next(): number {
+    this.#last += 1;
+    return this.#last;
+  }
+}
+
 export class Workload {
   /** Writes that were reported done. */
   done = 0;
@@ -22,11 +32,12 @@ export class Workload {
   readonly #timeline: Timeline;
   readonly #prng: Prng;
   readonly #stirs: (() => void)[] = [];
-  #stamp = 0;
+  readonly #stamps: Stamps;
 
-  constructor(timeline: Timeline, prng: Prng) {
+  constructor(timeline: Timeline, prng: Prng, stamps: Stamps) {
     this.#timeline = timeline;
     this.#prng = prng;
+    this.#stamps = stamps;
   }
 
   /** The users of a mirror begin. They take it easier once the run has had its requests. */
@@ -68,12 +79,13 @@ export class Workload {
     if (start >= end) return;
     const sector = this.#prng.between(start, end - 1);
     const sectors = this.#prng.between(1, Math.min(4, end - sector));
-    for (let at = sector; at < sector + sectors; at++) if (mirror.writing.has(at)) return;
-    for (let at = sector; at < sector + sectors; at++) mirror.writing.add(at);
-    this.#stamp += 1;
-    const stamp = this.#stamp;
+    for (let at = sector; at < sector + sectors; at++) if (mirror.locked.has(at)) return;
+    for (let at = sector; at < sector + sectors; at++) {
+      mirror.writing.add(at);
+      mirror.locked.add(at);
+    }
+    const stamp = this.#stamps.next();
     const device = mirror.device;
-    mirror.written = true;
     const write: Write = {
       sector,
       sectors,
@@ -82,7 +94,10 @@ export class Workload {
       done: (ok) => {
         // A write of a kernel that lost its power is nobody's any more.
         if (mirror.device !== device) return;
-        for (let at = sector; at < sector + sectors; at++) mirror.writing.delete(at);
+        for (let at = sector; at < sector + sectors; at++) {
+          mirror.writing.delete(at);
+          mirror.locked.delete(at);
+        }
         if (!ok) this.errors += 1;
         else for (let at = sector; at < sector + sectors; at++) mirror.legs.acknowledged[at] = stamp;
         this.done += 1;

@@ -1,13 +1,15 @@
 /** The last look at a healed world. */
+
+import type { Host } from '../host.js';
 import type { SimMirror } from '../mirror.js';
-import type { Simulation } from '../simulation.js';
+import type { PlannedMirror, Simulation } from '../simulation.js';
 import { cleanBit } from './log-bytes.js';
 import { liveState } from './world.js';
 
 /** Right after a mirror's POSTSUSPEND, all of it in sync and nobody writing. */
-export function suspendedCheck(sim: Simulation, mirror: SimMirror): void {
-  const { evaluations } = sim;
-  const state = liveState(sim, mirror);
+export function suspendedCheck(host: Host, mirror: SimMirror): void {
+  const { evaluations } = host;
+  const state = liveState(host, mirror);
   if (state === undefined) throw new Error('a suspended log has no record');
   const { uuid } = mirror.shape;
   evaluations.check(
@@ -31,21 +33,25 @@ export function suspendedCheck(sim: Simulation, mirror: SimMirror): void {
 /** All mirrors are gone: compare the legs. */
 export function finalCheck(sim: Simulation): void {
   const { evaluations } = sim;
-  for (const mirror of sim.mirrors.values()) checkLegs(sim, mirror);
-  const left = sim.states?.live.size ?? 0;
-  evaluations.check('everything-answered', left === 0, () => `${left} logs are left that nobody knows`);
-  evaluations.check('everything-answered', sim.workload.errors === 0, () => `${sim.workload.errors} writes failed`);
-  const unanswered = sim.kernel?.client.waiting ?? 0;
-  evaluations.check('everything-answered', unanswered === 0, () => `${unanswered} requests were never answered`);
+  for (const mirror of sim.shared.values()) checkLegs(sim, mirror);
+  for (const host of sim.hosts) {
+    const left = host.states?.live.size ?? 0;
+    evaluations.check('everything-answered', left === 0, () => `${left} logs are left that nobody knows`);
+    const { errors } = host.workload;
+    evaluations.check('everything-answered', errors === 0, () => `${errors} writes failed`);
+    const unanswered = host.kernel?.client.waiting ?? 0;
+    evaluations.check('everything-answered', unanswered === 0, () => `${unanswered} requests were never answered`);
+  }
 }
 
-function checkLegs(sim: Simulation, mirror: SimMirror): void {
+function checkLegs(sim: Simulation, mirror: PlannedMirror): void {
   const { evaluations } = sim;
   const { legs } = mirror;
   const { uuid } = mirror.shape;
+  const sectors = Math.max(...sim.hosts.map((host) => host.mirrors.get(uuid)?.sectors ?? 0));
   let differing = 0;
   let lost = -1;
-  for (let sector = 0; sector < mirror.sectors; sector++) {
+  for (let sector = 0; sector < sectors; sector++) {
     if (legs.stamp(0, sector) !== legs.stamp(1, sector)) differing += 1;
     if (legs.stamp(0, sector) < (legs.acknowledged[sector] as number)) lost = sector;
   }

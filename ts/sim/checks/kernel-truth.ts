@@ -123,6 +123,11 @@ export class KernelTruth {
     count(toAllLegs ? truth.open : truth.openDefault, region, -1);
   }
 
+  recoveryStarted(truth: TargetTruth, region: number): void {
+    this.changes += 1;
+    truth.copying = region;
+  }
+
   /** The kernel has given a flush up, heard or not: what it marked and did not see safe, it does not write. */
   flushFailed(truth: TargetTruth): void {
     for (const region of truth.marked.keys()) if (!truth.flushed.has(region)) truth.marked.delete(region);

@@ -30,8 +30,6 @@ import { KillSwitch, SimulatedKill } from './kill.js';
 import { type DeviceWorld, SimulatedLogDevice } from './log-device.js';
 import type { ReplyRecord, RequestRecord } from './requests.js';
 
-export const daemonNode = 1;
-
 const timerLateMs = 0.001;
 
 /** A simulated kernel has few requests in flight, and every answer is an event. */
@@ -50,6 +48,8 @@ export interface DaemonWatch {
 }
 
 export interface DaemonWorld {
+  /** Its host's number in the cluster. */
+  readonly node: number;
   readonly timeline: Timeline;
   readonly prng: Prng;
   readonly bootId: string;
@@ -109,7 +109,7 @@ export class DaemonProcess {
         : last.states.outlive(this.kill);
     this.#lost = new LostRequests(this.states, lostWindow, (seq) => this.#askAgain(seq));
     this.#service = new MirrorService({
-      node: daemonNode,
+      node: world.node,
       nodeName: 'sim',
       bootId: world.bootId,
       states: this.states,
@@ -130,7 +130,7 @@ export class DaemonProcess {
   start(): void {
     this.#enter(() => {
       this.#service.start(this.#world.timeline.nowMs);
-      const self = { node: daemonNode, name: 'sim', bootId: this.#world.bootId, incarnation: '1' };
+      const self = { node: this.#world.node, name: 'sim', bootId: this.#world.bootId, incarnation: '1' };
       this.#service.viewChanged({ epoch: 1, members: [self], joined: [self], left: [] });
       this.#lost.reachable();
       this.#endTurn();

@@ -1,0 +1,403 @@
+/**
+ * One simulated host: a kernel, a daemon process and its memory, the wire between them, users, an administrator, and the
+ * truth about its kernel. What hosts share (time, disks, legs, checkers, journal) is the simulation's. It offers what
+ * can happen to a host as methods (kill, power cut, restart); when they happen is decided in faults.ts.
+ */
+import { DM_ULOG_CTR, DM_ULOG_PRESUSPEND } from '../base/ulog-frames.js';
+import { LifeCycle } from '../mirror/log-state.js';
+import type { LogMessage } from '../mirror/messages.js';
+import { MessageType } from '../mirror/messages.js';
+import { Administrator } from './administrator.js';
+import { KernelTruth } from './checks/kernel-truth.js';
+import { OrphanChecks } from './checks/orphan-checks.js';
+import { checkReply } from './checks/reply-checks.js';
+import { type Evaluations, Violation } from './checks/violation.js';
+import type { CheckWorld } from './checks/world.js';
+import type { CountedStates } from './daemon/counted-state.js';
+import { DaemonProcess, type DaemonWatch } from './daemon/process.js';
+import type { ReplyRecord, RequestRecord } from './daemon/requests.js';
+import { Kernel } from './kernel/kernel.js';
+import { watchKernel } from './kernel-watch.js';
+import { LegPort } from './leg-port.js';
+import { SimMirror } from './mirror.js';
+import type { Prng } from './prng.js';
+import { permitAtRequest } from './recovery-permits.js';
+import type { MirrorPlan } from './scenario.js';
+import type { Simulation } from './simulation.js';
+import { TableLooks } from './table-looks.js';
+import type { Timeline } from './timeline.js';
+import { describeRequest, quietWire, Wire, type WireEnds, type WireFaults } from './wire.js';
+import { Workload } from './workload.js';
+
+/** A daemon that was stopped is punctual again after this long. */
+const punctualAfterMs = 2500;
+
+export class Host implements CheckWorld, WireEnds {
+  readonly sim: Simulation;
+  /** Its number in the cluster. */
+  readonly node: number;
+  readonly mirrors = new Map<string, SimMirror>();
+  readonly truth = new KernelTruth();
+  readonly orphans = new OrphanChecks(this);
+  readonly workload: Workload;
+  readonly administrator: Administrator;
+  kernel: Kernel | null = null;
+  daemon: DaemonProcess | null = null;
+  states: CountedStates | null = null;
+  hostileRequests = 0;
+  /** What happens after the daemon died, unless it died on purpose: a restart after a while. */
+  restartMs: () => number;
+  /** What happens when the kernel's constructor of a reconnect reaches the daemon, once. */
+  atReconnect: (() => void) | null = null;
+  /** What happens when the daemon has let the writes of a log drain that cannot be loaded, once. */
+  atDraining: (() => void) | null = null;
+  /** The machine has no power. */
+  dark = false;
+  /** When the daemon was late last, by a start or a stop. */
+  lateUntilMs = 0;
+  readonly #wire: Wire;
+  readonly #tableLooks = new TableLooks(this);
+  #bootId = '';
+  #boots = 0;
+  #lastDaemon: DaemonProcess | null = null;
+  /** Messages of the daemon of now; the transport delivers them in this order. */
+  #submitted = 0;
+  #passed = 0;
+  /** Steps in which the daemon did something. */
+  #lastEffects = 0;
+  #lifeCycles = new Map<string, LifeCycle>();
+
+  constructor(sim: Simulation, node: number) {
+    this.sim = sim;
+    this.node = node;
+    this.restartMs = () => this.prng.real(1, 3000);
+    this.#wire = new Wire(this);
+    this.workload = new Workload(sim.timeline, sim.prng.fork(), sim.stamps);
+    this.administrator = new Administrator(this);
+    for (const [uuid, shared] of sim.shared) {
+      const port = new LegPort(sim.timeline, shared.prng, shared.legs);
+      this.mirrors.set(uuid, new SimMirror(shared, port, shared.plan.sectors));
+    }
+  }
+
+  get timeline(): Timeline {
+    return this.sim.timeline;
+  }
+  get prng(): Prng {
+    return this.sim.prng;
+  }
+  get nowMs(): number {
+    return this.sim.timeline.nowMs;
+  }
+  get evaluations(): Evaluations {
+    return this.sim.evaluations;
+  }
+  get stickyIdleMs(): number {
+    return this.sim.scenario.stickyIdleMs;
+  }
+  get stickyMax(): number {
+    return this.sim.scenario.stickyMax;
+  }
+  /** No fault comes any more. */
+  get healing(): boolean {
+    return this.sim.healing;
+  }
+  get wire(): WireFaults {
+    return this.#wire.faults;
+  }
+  get daemonPunctual(): boolean {
+    return this.daemon?.running === true && this.nowMs > this.lateUntilMs;
+  }
+
+  count(what: string): void {
+    this.sim.count(what);
+  }
+
+  note(what: string, numbers: readonly number[], detail: () => string): void {
+    this.sim.note(what, numbers, detail);
+  }
+
+  plan(mirror: SimMirror): MirrorPlan | undefined {
+    return this.sim.shared.get(mirror.shape.uuid)?.plan;
+  }
+
+  /** A mirror that is tried once and is none of those whose end is checked. */
+  makeSmall(plan: MirrorPlan): SimMirror {
+    const shared = this.sim.makeSmall(plan);
+    return new SimMirror(shared, new LegPort(this.timeline, shared.prng, shared.legs), plan.sectors);
+  }
+
+  diskWell(mirror: SimMirror): boolean {
+    return mirror.disk === null || mirror.disk.fault === null;
+  }
+
+  /** Rises with everything of this host that a checker of the whole world looks at. */
+  changes(): number {
+    let changes = this.truth.changes + this.#lastEffects;
+    const passed = this.daemon?.kill.passed ?? 0;
+    if (passed !== this.#passed) {
+      this.#passed = passed;
+      this.#lastEffects += 1;
+      changes += 1;
+    }
+    return changes;
+  }
+
+  /** Power on: a kernel, then a daemon; the mirrors are activated as soon as the daemon answers. */
+  boot(first: boolean): void {
+    this.dark = false;
+    this.#boots += 1;
+    this.#bootId = `${this.sim.seed}-boot-${this.#boots}`;
+    this.#lastDaemon = null;
+    this.kernel = this.#makeKernel();
+    this.startDaemon();
+    this.administrator.activateAll(first);
+  }
+
+  startDaemon(): void {
+    if (this.dark || this.daemon?.alive === true) return;
+    const { scenario } = this.sim;
+    const daemon = new DaemonProcess(
+      {
+        node: this.node,
+        timeline: this.timeline,
+        prng: this.prng.fork(),
+        bootId: this.#bootId,
+        settings: {
+          stickyIdleMs: this.stickyIdleMs,
+          stickyMax: this.stickyMax,
+          cleanCommitMs: scenario.cleanCommitMs,
+        },
+        stickyMax: this.stickyMax,
+        devices: {
+          find: (name) => this.sim.findDisk(name),
+          confirmed: () => {},
+          landedLate: (disk) => this.sim.landedLate(disk),
+        },
+        watch: this.#watch(),
+        acknowledgeMsMax: scenario.acknowledgeMsMax,
+        toKernel: (frame, length) => this.#wire.toKernel(frame, length),
+      },
+      this.#lastDaemon,
+    );
+    this.#lastDaemon = daemon;
+    this.#submitted = 0;
+    this.daemon = daemon;
+    this.states = daemon.states;
+    this.note('start', [this.states.live.size], () => `daemon, ${this.states?.live.size} records`);
+    this.#late(punctualAfterMs);
+    daemon.start();
+    this.#tableLooks.of(daemon);
+  }
+
+  stopDaemon(ms: number): void {
+    this.daemon?.stop(ms);
+    this.#late(ms + punctualAfterMs);
+  }
+
+  /** The daemon's state is deleted with it; the kernel lives on (R3). */
+  loseState(): void {
+    const last = this.#lastDaemon;
+    if (last === null || last.alive) return;
+    last.states.drop();
+    this.#lastDaemon = null;
+    this.states = null;
+    for (const mirror of this.mirrors.values()) {
+      for (const target of [mirror.device?.live, mirror.device?.loaded]) {
+        if (target !== null && target !== undefined) this.truth.of(target.log).marksLost = true;
+      }
+    }
+  }
+
+  powerCut(offMs: number): void {
+    this.note('power-cut', [offMs], () => `off for ${offMs.toFixed(0)} ms`);
+    this.dark = true;
+    this.kernel?.halt();
+    this.kernel = null;
+    this.daemon?.die();
+    this.sim.powerLost();
+    this.#lastDaemon?.states.drop();
+    this.#lastDaemon = null;
+    this.states = null;
+    this.truth.forgetAll();
+    for (const mirror of this.mirrors.values()) {
+      if (mirror.port.inFlight > 0) this.count('cut-with-writes-in-flight');
+      mirror.darken();
+      if (mirror.legs.differingSectors > 0) this.count('cut-left-legs-differing');
+    }
+    this.timeline.after(offMs, () => this.boot(false));
+  }
+
+  /** Takes every fault away. Users stop; what they began goes on. */
+  heal(): void {
+    this.workload.stopped = true;
+    this.restartMs = () => 5;
+    Object.assign(this.wire, quietWire);
+    for (const mirror of this.mirrors.values()) mirror.port.broken = false;
+    this.atReconnect = null;
+    this.atDraining = null;
+    this.daemon?.kill.disarm();
+    this.startDaemon();
+  }
+
+  /** Gives native memory back. */
+  close(): void {
+    this.#lastDaemon?.states.drop();
+    this.#lastDaemon = null;
+  }
+
+  /** Where everything stands, for a run that does not end. */
+  describe(): string {
+    const mirrors = [...this.mirrors.values()].map((mirror) => {
+      const live = mirror.device?.live;
+      const state = live === null || live === undefined ? undefined : this.states?.find(live.log.key);
+      const map = state?.map.inner;
+      return (
+        `${mirror.shape.uuid}: busy=${mirror.busy} reload=${mirror.needsReload} outstanding=${mirror.device?.outstanding}` +
+        ` suspended=${mirror.device?.suspended} log-failed=${live?.logFailed} leg-failed=${live?.legFailed}` +
+        ` life-cycle=${state?.lifeCycle} in-sync=${map?.syncCount}/${map?.regionCount} device-failed=${state?.logFailed}` +
+        ` marks-unknown=${state?.marksUnknown} recovering=${state?.recoveringRegion} hint=${live?.log.hint}`
+      );
+    });
+    return `daemon alive=${this.daemon?.alive} running=${this.daemon?.running}; ${mirrors.join('; ')}`;
+  }
+
+  /** Puts a frame that no kernel sent, or has sent before, before the daemon. */
+  inject(frame: Buffer, length: number, hostile = true): void {
+    this.#wire.inject(frame, length, hostile);
+  }
+
+  /** A request has left the kernel. */
+  sent(request: RequestRecord): void {
+    this.sim.requests += 1;
+    this.note('request', [request.type, request.seq, request.luidLow, ...request.values], () =>
+      describeRequest(request),
+    );
+    this.truth.sent(request);
+    const mirror = this.mirrors.get(request.uuid);
+    if (mirror !== undefined) permitAtRequest(mirror, this.states, request);
+  }
+
+  /** Counts which way the records go through their life. */
+  watchLifeCycles(): void {
+    for (const [key, state] of this.states?.live ?? []) {
+      const last = this.#lifeCycles.get(key);
+      if (last === state.lifeCycle) continue;
+      this.#lifeCycles.set(key, state.lifeCycle);
+      if (last !== undefined) this.count(`${lifeCycleName(last)} -> ${lifeCycleName(state.lifeCycle)}`);
+    }
+  }
+
+  #makeKernel(): Kernel {
+    const prng = this.prng.fork();
+    const kernel: Kernel = new Kernel(
+      {
+        nowMs: () => this.nowMs,
+        after: (delayMs, action) => {
+          this.timeline.after(delayMs, () => {
+            if (!kernel.threads.halted) action();
+          });
+        },
+        send: (frame, length) => this.#wire.fromKernel(frame, length),
+        wakeDelayMs: () => prng.real(0, this.sim.scenario.wakeMsMax),
+      },
+      watchKernel(this),
+      // Numbers wrap at 32 bits. Addresses are used again soon after they were freed: a luid is unique only while its log lives.
+      { firstSeq: (prng.below(1000) - 500) >>> 0, luid: () => this.#freshLuid(prng) },
+    );
+    return kernel;
+  }
+
+  #freshLuid(prng: Prng): { high: number; low: number } {
+    const taken = new Set<number>();
+    for (const device of this.kernel?.devices ?? []) {
+      for (const log of [device.live?.log, device.loaded?.log, device.building]) if (log) taken.add(log.luidLow);
+    }
+    for (;;) {
+      const low = 0x1000 + 0x400 * prng.below(12);
+      if (!taken.has(low)) return { high: 0xffff8880, low };
+    }
+  }
+
+  #watch(): DaemonWatch {
+    return {
+      requestArrived: (request) => this.#arrived(request),
+      replied: (request, reply) => this.#replied(request, reply),
+      submitted: (message) => this.#messageSubmitted(message),
+      delivered: () => {},
+      acknowledged: (order) => this.truth.markAcknowledged(order),
+      reported: (report) => {
+        this.count(`report ${report.event}`);
+        if (report.event === 'orphaned') this.orphans.decided(report.uuid);
+        this.note(
+          'report',
+          [report.event.length],
+          () => `${report.level} ${report.event} ${report.uuid} ${report.text}`,
+        );
+      },
+      died: () => this.#daemonDied(),
+      violation: (rule, text) => {
+        throw new Violation(rule, text);
+      },
+    };
+  }
+
+  #arrived(request: RequestRecord): void {
+    this.orphans.heard(request.key);
+    const truth = this.truth.of(request);
+    request.markOrder = truth.markOrder;
+    const known = this.states?.find(request.key) !== undefined;
+    if (request.type === DM_ULOG_CTR && request.endsWithNul) {
+      this.count('reconnect');
+      const { atReconnect } = this;
+      this.atReconnect = null;
+      atReconnect?.();
+      if (!known && this.mirrors.has(request.uuid)) truth.marksLost = true;
+    }
+    this.note('handled', [request.seq], () => describeRequest(request));
+  }
+
+  #replied(request: RequestRecord, reply: ReplyRecord): void {
+    this.note('reply', [request.type, request.seq, reply.error, reply.first, reply.second], () => {
+      const data = reply.text === '' ? `${reply.first} ${reply.second}` : JSON.stringify(reply.text);
+      return `${describeRequest(request)} -> ${reply.error} ${data}`;
+    });
+    this.evaluations.check('one-answer', true, () => '');
+    checkReply(this, request, reply);
+    if (request.hostile) return;
+    const state = this.states?.find(request.key);
+    if (request.type === DM_ULOG_PRESUSPEND && state?.draining === true) {
+      const { atDraining } = this;
+      this.atDraining = null;
+      atDraining?.();
+    }
+    this.truth.replied(request, reply, state?.map.inner);
+  }
+
+  #messageSubmitted(message: LogMessage): void {
+    this.#submitted += 1;
+    this.count(`message ${message.type}`);
+    if (message.type !== MessageType.mark) return;
+    for (let i = 0; i < message.count; i++) {
+      this.truth.markSubmitted(message.uuid, message.regions[i] as number, this.#submitted);
+    }
+  }
+
+  #daemonDied(): void {
+    this.note('died', [], () => `daemon, after ${this.daemon?.kill.passed} effects`);
+    this.truth.daemonDied();
+    if (this.dark) return;
+    const last = this.#lastDaemon;
+    this.timeline.after(this.restartMs(), () => {
+      if (this.#lastDaemon === last || this.#lastDaemon === null) this.startDaemon();
+    });
+  }
+
+  #late(ms: number): void {
+    this.lateUntilMs = Math.max(this.lateUntilMs, this.nowMs + ms);
+  }
+}
+
+function lifeCycleName(value: LifeCycle): string {
+  return Object.entries(LifeCycle).find(([, number]) => number === value)?.[0] ?? String(value);
+}

@@ -1,0 +1,71 @@
+/**
+ * What one host's kernel says of itself, on its way to those who judge: the truth that the checkers compare with, the
+ * counts and the journal.
+ */
+import type { KernelTruth } from './checks/kernel-truth.js';
+import { Inconclusive } from './checks/violation.js';
+import type { CountedStates } from './daemon/counted-state.js';
+import type { KernelObserver, ObservedTarget } from './kernel/world.js';
+
+export interface KernelWatcher {
+  readonly truth: KernelTruth;
+  readonly states: CountedStates | null;
+  count(what: string): void;
+  note(what: string, numbers: readonly number[], detail: () => string): void;
+}
+
+export function watchKernel(host: KernelWatcher): KernelObserver {
+  const { truth } = host;
+  return {
+    questionFailed: (log, region, { error, unheard }) => {
+      host.count('question given up by the kernel');
+      // Given up for an answer that the daemon gave: that is the daemon's to answer for.
+      if (unheard) truth.of(log).givenUp.add(region);
+      host.note('given-up', [region, error], () => `IN_SYNC of region ${region} of ${log.uuid}: ${error}`);
+    },
+    flushFailed: (log) => truth.flushFailed(truth.of(log)),
+    writeIssued: (log, write, toAllLegs) => {
+      checkLogged(host, log, write.region, toAllLegs);
+      truth.writeIssued(truth.of(log), write.region, toAllLegs);
+      host.count(toAllLegs ? 'write to all legs' : 'write to the default leg');
+      host.note(
+        'write',
+        [write.region, write.stamp],
+        () => `region ${write.region} stamp ${write.stamp} ${toAllLegs ? 'all' : 'default'}`,
+      );
+    },
+    writeEnded: (log, write, toAllLegs) => {
+      truth.writeEnded(truth.of(log), write.region, toAllLegs);
+      host.note('written', [write.region, write.stamp], () => `region ${write.region} stamp ${write.stamp}`);
+    },
+    recoveryStarted: (log, region) => {
+      truth.recoveryStarted(truth.of(log), region);
+      host.note('copy', [region], () => `region ${region} of ${log.uuid}`);
+    },
+    recoveryEnded: (log, region, ok) => {
+      host.count(ok ? 'region recovered' : 'recovery failed');
+      host.note('copied', [region, ok ? 1 : 0], () => `region ${region} of ${log.uuid} ${ok}`);
+    },
+    lifeCycle: (log, step, error) => {
+      host.count(`${step} ${error === 0 ? 'answered' : 'failed'}`);
+      host.note('life', [step.length, error], () => `${step} ${log.uuid} (${log.luidLow}) -> ${error}`);
+      // Its copies are over by then, also one whose end could not be reported: the kernel does not repeat that.
+      if (step === 'postsuspend') truth.of(log).copying = -1;
+      if (step === 'destroy') truth.forget(log);
+    },
+    say: (text) => host.note('kernel', [], () => text),
+  };
+}
+
+/**
+ * The reconnect's RESUME found nobody: the kernel has taken the region for out of sync and writes to it, to one leg or
+ * all, although no daemon knows. Nothing on this side can log that write.
+ */
+function checkLogged(host: KernelWatcher, log: ObservedTarget, region: number, toAllLegs: boolean): void {
+  const truth = host.truth.of(log);
+  if (truth.marked.has(region) || !truth.givenUp.has(region)) return;
+  const state = host.states?.find(log.key);
+  const known =
+    !toAllLegs && state !== undefined && !state.map.inner.isClean(region) && !state.map.inner.isInSync(region);
+  if (!known) throw new Inconclusive('unlogged write after a reconnect without RESUME');
+}
