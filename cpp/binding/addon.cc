@@ -27,7 +27,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   define_state_store(env, exports);
   define_frame_channel(env, exports);
   define_log_device(env, exports);
-  define_dm_tables(env, exports);
+  define_device_mapper(env, exports);
   define_process_functions(env, exports);
   return exports;
 }

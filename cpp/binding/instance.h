@@ -49,7 +49,7 @@ void define_log_record(Napi::Env env, Napi::Object exports);
 void define_state_store(Napi::Env env, Napi::Object exports);
 void define_frame_channel(Napi::Env env, Napi::Object exports);
 void define_log_device(Napi::Env env, Napi::Object exports);
-void define_dm_tables(Napi::Env env, Napi::Object exports);
+void define_device_mapper(Napi::Env env, Napi::Object exports);
 void define_process_functions(Napi::Env env, Napi::Object exports);
 
 }  // namespace lockstep::binding

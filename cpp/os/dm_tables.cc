@@ -1,8 +1,6 @@
 #include "os/dm_tables.h"
 
-#include <fcntl.h>
 #include <linux/dm-ioctl.h>
-#include <sys/ioctl.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -12,57 +10,9 @@
 
 #include "core/bytes.h"
 #include "core/limits.h"
-#include "os/fd.h"
 
 namespace lockstep {
 namespace {
-
-constexpr const char* control_path = "/dev/mapper/control";
-constexpr size_t answer_bytes_min = size_t{16} << 10;
-/// A table of a hundred thousand targets; a longer answer is an error.
-constexpr size_t answer_bytes_max = size_t{16} << 20;
-constexpr size_t data_at = sizeof(dm_ioctl);
-
-/// One request at a time, with a buffer that grows to what the kernel has to say.
-class Control {
- public:
-  [[nodiscard]] int open() {
-    fd_ = Fd(::open(control_path, O_RDWR | O_CLOEXEC));
-    return fd_.valid() ? 0 : errno;
-  }
-
-  /// `device` 0: none. The answer's data and header stay valid until the next request.
-  [[nodiscard]] int ask(unsigned long request, uint64_t device, uint32_t flags) {
-    for (size_t bytes = std::max(answer_bytes_min, buffer_.size() * 8); bytes <= answer_bytes_max;
-         bytes *= 4) {
-      buffer_.assign(bytes / sizeof(uint64_t), 0);
-      dm_ioctl& head = *reinterpret_cast<dm_ioctl*>(buffer_.data());
-      // The first minor version: it has all that is asked for here.
-      head.version[0] = DM_VERSION_MAJOR;
-      head.data_size = static_cast<uint32_t>(bytes);
-      head.data_start = data_at;
-      head.dev = device;
-      head.flags = flags;
-      int result = 0;
-      do {
-        result = ioctl(fd_.get(), request, buffer_.data());
-      } while (result != 0 && errno == EINTR);
-      if (result != 0) return errno;
-      if ((head.flags & DM_BUFFER_FULL_FLAG) == 0) return 0;
-    }
-    return E2BIG;
-  }
-
-  const dm_ioctl& head() const { return *reinterpret_cast<const dm_ioctl*>(buffer_.data()); }
-
-  std::optional<std::span<const uint8_t>> data() const {
-    return dm_answer_data({reinterpret_cast<const uint8_t*>(buffer_.data()), buffer_.size() * 8});
-  }
-
- private:
-  Fd fd_;
-  std::vector<uint64_t> buffer_;
-};
 
 /// Text up to its NUL, or nothing when none comes.
 std::optional<std::string_view> text_at(std::span<const uint8_t> bytes) {
@@ -90,7 +40,7 @@ bool parse_mirror(std::string_view parameters, std::vector<std::string>& uuids) 
   return true;
 }
 
-int read_table(Control& control, uint64_t device, uint32_t slot, std::vector<std::string>& uuids) {
+int read_table(DmControl& control, uint64_t device, uint32_t slot, std::vector<std::string>& uuids) {
   // NOFLUSH: some targets would write something back before they answer.
   const int error = control.ask(DM_TABLE_STATUS, device, DM_STATUS_TABLE_FLAG | DM_NOFLUSH_FLAG | slot);
   // Removed since it was listed.
@@ -101,16 +51,6 @@ int read_table(Control& control, uint64_t device, uint32_t slot, std::vector<std
 }
 
 }  // namespace
-
-std::optional<std::span<const uint8_t>> dm_answer_data(std::span<const uint8_t> answer) {
-  if (answer.size() < data_at) return std::nullopt;
-  const auto start = load_le<uint32_t>(answer, offsetof(dm_ioctl, data_start));
-  const auto end = load_le<uint32_t>(answer, offsetof(dm_ioctl, data_size));
-  // No table, no data: the size is that of the header, with or without the bytes that pad it.
-  if (end >= offsetof(dm_ioctl, data) && end <= data_at) return answer.first(0);
-  if (start < data_at || start > end || end > answer.size()) return std::nullopt;
-  return answer.subspan(start, end - start);
-}
 
 bool parse_dm_devices(std::span<const uint8_t> data, std::vector<uint64_t>& devices) {
   constexpr size_t name_at = offsetof(dm_name_list, name);
@@ -149,14 +89,18 @@ bool parse_dm_table(std::span<const uint8_t> data, uint32_t target_count, std::v
   return true;
 }
 
+int list_dm_devices(DmControl& control, std::vector<uint64_t>& devices) {
+  if (const int error = control.ask(DM_LIST_DEVICES, 0, 0); error != 0) return error;
+  const auto data = control.data();
+  return data && parse_dm_devices(*data, devices) ? 0 : EPROTO;
+}
+
 int read_mirror_log_uuids(std::vector<std::string>& uuids) {
   uuids.clear();
-  Control control;
+  DmControl control;
   if (const int error = control.open(); error != 0) return error;
-  if (const int error = control.ask(DM_LIST_DEVICES, 0, 0); error != 0) return error;
   std::vector<uint64_t> devices;
-  const auto data = control.data();
-  if (!data || !parse_dm_devices(*data, devices)) return EPROTO;
+  if (const int error = list_dm_devices(control, devices); error != 0) return error;
   for (const uint64_t device : devices) {
     // The loaded one first: one that becomes live in between is then seen twice and not missed.
     if (const int error = read_table(control, device, DM_QUERY_INACTIVE_TABLE_FLAG, uuids); error != 0)
@@ -166,6 +110,19 @@ int read_mirror_log_uuids(std::vector<std::string>& uuids) {
   std::sort(uuids.begin(), uuids.end());
   uuids.erase(std::unique(uuids.begin(), uuids.end()), uuids.end());
   return 0;
+}
+
+int find_mirror_device(DmControl& control, const std::string& uuid, uint64_t& device) {
+  std::vector<uint64_t> devices;
+  if (const int error = list_dm_devices(control, devices); error != 0) return error;
+  for (const uint64_t candidate : devices) {
+    std::vector<std::string> uuids;
+    if (const int error = read_table(control, candidate, 0, uuids); error != 0) return error;
+    if (std::find(uuids.begin(), uuids.end(), uuid) == uuids.end()) continue;
+    device = candidate;
+    return 0;
+  }
+  return ENXIO;
 }
 
 }  // namespace lockstep

@@ -7,10 +7,11 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <span>
 #include <string>
 #include <vector>
+
+#include "os/dm_control.h"
 
 namespace lockstep {
 
@@ -18,10 +19,12 @@ namespace lockstep {
 /// ask, EPROTO for an answer that makes no sense.
 [[nodiscard]] int read_mirror_log_uuids(std::vector<std::string>& uuids);
 
-// The answers taken apart; nothing, or false, when they make no sense.
+/// The device whose live table has a mirror target with this log, as the kernel encodes its number. 0 or an
+/// errno: ENXIO when there is none.
+[[nodiscard]] int find_mirror_device(DmControl& control, const std::string& uuid, uint64_t& device);
 
-/// Of a whole answer, header included: what lies within the bounds that the header names; may be empty.
-[[nodiscard]] std::optional<std::span<const uint8_t>> dm_answer_data(std::span<const uint8_t> answer);
+// The answers taken apart; false when they make no sense.
+
 /// The data of DM_LIST_DEVICES: device numbers as the kernel encodes them.
 [[nodiscard]] bool parse_dm_devices(std::span<const uint8_t> data, std::vector<uint64_t>& devices);
 /// The data of DM_TABLE_STATUS with DM_STATUS_TABLE_FLAG: adds the uuids that its mirror targets name.

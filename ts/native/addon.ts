@@ -7,6 +7,7 @@
  */
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
+import type { NativeRestartRecovery } from './dm-restart.js';
 import type { NativeReadMirrorLogs } from './dm-tables.js';
 import type { NativeFrameChannelConstructor } from './frame-channel.js';
 import type { NativeLogDeviceConstructor } from './log-device.js';
@@ -28,6 +29,7 @@ export interface Addon {
   readonly LogDevice: NativeLogDeviceConstructor;
   readonly process: NativeProcessFunctions;
   readonly readMirrorLogs: NativeReadMirrorLogs;
+  readonly restartRecovery: NativeRestartRecovery;
 }
 
 const { LOCKSTEP_ADDON: otherAddon } = process.env;
