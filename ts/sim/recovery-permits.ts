@@ -4,8 +4,9 @@
  *
  * Only a host that is alone can be judged so; on a cluster other hosts' deaths make regions out of sync.
  */
-import { DM_ULOG_RESUME, DM_ULOG_SET_REGION_SYNC } from '../base/ulog-frames.js';
+import { DM_ULOG_DTR, DM_ULOG_RESUME, DM_ULOG_SET_REGION_SYNC } from '../base/ulog-frames.js';
 import { LifeCycle } from '../mirror/log-state.js';
+import { SearchStart } from '../mirror/resume-bits.js';
 import type { RegionMap } from '../regions/region-map.js';
 import { forEachNotClean, readLogBytes } from './checks/log-bytes.js';
 import type { CountedStates } from './daemon/counted-state.js';
@@ -18,6 +19,17 @@ export function permitAtRequest(mirror: SimMirror, states: CountedStates | null,
   if (request.type === DM_ULOG_SET_REGION_SYNC && request.values[1] === 0)
     mirror.mayRecover.add(request.values[0] ?? 0);
   if (request.type === DM_ULOG_RESUME) permitAtResume(mirror, states, request);
+  if (request.type === DM_ULOG_DTR && takesKnowledgeAlong(states, request)) mirror.mayRecoverAll = true;
+}
+
+/** What only a log with a failed device knew goes with it, unless another of its uuid was resumed since. */
+function takesKnowledgeAlong(states: CountedStates | null, request: RequestRecord): boolean {
+  const state = states?.find(request.key);
+  if (state?.logFailed !== true || !state.everResumed) return false;
+  for (const other of states?.live.values() ?? []) {
+    if (other !== state && other.identity.uuid === request.uuid && !other.everResumed) return true;
+  }
+  return false;
 }
 
 /** What a resume may hand out for recovery: what is not clean on the log device now. */
@@ -27,7 +39,8 @@ function permitAtResume(mirror: SimMirror, states: CountedStates | null, request
   const count = state?.geometry.regionCount ?? mirror.regionCount;
   const found = readLogBytes(mirror.disk.seen, count);
   const words = (state?.constructorText ?? '').split(' ');
-  mirror.mayRecoverAll = words.includes('sync') || (!found.valid && !words.includes('nosync'));
+  const forgotten = state?.everResumed === false && state.searchPosition === SearchStart.knowledgeLost;
+  mirror.mayRecoverAll = forgotten || words.includes('sync') || (!found.valid && !words.includes('nosync'));
   mirror.mayRecover.clear();
   // After a failure memory is written and the device not read; and this log, or the one before it, may still be writing
   // its last commit.
