@@ -11,6 +11,7 @@ export const Errno = {
   ENXIO: 6,
   EAGAIN: 11,
   ENOMEM: 12,
+  EACCES: 13,
   ENOTBLK: 15,
   EBUSY: 16,
   EEXIST: 17,

@@ -135,12 +135,12 @@ export class MirrorLogs {
     this.#world.effects.reply(seq, type, cancelled ? 0 : -errno);
   }
 
-  /** An instance that we do not know is suspended: its successor's `nosync` may be older than what happened to it. */
+  /** An instance that we do not know is suspended: a core log's `nosync` may be older than what happened to it. */
   #distrustLost(request: RequestView): void {
     for (const { state, uuidBytes } of this.all) {
       const fresh = state.lifeCycle === LifeCycle.pending && !state.everResumed && !state.marksUnknown;
-      if (!fresh || state.searchPosition === SearchStart.knowledgeLost) continue;
-      if (request.uuidEquals(uuidBytes)) state.searchPosition = SearchStart.strangerBefore;
+      if (!fresh || state.image !== null) continue;
+      if (request.uuidEquals(uuidBytes)) state.searchPosition = SearchStart.knowledgeLost;
     }
   }
 

@@ -34,10 +34,11 @@ export const SearchStart = {
   undecided: 0,
   /** Made by a constructor without NUL, and no other instance of its uuid is known to be in use. */
   constructed: 1,
-  /** The same, but an instance that we do not know was suspended for it: its state was lost. */
-  strangerBefore: 2,
-  /** An instance was destroyed that knew more than this one's log device or constructor says. */
-  knowledgeLost: 3,
+  /**
+   * The same, but an instance has gone that knew more than this one's log device or constructor says: it was destroyed, or
+   * suspended and not known here.
+   */
+  knowledgeLost: 2,
 } as const;
 
 /** Who we are, for a session record that may be another's (R9). */
