@@ -71,6 +71,34 @@ ends 0 lockstep why looked-at 6
 says '^region 6 .*: clean and in sync'
 ends 2 lockstep why looked-at "$REGIONS"
 
+# `restarts RESUME_ONLY ANSWER`: errno and outcome of ts/native/dm-restart.ts.
+restarts() {
+  "$NODE" --input-type=module -e "
+    import { restartRecovery } from './dist/native/dm-restart.js';
+    const alive = setInterval(() => {}, 1000);
+    restartRecovery('$UUID', $1, (errno, outcome) => {
+      console.log(errno + ' ' + outcome);
+      clearInterval(alive);
+    });" >/run/said 2>&1
+  says "^$2\$"
+}
+shows() { dmsetup info looked-at | grep -Eq "$1" || fail "not so: $1: $(dmsetup info looked-at)"; }
+
+step 'recovery can be restarted: the device is suspended and resumed, and what others are at is left alone'
+restarts false '0 0'
+shows '^State: *ACTIVE'
+ends 0 lockstep events
+[ "$(grep -c ' resumed ' /run/said)" = 2 ] || fail "not resumed twice: $(cat /run/said)"
+dmsetup table looked-at | dmsetup load looked-at
+restarts false '0 2'
+shows '^Tables present: *LIVE & INACTIVE'
+dmsetup clear looked-at
+dmsetup suspend looked-at
+restarts false '0 3'
+shows '^State: *SUSPENDED'
+restarts true '0 0'
+shows '^State: *ACTIVE'
+
 step 'the log device is read while it is in use, and not written'
 ends 0 lockstep log check --region-count "$REGIONS" /dev/vdc
 cat /run/said
