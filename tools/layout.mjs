@@ -21,7 +21,8 @@ const TS_ROOMS = {
   native: ['base', 'regions', ...CORES],
   ...Object.fromEntries(EDGES.map((edge) => [edge, ['base', 'regions', ...CORES, 'native', ...EDGES]])),
   daemon: ['base', 'regions', ...CORES, 'native', ...EDGES],
-  sim: ['base', 'regions', ...CORES, 'native'],
+  // Of the edges it has the shape of the transport only.
+  sim: ['base', 'regions', ...CORES, 'native', 'cluster'],
   demo: ['base', 'pool'],
   bin: ['base', 'daemon', 'admin'],
 };

@@ -1,0 +1,374 @@
+/**
+ * The cluster service of all nodes: who hears whom, in which order things are said, and which side has quorum.
+ *
+ * It promises what corosync's closed process groups promise and no more. Agreed order: an item has one place for all who
+ * have it, and a sender may be handed its own before anybody else has it. When a ring breaks, those who stay together get
+ * the same: what one of them has received all of them get, and what they said themselves; the rest of what the lost ones
+ * said is gone for them, also when the lost ones have acted on it. A process that ends leaves behind what it had said.
+ * Quorum is told by another service, in no order with the rest, but never `true` of a ring that is no more.
+ */
+import type { GroupMember } from '../../base/group-view.js';
+import type { TransportEvents } from '../../cluster/transport.js';
+import type { Prng } from '../prng.js';
+import type { Timeline } from '../timeline.js';
+import { Membership } from './membership.js';
+import { type Entry, Ring, type RingItem } from './ring.js';
+import { SimulatedTransport } from './transport.js';
+
+/** Until a lost token is noticed and the rest has agreed; until a new node is taken in. */
+const lossMs = [300, 2500] as const;
+const joinMs = [10, 300] as const;
+/** A daemon looks again this often for a service that is gone. */
+const reconnectMs = [20, 1000] as const;
+const quorumMsMax = 100;
+
+interface Node {
+  readonly node: number;
+  /** The cluster service runs. */
+  up: boolean;
+  /** Nodes of one side hear each other. */
+  side: number;
+  ring: Ring | null;
+  quorate: boolean;
+  transport: SimulatedTransport | null;
+  /** Daemons that wait for the service, or for the one before them to be gone. */
+  readonly waiting: SimulatedTransport[];
+}
+
+export class SimulatedGroup {
+  readonly #timeline: Timeline;
+  readonly #prng: Prng;
+  readonly #nodes = new Map<number, Node>();
+  readonly #twoNode: boolean;
+  #serial = 0;
+  #change = 0;
+
+  /** `twoNode`: of two nodes each has quorum alone. */
+  constructor(parts: { timeline: Timeline; prng: Prng; nodes: readonly number[]; twoNode?: boolean }) {
+    this.#timeline = parts.timeline;
+    this.#prng = parts.prng;
+    this.#twoNode = parts.twoNode === true;
+    for (const node of parts.nodes) {
+      this.#nodes.set(node, { node, up: false, side: 0, ring: null, quorate: false, transport: null, waiting: [] });
+    }
+  }
+
+  /** True when no ring is being made: what happened last is known to everybody. */
+  get settled(): boolean {
+    return [...this.#nodes.values()].every(({ up, ring }) => !up || ring?.formed === true);
+  }
+
+  get split(): boolean {
+    return new Set([...this.#nodes.values()].map(({ side }) => side)).size > 1;
+  }
+
+  serviceUp(node: number): boolean {
+    return this.#node(node).up;
+  }
+
+  /** Whether the ring of this node has quorum, as the node was last told. */
+  quorate(node: number): boolean {
+    return this.#node(node).up && this.#node(node).quorate;
+  }
+
+  startService(number: number): void {
+    const node = this.#node(number);
+    if (node.up) return;
+    node.up = true;
+    this.#reconfigure();
+  }
+
+  /** The cluster service dies, or its node does: then no daemon is left to be told. */
+  stopService(number: number): void {
+    const node = this.#node(number);
+    if (!node.up) return;
+    node.up = false;
+    node.quorate = false;
+    const { transport } = node;
+    node.transport = null;
+    node.ring = null;
+    const membership = transport?.membership;
+    if (transport && membership) {
+      transport.membership = null;
+      membership.ended = true;
+      if (!transport.ended) {
+        node.waiting.push(transport);
+        transport.run(() => transport.serviceLost(membership));
+      }
+    }
+    this.#reconfigure();
+  }
+
+  /** Nodes that are not in the same list do not hear each other any more. Only while `settled`. */
+  partition(sides: readonly (readonly number[])[]): void {
+    sides.forEach((side, index) => {
+      for (const node of side) this.#node(node).side = index;
+    });
+    this.#reconfigure();
+  }
+
+  /** All hear each other again. Only while `settled`. */
+  mend(): void {
+    this.partition([[...this.#nodes.keys()]]);
+  }
+
+  /** Nothing reaches this node's daemon for a while. */
+  slow(number: number, ms: number): void {
+    const membership = this.#node(number).transport?.membership;
+    if (membership) membership.slowUntilMs = this.#timeline.nowMs + ms;
+  }
+
+  /** A daemon that wants to be a member. */
+  connect(self: GroupMember, events: TransportEvents, run: (action: () => void) => void): SimulatedTransport {
+    const transport = new SimulatedTransport(this, self, events, run);
+    const node = this.#node(self.node);
+    node.waiting.push(transport);
+    this.#timeline.after(this.#prng.real(0.1, 5), () => this.#attach(node));
+    return transport;
+  }
+
+  say(membership: Membership, item: RingItem): void {
+    membership.outbox.push(item);
+    if (membership.outbox.length > 1) return;
+    // Until the token comes round.
+    const tokenMs = this.#prng.chance(0.05) ? this.#prng.real(1, 20) : this.#prng.real(0.02, 0.6);
+    this.#timeline.after(tokenMs, () => this.#drain(membership));
+  }
+
+  leave(transport: SimulatedTransport): void {
+    this.#withdraw(transport, 'leave');
+  }
+
+  processDied(transport: SimulatedTransport, exitMs: number): void {
+    this.#timeline.at(exitMs, () => this.#withdraw(transport, 'process-down'));
+  }
+
+  /** The quorum service says how things stand, somewhat later. */
+  tellQuorum(transport: SimulatedTransport): void {
+    const node = this.#node(transport.node);
+    this.#timeline.after(this.#prng.real(0, quorumMsMax), () => {
+      transport.run(() => {
+        if (node.transport === transport && transport.membership !== null) transport.quorumChanged(node.quorate);
+      });
+    });
+  }
+
+  #node(number: number): Node {
+    const node = this.#nodes.get(number);
+    if (node === undefined) throw new Error(`there is no node ${number}`);
+    return node;
+  }
+
+  #attach(node: Node): void {
+    const { ring } = node;
+    if (!node.up || ring === null || node.transport !== null) return;
+    while (node.waiting[0]?.ended === true) node.waiting.shift();
+    const transport = node.waiting.shift();
+    if (transport === undefined) return;
+    node.transport = transport;
+    const membership = new Membership(transport.self, ring, {
+      events: transport,
+      counters: transport.counters,
+      say: (who, item) => this.say(who, item),
+    });
+    transport.membership = membership;
+    ring.members.add(membership);
+    this.tellQuorum(transport);
+    if (ring.formed) this.#appendMembers(ring, membership);
+  }
+
+  #withdraw(transport: SimulatedTransport, reason: 'leave' | 'process-down'): void {
+    const node = this.#node(transport.node);
+    const { membership } = transport;
+    const waits = node.waiting.indexOf(transport);
+    if (waits >= 0) node.waiting.splice(waits, 1);
+    if (membership === null || node.transport !== transport) return;
+    membership.ended = true;
+    this.say(membership, { kind: 'gone', from: membership, reason });
+  }
+
+  /** What a member has said gets its place in the order. */
+  #drain(membership: Membership): void {
+    const node = this.#node(membership.self.node);
+    const { ring } = node;
+    if (node.transport?.membership !== membership || ring?.formed !== true) return;
+    const items = membership.outbox;
+    membership.outbox = [];
+    for (const item of items) {
+      if (item.kind === 'gone') {
+        ring.members.delete(membership);
+        node.transport = null;
+        this.#append(ring, item, membership);
+        this.#attach(node);
+        return;
+      }
+      this.#append(ring, item, membership);
+    }
+  }
+
+  #append(ring: Ring, item: RingItem, from: Membership | null): void {
+    this.#serial += 1;
+    for (const member of ring.members) {
+      if (member.ended) continue;
+      const last = member.inbox.at(-1)?.receivedAtMs ?? 0;
+      const receivedAtMs = member === from ? this.#timeline.nowMs : this.#timeline.nowMs + this.#wayMs();
+      member.inbox.push({ serial: this.#serial, item, receivedAtMs: Math.max(last, receivedAtMs) });
+      this.#dispatch(member);
+    }
+  }
+
+  /** Mostly at once; now and then long enough for a sender to act on what nobody else has. */
+  #wayMs(): number {
+    return this.#prng.chance(0.08) ? this.#prng.real(2, 40) : this.#prng.real(0.05, 1.5);
+  }
+
+  #appendMembers(ring: Ring, by: Membership): void {
+    this.#change += 1;
+    this.#append(ring, { kind: 'members', members: [...ring.members], change: this.#change, by }, by);
+  }
+
+  /** Hands a member what is there, when its daemon comes to it. */
+  #dispatch(member: Membership): void {
+    const first = member.inbox[0];
+    if (first === undefined || member.ended || member.dispatching || first.receivedAtMs === Infinity) return;
+    member.dispatching = true;
+    const { transport } = this.#node(member.self.node);
+    const atMs = Math.max(first.receivedAtMs, member.slowUntilMs) + this.#prng.real(0.01, 0.3);
+    this.#timeline.at(atMs, () => {
+      if (member.ended || transport?.membership !== member) return;
+      transport.run(() => {
+        member.dispatching = false;
+        if (!member.ended) this.#take(member);
+      });
+    });
+  }
+
+  #take(member: Membership): void {
+    const nowMs = this.#timeline.nowMs;
+    let has = false;
+    try {
+      for (let first = member.inbox[0]; first !== undefined; first = member.inbox[0]) {
+        if (first.receivedAtMs > nowMs) break;
+        member.inbox.shift();
+        if (member.take(first)) has = true;
+      }
+    } finally {
+      if (has) this.#tellTaken(member);
+      this.#dispatch(member);
+    }
+  }
+
+  /** Says to the others what this member has, with the next thing that it says or alone. */
+  #tellTaken(member: Membership): void {
+    if (member.telling) return;
+    member.telling = true;
+    this.#timeline.after(this.#prng.real(0.05, 3), () => {
+      member.telling = false;
+      if (member.ended) return;
+      if (!member.ring.formed) {
+        this.#tellTaken(member);
+        return;
+      }
+      const { taken } = member;
+      for (const other of member.ring.members) {
+        if (other === member || other.ended) continue;
+        const { transport } = this.#node(other.self.node);
+        this.#timeline.after(this.#wayMs(), () => {
+          // What is said in a ring that breaks is said again in the next.
+          if (other.ring !== member.ring) return this.#tellTaken(member);
+          transport?.run(() => {
+            if (transport.membership === other) other.told(member, taken);
+          });
+        });
+      }
+    });
+  }
+
+  /** Who hears whom has changed: rings that are not what they were are made anew. */
+  #reconfigure(): void {
+    const sides = new Map<number, Node[]>();
+    for (const node of this.#nodes.values()) {
+      if (!node.up) continue;
+      const side = sides.get(node.side);
+      if (side === undefined) sides.set(node.side, [node]);
+      else side.push(node);
+    }
+    for (const nodes of sides.values()) {
+      const numbers = new Set(nodes.map(({ node }) => node));
+      const before = new Set(nodes.map(({ ring }) => ring));
+      const [only] = before;
+      if (before.size === 1 && only && sameNodes(only.nodes, numbers)) continue;
+      this.#remake(nodes, numbers, before);
+    }
+  }
+
+  #remake(nodes: readonly Node[], numbers: ReadonlySet<number>, before: ReadonlySet<Ring | null>): void {
+    const ring = new Ring(numbers);
+    let lost = false;
+    for (const old of before) {
+      if (old === null) continue;
+      const group = [...old.members].filter((member) => numbers.has(member.self.node));
+      this.#recover(group, numbers);
+      for (const member of group) {
+        member.ring = ring;
+        ring.members.add(member);
+      }
+      if ([...old.nodes].some((node) => !numbers.has(node))) lost = true;
+    }
+    for (const node of nodes) node.ring = ring;
+    const [low, high] = lost ? lossMs : joinMs;
+    this.#timeline.after(this.#prng.real(low, high), () => {
+      if (nodes.every((node) => node.ring === ring)) this.#form(ring, nodes);
+    });
+  }
+
+  /** What those who stay together have of the old ring: all that one of them received, and what they said. */
+  #recover(group: readonly Membership[], numbers: ReadonlySet<number>): void {
+    const nowMs = this.#timeline.nowMs;
+    let received = 0;
+    for (const member of group) {
+      received = Math.max(received, member.taken);
+      for (const entry of member.inbox) if (entry.receivedAtMs <= nowMs) received = Math.max(received, entry.serial);
+    }
+    for (const member of group) {
+      const kept = (entry: Entry) => entry.serial <= received || numbers.has(saidBy(entry.item));
+      member.inbox = member.inbox.filter(kept);
+      for (const entry of member.inbox) if (entry.receivedAtMs > nowMs) entry.receivedAtMs = Infinity;
+    }
+  }
+
+  #form(ring: Ring, nodes: readonly Node[]): void {
+    ring.formed = true;
+    this.#serial += 1;
+    this.#change += 1;
+    const item: RingItem = { kind: 'members', members: [...ring.members], change: this.#change, by: null };
+    const nowMs = this.#timeline.nowMs;
+    for (const member of ring.members) {
+      for (const entry of member.inbox) entry.receivedAtMs = Math.min(entry.receivedAtMs, nowMs);
+      if (member.ended) continue;
+      member.inbox.push({ serial: this.#serial, item, receivedAtMs: nowMs });
+      this.#dispatch(member);
+    }
+    const total = this.#nodes.size;
+    const quorate = ring.nodes.size * 2 > total || (this.#twoNode && total === 2);
+    for (const node of nodes) {
+      node.quorate = quorate;
+      if (node.transport !== null) this.tellQuorum(node.transport);
+      else if (node.waiting.length > 0) this.#attachSoon(node);
+    }
+    for (const member of ring.members) if (member.outbox.length > 0) this.#drain(member);
+  }
+
+  #attachSoon(node: Node): void {
+    this.#timeline.after(this.#prng.real(...reconnectMs), () => this.#attach(node));
+  }
+}
+
+function saidBy(item: RingItem): number {
+  if (item.kind !== 'members') return item.from.self.node;
+  return item.by?.self.node ?? -1;
+}
+
+function sameNodes(a: ReadonlySet<number>, b: ReadonlySet<number>): boolean {
+  return a.size === b.size && [...a].every((node) => b.has(node));
+}
