@@ -16,6 +16,7 @@ import type { CheckWorld } from './checks/world.js';
 import type { CountedStates } from './daemon/counted-state.js';
 import { DaemonProcess, type DaemonWatch } from './daemon/process.js';
 import type { ReplyRecord, RequestRecord } from './daemon/requests.js';
+import { AloneStream } from './daemon/stream.js';
 import { Kernel } from './kernel/kernel.js';
 import { watchKernel } from './kernel-watch.js';
 import { LegPort } from './leg-port.js';
@@ -36,6 +37,7 @@ export class Host implements CheckWorld, WireEnds {
   readonly sim: Simulation;
   /** Its number in the cluster. */
   readonly node: number;
+  readonly name: string;
   readonly mirrors = new Map<string, SimMirror>();
   readonly truth = new KernelTruth();
   readonly orphans = new OrphanChecks(this);
@@ -59,6 +61,7 @@ export class Host implements CheckWorld, WireEnds {
   readonly #tableLooks = new TableLooks(this);
   #bootId = '';
   #boots = 0;
+  #daemons = 0;
   #lastDaemon: DaemonProcess | null = null;
   /** Messages of the daemon of now; the transport delivers them in this order. */
   #submitted = 0;
@@ -70,6 +73,7 @@ export class Host implements CheckWorld, WireEnds {
   constructor(sim: Simulation, node: number) {
     this.sim = sim;
     this.node = node;
+    this.name = `host${node}`;
     this.restartMs = () => this.prng.real(1, 3000);
     this.#wire = new Wire(this);
     this.workload = new Workload(sim.timeline, sim.prng.fork(), sim.stamps);
@@ -157,12 +161,13 @@ export class Host implements CheckWorld, WireEnds {
   startDaemon(): void {
     if (this.dark || this.daemon?.alive === true) return;
     const { scenario } = this.sim;
+    const prng = this.prng.fork();
+    this.#daemons += 1;
     const daemon = new DaemonProcess(
       {
-        node: this.node,
+        self: { node: this.node, name: this.name, bootId: this.#bootId, incarnation: String(this.#daemons) },
         timeline: this.timeline,
-        prng: this.prng.fork(),
-        bootId: this.#bootId,
+        prng,
         settings: {
           stickyIdleMs: this.stickyIdleMs,
           stickyMax: this.stickyMax,
@@ -175,7 +180,7 @@ export class Host implements CheckWorld, WireEnds {
           landedLate: (disk) => this.sim.landedLate(disk),
         },
         watch: this.#watch(),
-        acknowledgeMsMax: scenario.acknowledgeMsMax,
+        stream: (ends) => new AloneStream(ends, this.timeline, prng, scenario.acknowledgeMsMax),
         toKernel: (frame, length) => this.#wire.toKernel(frame, length),
       },
       this.#lastDaemon,

@@ -7,6 +7,7 @@
  */
 
 import { Errno } from '../../base/errno.js';
+import type { GroupMember } from '../../base/group-view.js';
 import { frameBytesMax, frameHeaderBytes } from '../../base/limits.js';
 import {
   encodeAck,
@@ -29,6 +30,7 @@ import { CountedStates } from './counted-state.js';
 import { KillSwitch, SimulatedKill } from './kill.js';
 import { type DeviceWorld, SimulatedLogDevice } from './log-device.js';
 import type { ReplyRecord, RequestRecord } from './requests.js';
+import type { MessageStream, StreamEnds } from './stream.js';
 
 const timerLateMs = 0.001;
 
@@ -48,17 +50,14 @@ export interface DaemonWatch {
 }
 
 export interface DaemonWorld {
-  /** Its host's number in the cluster. */
-  readonly node: number;
+  readonly self: GroupMember;
   readonly timeline: Timeline;
   readonly prng: Prng;
-  readonly bootId: string;
   readonly settings: Partial<MirrorSettings>;
   readonly stickyMax: number;
   readonly devices: Pick<DeviceWorld, 'find' | 'confirmed' | 'landedLate'>;
   readonly watch: DaemonWatch;
-  /** Longest time from delivery to acknowledgement. */
-  readonly acknowledgeMsMax: number;
+  readonly stream: (ends: StreamEnds) => MessageStream;
   /** A frame on its way to the kernel. */
   readonly toKernel: (frame: Buffer, length: number) => void;
 }
@@ -77,6 +76,7 @@ export class DaemonProcess {
   turns = 0;
   readonly #world: DaemonWorld;
   readonly #service: MirrorService;
+  readonly #stream: MessageStream;
   readonly #lost: LostRequests;
   readonly #view = new RequestView();
   readonly #scratch = Buffer.alloc(frameBytesMax);
@@ -84,9 +84,6 @@ export class DaemonProcess {
   readonly #requests = new Map<number, RequestRecord>();
   #inbox: Frame[] = [];
   #replies: { bytes: Buffer; length: number }[] = [];
-  #messages: LogMessage[] = [];
-  #order = 0;
-  #acknowledged = 0;
   #turnComes = false;
   #tickMs = -1;
   /** What happened while the process was stopped; null while it runs. */
@@ -100,7 +97,7 @@ export class DaemonProcess {
         ? new CountedStates(
             new NativeLogStates({
               directory: null,
-              bootId: world.bootId,
+              bootId: world.self.bootId,
               memoryBytesMax: 2 ** 28,
               stickyMax: world.stickyMax,
             }),
@@ -109,13 +106,14 @@ export class DaemonProcess {
         : last.states.outlive(this.kill);
     this.#lost = new LostRequests(this.states, lostWindow, (seq) => this.#askAgain(seq));
     this.#service = new MirrorService({
-      node: world.node,
-      nodeName: 'sim',
-      bootId: world.bootId,
+      node: world.self.node,
+      nodeName: world.self.name,
+      bootId: world.self.bootId,
       states: this.states,
       effects: this.#effects(),
       settings: world.settings,
     });
+    this.#stream = world.stream(this.#ends(world.self));
   }
 
   /** Requests that were taken and not answered. */
@@ -130,8 +128,7 @@ export class DaemonProcess {
   start(): void {
     this.#enter(() => {
       this.#service.start(this.#world.timeline.nowMs);
-      const self = { node: this.#world.node, name: 'sim', bootId: this.#world.bootId, incarnation: '1' };
-      this.#service.viewChanged({ epoch: 1, members: [self], joined: [self], left: [] });
+      this.#stream.start();
       this.#lost.reachable();
       this.#endTurn();
     });
@@ -206,6 +203,7 @@ export class DaemonProcess {
     this.alive = false;
     this.#inbox = [];
     for (const device of this.#devices) device.abandon();
+    this.#stream.died(this.#world.timeline.nowMs);
     this.#world.watch.died();
   }
 
@@ -242,9 +240,9 @@ export class DaemonProcess {
 
   /** Delivers, acknowledges, lets the core start its commits, sends what was answered. */
   #endTurn(): void {
-    this.#deliver();
+    this.#stream.flush();
     this.#service.endTurn(this.#world.timeline.nowMs);
-    if (this.#messages.length > 0) this.#deliver();
+    if (this.#stream.pending) this.#stream.flush();
     for (const reply of this.#replies) {
       this.kill.point();
       this.#world.toKernel(reply.bytes, reply.length);
@@ -253,37 +251,29 @@ export class DaemonProcess {
     this.#armTick();
   }
 
-  #deliver(): void {
-    const nowMs = this.#world.timeline.nowMs;
-    while (this.#messages.length > 0) {
-      const messages = this.#messages;
-      this.#messages = [];
-      for (const message of messages) {
+  /** What the ordered stream calls. */
+  #ends(self: GroupMember): StreamEnds {
+    const { timeline, watch } = this.#world;
+    return {
+      self,
+      delivered: (order, message) => {
         this.kill.point();
-        this.#order += 1;
-        this.#service.deliver(this.#order, message, nowMs);
-        this.#world.watch.delivered(message);
-      }
-      if (this.#world.acknowledgeMsMax === 0) this.#acknowledge(this.#order);
-      else this.#acknowledgeLater(this.#order);
-    }
-  }
-
-  #acknowledgeLater(order: number): void {
-    this.#world.timeline.after(this.#world.prng.real(0, this.#world.acknowledgeMsMax), () => {
-      this.#run(() => {
-        this.#acknowledge(order);
-        this.#endTurn();
-      });
-    });
-  }
-
-  #acknowledge(order: number): void {
-    if (order <= this.#acknowledged) return;
-    this.kill.point();
-    this.#acknowledged = order;
-    this.#world.watch.acknowledged(order);
-    this.#service.acknowledged(order, this.#world.timeline.nowMs);
+        this.#service.deliver(order, message, timeline.nowMs);
+        watch.delivered(message);
+      },
+      acknowledged: (order) => {
+        this.kill.point();
+        watch.acknowledged(order);
+        this.#service.acknowledged(order, timeline.nowMs);
+      },
+      viewChanged: (view) => this.#service.viewChanged(view),
+      quorumChanged: () => {},
+      run: (action) =>
+        this.#run(() => {
+          action();
+          this.#endTurn();
+        }),
+    };
   }
 
   #armTick(): void {
@@ -321,7 +311,9 @@ export class DaemonProcess {
       submit: (message) => {
         this.kill.point();
         this.#world.watch.submitted(message);
-        this.#messages.push({ ...message, regions: message.regions.slice(0, message.count) });
+        const regions = message.regions.slice(0, message.count);
+        const bytes = message.bytes.slice(0, message.byteCount);
+        this.#stream.submit({ ...message, regions, bytes });
       },
       device: (events) => this.#device(events),
       report: (report) => this.#world.watch.reported(report),
