@@ -51,6 +51,8 @@ class World implements CheckWorld {
   daemonPunctual = true;
   stickyIdleMs = 2000;
   stickyMax = 4;
+  alone = true;
+  follows = () => true;
 
   constructor() {
     this.disk = new LogDisk({ name: '/dev/sim/log', minor: 3, bytes: 1536, logicalBlockBytes: 512 });

@@ -5,6 +5,7 @@
  *   --seeds N         how many (200; 1 when only --seed is given)
  *   --seed S          the first seed (1)
  *   --fresh           a first seed of chance, printed
+ *   --hosts N|A..B    hosts that share the mirrors, N or from A to B by the seed (1)
  *   --jobs J          workers (as many as processors, at most 2)
  *   --until-failure   stop at the first seed that fails
  *   --quiet           no table at the end
@@ -17,12 +18,14 @@ import { randomInt } from 'node:crypto';
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
 import { Worker } from 'node:worker_threads';
+import { type HostRange, hostsOf } from '../sim/hosts-of.js';
 import { type RunResult, runSeed } from '../sim/run.js';
 import type { Chunk } from '../sim/run-worker.js';
 import { Summary } from '../sim/summary.js';
 
 const failuresPrintedMax = 5;
 const chunkSeeds = 20;
+const hostsMax = 32;
 
 interface Options {
   readonly first: number;
@@ -31,6 +34,7 @@ interface Options {
   readonly untilFailure: boolean;
   readonly quiet: boolean;
   readonly events: number;
+  readonly hosts: HostRange | null;
 }
 
 function readOptions(): Options {
@@ -43,6 +47,7 @@ function readOptions(): Options {
       'until-failure': { type: 'boolean', default: false },
       quiet: { type: 'boolean', default: false },
       events: { type: 'string', default: '40' },
+      hosts: { type: 'string' },
     },
   });
   const seeds = readNumber('seeds', values.seeds ?? (values.seed === undefined ? '200' : '1'));
@@ -55,6 +60,7 @@ function readOptions(): Options {
     untilFailure: values['until-failure'],
     quiet: values.quiet,
     events: readNumber('events', values.events),
+    hosts: values.hosts === undefined ? null : readHosts(values.hosts),
   };
 }
 
@@ -64,12 +70,20 @@ function readNumber(name: string, text: string): number {
   return value;
 }
 
+function readHosts(text: string): HostRange {
+  const [first = '', last = first] = text.split('..');
+  const low = readNumber('hosts', first);
+  const high = readNumber('hosts', last);
+  if (low < 1 || high > hostsMax || low > high) throw new Error(`--hosts ${text}: 1 to ${hostsMax}, as N or A..B`);
+  return { low, high };
+}
+
 function printFailure(result: RunResult): void {
   const failure = result.failure;
   if (failure === null) return;
   console.log(`\nseed ${result.seed} failed after ${result.requests} requests and ${result.virtualMs.toFixed(0)} ms`);
   console.log(`violation: ${failure.text}`);
-  console.log(`replay: npm run sim -- --seed ${result.seed}`);
+  console.log(`replay: npm run sim -- --seed ${result.seed} --hosts ${result.hosts}`);
   for (const line of failure.events) console.log(line);
 }
 
@@ -80,7 +94,10 @@ async function runAll(options: Options, summary: Summary): Promise<void> {
   };
   const over = () => options.untilFailure && summary.failures.length > 0;
   if (options.jobs <= 1 || options.seeds <= chunkSeeds) {
-    for (let i = 0; i < options.seeds && !over(); i++) take(runSeed(options.first + i, options.events));
+    for (let i = 0; i < options.seeds && !over(); i++) {
+      const seed = options.first + i;
+      take(runSeed(seed, { events: options.events, hosts: hostsOf(seed, options.hosts) }));
+    }
     return;
   }
   let next = 0;
@@ -88,7 +105,7 @@ async function runAll(options: Options, summary: Summary): Promise<void> {
     if (next >= options.seeds || over()) return null;
     const first = next;
     next = Math.min(options.seeds, next + chunkSeeds);
-    return { first: options.first + first, count: next - first };
+    return { first: options.first + first, count: next - first, hosts: options.hosts };
   };
   await Promise.all(Array.from({ length: options.jobs }, () => runWorker(chunk, take)));
 }

@@ -4,6 +4,7 @@
  */
 import { liveState } from './checks/world.js';
 import type { Host } from './host.js';
+import type { Kernel } from './kernel/kernel.js';
 import type { Blocking } from './kernel/threads.js';
 import { kernelErrno } from './kernel/world.js';
 import type { SimMirror } from './mirror.js';
@@ -77,7 +78,7 @@ export class Administrator {
   /** A log device that its bitmap does not fit: the mirror must not come to be. */
   trySmallDevice(): boolean {
     const { kernel, prng } = this.#host;
-    if (kernel === null || this.#host.daemon?.running !== true || this.#host.mirrors.has(smallUuid)) return false;
+    if (kernel === null || this.#host.daemon?.running !== true || !this.#host.alone) return false;
     const regions = prng.between(4097, 9000);
     const shape = {
       disk: true,
@@ -123,11 +124,25 @@ export class Administrator {
     mirror.legs.endAt(mirror.sectors);
     const device = kernel.addDevice(mirror.port);
     mirror.device = device;
-    const words =
-      first || mirror.disk !== null ? mirror.shape.words : mirror.shape.words.filter((word) => word !== 'nosync');
+    const words = yield* this.#firstWords(kernel, mirror, first);
     while ((yield* device.load(mirror.table(words), this.#legsOpenMs())) !== 0) yield* kernel.client.sleep(retryMs);
     mirror.needsReload = (yield* device.resume()) !== 0;
+    this.#host.sim.created.add(mirror.shape.uuid);
     this.#host.note('activated', [device.live?.log.luidLow ?? 0], () => mirror.shape.uuid);
+  }
+
+  /**
+   * `sync` and `nosync` are said by who makes the mirror, before anybody else has it; others wait for him. A core log that
+   * comes back after a power cut has nothing to be in sync by.
+   */
+  *#firstWords(kernel: Kernel, mirror: SimMirror, first: boolean): Blocking<readonly string[]> {
+    const { words } = mirror.shape;
+    const { sim } = this.#host;
+    const kept = words.filter((word) => word !== 'nosync');
+    if (this.#host.alone) return first || mirror.disk !== null ? words : kept;
+    if (first && this.#host === sim.hosts[0]) return words;
+    while (!sim.created.has(mirror.shape.uuid)) yield* kernel.client.sleep(retryMs / 5);
+    return kept.filter((word) => word !== 'sync');
   }
 
   *#suspendAndResume(mirror: SimMirror, pauseMs: number): Blocking {
@@ -169,6 +184,7 @@ export class Administrator {
   *#reloadWords(mirror: SimMirror): Blocking<readonly string[]> {
     const kept = mirror.shape.words.filter((word) => word === 'block_on_error');
     const live = mirror.device?.live;
+    if (!this.#host.alone) return kept;
     if (mirror.disk !== null) return mirror.shape.words.includes('nosync') ? ['nosync', ...kept] : kept;
     const wasInSync = live?.legFailed === false && (yield* live.log.syncCount()) === live.log.regionCount;
     return wasInSync ? ['nosync', ...kept] : kept;

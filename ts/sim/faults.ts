@@ -283,7 +283,7 @@ function overrun(host: Host): boolean {
 function resize(host: Host): boolean {
   return onMirror(host, (mirror) => {
     const plan = host.plan(mirror);
-    if (plan === undefined) return false;
+    if (plan === undefined || !host.alone) return false;
     const { regionSectors } = mirror.shape;
     const nosync = mirror.shape.words.includes('nosync');
     const low = Math.max(regionSectors, Math.floor(mirror.sectors * 0.7));

@@ -4,20 +4,24 @@
  * can happen to a host as methods (kill, power cut, restart); when they happen is decided in faults.ts.
  */
 import { DM_ULOG_CTR, DM_ULOG_PRESUSPEND } from '../base/ulog-frames.js';
-import { LifeCycle } from '../mirror/log-state.js';
+import { LifeCycle, serves } from '../mirror/log-state.js';
 import type { LogMessage } from '../mirror/messages.js';
 import { MessageType } from '../mirror/messages.js';
 import { Administrator } from './administrator.js';
-import { KernelTruth } from './checks/kernel-truth.js';
+import { KernelTruth, type TargetTruth } from './checks/kernel-truth.js';
 import { OrphanChecks } from './checks/orphan-checks.js';
 import { checkReply } from './checks/reply-checks.js';
 import { type Evaluations, Violation } from './checks/violation.js';
 import type { CheckWorld } from './checks/world.js';
-import type { CountedStates } from './daemon/counted-state.js';
+import type { Membership } from './cluster/membership.js';
+import { GroupStream } from './cluster/stream.js';
+import type { CountedState, CountedStates } from './daemon/counted-state.js';
+import type { LogDisk } from './daemon/log-disk.js';
 import { DaemonProcess, type DaemonWatch } from './daemon/process.js';
 import type { ReplyRecord, RequestRecord } from './daemon/requests.js';
-import { AloneStream } from './daemon/stream.js';
+import { AloneStream, type MessageStream, type StreamEnds } from './daemon/stream.js';
 import { Kernel } from './kernel/kernel.js';
+import type { ObservedTarget } from './kernel/world.js';
 import { watchKernel } from './kernel-watch.js';
 import { LegPort } from './leg-port.js';
 import { SimMirror } from './mirror.js';
@@ -46,6 +50,8 @@ export class Host implements CheckWorld, WireEnds {
   kernel: Kernel | null = null;
   daemon: DaemonProcess | null = null;
   states: CountedStates | null = null;
+  /** Its daemon's stream, in a cluster. */
+  stream: GroupStream | null = null;
   hostileRequests = 0;
   /** What happens after the daemon died, unless it died on purpose: a restart after a while. */
   restartMs: () => number;
@@ -53,13 +59,17 @@ export class Host implements CheckWorld, WireEnds {
   atReconnect: (() => void) | null = null;
   /** What happens when the daemon has let the writes of a log drain that cannot be loaded, once. */
   atDraining: (() => void) | null = null;
+  /** Of the boot of now, or the last one. */
+  bootId = '';
   /** The machine has no power. */
   dark = false;
+  /** What its daemon was told of quorum last, and when. */
+  toldQuorate = false;
+  toldQuorumMs = 0;
   /** When the daemon was late last, by a start or a stop. */
   lateUntilMs = 0;
   readonly #wire: Wire;
   readonly #tableLooks = new TableLooks(this);
-  #bootId = '';
   #boots = 0;
   #daemons = 0;
   #lastDaemon: DaemonProcess | null = null;
@@ -102,6 +112,9 @@ export class Host implements CheckWorld, WireEnds {
   get stickyMax(): number {
     return this.sim.scenario.stickyMax;
   }
+  get alone(): boolean {
+    return this.sim.cluster === null;
+  }
   /** No fault comes any more. */
   get healing(): boolean {
     return this.sim.healing;
@@ -113,12 +126,47 @@ export class Host implements CheckWorld, WireEnds {
     return this.daemon?.running === true && this.nowMs > this.lateUntilMs;
   }
 
+  /** Its place in the group; null while its daemon is in none. */
+  get membership(): Membership | null {
+    return this.daemon?.alive === true ? (this.stream?.transport?.membership ?? null) : null;
+  }
+
+  /** The log of the table that is live in the kernel. */
+  liveTruth(uuid: string): TargetTruth | null {
+    const log = this.mirrors.get(uuid)?.device?.live?.log;
+    return log === undefined ? null : this.truth.of(log);
+  }
+
+  liveState(uuid: string): CountedState | null {
+    const log = this.mirrors.get(uuid)?.device?.live?.log;
+    return log === undefined ? null : (this.states?.find(log.key) ?? null);
+  }
+
+  /** The daemon has the log resumed. */
+  serves(uuid: string): boolean {
+    const state = this.liveState(uuid);
+    return state !== null && serves(state);
+  }
+
+  /** The daemon's copy of the log is what all members have. */
+  follows(uuid: string): boolean {
+    return this.alone || (this.daemon?.alive === true && this.serves(uuid) && this.daemon.follows(uuid));
+  }
+
+  writeBegins(log: ObservedTarget, region: number, toAllLegs: boolean): void {
+    this.sim.cluster?.checks.writeIssued(this, log, region, toAllLegs);
+  }
+
+  copyBegins(log: ObservedTarget, region: number): void {
+    this.sim.cluster?.checks.recoveryStarted(this, log, region);
+  }
+
   count(what: string): void {
     this.sim.count(what);
   }
 
   note(what: string, numbers: readonly number[], detail: () => string): void {
-    this.sim.note(what, numbers, detail);
+    this.sim.note(what, numbers, this.alone ? detail : () => `${this.node}: ${detail()}`);
   }
 
   plan(mirror: SimMirror): MirrorPlan | undefined {
@@ -151,9 +199,13 @@ export class Host implements CheckWorld, WireEnds {
   boot(first: boolean): void {
     this.dark = false;
     this.#boots += 1;
-    this.#bootId = `${this.sim.seed}-boot-${this.#boots}`;
+    this.bootId =
+      this.sim.cluster === null
+        ? `${this.sim.seed}-boot-${this.#boots}`
+        : `${this.sim.seed}-${this.name}-${this.#boots}`;
     this.#lastDaemon = null;
     this.kernel = this.#makeKernel();
+    this.sim.cluster?.group.startService(this.node);
     this.startDaemon();
     this.administrator.activateAll(first);
   }
@@ -165,7 +217,7 @@ export class Host implements CheckWorld, WireEnds {
     this.#daemons += 1;
     const daemon = new DaemonProcess(
       {
-        self: { node: this.node, name: this.name, bootId: this.#bootId, incarnation: String(this.#daemons) },
+        self: { node: this.node, name: this.name, bootId: this.bootId, incarnation: String(this.#daemons) },
         timeline: this.timeline,
         prng,
         settings: {
@@ -175,12 +227,16 @@ export class Host implements CheckWorld, WireEnds {
         },
         stickyMax: this.stickyMax,
         devices: {
+          node: this.node,
           find: (name) => this.sim.findDisk(name),
           confirmed: () => {},
           landedLate: (disk) => this.sim.landedLate(disk),
+          writes: (disk) => this.#writesDisk(disk),
         },
         watch: this.#watch(),
-        stream: (ends) => new AloneStream(ends, this.timeline, prng, scenario.acknowledgeMsMax),
+        // The disks of a host that is alone go dark with it, and take back what was on its way.
+        isDark: () => this.dark && this.sim.cluster !== null,
+        stream: (ends) => this.#makeStream(ends, prng),
         toKernel: (frame, length) => this.#wire.toKernel(frame, length),
       },
       this.#lastDaemon,
@@ -188,6 +244,7 @@ export class Host implements CheckWorld, WireEnds {
     this.#lastDaemon = daemon;
     this.#submitted = 0;
     this.daemon = daemon;
+    this.toldQuorate = false;
     this.states = daemon.states;
     this.note('start', [this.states.live.size], () => `daemon, ${this.states?.live.size} records`);
     this.#late(punctualAfterMs);
@@ -220,7 +277,7 @@ export class Host implements CheckWorld, WireEnds {
     this.kernel?.halt();
     this.kernel = null;
     this.daemon?.die();
-    this.sim.powerLost();
+    this.sim.powerLost(this);
     this.#lastDaemon?.states.drop();
     this.#lastDaemon = null;
     this.states = null;
@@ -280,7 +337,7 @@ export class Host implements CheckWorld, WireEnds {
     );
     this.truth.sent(request);
     const mirror = this.mirrors.get(request.uuid);
-    if (mirror !== undefined) permitAtRequest(mirror, this.states, request);
+    if (mirror !== undefined && this.alone) permitAtRequest(mirror, this.states, request);
   }
 
   /** Counts which way the records go through their life. */
@@ -291,6 +348,19 @@ export class Host implements CheckWorld, WireEnds {
       this.#lifeCycles.set(key, state.lifeCycle);
       if (last !== undefined) this.count(`${lifeCycleName(last)} -> ${lifeCycleName(state.lifeCycle)}`);
     }
+  }
+
+  #writesDisk(disk: LogDisk): void {
+    this.sim.cluster?.checks.writes(this, disk);
+    disk.lastWriter = this.node;
+    disk.lastProcess = this.daemon;
+  }
+
+  #makeStream(ends: StreamEnds, prng: Prng): MessageStream {
+    const { cluster, scenario } = this.sim;
+    if (cluster === null) return new AloneStream(ends, this.timeline, prng, scenario.acknowledgeMsMax);
+    this.stream = new GroupStream(cluster.group, ends);
+    return this.stream;
   }
 
   #makeKernel(): Kernel {
@@ -329,7 +399,18 @@ export class Host implements CheckWorld, WireEnds {
       requestArrived: (request) => this.#arrived(request),
       replied: (request, reply) => this.#replied(request, reply),
       submitted: (message) => this.#messageSubmitted(message),
-      delivered: () => {},
+      delivered: (order, message) => this.#delivered(order, message),
+      quorumChanged: (quorate) => {
+        this.toldQuorate = quorate;
+        this.toldQuorumMs = this.nowMs;
+        if (this.sim.cluster !== null) this.note('quorum', [quorate ? 1 : 0], () => `${this.name} ${quorate}`);
+      },
+      viewChanged: (view) => {
+        if (this.sim.cluster === null) return;
+        const members = view.members.map(({ node }) => node);
+        const left = view.left.map(({ member, reason }) => `${member.node} ${reason}`);
+        this.note('view', members, () => `${this.name}: ${members.join(' ')}; left: ${left.join(', ')}`);
+      },
       acknowledged: (order) => this.truth.markAcknowledged(order),
       reported: (report) => {
         this.count(`report ${report.event}`);
@@ -369,6 +450,7 @@ export class Host implements CheckWorld, WireEnds {
     });
     this.evaluations.check('one-answer', true, () => '');
     checkReply(this, request, reply);
+    this.sim.cluster?.checks.replied(this, request, reply);
     if (request.hostile) return;
     const state = this.states?.find(request.key);
     if (request.type === DM_ULOG_PRESUSPEND && state?.draining === true) {
@@ -383,8 +465,17 @@ export class Host implements CheckWorld, WireEnds {
     this.#submitted += 1;
     this.count(`message ${message.type}`);
     if (message.type !== MessageType.mark) return;
+    // Alone the order is that of submission; with others it is known at the delivery.
+    const order = this.alone ? this.#submitted : Number.POSITIVE_INFINITY;
     for (let i = 0; i < message.count; i++) {
-      this.truth.markSubmitted(message.uuid, message.regions[i] as number, this.#submitted);
+      this.truth.markSubmitted(message.uuid, message.regions[i] as number, order);
+    }
+  }
+
+  #delivered(order: number, message: LogMessage): void {
+    if (this.alone || message.node !== this.node || message.type !== MessageType.mark) return;
+    for (let i = 0; i < message.count; i++) {
+      this.truth.markSubmitted(message.uuid, message.regions[i] as number, order);
     }
   }
 

@@ -10,6 +10,9 @@ import type { KernelObserver, ObservedTarget } from './kernel/world.js';
 export interface KernelWatcher {
   readonly truth: KernelTruth;
   readonly states: CountedStates | null;
+  /** Those of several hosts judge more. */
+  writeBegins(log: ObservedTarget, region: number, toAllLegs: boolean): void;
+  copyBegins(log: ObservedTarget, region: number): void;
   count(what: string): void;
   note(what: string, numbers: readonly number[], detail: () => string): void;
 }
@@ -26,6 +29,7 @@ export function watchKernel(host: KernelWatcher): KernelObserver {
     flushFailed: (log) => truth.flushFailed(truth.of(log)),
     writeIssued: (log, write, toAllLegs) => {
       checkLogged(host, log, write.region, toAllLegs);
+      host.writeBegins(log, write.region, toAllLegs);
       truth.writeIssued(truth.of(log), write.region, toAllLegs);
       host.count(toAllLegs ? 'write to all legs' : 'write to the default leg');
       host.note(
@@ -39,6 +43,7 @@ export function watchKernel(host: KernelWatcher): KernelObserver {
       host.note('written', [write.region, write.stamp], () => `region ${write.region} stamp ${write.stamp}`);
     },
     recoveryStarted: (log, region) => {
+      host.copyBegins(log, region);
       truth.recoveryStarted(truth.of(log), region);
       host.note('copy', [region], () => `region ${region} of ${log.uuid}`);
     },
@@ -50,7 +55,10 @@ export function watchKernel(host: KernelWatcher): KernelObserver {
       host.count(`${step} ${error === 0 ? 'answered' : 'failed'}`);
       host.note('life', [step.length, error], () => `${step} ${log.uuid} (${log.luidLow}) -> ${error}`);
       // Its copies are over by then, also one whose end could not be reported: the kernel does not repeat that.
-      if (step === 'postsuspend') truth.of(log).copying = -1;
+      if (step === 'postsuspend') {
+        truth.of(log).copying = -1;
+        truth.of(log).halted = false;
+      }
       if (step === 'destroy') truth.forget(log);
     },
     say: (text) => host.note('kernel', [], () => text),

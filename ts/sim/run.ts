@@ -10,6 +10,7 @@ import { LifeCycle } from '../mirror/log-state.js';
 import { finalCheck, suspendedCheck } from './checks/final-checks.js';
 import { Inconclusive, Violation } from './checks/violation.js';
 import { liveState } from './checks/world.js';
+import { applyClusterFault } from './cluster/faults.js';
 import { applyFault } from './faults.js';
 import type { Host } from './host.js';
 import type { SimMirror } from './mirror.js';
@@ -17,6 +18,7 @@ import { Simulation } from './simulation.js';
 
 export interface RunResult {
   readonly seed: number;
+  readonly hosts: number;
   readonly hash: number;
   readonly steps: number;
   readonly requests: number;
@@ -32,9 +34,14 @@ const healMsMax = 900_000;
 const repairMsMax = 60_000;
 const stepsMax = 4_000_000;
 
-/** `events` is how many of the last events a failure brings along. */
-export function runSeed(seed: number, events = 40): RunResult {
-  const sim = new Simulation(seed);
+export interface RunOptions {
+  /** How many of the last events a failure brings along. */
+  readonly events?: number;
+  readonly hosts?: number;
+}
+
+export function runSeed(seed: number, { events = 40, hosts = 1 }: RunOptions = {}): RunResult {
+  const sim = new Simulation(seed, hosts);
   let failure: RunResult['failure'] = null;
   try {
     live(sim);
@@ -49,6 +56,7 @@ export function runSeed(seed: number, events = 40): RunResult {
   }
   return {
     seed,
+    hosts,
     hash: sim.journal.hash,
     steps: sim.timeline.steps,
     requests: sim.requests,
@@ -82,7 +90,7 @@ function live(sim: Simulation): void {
       // Most faults come while writes are under way.
       if (sim.prng.chance(0.7)) for (const host of sim.hosts) host.workload.stir();
       sim.timeline.after(sim.prng.real(0, 12), () => {
-        if (!sim.healing && applyFault(pickHost(sim)) !== null) faults += 1;
+        if (!sim.healing && strike(sim) !== null) faults += 1;
       });
     }
     sim.timeline.after(sim.prng.real(50, 5000), next);
@@ -95,10 +103,13 @@ function live(sim: Simulation): void {
   runUntil(sim, faultMsMax, () => sim.nowMs >= endMs);
 }
 
-/** The host that a fault strikes. */
-function pickHost({ hosts, prng }: Simulation): Host {
+/** A fault, of one host or of what is between several. */
+function strike({ hosts, prng, cluster }: Simulation): string | null {
   const [alone] = hosts;
-  return alone !== undefined && hosts.length === 1 ? alone : prng.pick(hosts);
+  if (cluster === null && alone !== undefined) return applyFault(alone);
+  const host = prng.pick(hosts);
+  if (cluster !== null && prng.chance(cluster.plan.clusterFaults)) return applyClusterFault(host, cluster);
+  return applyFault(host);
 }
 
 function heal(sim: Simulation): void {
@@ -145,7 +156,10 @@ function inSync(host: Host): boolean {
 
 function retire(sim: Simulation): void {
   for (const { host, mirror } of allMirrors(sim)) {
-    host.administrator.retire(mirror, () => suspendedCheck(host, mirror));
+    const last = host === sim.hosts.at(-1);
+    host.administrator.retire(mirror, () => {
+      if (last) suspendedCheck(host, mirror);
+    });
     runUntil(sim, healMsMax, () => !mirror.busy);
   }
   // A request of a thread that nobody waits for, sent again after its answer was lost.

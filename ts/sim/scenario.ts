@@ -35,9 +35,10 @@ export interface Scenario {
 const largeRegionsMin = 32_700;
 const largeRegionsMax = 40_000;
 
-export function planScenario(prng: Prng): Scenario {
+/** `shared`: several hosts have the mirrors. */
+export function planScenario(prng: Prng, shared = false): Scenario {
   const count = prng.pick([1, 1, 1, 1, 2, 2, 3]);
-  const large = prng.chance(0.03) ? 0 : -1;
+  const large = prng.chance(0.03) && !shared ? 0 : -1;
   return {
     mirrors: Array.from({ length: count }, (_, index) => planMirror(prng, index, index === large)),
     stickyIdleMs: prng.pick([0, 50, 500, 2000, 2000]),

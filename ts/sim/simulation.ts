@@ -5,6 +5,7 @@
  */
 import { checkStep } from './checks/step-checks.js';
 import { Evaluations } from './checks/violation.js';
+import { Cluster } from './cluster/cluster.js';
 import { LogDisk } from './daemon/log-disk.js';
 import { Host } from './host.js';
 import { Journal } from './journal.js';
@@ -33,25 +34,30 @@ export class Simulation {
   readonly scenario: Scenario;
   readonly shared = new Map<string, PlannedMirror>();
   readonly hosts: readonly Host[];
+  /** What there is between hosts; null for one that is alone. */
+  readonly cluster: Cluster | null;
   readonly evaluations = new Evaluations();
   readonly journal = new Journal();
   readonly stamps = new Stamps();
   /** How often things happened: faults, transitions. */
   readonly counts = new Map<string, number>();
   requests = 0;
+  /** Mirrors that somebody has activated, or could not: from then on others may. */
+  readonly created = new Set<string>();
   /** No fault comes any more. */
   healing = false;
   readonly #disks = new Map<string, LogDisk>();
   #checkedChanges = -1;
 
-  constructor(seed: number) {
+  constructor(seed: number, hosts = 1) {
     this.seed = seed;
     this.prng = new Prng(seed);
-    this.scenario = planScenario(this.prng.fork());
+    this.scenario = planScenario(this.prng.fork(), hosts > 1);
     this.scenario.mirrors.forEach((plan, index) => {
       this.shared.set(plan.uuid, this.#makeMirror(plan, index));
     });
-    this.hosts = [new Host(this, 1)];
+    this.cluster = hosts > 1 ? new Cluster(this, hosts) : null;
+    this.hosts = Array.from({ length: hosts }, (_, index) => new Host(this, index + 1));
   }
 
   get nowMs(): number {
@@ -77,6 +83,7 @@ export class Simulation {
       host.orphans.step();
       host.watchLifeCycles();
     }
+    this.cluster?.checks.step();
     return true;
   }
 
@@ -104,9 +111,19 @@ export class Simulation {
     for (const host of this.hosts) permitLandedLate(host.mirrors.values(), disk);
   }
 
-  /** The log disks lose what they had not made durable. */
-  powerLost(): void {
-    for (const disk of new Set(this.#disks.values())) disk.cut(this.prng);
+  /**
+   * A host lost its power. The log disks of a host that is alone are in it and lose what they had not made durable; shared
+   * ones stand elsewhere, and lose it when the power of all is gone.
+   */
+  powerLost(host: Host): void {
+    const all = this.hosts.every((other) => other.dark);
+    for (const disk of new Set(this.#disks.values())) {
+      if (all) disk.cut(this.prng);
+      else disk.forgetHost(host.node);
+    }
+    this.cluster?.powerLost(host);
+    // Who was to make them may be gone.
+    for (const uuid of this.shared.keys()) this.created.add(uuid);
   }
 
   /** Takes every fault away. Users stop; what they began goes on. */
@@ -118,6 +135,7 @@ export class Simulation {
       disk.stalledUntilMs = 0;
     }
     for (const host of this.hosts) host.heal();
+    this.cluster?.heal(this);
   }
 
   /** Gives native memory back. */

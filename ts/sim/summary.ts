@@ -2,7 +2,8 @@
  * Adds up what many runs did, and says what never happened: a fault that was never tried, a way of a log's life that was
  * never gone, a rule that was never looked at. A long run in which one of them stands at 0 proves less than it claims.
  */
-import { checkedRules } from './checks/violation.js';
+import { checkedRules, clusterRules } from './checks/violation.js';
+import { clusterFaultKinds } from './cluster/faults.js';
 import { faultKinds } from './faults.js';
 import type { RunResult } from './run.js';
 
@@ -35,11 +36,17 @@ const wanted: readonly string[] = [
   'late-write-landed',
 ];
 
+/** What runs of several hosts must have seen besides. */
+const wantedOfClusters: readonly string[] = clusterFaultKinds.map((kind) => `fault ${kind.name}`);
+
 /** Fewer seeds than this do not reach everything. */
 const completeSeedsMin = 500;
+const clusterSeedsMin = 400;
 
 export class Summary {
   runs = 0;
+  /** Of several hosts. */
+  clusters = 0;
   steps = 0;
   requests = 0;
   virtualMs = 0;
@@ -49,6 +56,7 @@ export class Summary {
 
   add(result: RunResult): void {
     this.runs += 1;
+    if (result.hosts > 1) this.clusters += 1;
     this.steps += result.steps;
     this.requests += result.requests;
     this.virtualMs += result.virtualMs;
@@ -60,13 +68,15 @@ export class Summary {
   /** What stands at 0 and must not; empty for a run that is too short to tell. */
   missing(): string[] {
     if (this.runs < completeSeedsMin) return [];
-    const never = wanted.filter((name) => !this.counts.has(name));
-    return [...never, ...checkedRules.filter((rule) => !this.evaluations.has(rule)).map((rule) => `checker ${rule}`)];
+    const clusters = this.clusters >= clusterSeedsMin;
+    const never = [...wanted, ...(clusters ? wantedOfClusters : [])].filter((name) => !this.counts.has(name));
+    const rules = checkedRules.filter((rule) => clusters || !clusterRules.some((other) => other === rule));
+    return [...never, ...rules.filter((rule) => !this.evaluations.has(rule)).map((rule) => `checker ${rule}`)];
   }
 
   lines(): string[] {
-    const seeds = `${this.runs} seeds, ${this.requests} requests, ${this.steps} steps, ${(this.virtualMs / 3.6e6).toFixed(1)} simulated hours`;
-    const faults = faultKinds.map((kind) => `fault ${kind.name}`);
+    const seeds = `${this.runs} seeds (${this.clusters} clusters), ${this.requests} requests, ${this.steps} steps, ${(this.virtualMs / 3.6e6).toFixed(1)} simulated hours`;
+    const faults = [...faultKinds, ...clusterFaultKinds].map((kind) => `fault ${kind.name}`);
     const others = [...this.counts.keys()].filter((name) => !name.startsWith('fault ')).sort();
     return [
       seeds,

@@ -41,6 +41,8 @@ export interface TargetTruth {
   draining: boolean;
   /** PRESUSPEND was answered, POSTSUSPEND not sent: no write may be held back any more. */
   letDrain: boolean;
+  /** PRESUSPEND was answered, and the kernel is not through with POSTSUSPEND. */
+  halted: boolean;
   /** The daemon lost this log's state while the kernel lived; until its POSTSUSPEND (R3). */
   marksLost: boolean;
 }
@@ -68,6 +70,7 @@ export class KernelTruth {
         latched: false,
         draining: false,
         letDrain: false,
+        halted: false,
         marksLost: false,
       };
       this.targets.set(key, truth);
@@ -163,7 +166,10 @@ export class KernelTruth {
     const regionCount = map?.regionCount ?? Number.POSITIVE_INFINITY;
     const truth = this.of(request);
     if (request.type === DM_ULOG_FLUSH) flushEnded(truth, request, reply.error);
-    if (request.type === DM_ULOG_PRESUSPEND && truth.draining) truth.letDrain = true;
+    if (request.type === DM_ULOG_PRESUSPEND && truth.draining) {
+      truth.letDrain = true;
+      truth.halted = true;
+    }
     if (reply.error !== 0) return;
     if (request.type === DM_ULOG_GET_SYNC_COUNT && reply.first >= regionCount) truth.latched = true;
     const marks = request.type === DM_ULOG_MARK_REGION || request.type === DM_ULOG_FLUSH;

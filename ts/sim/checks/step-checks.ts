@@ -19,9 +19,11 @@ export function checkStep(world: CheckWorld): void {
     const truth = world.truth.of(log);
     const state = liveState(world, mirror);
     checkWriters(world, mirror, truth, state);
-    if (mirror.legs.differingSectors > 0) checkDiffering(world, mirror, truth, state);
+    // On a cluster it depends on who wrote (see sim/cluster/duties.ts).
+    if (world.alone && mirror.legs.differingSectors > 0) checkDiffering(world, mirror, truth, state);
+    if (mirror.legs.differingSectors > 0) checkDevice(world, mirror);
     if (state === undefined) continue;
-    checkMarked(world, mirror, truth, state);
+    if (world.follows(state.identity.uuid)) checkMarked(world, mirror, truth, state);
     checkAssignment(world, truth, state);
     checkSticky(world, mirror, state, truth);
   }
@@ -39,7 +41,7 @@ function checkWriters(world: CheckWorld, mirror: SimMirror, truth: TargetTruth, 
         fail('clean-on-disk-under-writer', mirror, region, 'may be clean on the device under a writer');
       evaluations.held('clean-on-disk-under-writer');
     }
-    if (map === undefined) continue;
+    if (map === undefined || state === undefined || !world.follows(state.identity.uuid)) continue;
     if (map.isClean(region)) fail('clean-under-writer', mirror, region, 'is clean under a writer');
     evaluations.held('clean-under-writer');
     if (!marksKnown) continue;
@@ -57,16 +59,11 @@ function checkDiffering(
   state: CountedState | undefined,
 ): void {
   const { evaluations } = world;
-  const { disk } = mirror;
   const map = state?.lifeCycle === LifeCycle.active ? state.map.inner : undefined;
   const marksKnown = state?.marksUnknown === false;
   for (const region of mirror.legs.differingRegions) {
     // A table that was made shorter no longer speaks for what lies behind its end.
     if (region >= mirror.regionCount) continue;
-    if (disk?.mayBeClean(region) === true) {
-      fail('clean-while-legs-differ', mirror, region, 'has different legs and may be clean on the device');
-    }
-    evaluations.held('clean-while-legs-differ');
     if (map === undefined) continue;
     if (map.isClean(region))
       fail('clean-while-legs-differ', mirror, region, 'has different legs and is clean in memory');
@@ -75,6 +72,16 @@ function checkDiffering(
     if (!known)
       fail('in-sync-while-legs-differ', mirror, region, 'has different legs, counts as in sync and has no writer');
     evaluations.held('in-sync-while-legs-differ');
+  }
+}
+
+/** Who finds the log device after a power cut of all must see that the legs differ. */
+function checkDevice(world: CheckWorld, mirror: SimMirror): void {
+  for (const region of mirror.legs.differingRegions) {
+    if (region >= mirror.regionCount) continue;
+    if (mirror.disk?.mayBeClean(region) === true)
+      fail('clean-while-legs-differ', mirror, region, 'has different legs and may be clean on the device');
+    world.evaluations.held('clean-while-legs-differ');
   }
 }
 
@@ -107,7 +114,7 @@ function checkSticky(world: CheckWorld, mirror: SimMirror, state: CountedState, 
   const { evaluations, nowMs } = world;
   const map = state.map.inner;
   const { regions } = state.sticky;
-  if (regions.size === 0) return;
+  if (regions.size === 0 || !world.follows(state.identity.uuid)) return;
   evaluations.check('R17-bounds', state.sticky.size <= world.stickyMax, () => `${state.sticky.size} sticky marks`);
   const mayBeSticky = state.lifeCycle === LifeCycle.active && !truth.marksLost;
   evaluations.check(

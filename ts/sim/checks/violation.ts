@@ -15,6 +15,24 @@ export class Violation extends Error {
  */
 export class Inconclusive extends Error {}
 
+/** Rules that only several hosts can break. */
+export const clusterRules = [
+  'R1-members',
+  'R4-flush-waits',
+  'R4-written-while-recovered',
+  'R4-recovered-under-writer',
+  'R6-one-recoverer',
+  'R7-known-dead',
+  'R8-one-writer',
+  'R10-suspend',
+  'R13-flush',
+  'R13-hand-out',
+  'R13-clean',
+  'clean-anywhere',
+  'owner-forgotten',
+  'copies-agree',
+] as const;
+
 /** Rules with a checker of their own; the summary fails when one was never evaluated. */
 export const checkedRules = [
   'R1-flush-disk',
@@ -39,6 +57,7 @@ export const checkedRules = [
   'R17-sizes',
   'R17-bounds',
   'R18-hint',
+  ...clusterRules,
   'in-sync-answer',
   'clean-under-writer',
   'clean-under-mark',

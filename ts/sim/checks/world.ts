@@ -17,6 +17,10 @@ export interface CheckWorld {
   readonly daemonPunctual: boolean;
   readonly stickyIdleMs: number;
   readonly stickyMax: number;
+  /** No other host has the mirrors. */
+  readonly alone: boolean;
+  /** The daemon's copy of the log is what all members have; always so on a host that is alone. */
+  follows(uuid: string): boolean;
 }
 
 /** The record of the table that is live in the kernel, if the daemon has one. */

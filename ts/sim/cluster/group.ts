@@ -66,6 +66,12 @@ export class SimulatedGroup {
     return this.#node(node).up;
   }
 
+  /** Whether two nodes are in one ring now. */
+  hears(a: number, b: number): boolean {
+    const { ring } = this.#node(a);
+    return ring?.nodes.has(b) === true;
+  }
+
   /** Whether the ring of this node has quorum, as the node was last told. */
   quorate(node: number): boolean {
     return this.#node(node).up && this.#node(node).quorate;

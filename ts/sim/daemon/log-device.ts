@@ -22,6 +22,8 @@ const claimTries = 400;
 export interface DeviceWorld {
   readonly timeline: Timeline;
   readonly prng: Prng;
+  /** The host's number. */
+  readonly node: number;
   /** The disk that a name means now, as a path or as `major:minor`. */
   readonly find: (name: string) => LogDisk | undefined;
   /** Calls into the daemon: a kill inside ends it there. */
@@ -30,6 +32,8 @@ export interface DeviceWorld {
   readonly confirmed: (disk: LogDisk, image: LogImage, ok: boolean) => void;
   /** A write of a daemon that is gone has landed. */
   readonly landedLate: (disk: LogDisk) => void;
+  /** The host begins to write the disk. */
+  readonly writes: (disk: LogDisk) => void;
 }
 
 interface Run {
@@ -73,7 +77,7 @@ export class SimulatedLogDevice implements LogDevice {
   }
 
   #claim(disk: LogDisk, tries: number): void {
-    if (disk.claim(this)) {
+    if (disk.claim(this, this.#world.node)) {
       this.#claimed = disk;
       this.#open(disk);
     } else if (tries === 0) {
@@ -108,7 +112,9 @@ export class SimulatedLogDevice implements LogDevice {
       if (run.offset + run.bytes.length > disk.bytes) throw new Error('a write past the end of the log device');
     }
     this.#underWay = runs;
-    const { timeline } = this.#world;
+    const { timeline, node } = this.#world;
+    this.#world.writes(disk);
+    count(disk, node, runs.length);
     const era = this.#era;
     const forced = durable && runs.length === 1;
     let open = runs.length;
@@ -124,6 +130,7 @@ export class SimulatedLogDevice implements LogDevice {
       // The disk works on while the process is stopped; only its completion waits.
       timeline.at(run.landsAtMs, () => {
         if (era !== this.#era) return;
+        count(disk, node, -1);
         errno = Math.max(errno, this.#land(disk, run));
         open -= 1;
         if (open > 0) return;
@@ -141,28 +148,37 @@ export class SimulatedLogDevice implements LogDevice {
     this.#claimed = null;
   }
 
-  /** The daemon is gone. What it had under way lands when it would have, and the claim ends with the last of it. */
-  abandon(): void {
+  /**
+   * The daemon is gone. What it had under way lands when it would have, and the claim ends with the last of it, which is when
+   * the process has ended. When the host is off it lands now or never.
+   */
+  abandon(dark: boolean): number {
     const disk = this.#disk;
     const left = disk === null ? [] : this.#underWay.filter((run) => !run.landed);
     this.#underWay = [];
+    const { timeline, node } = this.#world;
     if (disk === null || left.length === 0) {
       this.close();
-      return;
+      return timeline.nowMs;
     }
     this.#era += 1;
     this.#disk = null;
-    const { timeline } = this.#world;
+    if (dark) {
+      for (const run of left) this.#landLate(disk, run);
+      return timeline.nowMs;
+    }
     const { cuts } = disk;
     let open = left.length;
     for (const run of left) {
       timeline.at(run.landsAtMs, () => {
         if (disk.cuts !== cuts) return;
+        count(disk, node, -1);
         this.#landLate(disk, run);
         open -= 1;
         if (open === 0) this.close();
       });
     }
+    return Math.max(...left.map(({ landsAtMs }) => landsAtMs));
   }
 
   #landLate(disk: LogDisk, run: Run): void {
@@ -220,6 +236,10 @@ export class SimulatedLogDevice implements LogDevice {
       if (era === this.#era) this.#world.enter(complete);
     });
   }
+}
+
+function count(disk: LogDisk, node: number, change: number): void {
+  disk.underWay.set(node, Math.max(0, (disk.underWay.get(node) ?? 0) + change));
 }
 
 function takeRuns(image: LogImage): Run[] {

@@ -40,8 +40,14 @@ export class LogDisk {
   /** Rises with every sector that may be read, or found after a power cut, otherwise than before. */
   changes = 0;
   flushes = 0;
-  /** Who has claimed the disk: one opening at a time. */
-  #claimant: object | null = null;
+  /** Node that wrote last; 0: none. */
+  lastWriter = 0;
+  /** The process that did. */
+  lastProcess: object | null = null;
+  /** Writes of each node that are under way. */
+  readonly underWay = new Map<number, number>();
+  /** Who has claimed the disk, by host: one opening at a time on each. */
+  readonly #claimants = new Map<number, object>();
 
   constructor(shape: { name: string; minor: number; bytes: number; logicalBlockBytes: number }) {
     this.name = shape.name;
@@ -54,14 +60,21 @@ export class LogDisk {
     this.durable = new Uint8Array(shape.bytes);
   }
 
-  /** False while somebody else has it. */
-  claim(claimant: object): boolean {
-    this.#claimant ??= claimant;
-    return this.#claimant === claimant;
+  /** False while somebody else on this host has it: a claim is no concern of other hosts. */
+  claim(claimant: object, node: number): boolean {
+    const taken = this.#claimants.get(node) ?? claimant;
+    this.#claimants.set(node, taken);
+    return taken === claimant;
   }
 
   unclaim(claimant: object): void {
-    if (this.#claimant === claimant) this.#claimant = null;
+    for (const [node, taken] of this.#claimants) if (taken === claimant) this.#claimants.delete(node);
+  }
+
+  /** A host is off: nothing of it claims the disk or writes to it any more. */
+  forgetHost(node: number): void {
+    this.#claimants.delete(node);
+    this.underWay.delete(node);
   }
 
   /** The errno of the next operation of a kind, or 0. */
@@ -125,7 +138,8 @@ export class LogDisk {
     this.fault = null;
     this.stalledUntilMs = 0;
     this.cuts += 1;
-    this.#claimant = null;
+    this.#claimants.clear();
+    this.underWay.clear();
   }
 
   /** True when the clean bit of a region may be found set after a power cut now. */

@@ -7,7 +7,7 @@
  */
 
 import { Errno } from '../../base/errno.js';
-import type { GroupMember } from '../../base/group-view.js';
+import type { GroupMember, GroupView } from '../../base/group-view.js';
 import { frameBytesMax, frameHeaderBytes } from '../../base/limits.js';
 import {
   encodeAck,
@@ -42,8 +42,10 @@ export interface DaemonWatch {
   /** Called at the instant of the reply, after everything that was stored before it. */
   replied(request: RequestRecord, reply: ReplyRecord): void;
   submitted(message: LogMessage): void;
-  delivered(message: LogMessage): void;
+  delivered(order: number, message: LogMessage): void;
   acknowledged(order: number): void;
+  viewChanged(view: GroupView): void;
+  quorumChanged(quorate: boolean): void;
   reported(report: MirrorReport): void;
   died(): void;
   violation(rule: string, text: string): never;
@@ -55,9 +57,11 @@ export interface DaemonWorld {
   readonly prng: Prng;
   readonly settings: Partial<MirrorSettings>;
   readonly stickyMax: number;
-  readonly devices: Pick<DeviceWorld, 'find' | 'confirmed' | 'landedLate'>;
+  readonly devices: Pick<DeviceWorld, 'node' | 'find' | 'confirmed' | 'landedLate' | 'writes'>;
   readonly watch: DaemonWatch;
   readonly stream: (ends: StreamEnds) => MessageStream;
+  /** The host has lost its power, and the process with it. */
+  readonly isDark: () => boolean;
   /** A frame on its way to the kernel. */
   readonly toKernel: (frame: Buffer, length: number) => void;
 }
@@ -176,6 +180,14 @@ export class DaemonProcess {
     });
   }
 
+  /** The copy of this log is what all members have. */
+  follows(_uuid: string): boolean {
+    return true;
+  }
+
+  /** A fencing source says that a node is dead (R7). */
+  confirmDead(_node: number, _bootId: string | null): void {}
+
   shutdown(): boolean {
     return this.#service.shutdown();
   }
@@ -202,8 +214,9 @@ export class DaemonProcess {
     if (!this.alive) return;
     this.alive = false;
     this.#inbox = [];
-    for (const device of this.#devices) device.abandon();
-    this.#stream.died(this.#world.timeline.nowMs);
+    let exitMs = this.#world.timeline.nowMs;
+    for (const device of this.#devices) exitMs = Math.max(exitMs, device.abandon(this.#world.isDark()));
+    this.#stream.died(exitMs);
     this.#world.watch.died();
   }
 
@@ -259,15 +272,18 @@ export class DaemonProcess {
       delivered: (order, message) => {
         this.kill.point();
         this.#service.deliver(order, message, timeline.nowMs);
-        watch.delivered(message);
+        watch.delivered(order, message);
       },
       acknowledged: (order) => {
         this.kill.point();
         watch.acknowledged(order);
         this.#service.acknowledged(order, timeline.nowMs);
       },
-      viewChanged: (view) => this.#service.viewChanged(view),
-      quorumChanged: () => {},
+      viewChanged: (view) => {
+        watch.viewChanged(view);
+        this.#service.viewChanged(view);
+      },
+      quorumChanged: (quorate) => watch.quorumChanged(quorate),
       run: (action) =>
         this.#run(() => {
           action();

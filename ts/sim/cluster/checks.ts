@@ -1,0 +1,301 @@
+/**
+ * The rules that only a cluster has, judged by what kernels, legs and disks truly are. Each look counts as an evaluation.
+ */
+import { DM_ULOG_FLUSH, DM_ULOG_GET_RESYNC_WORK, DM_ULOG_PRESUSPEND, requestNames } from '../../base/ulog-frames.js';
+import { type CheckedRule, Violation } from '../checks/violation.js';
+import type { LogDisk } from '../daemon/log-disk.js';
+import type { ReplyRecord, RequestRecord } from '../daemon/requests.js';
+import type { Host } from '../host.js';
+import type { ObservedTarget } from '../kernel/world.js';
+import type { Simulation } from '../simulation.js';
+import { Bonds } from './bonds.js';
+import { Duties } from './duties.js';
+
+/** From the loss of quorum being told until what was on its way has come to rest. */
+const settledMs = 5000;
+
+interface CleanWatch {
+  readonly key: string;
+  cleanCount: number;
+}
+
+export class ClusterChecks {
+  readonly #sim: Simulation;
+  readonly #bonds: Bonds;
+  readonly #duties: Duties;
+  /** Pairs of copies that were compared: the last place of the order. */
+  readonly #compared = new Map<string, number>();
+  readonly #inquorate = new Map<string, CleanWatch>();
+
+  constructor(sim: Simulation) {
+    this.#sim = sim;
+    this.#bonds = new Bonds(sim);
+    this.#duties = new Duties(sim);
+  }
+
+  /** After every step in which something has changed. */
+  step(): void {
+    const { shared, hosts } = this.#sim;
+    this.#bonds.update(shared.keys(), (uuid, a, b) => this.#duties.bonded(uuid, a, b));
+    for (const uuid of shared.keys()) {
+      for (const [region, must] of this.#duties.of(uuid)) this.#checkKnown(uuid, region, must);
+      this.#checkCopies(uuid);
+      this.#checkAgreement(uuid);
+      for (const host of hosts) this.#checkInquorate(uuid, host);
+    }
+  }
+
+  powerLost(host: Host): void {
+    this.#duties.released(host);
+  }
+
+  writeIssued(host: Host, { uuid }: ObservedTarget, region: number, toAllLegs: boolean): void {
+    if (toAllLegs) this.#duties.written(uuid, region, host, this.#bonds.of(uuid, host));
+    for (const other of this.#sim.hosts) {
+      const truth = other.liveTruth(uuid);
+      if (other === host || truth === null || this.#bothMayGoOn(uuid, host, other)) continue;
+      if (truth.copying === region)
+        fail(
+          'R4-written-while-recovered',
+          uuid,
+          `region ${region} is written by ${host.name} while ${other.name} copies it`,
+        );
+      this.#held('R4-written-while-recovered');
+    }
+  }
+
+  recoveryStarted(host: Host, { uuid }: ObservedTarget, region: number): void {
+    for (const other of this.#sim.hosts) {
+      const truth = other.liveTruth(uuid);
+      if (other === host || truth === null || this.#bothMayGoOn(uuid, host, other)) continue;
+      const writes = truth.open.has(region) || truth.openDefault.has(region);
+      this.#check(
+        'R4-recovered-under-writer',
+        !writes,
+        uuid,
+        () => `${host.name} copies region ${region}, in which ${other.name} has a write under way`,
+      );
+      this.#check(
+        'R6-one-recoverer',
+        truth.copying < 0,
+        uuid,
+        () => `${host.name} copies region ${region} while ${other.name} copies ${truth.copying}`,
+      );
+      this.#check(
+        'R10-suspend',
+        !truth.halted,
+        uuid,
+        () => `${host.name} copies region ${region} while the kernel of ${other.name} is being suspended`,
+      );
+    }
+  }
+
+  replied(host: Host, request: RequestRecord, reply: ReplyRecord): void {
+    if (reply.error !== 0 || !this.#sim.shared.has(request.uuid)) return;
+    if (request.type === DM_ULOG_FLUSH) this.#checkFlush(host, request);
+    if (request.type === DM_ULOG_PRESUSPEND) this.#checkPresuspend(host, request);
+    if (request.type === DM_ULOG_GET_RESYNC_WORK && reply.first === 1) {
+      const again = host.truth.of(request).copying === reply.second;
+      this.#check(
+        'R13-hand-out',
+        again || host.toldQuorate,
+        request.uuid,
+        () => `${host.name} hands out region ${reply.second} without quorum`,
+      );
+    }
+  }
+
+  /** A host begins to write a log device (R8). */
+  writes(host: Host, disk: LogDisk): void {
+    for (const [node, count] of disk.underWay) {
+      if (node === host.node) continue;
+      this.#check(
+        'R8-one-writer',
+        count === 0,
+        disk.name,
+        () => `${host.name} writes while a write of node ${node} is under way`,
+      );
+    }
+    const last = this.#sim.hosts.find(({ node }) => node === disk.lastWriter);
+    if (last === undefined || last === host || last.dark) return;
+    const uuid = [...this.#sim.shared].find(([, mirror]) => mirror.disk === disk)?.[0] ?? '';
+    const served = disk.lastProcess === last.daemon && last.daemon?.alive === true && last.serves(uuid);
+    this.#check(
+      'R8-one-writer',
+      !served,
+      disk.name,
+      () => `${host.name} writes, and ${last.name}, which wrote last, still has the log`,
+    );
+  }
+
+  /** R1: the marks that a flush made safe are with every member. */
+  #checkFlush(host: Host, request: RequestRecord): void {
+    const truth = host.truth.of(request);
+    for (const [region, order] of truth.marked) {
+      if (order > request.markOrder || truth.flushed.has(region)) continue;
+      this.#checkMark(host, request, region);
+    }
+    for (const region of request.values) if (!truth.flushed.has(region)) this.#checkMark(host, request, region);
+  }
+
+  #checkMark(host: Host, request: RequestRecord, region: number): void {
+    const { uuid } = request;
+    this.#check(
+      'R13-flush',
+      host.toldQuorate,
+      uuid,
+      () => `${name(host, request)}: the new mark of region ${region} is promised without quorum`,
+    );
+    for (const other of this.#bonds.of(uuid, host)) {
+      const map = other.liveState(uuid)?.map.inner;
+      if (map === undefined) continue;
+      this.#check(
+        'R1-members',
+        !map.isClean(region),
+        uuid,
+        () => `${name(host, request)}: region ${region} is clean on ${other.name}`,
+      );
+    }
+    // No other kernel copies it: this one may write as soon as it has the answer (R4).
+    for (const other of this.#sim.hosts) {
+      const theirs = other.liveTruth(uuid);
+      if (other === host || theirs === null || this.#bothMayGoOn(uuid, host, other)) continue;
+      this.#check(
+        'R4-flush-waits',
+        theirs.copying !== region,
+        uuid,
+        () => `${name(host, request)}: ${other.name} copies region ${region}`,
+      );
+    }
+  }
+
+  #checkPresuspend(host: Host, request: RequestRecord): void {
+    for (const other of this.#sim.hosts) {
+      const truth = other.liveTruth(request.uuid);
+      if (other === host || truth === null || this.#bothMayGoOn(request.uuid, host, other)) continue;
+      this.#check(
+        'R10-suspend',
+        truth.copying < 0,
+        request.uuid,
+        () => `${name(host, request)} answered while ${other.name} copies region ${truth.copying}`,
+      );
+    }
+  }
+
+  /** Who must know that a region may differ has it not clean, and either out of sync or owned. */
+  #checkKnown(uuid: string, region: number, must: ReadonlySet<Host>): void {
+    const differs = this.#sim.shared.get(uuid)?.legs.differingRegions.has(region) === true;
+    for (const host of must) {
+      if (!host.follows(uuid)) continue;
+      const state = host.liveState(uuid);
+      if (state === null || region >= state.geometry.regionCount) continue;
+      const map = state.map.inner;
+      if (map.isClean(region))
+        fail(
+          'clean-anywhere',
+          uuid,
+          `region ${region} is clean on ${host.name}, and ${differs ? 'its legs differ' : 'it is being written'}`,
+        );
+      this.#held('clean-anywhere');
+      if (state.marksUnknown) continue;
+      const known = !map.isInSync(region) || state.owners.ownerCount(region) > 0 || map.isHeld(region);
+      if (!known)
+        fail(
+          'owner-forgotten',
+          uuid,
+          `region ${region} is in sync and without owner on ${host.name}, and ${differs ? 'its legs differ' : 'it is being written'}`,
+        );
+      this.#held('owner-forgotten');
+    }
+  }
+
+  /** Not only when a copy begins: two must never be under way at a time. */
+  #checkCopies(uuid: string): void {
+    let copier: Host | null = null;
+    for (const host of this.#sim.hosts) {
+      if ((host.liveTruth(uuid)?.copying ?? -1) < 0) continue;
+      if (copier !== null && !this.#bothMayGoOn(uuid, copier, host))
+        fail('R6-one-recoverer', uuid, `${copier.name} and ${host.name} both copy`);
+      copier = host;
+    }
+    this.#held('R6-one-recoverer');
+  }
+
+  /** Copies that have had the same are the same. */
+  #checkAgreement(uuid: string): void {
+    const { hosts } = this.#sim;
+    for (const a of hosts) {
+      for (const b of this.#bonds.of(uuid, a)) {
+        const at = a.membership?.taken ?? 0;
+        if (a.node > b.node || at !== b.membership?.taken) continue;
+        const pair = `${uuid} ${a.node} ${b.node}`;
+        if (this.#compared.get(pair) === at) continue;
+        this.#compared.set(pair, at);
+        this.#compare(uuid, a, b);
+      }
+    }
+  }
+
+  #compare(uuid: string, a: Host, b: Host): void {
+    const first = a.liveState(uuid);
+    const second = b.liveState(uuid);
+    if (first === null || second === null || first.marksUnknown || second.marksUnknown) return;
+    const [mine, theirs] = [first.map.inner, second.map.inner];
+    for (let region = 0; region < Math.min(mine.regionCount, theirs.regionCount, 200); region++) {
+      const same = mine.isClean(region) === theirs.isClean(region) && mine.isInSync(region) === theirs.isInSync(region);
+      if (!same)
+        fail(
+          'copies-agree',
+          uuid,
+          `region ${region}: ${a.name} has ${bits(mine, region)}, ${b.name} ${bits(theirs, region)}, at the same place`,
+        );
+    }
+    const counts = mine.cleanCount === theirs.cleanCount && mine.syncCount === theirs.syncCount;
+    if (!counts) fail('copies-agree', uuid, `${a.name} and ${b.name} have other counts at the same place`);
+    this.#held('copies-agree');
+  }
+
+  /** R13: without quorum nothing becomes clean. */
+  #checkInquorate(uuid: string, host: Host): void {
+    const watchKey = `${uuid} ${host.node}`;
+    const state = host.liveState(uuid);
+    const rests = !host.toldQuorate && this.#sim.nowMs > host.toldQuorumMs + settledMs && host.follows(uuid);
+    if (!rests || state === null || !host.daemonPunctual) {
+      this.#inquorate.delete(watchKey);
+      return;
+    }
+    const { cleanCount } = state.map.inner;
+    const watch = this.#inquorate.get(watchKey);
+    if (watch === undefined || watch.key !== state.key) {
+      this.#inquorate.set(watchKey, { key: state.key, cleanCount });
+      return;
+    }
+    this.#check('R13-clean', cleanCount <= watch.cleanCount, uuid, () => `${host.name} cleans without quorum`);
+    watch.cleanCount = cleanCount;
+  }
+
+  /** Two nodes that each have quorum alone and were not told to shoot first: nobody can keep them apart. */
+  #bothMayGoOn(uuid: string, a: Host, b: Host): boolean {
+    return this.#sim.cluster?.plan.twoNode === true && !this.#bonds.bonded(uuid, a, b);
+  }
+
+  #check(rule: CheckedRule, holds: boolean, what: string, text: () => string): void {
+    this.#sim.evaluations.check(rule, holds, () => `${what}: ${text()}`);
+  }
+
+  #held(rule: CheckedRule): void {
+    this.#sim.evaluations.held(rule);
+  }
+}
+
+function fail(rule: CheckedRule, uuid: string, text: string): never {
+  throw new Violation(rule, `${uuid}: ${text}`);
+}
+
+function bits(map: { isClean(region: number): boolean; isInSync(region: number): boolean }, region: number): string {
+  return `${map.isClean(region) ? 'clean' : 'dirty'} ${map.isInSync(region) ? 'in sync' : 'out of sync'}`;
+}
+
+function name(host: Host, request: RequestRecord): string {
+  return `${host.name}: ${requestNames[request.type] ?? request.type} (${request.luidLow})`;
+}

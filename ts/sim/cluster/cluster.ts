@@ -1,0 +1,44 @@
+/** What a simulation of several hosts has besides them: the group, and who says that a node is dead. */
+import type { Host } from '../host.js';
+import type { Simulation } from '../simulation.js';
+import { ClusterChecks } from './checks.js';
+import { Fencing } from './fencing.js';
+import { SimulatedGroup } from './group.js';
+import { type ClusterPlan, planCluster } from './plan.js';
+
+export class Cluster {
+  readonly plan: ClusterPlan;
+  readonly group: SimulatedGroup;
+  readonly fencing: Fencing;
+  readonly checks: ClusterChecks;
+
+  constructor(sim: Simulation, hosts: number) {
+    const prng = sim.prng.fork();
+    this.plan = planCluster(prng, hosts);
+    this.group = new SimulatedGroup({
+      timeline: sim.timeline,
+      prng: prng.fork(),
+      nodes: Array.from({ length: hosts }, (_, index) => index + 1),
+      twoNode: this.plan.twoNode,
+    });
+    this.fencing = new Fencing(sim, this.plan);
+    this.checks = new ClusterChecks(sim);
+  }
+
+  /** All hear each other again, and every service runs. Hosts that are off come back by themselves. */
+  heal(sim: Simulation): void {
+    for (const host of sim.hosts) if (!host.dark) this.group.startService(host.node);
+    const mend = () => {
+      if (this.group.settled) this.group.mend();
+      else sim.timeline.after(50, mend);
+    };
+    mend();
+  }
+
+  /** A host has lost its power, its cluster service and what it owed. */
+  powerLost(host: Host): void {
+    this.group.stopService(host.node);
+    this.fencing.died(host);
+    this.checks.powerLost(host);
+  }
+}

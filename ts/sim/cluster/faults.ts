@@ -1,0 +1,204 @@
+/** What goes wrong between hosts; what goes wrong on one of them is in ../faults.ts. Each ends by itself. */
+import type { FaultKind } from '../faults.js';
+import type { Host } from '../host.js';
+import type { Cluster } from './cluster.js';
+
+interface ClusterFaultKind extends Omit<FaultKind, 'apply'> {
+  readonly apply: (host: Host, cluster: Cluster) => boolean;
+}
+
+export const clusterFaultKinds: readonly ClusterFaultKind[] = [
+  { name: 'node-dies', weight: 10, apply: nodeDies },
+  { name: 'node-dies-writing', weight: 10, apply: nodeDiesWriting },
+  { name: 'daemon-dies-writing', weight: 6, apply: daemonDies },
+  { name: 'service-dies', weight: 8, apply: serviceDies },
+  { name: 'service-and-daemon-die', weight: 4, apply: bothDie },
+  { name: 'partition', weight: 10, apply: partition },
+  { name: 'node-cut-off', weight: 8, apply: cutOff },
+  { name: 'partition-and-death', weight: 6, apply: partitionAndDeath },
+  { name: 'member-late', weight: 6, apply: memberLate },
+  { name: 'join-disturbed', weight: 8, apply: joinDisturbed },
+  { name: 'all-nodes-die', weight: 2, apply: allDie },
+  { name: 'writer-dies', weight: 8, apply: writerDies },
+];
+
+const weightSum = clusterFaultKinds.reduce((sum, kind) => sum + kind.weight, 0);
+
+export function applyClusterFault(host: Host, cluster: Cluster): string | null {
+  for (let attempt = 0; attempt < 8; attempt++) {
+    const kind = draw(host);
+    if (!kind.apply(host, cluster)) continue;
+    host.count(`fault ${kind.name}`);
+    host.note('fault', [kind.name.length], () => `${kind.name}, from ${host.name}`);
+    return kind.name;
+  }
+  return null;
+}
+
+function draw({ prng }: Host): ClusterFaultKind {
+  let left = prng.real(0, weightSum);
+  for (const kind of clusterFaultKinds) {
+    left -= kind.weight;
+    if (left < 0) return kind;
+  }
+  return clusterFaultKinds[0] as ClusterFaultKind;
+}
+
+function nodeDies(host: Host): boolean {
+  if (host.dark) return false;
+  host.powerCut(offMs(host));
+  return true;
+}
+
+/** Right behind the requests of a burst: writes are under way, messages on their way. */
+function nodeDiesWriting(host: Host): boolean {
+  if (host.dark) return false;
+  host.workload.stir();
+  host.timeline.after(host.prng.real(0, 8), () => {
+    if (!host.healing && !host.dark) host.powerCut(offMs(host));
+  });
+  return true;
+}
+
+function daemonDies(host: Host): boolean {
+  const { daemon, prng } = host;
+  if (daemon?.running !== true || daemon.kill.armed) return false;
+  const down = prng.pick([prng.real(1, 100), prng.real(100, 5000), prng.real(5000, 40_000)]);
+  host.restartMs = () => down;
+  host.workload.stir();
+  daemon.kill.arm(prng.between(1, 40));
+  return true;
+}
+
+function serviceDies(host: Host, { group }: Cluster): boolean {
+  if (host.dark || !group.serviceUp(host.node)) return false;
+  host.workload.stir();
+  stopService(host, group);
+  return true;
+}
+
+function stopService(host: Host, group: Cluster['group']): void {
+  const { prng, timeline } = host;
+  group.stopService(host.node);
+  const { bootId } = host;
+  timeline.after(prng.pick([prng.real(5, 500), prng.real(500, 20_000)]), () => {
+    if (!host.dark && host.bootId === bootId) group.startService(host.node);
+  });
+}
+
+/** The host lives on, and nobody there speaks for it. */
+function bothDie(host: Host, { group }: Cluster): boolean {
+  const { daemon, prng } = host;
+  if (daemon?.running !== true || !group.serviceUp(host.node)) return false;
+  const down = prng.real(10, 30_000);
+  host.restartMs = () => down;
+  daemon.die();
+  stopService(host, group);
+  return true;
+}
+
+function partition(host: Host, { group }: Cluster): boolean {
+  if (!group.settled || group.split) return false;
+  const sides: number[][] = [[], []];
+  if (host.prng.chance(0.15)) sides.push([]);
+  for (const { node } of host.sim.hosts) host.prng.pick(sides).push(node);
+  if (sides.filter((side) => side.length > 0).length < 2) return false;
+  splitFor(host, group, sides);
+  return true;
+}
+
+function cutOff(host: Host, { group }: Cluster): boolean {
+  if (!group.settled || group.split) return false;
+  const others = host.sim.hosts.filter((other) => other !== host).map(({ node }) => node);
+  splitFor(host, group, [[host.node], others]);
+  return true;
+}
+
+function splitFor(host: Host, group: Cluster['group'], sides: readonly (readonly number[])[]): void {
+  const { prng, timeline } = host;
+  if (prng.chance(0.7)) for (const other of host.sim.hosts) other.workload.stir();
+  timeline.after(prng.real(0, 10), () => {
+    if (host.healing || group.split) return;
+    group.partition(sides);
+    mendAfter(host, group, prng.pick([prng.real(10, 3000), prng.real(3000, 40_000)]));
+  });
+}
+
+/** When what happened last is known to all: rings have no half-way. */
+function mendAfter(host: Host, group: Cluster['group'], ms: number): void {
+  host.timeline.after(ms, () => {
+    if (!group.split) return;
+    if (group.settled) group.mend();
+    else mendAfter(host, group, 50);
+  });
+}
+
+function partitionAndDeath(host: Host, cluster: Cluster): boolean {
+  if (!partition(host, cluster)) return false;
+  const victim = host.prng.pick(host.sim.hosts);
+  host.timeline.after(host.prng.real(0, 9000), () => {
+    if (!host.healing && !victim.dark) victim.powerCut(offMs(victim));
+  });
+  return true;
+}
+
+function memberLate(host: Host, { group }: Cluster): boolean {
+  if (!group.serviceUp(host.node)) return false;
+  group.slow(host.node, host.prng.real(20, 4000));
+  for (const other of host.sim.hosts) other.workload.stir();
+  return true;
+}
+
+/** A host takes the log anew, and while it does somebody dies or writes. */
+function joinDisturbed(host: Host, { group }: Cluster): boolean {
+  const { prng, timeline } = host;
+  const mirror = prng.pick([...host.mirrors.values()]);
+  if (host.dark || mirror.busy || mirror.device?.live == null) return false;
+  if (!host.administrator.recreate(mirror)) return false;
+  const victim = prng.pick(host.sim.hosts);
+  for (const other of host.sim.hosts)
+    if (other !== host) timeline.after(prng.real(0, 300), () => other.workload.stir());
+  timeline.after(prng.real(5, 400), () => {
+    if (host.healing || victim.dark) return;
+    const what = prng.below(4);
+    if (what === 0) victim.powerCut(offMs(victim));
+    else if (what === 1) victim.daemon?.die();
+    else if (what === 2 && group.serviceUp(victim.node)) stopService(victim, group);
+    else group.slow(victim.node, prng.real(10, 1500));
+  });
+  return true;
+}
+
+function allDie(host: Host): boolean {
+  const offAtMs = host.prng.real(0, 3);
+  for (const other of host.sim.hosts) {
+    host.timeline.after(host.prng.chance(0.5) ? offAtMs : host.prng.real(0, 50), () => {
+      if (!other.healing && !other.dark) other.powerCut(offMs(other));
+    });
+  }
+  return true;
+}
+
+/** Whoever wrote a log device last dies, with the device slow. */
+function writerDies(host: Host, { group }: Cluster): boolean {
+  const { prng, timeline } = host;
+  const disks = [...host.mirrors.values()].flatMap(({ disk }) => disk ?? []);
+  if (disks.length === 0) return false;
+  const disk = prng.pick(disks);
+  const writer = host.sim.hosts.find(({ node }) => node === disk.lastWriter);
+  if (writer === undefined || writer.dark) return false;
+  if (prng.chance(0.5)) disk.stalledUntilMs = host.nowMs + prng.real(5, 2000);
+  for (const other of host.sim.hosts) other.workload.stir();
+  timeline.after(prng.real(0.2, 20), () => {
+    if (host.healing || writer.dark) return;
+    const what = prng.below(5);
+    if (what < 2) writer.powerCut(offMs(writer));
+    else if (what < 4) writer.daemon?.die();
+    else if (group.serviceUp(writer.node)) stopService(writer, group);
+  });
+  return true;
+}
+
+function offMs({ prng }: Host): number {
+  return prng.pick([prng.real(10, 1000), prng.real(1000, 8000), prng.real(8000, 40_000)]);
+}

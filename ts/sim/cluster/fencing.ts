@@ -1,0 +1,90 @@
+/**
+ * Who is dead, as the world knows it, and who says so to the daemons (R7). A death is confirmed only after the node has lost
+ * its power: nothing of that boot runs or is on its way any more.
+ */
+import type { Host } from '../host.js';
+import type { Simulation } from '../simulation.js';
+import type { ClusterPlan } from './plan.js';
+
+interface Death {
+  readonly node: number;
+  readonly bootId: string;
+}
+
+/** A source that was asked and does not know yet is asked again. */
+const askAgainMs = 1000;
+
+export class Fencing {
+  readonly #sim: Simulation;
+  readonly #plan: ClusterPlan;
+  readonly #deaths: Death[] = [];
+
+  constructor(sim: Simulation, plan: ClusterPlan) {
+    this.#sim = sim;
+    this.#plan = plan;
+  }
+
+  /** True when this boot of the node is over. */
+  isDead(node: number, bootId: string): boolean {
+    return this.#deaths.some((death) => death.node === node && death.bootId === bootId);
+  }
+
+  /** Boots of a node that are over. */
+  bootsOf(node: number): string[] {
+    return this.#deaths.filter((death) => death.node === node).map(({ bootId }) => bootId);
+  }
+
+  /** A host has lost its power. */
+  died(host: Host): void {
+    const death = { node: host.node, bootId: host.bootId };
+    this.#deaths.push(death);
+    const { fencing, fencingMsMax } = this.#plan;
+    if (fencing !== 'operator' || !this.#sim.prng.chance(0.7)) return;
+    this.#sim.timeline.after(this.#sim.prng.real(0, 4 * fencingMsMax), () => this.#confirmSomewhere(death));
+  }
+
+  /** A daemon has lost a node and asks whether it is dead. */
+  asked(asker: Host, node: number): void {
+    const { fencing, fencingMsMax } = this.#plan;
+    if (fencing === 'never' || fencing === 'operator') return;
+    const { timeline, prng } = this.#sim;
+    const { daemon } = asker;
+    const target = this.#sim.hosts.find((host) => host.node === node);
+    if (target === undefined) return;
+    const { bootId } = target;
+    this.#sim.count('fencing asked');
+    timeline.after(prng.real(0, fencingMsMax), () => this.#answer(asker, daemon, target, bootId));
+  }
+
+  #answer(asker: Host, daemon: Host['daemon'], target: Host, bootId: string): void {
+    const { timeline, prng, cluster } = this.#sim;
+    if (daemon === null || asker.daemon !== daemon || !daemon.alive || cluster === null) return;
+    if (!this.isDead(target.node, bootId)) {
+      const shoots = this.#plan.fencing === 'shoots' && cluster.group.quorate(asker.node);
+      const lost = !cluster.group.hears(asker.node, target.node);
+      if (shoots && lost && !this.#sim.healing) {
+        this.#sim.count('fenced');
+        target.powerCut(prng.real(100, 8000));
+      } else {
+        // Back in the meantime, or nobody knows yet.
+        if (lost && !this.#sim.healing) timeline.after(askAgainMs, () => this.#answer(asker, daemon, target, bootId));
+        return;
+      }
+    }
+    this.#confirm(asker, { node: target.node, bootId });
+  }
+
+  #confirmSomewhere(death: Death): void {
+    const alive = this.#sim.hosts.filter((host) => host.daemon?.running === true && host.node !== death.node);
+    if (alive.length > 0) this.#confirm(this.#sim.prng.pick(alive), death);
+  }
+
+  #confirm(at: Host, death: Death): void {
+    this.#sim.count('death confirmed');
+    this.#sim.note('dead', [death.node], () => `node ${death.node}, ${death.bootId}, told node ${at.node}`);
+    // Without a boot id it means the one that is known here, so it must not have come back.
+    const target = this.#sim.hosts.find((host) => host.node === death.node);
+    const unnamed = target?.dark === true && target.bootId === death.bootId && this.#sim.prng.chance(0.2);
+    at.daemon?.confirmDead(death.node, unnamed ? null : death.bootId);
+  }
+}
