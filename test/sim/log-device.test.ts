@@ -50,6 +50,8 @@ class Host {
       landedLate: () => {
         this.landedLate += 1;
       },
+      node: 1,
+      writes: () => {},
     };
     const device = new SimulatedLogDevice(world, events);
     device.open('log', true);
@@ -68,7 +70,7 @@ class Host {
       this.disk.stalledUntilMs = this.timeline.nowMs + stallMs;
       first.write(ones, true);
       this.timeline.after(0.01, () => {
-        first.abandon();
+        first.abandon(false);
         if (cut) this.disk.cut(this.#prng);
         this.device(next);
       });

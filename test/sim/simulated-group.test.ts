@@ -71,10 +71,7 @@ class World {
   #seq = 0;
   #had = new Map<number, Set<string>>();
 
-  constructor(
-    seed: number,
-    readonly nodes: readonly number[],
-  ) {
+  constructor(seed: number, nodes: readonly number[]) {
     this.prng = new Prng(seed);
     this.group = new SimulatedGroup({ timeline: this.timeline, prng: this.prng.fork(), nodes });
     for (const node of nodes) {
