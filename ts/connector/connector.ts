@@ -13,7 +13,7 @@
  * No request allocates: one `RequestView` is bound to one frame after the other.
  */
 import { Errno } from '../base/errno.js';
-import { RequestView, requestNames } from '../base/ulog-frames.js';
+import { FrameOffset, RequestView, requestNames } from '../base/ulog-frames.js';
 import type { LostRequests } from '../mirror/lost-requests.js';
 import { type FrameChannel, slotCount, slotOffset } from '../native/frame-channel.js';
 import type { ReplySink } from './reply-slots.js';
@@ -53,7 +53,7 @@ export class Connector {
    */
   receive(nowMs: number): number {
     const { lengths } = this.#channel;
-    if (this.#channel.connected) this.#lost.reachable();
+    if (this.#lost.waits && this.#channel.connected) this.#lost.reachable();
     let frames = 0;
     for (let drains = 0; drains < drainsMax; drains++) {
       const count = this.#channel.drain();
@@ -65,20 +65,15 @@ export class Connector {
     return frames;
   }
 
+  /** Read in place: binding looks at the whole frame, and each is bound once. The channel hands out no frame without a header. */
   #seqOf(slot: number): number {
-    this.#bind(slot);
-    return this.#request.seq;
-  }
-
-  #bind(slot: number): void {
-    const length = this.#channel.lengths[slot] as number;
-    const readable = this.#request.bind(this.#channel.slots, slotOffset(slot), Math.abs(length));
-    if (!readable) throw new Error(`the channel handed out a frame of ${length} bytes, which has no header`);
+    return this.#channel.slots.readUInt32LE(slotOffset(slot) + FrameOffset.seq);
   }
 
   #dispatch(slot: number, length: number, nowMs: number): void {
     const request = this.#request;
-    this.#bind(slot);
+    const readable = request.bind(this.#channel.slots, slotOffset(slot), Math.abs(length));
+    if (!readable) throw new Error(`the channel handed out a frame of ${length} bytes, which has no header`);
     if (length < 0 || !request.wellFormed) {
       this.malformed += 1;
       this.#replies.reply(request.seq, request.type, -Errno.EINVAL);

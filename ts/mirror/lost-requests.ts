@@ -43,6 +43,11 @@ export class LostRequests {
     this.#last = memory.lastRequest;
   }
 
+  /** Nobody could be asked yet. */
+  get waits(): boolean {
+    return this.#open;
+  }
+
   /** Somebody can be asked: does it once, before anything that waits is taken in. */
   reachable(): void {
     if (!this.#open || this.#last < 0) return;
