@@ -2,7 +2,8 @@
 # Libraries are optional: a probe that finds nothing leaves its part out, and the addon says so at run time.
 {
   "variables": {
-    "have_uring%": "<!(pkg-config --exists liburing 2>/dev/null && echo 1 || echo 0)"
+    "have_uring%": "<!(pkg-config --exists liburing 2>/dev/null && echo 1 || echo 0)",
+    "have_corosync%": "<!(pkg-config --exists libcpg libquorum libcorosync_common 2>/dev/null && echo 1 || echo 0)"
   },
   "targets": [
     {
@@ -19,7 +20,11 @@
       "cflags_cc": ["-std=gnu++20", "-fexceptions", "-Wall", "-Wextra", "-O3", "-fvisibility=hidden", "-pthread"],
       "ldflags": ["-pthread"],
       "conditions": [
-        ["have_uring==1", { "defines": ["LOCKSTEP_HAVE_URING=1"], "libraries": ["-luring"] }]
+        ["have_uring==1", { "defines": ["LOCKSTEP_HAVE_URING=1"], "libraries": ["-luring"] }],
+        ["have_corosync==1", {
+          "defines": ["LOCKSTEP_HAVE_COROSYNC=1"],
+          "libraries": ["-lcpg", "-lquorum", "-lcorosync_common"]
+        }]
       ]
     }
   ]

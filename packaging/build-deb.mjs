@@ -126,7 +126,8 @@ function libraries(stage) {
   rmSync(folder, { recursive: true });
   if (found.status === 0) return found.stdout.trim().replace(/^shlibs:Depends=/, '');
   const uring = readFileSync(addon).includes('liburing.so.2') ? ', liburing2' : '';
-  return `libc6, libgcc-s1, libstdc++6${uring}`;
+  const corosync = readFileSync(addon).includes('libcpg.so.4') ? ', libcpg4, libquorum5' : '';
+  return `libc6, libgcc-s1, libstdc++6${uring}${corosync}`;
 }
 
 function putControl(stage) {

@@ -30,13 +30,15 @@ const stamps = join(root, '.setup');
 
 /** What the product itself is built with. */
 const BUILD_PACKAGES = ['g++', 'make', 'python3', 'pkg-config'];
-/** Used when present: without it the log writer falls back to a thread of its own. */
-const USEFUL_PACKAGES = ['liburing-dev'];
+/** Used when present: without the first the log writer falls back to a thread of its own, without the others there is no cluster. */
+const USEFUL_PACKAGES = ['liburing-dev', 'libcpg-dev', 'libquorum-dev'];
 /** What only the tests need: developer build, linters, fuzzers, a real kernel in a virtual machine. */
 const TEST_PACKAGES = [
   ...['cmake', 'ninja-build', 'ccache', 'doctest-dev', 'clang-14', 'clang-format', 'clang-tidy', 'libclang-rt-14-dev'],
   ...['qemu-system-x86', 'busybox-static', 'cpio', 'kmod', 'dmsetup', 'fio', 'e2fsprogs', 'scdoc'],
   ...['lvm2', 'dmeventd', 'libdevmapper-dev'],
+  // A cluster of three nodes in network namespaces.
+  ...['corosync', 'iproute2'],
   // Shows the bench's report; 60 MB, and only this part of it.
   'chromium-headless-shell',
 ];
@@ -173,8 +175,11 @@ function nodeGyp() {
 }
 
 function optionalLibraries() {
-  const probe = spawnSync('pkg-config', ['--modversion', 'liburing'], { encoding: 'utf8' });
-  return probe.status === 0 ? `liburing ${probe.stdout.trim()}` : 'no liburing';
+  const answers = [['liburing'], ['libcpg', 'libquorum', 'libcorosync_common']].map((names) => {
+    const probe = spawnSync('pkg-config', ['--modversion', ...names], { encoding: 'utf8' });
+    return probe.status === 0 ? `${names[0]} ${probe.stdout.trim().split('\n')[0]}` : `no ${names[0]}`;
+  });
+  return answers.join(', ');
 }
 
 function buildAddon() {

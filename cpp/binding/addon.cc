@@ -28,6 +28,8 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   define_frame_channel(env, exports);
   define_log_device(env, exports);
   define_device_mapper(env, exports);
+  define_checksum(env, exports);
+  define_cpg_group(env, exports);
   define_process_functions(env, exports);
   return exports;
 }

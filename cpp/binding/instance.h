@@ -50,6 +50,8 @@ void define_state_store(Napi::Env env, Napi::Object exports);
 void define_frame_channel(Napi::Env env, Napi::Object exports);
 void define_log_device(Napi::Env env, Napi::Object exports);
 void define_device_mapper(Napi::Env env, Napi::Object exports);
+void define_checksum(Napi::Env env, Napi::Object exports);
+void define_cpg_group(Napi::Env env, Napi::Object exports);
 void define_process_functions(Napi::Env env, Napi::Object exports);
 
 }  // namespace lockstep::binding

@@ -12,6 +12,7 @@ export const otherHost: HostFacts = {
   hostName: 'alpha',
   bootId: '00000000-1111-2222-3333-444444444444',
   corosyncConfigured: false,
+  corosyncBuiltIn: true,
   journalStream: false,
 };
 

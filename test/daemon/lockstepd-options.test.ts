@@ -78,10 +78,12 @@ describe('pid files', () => {
 
 describe('a host with a corosync configuration', () => {
   const facts = { corosyncConfigured: true };
+  const without = { ...facts, corosyncBuiltIn: false };
 
   it('is never taken for alone by default', () => {
-    expect(wrongText([], facts)).toMatch(/corosync\.conf exists.*--transport local/);
-    expect(wrongText(['--simulated-kernel', '/x/y'], facts)).toMatch(/corosync/);
+    expect(configOf([], facts).transport).toBe('corosync');
+    expect(wrongText([], without)).toMatch(/corosync\.conf exists.*--transport local/);
+    expect(wrongText(['--simulated-kernel', '/x/y'], without)).toMatch(/corosync/);
   });
 
   it('is alone when somebody says so', () => {
@@ -141,7 +143,13 @@ describe('the configuration file', () => {
   });
 
   it('names file and line when it asks for a transport that cannot run', () => {
-    expect(wrongText([], {}, 'transport = "corosync"\n')).toMatch(/toml:1: transport "corosync": cluster transport/);
+    const without = { corosyncBuiltIn: false };
+    expect(wrongText([], without, 'transport = "corosync"\n')).toMatch(
+      /toml:1: transport "corosync": corosync is not built/,
+    );
+    expect(wrongText(['--transport', 'corosync'], without)).toMatch(
+      /--transport: transport "corosync": corosync is not built in.*libcpg-dev.*--transport local/,
+    );
   });
 
   it('--check-config says good, or that there is none', () => {
@@ -171,10 +179,6 @@ describe('wrong usage', () => {
   it.each([
     [['--no-such-option'], /no-such-option/],
     [['operand'], /operand/],
-    [
-      ['--transport', 'corosync'],
-      /--transport: transport "corosync": cluster transport is not built in.*--transport local/,
-    ],
     [['--transport', 'token-ring'], /--transport token-ring: must be one of "auto", "local", "corosync"/],
     [['--log-writer', 'mmap'], /--log-writer mmap: must be one of "uring", "thread"/],
     [['--status-interval-ms', 'often', '--status-file', '/x'], /status-interval-ms/],

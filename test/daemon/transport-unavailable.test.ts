@@ -71,7 +71,7 @@ it('fault 31: a RESUME without a group is success -> it is refused, and nothing 
     expect((await kernel.flush(log, [1])).result).toBeLessThan(0);
     expect((await kernel.ctr(log, `${text}\0`)).result).toBe(0);
   }
-  await daemon.said(/resume-refused .*Cannot join the group of log LVM-alone: cluster transport is not built in/);
+  await daemon.said(/resume-refused .*Cannot join the group of log LVM-alone: corosync /);
   daemon.child.kill('SIGTERM');
   await daemon.said(/Cluster logs exist\. {2}Refusing to exit\./);
   daemon.child.kill('SIGUSR2');

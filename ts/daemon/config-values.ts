@@ -103,7 +103,7 @@ export type ChosenTransport = { readonly kind: TransportKind } | { readonly prob
 export function chooseTransport(values: EffectiveValues, host: HostFacts): ChosenTransport {
   const { value, source } = values.get('transport') ?? { value: 'auto', source: 'default' };
   const kind = value === 'auto' ? (host.corosyncConfigured ? 'corosync' : 'local') : (value as TransportKind);
-  const why = whyUnavailable(kind);
+  const why = whyUnavailable(kind, host.corosyncBuiltIn);
   if (why === null) return { kind };
   const alone =
     'If this host shares its mirrors with no other: transport = "local" in lockstep.toml, or --transport local';

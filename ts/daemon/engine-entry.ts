@@ -5,6 +5,7 @@
  * Everything later that throws is a fault of the program and is left to end the worker, and by that the process.
  */
 import { parentPort, workerData } from 'node:worker_threads';
+import { withNodeNumber } from './cluster-record.js';
 import { type DaemonConfig, ExitCode } from './config.js';
 import { Engine, type EngineEvents, KernelSocketError } from './engine.js';
 import type { FromEngine, ToEngine } from './engine-messages.js';
@@ -18,9 +19,9 @@ const events: EngineEvents = {
   ready: (restoredLogs) => tell({ kind: 'ready', restoredLogs }),
 };
 
-function start(): Engine | null {
+function start(config: DaemonConfig): Engine | null {
   try {
-    return new Engine(workerData as DaemonConfig, events);
+    return new Engine(config, events);
   } catch (error) {
     // Only errors of system calls carry a code; anything else is ours and must not look like one.
     if (!(error instanceof KernelSocketError) && !(error instanceof Error && 'code' in error)) throw error;
@@ -51,5 +52,5 @@ function serve(engine: Engine): void {
   });
 }
 
-const engine = start();
+const engine = start(await withNodeNumber(workerData as DaemonConfig));
 if (engine !== null) serve(engine);

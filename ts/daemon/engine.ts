@@ -29,6 +29,7 @@ import {
   type RequestView,
 } from '../base/ulog-frames.js';
 import { whyUnavailable } from '../cluster/availability.js';
+import { CorosyncTransport } from '../cluster/corosync.js';
 import { LocalTransport } from '../cluster/local.js';
 import type { OrderedTransport, TransportEvents } from '../cluster/transport.js';
 import { Connector } from '../connector/connector.js';
@@ -44,6 +45,7 @@ import { FrameChannel } from '../native/frame-channel.js';
 import { NativeLogStates } from '../native/log-state.js';
 import { LogDevices } from '../storage/log-devices.js';
 import { capSysAdmin, hasCapability } from './capability.js';
+import { servedAlone, writeClusterRecord } from './cluster-record.js';
 import type { DaemonConfig } from './config.js';
 import type { LogEntry } from './log-entry.js';
 import { RateLimitedLog } from './rate-limit.js';
@@ -90,8 +92,10 @@ export class Engine {
   readonly #service: MirrorService;
   readonly #timer: TurnTimer;
   readonly #tables: TableWatch;
-  /** Why the transport of the configuration carries nothing, or null: then it is `local`, which always does. */
+  /** Why the transport of the configuration carries nothing for good, or null. Then `local` serves what is there. */
   readonly #unavailable: string | null;
+  /** The same transport as `#transport`, where it is this. */
+  readonly #corosync: CorosyncTransport | null;
   readonly #startedMs = performance.now();
   readonly #restoredLogs: number;
   #turns = 0;
@@ -122,8 +126,11 @@ export class Engine {
     this.#replies = new ReplySlots(this.#channel);
     this.#devices = new LogDevices({ writer: config.logWriter, endTurn: () => this.#endTurn(performance.now()) });
     // Logs that an earlier daemon of this boot ran alone are served on until their kernel leaves them: it writes already.
-    this.#unavailable = whyUnavailable(config.transport);
-    this.#transport = new LocalTransport(self(config), this.#transportEvents());
+    this.#unavailable = whyUnavailable(config.transport) ?? whyAlone(config);
+    const clustered = config.transport === 'corosync' && this.#unavailable === null;
+    this.#corosync = clustered ? this.#openCorosync() : null;
+    this.#transport = this.#corosync ?? new LocalTransport(self(config), this.#transportEvents());
+    if (config.transport === 'local') writeClusterRecord(config, config);
     this.#service = new MirrorService({
       node: config.node,
       nodeName: config.nodeName,
@@ -218,14 +225,17 @@ export class Engine {
 
   /** A mark that is answered well and put nothing into the ordered stream cost neither message nor write. */
   readonly #handle = (request: RequestView, nowMs: number): void => {
-    if (this.#unavailable !== null && request.type === DM_ULOG_RESUME) {
-      this.#refuseResume(request, this.#unavailable);
-      return;
-    }
-    // The core's -ESRCH would make the kernel construct and resume the log again, two seconds a request, for nothing.
-    if (this.#unavailable !== null && reconnecting.has(request.type) && this.#neverResumed(request)) {
-      this.#replies.reply(request.seq, request.type, -Errno.ENOENT);
-      return;
+    if (this.#transport.kind !== 'local' || this.#unavailable !== null) {
+      const why = this.#whyNoGroup();
+      if (why !== null && request.type === DM_ULOG_RESUME) {
+        this.#refuseResume(request, why);
+        return;
+      }
+      // The core's -ESRCH would make the kernel construct and resume the log again, two seconds a request, for nothing.
+      if (why !== null && reconnecting.has(request.type) && this.#neverResumed(request)) {
+        this.#replies.reply(request.seq, request.type, -Errno.ENOENT);
+        return;
+      }
     }
     const marks = request.type === DM_ULOG_MARK_REGION || (request.type === DM_ULOG_FLUSH && request.dataBytes > 0);
     const submitted = this.#submitted;
@@ -235,6 +245,12 @@ export class Engine {
     this.#marks += 1;
     if (this.#submitted === submitted) this.#marksWithoutIo += 1;
   };
+
+  /** Why no log can be resumed now; null: it can. */
+  #whyNoGroup(): string | null {
+    if (this.#unavailable !== null) return this.#unavailable;
+    return this.#corosync?.problem || null;
+  }
 
   /** The log stays constructed and serves nothing: its kernel gets errors, and nobody writes alone what others share. */
   #refuseResume(request: RequestView, why: string): void {
@@ -310,6 +326,26 @@ export class Engine {
     };
   }
 
+  #openCorosync(): CorosyncTransport {
+    const config = this.#config;
+    writeClusterRecord(config, config);
+    return new CorosyncTransport({
+      self: self(config),
+      events: this.#transportEvents(),
+      reports: {
+        problem: (event, text) => this.#write({ level: 'error', event, fields: { text } }),
+        recovered: (event, text) => this.#write({ level: 'notice', event, fields: { text } }),
+        nodeChanged: (node) => {
+          writeClusterRecord(config, { transport: 'corosync', node });
+          throw new Error(
+            `corosync calls this node ${node}; this daemon began as node ${config.node} and has to begin anew`,
+          );
+        },
+      },
+      endTurn: () => this.#endTurn(performance.now()),
+    });
+  }
+
   #effects(): MirrorEffects {
     const replies = this.#replies;
     return {
@@ -334,6 +370,12 @@ export class Engine {
 
 function self({ node, nodeName, bootId }: DaemonConfig): GroupMember {
   return { node, name: nodeName, bootId, incarnation: String(process.pid) };
+}
+
+/** Logs that an earlier daemon served alone are served on so; then nothing else is, until the daemon is started again. */
+function whyAlone(config: DaemonConfig): string | null {
+  if (config.transport === 'local' || !servedAlone(config)) return null;
+  return 'this daemon goes on with logs that were served without a cluster; start it again when they are inactive';
 }
 
 /** The socket that requests come from could not be opened: an exit code of its own. */

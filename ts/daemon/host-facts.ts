@@ -4,6 +4,7 @@
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { homedir, hostname } from 'node:os';
+import { corosyncBuiltIn } from '../native/cpg-group.js';
 
 export interface HostFacts {
   readonly root: boolean;
@@ -18,6 +19,8 @@ export interface HostFacts {
   readonly bootId: string;
   /** True when /etc/corosync/corosync.conf exists: the host may be one of several. */
   readonly corosyncConfigured: boolean;
+  /** True when this build can run the cluster transport. */
+  readonly corosyncBuiltIn: boolean;
   /** True when stderr goes to the journal (JOURNAL_STREAM is set). */
   readonly journalStream: boolean;
 }
@@ -33,6 +36,7 @@ export function hostFacts(): HostFacts {
     hostName: hostname(),
     bootId: readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim(),
     corosyncConfigured: existsSync('/etc/corosync/corosync.conf'),
+    corosyncBuiltIn,
     journalStream: JOURNAL_STREAM !== undefined,
   };
 }

@@ -7,6 +7,8 @@
  */
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
+import type { NativeCrc32c } from './checksum.js';
+import type { NativeCpgGroupConstructor, NativeReadCpgGroupNames } from './cpg-group.js';
 import type { NativeRestartRecovery } from './dm-restart.js';
 import type { NativeReadMirrorLogs } from './dm-tables.js';
 import type { NativeFrameChannelConstructor } from './frame-channel.js';
@@ -30,6 +32,10 @@ export interface Addon {
   readonly process: NativeProcessFunctions;
   readonly readMirrorLogs: NativeReadMirrorLogs;
   readonly restartRecovery: NativeRestartRecovery;
+  readonly crc32c: NativeCrc32c;
+  readonly corosyncBuiltIn: boolean;
+  readonly CpgGroup: NativeCpgGroupConstructor;
+  readonly readCpgGroupNames: NativeReadCpgGroupNames;
 }
 
 const { LOCKSTEP_ADDON: otherAddon } = process.env;

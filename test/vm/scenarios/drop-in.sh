@@ -33,7 +33,7 @@ wait_for 60 logged 'Starting cmirrord:'
 
 step 'without a cluster RESUME is refused, and the system log says why; the mirror can be removed'
 dmsetup create m --table "$TABLE"
-wait_for 60 logged 'Cannot join the group of log drop-in-uuid: cluster transport is not built into this version'
+wait_for 60 logged 'Cannot join the group of log drop-in-uuid: corosync '
 dmesg | grep -q 'log resume failed' || fail 'the kernel has not noticed'
 dmsetup remove m
 

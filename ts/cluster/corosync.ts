@@ -1,0 +1,335 @@
+/**
+ * The ordered transport of a cluster: one CPG group of corosync for everything (R14), and libquorum for quorum.
+ *
+ * This file is the part with time in it: connecting and connecting again, the retry when corosync takes nothing, the event
+ * loop. What the group's events mean is `group-session.ts`.
+ *
+ * Corosync may be absent, stopped or restarted at any time. Nothing here waits for it (R15); while there is no connection the
+ * view has no members and there is no quorum, and an attempt is made every few seconds. What is wrong is said once, when it
+ * begins, and stands in `state`.
+ */
+import { randomInt } from 'node:crypto';
+import type { GroupMember, GroupView } from '../base/group-view.js';
+import type { LogMessage } from '../mirror/messages.js';
+import { CpgEvent, CpgField, CpgGroup, readCpgGroupNames } from '../native/cpg-group.js';
+import { GroupSession, type SessionCounters } from './group-session.js';
+import type { OrderedTransport, TransportEvents } from './transport.js';
+
+/** The one group of all daemons. The number changes when versions could not even refuse each other. */
+export const groupName = 'lockstep.mirror.1';
+
+/** Events that one wake takes; the rest comes with the next. */
+const eventsOfAWakeMax = 512;
+/** Wakes without an event behind each other: the descriptor is broken, and would wake for ever. */
+const emptyWakesMax = 1000;
+/** How long the others may take to hear that this member leaves. */
+const leaveLimitMs = 500;
+const retryMsMin = 2;
+const retryMsMax = 50;
+const reconnectMsMin = 250;
+const reconnectMsMax = 5000;
+/** An attempt to connect that takes longer is spoken of. It goes on. */
+const attemptMsMax = 10_000;
+
+export interface CorosyncReports {
+  problem(event: string, text: string): void;
+  /** Corosync has another number for this node than it began with: nothing can go on under the old one. */
+  nodeChanged(node: number): void;
+  /** Something that was wrong is right again. */
+  recovered(event: string, text: string): void;
+}
+
+export interface CorosyncOptions {
+  readonly self: GroupMember;
+  readonly events: TransportEvents;
+  readonly reports: CorosyncReports;
+  /** Called when events came: whoever owns the turn ends it, and calls `flush` in it. */
+  readonly endTurn: () => void;
+  /** Another group than the usual one, for tests. */
+  readonly group?: string;
+}
+
+export interface CorosyncState {
+  readonly connected: boolean;
+  readonly quorate: boolean;
+  /** Why there is no view, in one sentence; empty: there is one. */
+  readonly problem: string;
+  readonly epoch: number;
+  readonly members: readonly GroupMember[];
+  readonly waitingBytes: number;
+  readonly onTheWay: number;
+  readonly connections: number;
+  readonly counters: Readonly<SessionCounters>;
+}
+
+/**
+ * What corosync says of itself: this node's number, and the names of all groups of the cluster. May never answer.
+ *
+ * @throws Error when it says that it cannot.
+ */
+export function askCorosync(): Promise<{ readonly node: number; readonly groups: readonly string[] }> {
+  return new Promise((resolve, reject) => {
+    const asked = readCpgGroupNames((problem, groups, node) => {
+      if (problem === '') resolve({ node, groups });
+      else reject(new Error(`corosync does not answer: ${problem}`));
+    });
+    if (!asked) reject(new Error('corosync cannot be asked: no descriptor or thread is left'));
+  });
+}
+
+export class CorosyncTransport implements OrderedTransport {
+  readonly kind = 'corosync' as const;
+  readonly node: number;
+  readonly #options: CorosyncOptions;
+  readonly #group: CpgGroup;
+  readonly #session: GroupSession;
+  #connected = false;
+  #closed = false;
+  #quorate = false;
+  /** The ring that `#quorate` is about, and the last of the group's own events. */
+  #quorumRing = 0;
+  #ring = 0;
+  /** Quorum is to be told although it has not changed; and not before the next ring. */
+  #quorumDue = false;
+  #ringDue = false;
+  #problem = 'corosync has not answered yet';
+  #connections = 0;
+  #emptyWakes = 0;
+  #reconnectMs = reconnectMsMin;
+  #retryMs = retryMsMin;
+  #retryTimer: NodeJS.Timeout | null = null;
+  #connectTimer: NodeJS.Timeout | null = null;
+
+  constructor(options: CorosyncOptions) {
+    this.#options = options;
+    this.node = options.self.node;
+    this.#group = new CpgGroup(options.group ?? groupName);
+    const send = (bytes: Buffer, count: number) => this.#group.send(bytes, count);
+    const { self, events, reports } = options;
+    const observed: TransportEvents = {
+      delivered: (order, message) => events.delivered(order, message),
+      acknowledged: (order) => events.acknowledged(order),
+      viewChanged: this.#onView,
+      quorumChanged: (quorate) => events.quorumChanged(quorate),
+    };
+    this.#session = new GroupSession(self, observed, { send }, reports);
+    this.#connect();
+  }
+
+  get state(): CorosyncState {
+    const session = this.#session;
+    return {
+      connected: this.#connected,
+      quorate: this.#quorate,
+      problem: this.problem,
+      epoch: session.epoch,
+      members: session.view,
+      waitingBytes: session.waitingBytes,
+      onTheWay: session.onTheWay,
+      connections: this.#connections,
+      counters: session.counters,
+    };
+  }
+
+  /** Why there is no view, in one sentence; empty: there is one. */
+  get problem(): string {
+    if (!this.#connected) return this.#problem;
+    if (this.#session.inView) return '';
+    const awaited = this.#session.awaited.map(({ node, pid }) => `node ${node} (process ${pid})`);
+    if (awaited.length > 0) return `waiting for ${awaited.join(', ')} to introduce themselves`;
+    return this.#problem;
+  }
+
+  submit(message: LogMessage): void {
+    if (this.#closed) throw new Error('the corosync transport is closed');
+    this.#session.submit(message);
+  }
+
+  flush(): void {
+    if (this.#closed) throw new Error('the corosync transport is closed');
+    if (!this.#connected) return;
+    if (!this.#session.flush()) {
+      this.#retryMs = retryMsMin;
+      return;
+    }
+    if (this.#retryTimer !== null) return;
+    this.#retryTimer = setTimeout(() => {
+      this.#retryTimer = null;
+      // A connection that is lost takes nothing either; only its events say so.
+      this.#drain();
+      if (!this.#closed) this.flush();
+    }, this.#retryMs);
+    this.#retryMs = Math.min(this.#retryMs * 2, retryMsMax);
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#clearTimers();
+    this.#group.disconnect(leaveLimitMs);
+    this.#connected = false;
+  }
+
+  /** Names of the other groups of the cluster: a real cmirrord's are uuids that end in NUL (R14). */
+  async foreignGroups(): Promise<string[]> {
+    const own = this.#options.group ?? groupName;
+    return (await askCorosync()).groups.filter((name) => name !== own);
+  }
+
+  // ---- connecting
+
+  #connect(): void {
+    this.#clearTimers();
+    if (!this.#group.connect(this.#onConnected, this.#onReadable)) {
+      this.#failed('no descriptor or thread is left');
+      return;
+    }
+    this.#connectTimer = setTimeout(() => this.#say(`it has not answered for ${attemptMsMax / 1000} s`), attemptMsMax);
+  }
+
+  readonly #onConnected = (problem: string): void => {
+    if (this.#closed) return;
+    this.#clearTimers();
+    if (problem !== '') {
+      this.#failed(problem);
+      return;
+    }
+    const node = this.#group.node;
+    if (node !== this.node) {
+      this.close();
+      this.#options.reports.nodeChanged(node);
+      return;
+    }
+    this.#connected = true;
+    this.#connections += 1;
+    this.#emptyWakes = 0;
+    if (this.#connections > 1 || this.#said)
+      this.#options.reports.recovered('corosync', `corosync answers: node ${node}`);
+    this.#said = false;
+    this.#problem = 'corosync has not told of a group yet';
+    this.#session.connected({ node, pid: process.pid, session: randomInt(1, 2 ** 32) });
+    // What came while nobody was told of it.
+    this.#onReadable();
+  };
+
+  #failed(problem: string): void {
+    this.#say(problem);
+    this.#connectTimer = setTimeout(() => this.#connect(), this.#reconnectMs);
+    this.#reconnectMs = Math.min(this.#reconnectMs * 2, reconnectMsMax);
+  }
+
+  #said = false;
+
+  /** Says it once; what is new of it stands in the state. */
+  #say(problem: string): void {
+    this.#problem = `corosync does not answer: ${problem}`;
+    if (this.#said) return;
+    this.#said = true;
+    this.#options.reports.problem('corosync', this.#problem);
+  }
+
+  /** No member any more: the connection is gone, or this member cannot follow the group. */
+  #lost(why: string): void {
+    this.#clearTimers();
+    this.#group.disconnect(0);
+    this.#connected = false;
+    this.#problem = why;
+    this.#said = true;
+    this.#options.reports.problem('corosync', `${why}; connecting anew`);
+    this.#changeQuorum(false);
+    this.#quorumRing = 0;
+    this.#ring = 0;
+    this.#ringDue = false;
+    this.#session.disconnected();
+    if (this.#closed) return;
+    this.#connectTimer = setTimeout(() => this.#connect(), this.#reconnectMs);
+    this.#reconnectMs = Math.min(this.#reconnectMs * 2, reconnectMsMax);
+  }
+
+  #clearTimers(): void {
+    if (this.#retryTimer !== null) clearTimeout(this.#retryTimer);
+    if (this.#connectTimer !== null) clearTimeout(this.#connectTimer);
+    this.#retryTimer = null;
+    this.#connectTimer = null;
+  }
+
+  // ---- events
+
+  readonly #onReadable = (): void => {
+    if (this.#drain() > 0) this.#emptyWakes = 0;
+    else if (!this.#closed && this.#connected && ++this.#emptyWakes > emptyWakesMax) {
+      this.#lost('the connection to corosync wakes for nothing');
+    }
+  };
+
+  /** Takes what is there, and ends the turn when that was anything. */
+  #drain(): number {
+    let taken = 0;
+    while (taken < eventsOfAWakeMax && this.#connected && !this.#closed) {
+      const event = this.#group.next();
+      if (event === CpgEvent.none) break;
+      taken += 1;
+      this.#take(event);
+    }
+    if (this.#closed || taken === 0) return taken;
+    if (this.#session.inView) this.#reconnectMs = reconnectMsMin;
+    this.#session.settle();
+    // An acknowledgement may have ended everything.
+    if (!this.#closed) this.#options.endTurn();
+    return taken;
+  }
+
+  #take(event: CpgEvent): void {
+    if (event === CpgEvent.message) {
+      const { inbox, event: fields } = this.#group;
+      const bytes = fields[CpgField.bytes] as number;
+      const why = this.#session.multicast(
+        fields[CpgField.node] as number,
+        fields[CpgField.pid] as number,
+        inbox,
+        bytes,
+      );
+      if (why !== '' && !this.#closed) this.#lost(why);
+    } else if (event === CpgEvent.configuration) {
+      this.#session.configuration(this.#group.configuration());
+    } else if (event === CpgEvent.quorum) {
+      this.#quorumRing = this.#group.event[CpgField.quorumRing] as number;
+      this.#changeQuorum(this.#group.event[CpgField.quorate] === 1);
+      this.#tellQuorum();
+    } else if (event === CpgEvent.ring) {
+      this.#ring = this.#group.event[CpgField.ring] as number;
+      this.#ringDue = false;
+      this.#tellQuorum();
+    } else {
+      this.#lost(`the connection to corosync is lost: ${this.#group.lostReason()}`);
+    }
+  }
+
+  // ---- quorum
+
+  /**
+   * What libquorum says comes in no order with the group's events. Whoever has seen a node leave wants to hear the quorum of what
+   * is left, also when it is as before: so it is told again as soon as it is known of that ring or a later one.
+   */
+  readonly #onView = (view: GroupView): void => {
+    if (view.left.some(({ reason }) => reason === 'node-down' || reason === 'unknown')) {
+      this.#quorumDue = true;
+      // The ring comes behind the configuration that it changed.
+      if (view.left.some(({ reason }) => reason === 'node-down')) this.#ringDue = true;
+    }
+    this.#options.events.viewChanged(view);
+    this.#tellQuorum();
+  };
+
+  #tellQuorum(): void {
+    if (!this.#quorumDue || this.#ringDue || !this.#connected || this.#quorumRing < this.#ring) return;
+    this.#quorumDue = false;
+    this.#options.events.quorumChanged(this.#quorate);
+  }
+
+  #changeQuorum(quorate: boolean): void {
+    if (this.#quorate === quorate) return;
+    this.#quorate = quorate;
+    this.#options.events.quorumChanged(quorate);
+  }
+}
