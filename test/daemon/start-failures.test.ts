@@ -113,6 +113,14 @@ describe('the state folder', () => {
     expect(existsSync(deep)).toBe(true);
   });
 
+  it('that the kernel makes nothing in is refused, code 1', async () => {
+    // Node's own way to make it never returns here.
+    const argv = ['--transport', 'local', '--simulated-kernel', folder.socket, '--state-dir', '/proc/none/logs'];
+    const daemon = folder.run(argv);
+    expect((await daemon.exited).code).toBe(1);
+    expect(daemon.stderr).toMatch(/start-failed .*\/proc\/none/);
+  });
+
   it('that is open to others is refused, code 1', async () => {
     mkdirSync(folder.state);
     chmodSync(folder.state, 0o777);

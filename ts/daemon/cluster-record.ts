@@ -6,13 +6,14 @@
  * corosync.conf has for this host. A number that turns out wrong later ends the daemon, which is started again and knows
  * better: nothing was sent under the wrong one, for that takes corosync.
  */
-import { mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
 import { dirname, join } from 'node:path';
 import { type TransportKind, whyUnavailable } from '../cluster/availability.js';
 import { askCorosync } from '../cluster/corosync.js';
 import { nodeList, ownNode } from '../cluster/corosync-conf.js';
 import type { DaemonConfig } from './config.js';
+import { makeFolder } from './folders.js';
 
 /** How long corosync may take at the start. Its answer takes a millisecond, or does not come. */
 const askMsMax = 2000;
@@ -39,7 +40,7 @@ export function readClusterRecord(place: Place): ClusterRecord | null {
 
 export function writeClusterRecord(place: Place, { transport, node }: ClusterRecord): void {
   const path = recordPath(place);
-  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  makeFolder(dirname(path), 0o700);
   writeFileSync(`${path}.new`, `${transport} ${node} ${place.bootId}\n`);
   renameSync(`${path}.new`, path);
 }

@@ -14,7 +14,6 @@
  * test's own thread alike: threads, signals and processes are not its business.
  */
 
-import { mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { Errno } from '../base/errno.js';
 import type { GroupMember } from '../base/group-view.js';
@@ -47,6 +46,7 @@ import { LogDevices } from '../storage/log-devices.js';
 import { capSysAdmin, hasCapability } from './capability.js';
 import { servedAlone, writeClusterRecord } from './cluster-record.js';
 import type { DaemonConfig } from './config.js';
+import { makeFolder } from './folders.js';
 import type { LogEntry } from './log-entry.js';
 import { RateLimitedLog } from './rate-limit.js';
 import { type DaemonStatus, logStatus, type RegionStatus, regionStatus, requestCountsByName } from './status.js';
@@ -114,7 +114,7 @@ export class Engine {
     this.#config = config;
     this.#events = events;
     this.#log = new RateLimitedLog((entry) => events.log(entry), logLimit);
-    mkdirSync(dirname(config.stateDirectory), { recursive: true, mode: 0o700 });
+    makeFolder(dirname(config.stateDirectory), 0o700);
     this.#states = new NativeLogStates({
       directory: config.stateDirectory,
       bootId: config.bootId,
