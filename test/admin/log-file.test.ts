@@ -177,7 +177,7 @@ describe('the command', () => {
   });
 
   it.each([
-    ['what is not there', () => join(folder, 'nothing'), /ENOENT/],
+    ['what is not there', () => join(folder, 'nothing'), /nothing: no such file or directory\n$/],
     ['a folder', () => folder, /neither a block device nor a file/],
     ['a character device', () => '/dev/null', /neither a block device nor a file/],
   ])('reads no %s, exit code 1', async (_name, path, reason) => {

@@ -47,7 +47,8 @@ describe('a problem names file, line, key, what was found and what is allowed', 
       '[limits]\nlog_memory_max = "4 GB"',
       'a.toml:2: limits.log_memory_max must be bytes from 1 MiB to 1 TiB, as in 8388608 or "8 MiB", found "4 GB"',
     ],
-    ['limits = 3', 'a.toml:1: unknown key limits'],
+    ['limits = 3', 'a.toml:1: limits must be a table, [limits] with its keys below, found 3'],
+    ['[[log]]\nverbose = true', 'a.toml:1: log must be a table, [log] with its keys below, found a list'],
     ['[limits]\nlog_memory_max = [1]', /found a list$/],
     ['[limits.log_memory_max]\nx = 1', /found a table$/],
     ['state_dir = 2026-01-01', /found a date$/],
@@ -97,7 +98,9 @@ describe('the file itself', () => {
   it('may be missing, and must be a readable file of a sound size', () => {
     expect(readConfigFile(join(folder, 'none.toml'))).toBeNull();
     mkdirSync(join(folder, 'is a folder'));
-    expect(readConfigFile(join(folder, 'is a folder'))?.problems[0]).toMatch(/is a folder: EISDIR/);
+    expect(readConfigFile(join(folder, 'is a folder'))?.problems[0]).toMatch(
+      /is a folder: illegal operation on a directory$/,
+    );
     writeFileSync(join(folder, 'large.toml'), `# ${'x'.repeat(2 ** 20)}\n`);
     expect(readConfigFile(join(folder, 'large.toml'))?.problems[0]).toMatch(/longer than/);
     writeFileSync(join(folder, 'good.toml'), 'transport = "local"\n');

@@ -2,7 +2,7 @@
  * Several pid files, as on the real kernel where cmirrord's is one of them: all are locked or none is kept. Run on the
  * daemon's main part with a configuration of its own, since the real one's second file is a fixed place under /run.
  */
-import { existsSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { configWith } from './daemon-config.js';
@@ -38,6 +38,7 @@ it('a daemon refused at its second pid file gives the first one back, code 2', a
   const refused = startWith([own, shared]);
   expect((await refused.exited).code).toBe(2);
   expect(refused.stderr).toMatch(/pid-file-held .*cmirrord\.pid/);
+  expect(refused.stderr).toContain(`another daemon answers this kernel, pid ${readFileSync(shared, 'utf8').trim()}`);
   expect(existsSync(own)).toBe(false);
   expect(existsSync(shared)).toBe(true);
   expect((await holder.kill('SIGTERM')).code).toBe(0);

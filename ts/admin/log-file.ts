@@ -6,6 +6,7 @@
  * any size takes little memory.
  */
 import { closeSync, constants, fstatSync, openSync, readFileSync, readSync, statSync } from 'node:fs';
+import { fileErrorText } from '../base/errno.js';
 import { logBitsOffset, logReadBytesMax } from '../base/limits.js';
 import type { LogHeader, LogSession } from '../mirror/log-image.js';
 import { NativeLogImage } from '../native/log-image.js';
@@ -74,7 +75,7 @@ function openForReading(path: string): number {
     return openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
   } catch (error) {
     if (error instanceof LogFileError) throw error;
-    throw new LogFileError(error instanceof Error ? error.message : String(error));
+    throw new LogFileError(`${path}: ${fileErrorText(error)}`);
   }
 }
 

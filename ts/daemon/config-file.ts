@@ -4,6 +4,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { parse, TomlError } from 'smol-toml';
+import { fileErrorText } from '../base/errno.js';
 import {
   type ConfigKey,
   type ConfigValue,
@@ -12,6 +13,7 @@ import {
   configKeys,
   configTables,
   type KeyRule,
+  shown,
 } from './config-keys.js';
 
 /** A value and where it stands, for people. */
@@ -37,7 +39,7 @@ export function readConfigFile(path: string): ConfigFile | null {
     text = readFileSync(path, 'utf8');
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return null;
-    return { values: new Map(), problems: [`${path}: ${error instanceof Error ? error.message : String(error)}`] };
+    return { values: new Map(), problems: [`${path}: ${fileErrorText(error)}`] };
   }
   if (text.length > fileBytesMax)
     return { values: new Map(), problems: [`${path}: longer than ${fileBytesMax} bytes`] };
@@ -112,6 +114,8 @@ function unknownText(name: string, found: unknown): string {
     const near = nearestName(name, configTables);
     return `unknown table [${name}]${near === null ? '' : `, did you mean [${near}]?`}`;
   }
+  if (configTables.includes(name))
+    return `${name} must be a table, [${name}] with its keys below, found ${shown(found)}`;
   // A key may have been put into the wrong table: look for its own name too.
   const last = name.slice(name.lastIndexOf('.') + 1);
   const elsewhere = configKeyNames.find((key) => key === last || key.endsWith(`.${last}`));
@@ -127,7 +131,7 @@ function keyLines(text: string): Map<string, number> {
   const lines = new Map<string, number>();
   let table = '';
   text.split('\n').forEach((line, i) => {
-    const header = /^\s*\[\s*"?([\w-]+)"?\s*\]/.exec(line);
+    const header = /^\s*\[\[?\s*"?([\w-]+)"?\s*\]/.exec(line);
     if (header !== null) {
       table = header[1] as string;
       lines.set(table, i + 1);

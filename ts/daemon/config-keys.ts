@@ -163,7 +163,8 @@ function bytesOf(found: unknown): unknown {
   return match === null ? Number.NaN : Number(match[1]) * (units[match[2] as string] as number);
 }
 
-function shown(found: unknown): string {
+/** A value of the wrong kind or size, as people wrote it. */
+export function shown(found: unknown): string {
   if (Array.isArray(found)) return 'a list';
   if (typeof found === 'object' && found !== null) return found instanceof Date ? 'a date' : 'a table';
   return JSON.stringify(found) ?? String(found);

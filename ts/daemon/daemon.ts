@@ -14,7 +14,14 @@
  * state machine would not be.
  */
 import { Worker } from 'node:worker_threads';
-import { lockMemory, lockPidFile, notifySystemd, type PidFileLock, setIoFlusher } from '../native/process.js';
+import {
+  lockMemory,
+  lockPidFile,
+  notifySystemd,
+  type PidFileLock,
+  pidFileHolder,
+  setIoFlusher,
+} from '../native/process.js';
 import { AdminHost } from './admin-host.js';
 import { type DaemonConfig, ExitCode } from './config.js';
 import { dumpEntries } from './dump.js';
@@ -139,7 +146,7 @@ class Daemon {
     if (this.#config.personality === 'cmirrord') {
       return `Cannot lock lockfile [${path}], ${errorText(error).replace(`cannot lock ${path}: `, '')}`;
     }
-    return held ? 'another daemon answers this kernel' : errorText(error);
+    return held ? `another daemon answers this kernel${holderText(path)}` : errorText(error);
   }
 
   #prepareProcess(): void {
@@ -292,6 +299,16 @@ class Daemon {
       for (const lock of this.#pidFiles.reverse()) lock.close();
       this.#finish(code);
     });
+  }
+}
+
+/** `, pid 123`; nothing where that one has gone by now. Only for a file that this process could not lock. */
+function holderText(path: string): string {
+  try {
+    const pid = pidFileHolder(path);
+    return pid > 0 ? `, pid ${pid}` : '';
+  } catch {
+    return '';
   }
 }
 
