@@ -26,7 +26,7 @@ import { watchKernel } from './kernel-watch.js';
 import { LegPort } from './leg-port.js';
 import { SimMirror } from './mirror.js';
 import type { Prng } from './prng.js';
-import { permitAtRequest } from './recovery-permits.js';
+import { permitAtRemoval, permitAtRequest } from './recovery-permits.js';
 import type { MirrorPlan } from './scenario.js';
 import type { Simulation } from './simulation.js';
 import { TableLooks } from './table-looks.js';
@@ -394,6 +394,15 @@ export class Host implements CheckWorld, WireEnds {
     }
   }
 
+  /** Which of its instances leaves is not said. */
+  #orphaned(uuid: string): void {
+    this.orphans.decided(uuid);
+    const mirror = this.mirrors.get(uuid);
+    for (const state of this.states?.live.values() ?? []) {
+      if (mirror !== undefined && state.identity.uuid === uuid) permitAtRemoval(mirror, this.states, state);
+    }
+  }
+
   #watch(): DaemonWatch {
     return {
       requestArrived: (request) => this.#arrived(request),
@@ -414,7 +423,7 @@ export class Host implements CheckWorld, WireEnds {
       acknowledged: (order) => this.truth.markAcknowledged(order),
       reported: (report) => {
         this.count(`report ${report.event}`);
-        if (report.event === 'orphaned') this.orphans.decided(report.uuid);
+        if (report.event === 'orphaned') this.#orphaned(report.uuid);
         this.note(
           'report',
           [report.event.length],

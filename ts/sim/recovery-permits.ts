@@ -4,12 +4,12 @@
  *
  * Only a host that is alone can be judged so; on a cluster other hosts' deaths make regions out of sync.
  */
-import { DM_ULOG_DTR, DM_ULOG_RESUME, DM_ULOG_SET_REGION_SYNC } from '../base/ulog-frames.js';
+import { DM_ULOG_CTR, DM_ULOG_DTR, DM_ULOG_RESUME, DM_ULOG_SET_REGION_SYNC } from '../base/ulog-frames.js';
 import { LifeCycle } from '../mirror/log-state.js';
 import { SearchStart } from '../mirror/resume-bits.js';
 import type { RegionMap } from '../regions/region-map.js';
 import { forEachNotClean, readLogBytes } from './checks/log-bytes.js';
-import type { CountedStates } from './daemon/counted-state.js';
+import type { CountedState, CountedStates } from './daemon/counted-state.js';
 import type { LogDisk } from './daemon/log-disk.js';
 import type { RequestRecord } from './daemon/requests.js';
 import type { SimMirror } from './mirror.js';
@@ -19,17 +19,22 @@ export function permitAtRequest(mirror: SimMirror, states: CountedStates | null,
   if (request.type === DM_ULOG_SET_REGION_SYNC && request.values[1] === 0)
     mirror.mayRecover.add(request.values[0] ?? 0);
   if (request.type === DM_ULOG_RESUME) permitAtResume(mirror, states, request);
-  if (request.type === DM_ULOG_DTR && takesKnowledgeAlong(states, request)) mirror.mayRecoverAll = true;
+  // A constructor for an address that was given away again removes the log that had it.
+  const removes = request.type === DM_ULOG_DTR || request.type === DM_ULOG_CTR;
+  if (removes) permitAtRemoval(mirror, states, states?.find(request.key));
 }
 
 /** What only a log with a failed device knew goes with it, unless another of its uuid was resumed since. */
-function takesKnowledgeAlong(states: CountedStates | null, request: RequestRecord): boolean {
-  const state = states?.find(request.key);
-  if (state?.logFailed !== true || !state.everResumed) return false;
+export function permitAtRemoval(
+  mirror: SimMirror,
+  states: CountedStates | null,
+  state: CountedState | undefined,
+): void {
+  if (state?.logFailed !== true || !state.everResumed) return;
   for (const other of states?.live.values() ?? []) {
-    if (other !== state && other.identity.uuid === request.uuid && !other.everResumed) return true;
+    const next = other !== state && other.identity.uuid === state.identity.uuid && !other.everResumed;
+    if (next) mirror.mayRecoverAll = true;
   }
-  return false;
 }
 
 /** What a resume may hand out for recovery: what is not clean on the log device now. */
