@@ -49,6 +49,9 @@ class LogMemory {
   }
   /// The same for the import of clean bits, where they are not what the map says there already.
   [[nodiscard]] int ensure_room_for_import(uint64_t offset, std::span<const uint8_t> bytes) noexcept;
+  /// The same for bytes of clean or sync bits from any source.
+  [[nodiscard]] int ensure_room_for_bytes(uint64_t first_byte, std::span<const uint8_t> bytes,
+                                          bool sync) noexcept;
   LogImage& image() {
     if (!image_) image_.emplace(*map_);
     return *image_;
@@ -84,16 +87,22 @@ class LogMemory {
 };
 
 inline int LogMemory::ensure_room_for_import(uint64_t offset, std::span<const uint8_t> bytes) noexcept {
-  if (slot_ == nullptr || !slot_->is_lazy()) return 0;
   // Bytes of the log area before the first clean bit are header.
   const uint64_t skip = offset < log_bits_offset ? log_bits_offset - offset : 0;
-  for (uint64_t at = skip; at < bytes.size();) {
-    const uint64_t bit_byte = offset + at - log_bits_offset;
+  if (skip >= bytes.size()) return 0;
+  return ensure_room_for_bytes(offset + skip - log_bits_offset, bytes.subspan(skip), false);
+}
+
+inline int LogMemory::ensure_room_for_bytes(uint64_t first_byte, std::span<const uint8_t> bytes,
+                                            bool sync) noexcept {
+  if (slot_ == nullptr || !slot_->is_lazy()) return 0;
+  for (uint64_t at = 0; at < bytes.size();) {
+    const uint64_t bit_byte = first_byte + at;
     const uint64_t region = bit_byte * 8;
     if (region >= region_count_) return 0;
     const uint64_t length =
         std::min<uint64_t>(bitmap_page_bytes - bit_byte % bitmap_page_bytes, bytes.size() - at);
-    const uint8_t now = map_->is_clean(region) ? 0xFF : 0;
+    const uint8_t now = (sync ? map_->is_in_sync(region) : map_->is_clean(region)) ? 0xFF : 0;
     const auto part = bytes.subspan(at, length);
     const bool same = std::all_of(part.begin(), part.end(), [now](uint8_t byte) { return byte == now; });
     if (!same) {

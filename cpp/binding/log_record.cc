@@ -34,6 +34,10 @@ uint64_t get_word(const StateRecord& record, StateRecord::Word word) {
       return record.draining() ? 1 : 0;
     case StateRecord::resume_count_word:
       return record.resume_count();
+    case StateRecord::recovering_node_word:
+      return record.recovering_node();
+    case StateRecord::position_word:
+      return record.position();
     default:
       return record.device_number();
   }
@@ -59,6 +63,10 @@ void set_word(StateRecord record, StateRecord::Word word, uint64_t value) {
       return record.set_draining(value != 0);
     case StateRecord::resume_count_word:
       return record.set_resume_count(value);
+    case StateRecord::recovering_node_word:
+      return record.set_recovering_node(value);
+    case StateRecord::position_word:
+      return record.set_position(value);
     default:
       return record.set_device_number(value);
   }
@@ -69,7 +77,8 @@ static_assert(StateRecord::life_cycle_word == 0 && StateRecord::recovering_word 
               StateRecord::search_word == 2 && StateRecord::latched_word == 3 &&
               StateRecord::marks_unknown_word == 4 && StateRecord::ever_resumed_word == 5 &&
               StateRecord::log_failed_word == 6 && StateRecord::resume_count_word == 7 &&
-              StateRecord::device_number_word == 8 && StateRecord::draining_word == 12);
+              StateRecord::device_number_word == 8 && StateRecord::draining_word == 12 &&
+              StateRecord::recovering_node_word == 13 && StateRecord::position_word == 14);
 
 }  // namespace
 
@@ -102,6 +111,8 @@ Napi::Function LogRecordWrap::define(Napi::Env env) {
                          InstanceAccessor<&Self::image>("image"),
                          InstanceMethod<&Self::load>("load"),
                          InstanceMethod<&Self::store>("store"),
+                         InstanceMethod<&Self::load_members>("loadMembers"),
+                         InstanceMethod<&Self::store_members>("storeMembers"),
                          InstanceMethod<&Self::remove>("remove"),
                      });
 }
@@ -119,7 +130,7 @@ StateRecord LogRecordWrap::record(const Napi::CallbackInfo& info) const {
 }
 
 StateRecord::Word LogRecordWrap::word(const Napi::CallbackInfo& info) const {
-  const uint64_t word = integer_argument(info, 0, 0, StateRecord::draining_word);
+  const uint64_t word = integer_argument(info, 0, 0, StateRecord::position_word);
   // The words between are the bit maps' own.
   if (word > StateRecord::device_number_word && word < StateRecord::draining_word) {
     throw_range(info.Env(), "no such state word: " + std::to_string(word));
@@ -174,6 +185,20 @@ void LogRecordWrap::store(const Napi::CallbackInfo& info) {
                                 std::to_string(static_cast<int>(which)));
   }
   set_word(target, which, value);
+}
+
+Napi::Value LogRecordWrap::load_members(const Napi::CallbackInfo& info) {
+  const auto table = record(info).member_table();
+  return Napi::Buffer<uint8_t>::Copy(info.Env(), table.data(), table.size());
+}
+
+void LogRecordWrap::store_members(const Napi::CallbackInfo& info) {
+  StateRecord target = record(info);
+  const std::span<const uint8_t> table = bytes_argument(info, 0);
+  if (table.size() > member_table_bytes_max) {
+    throw_range(info.Env(), "a member table of " + std::to_string(table.size()) + " bytes does not fit");
+  }
+  target.store_member_table(table);
 }
 
 void LogRecordWrap::remove(const Napi::CallbackInfo& /*info*/) {

@@ -46,6 +46,8 @@ class LogRecordWrap : public Napi::ObjectWrap<LogRecordWrap> {
   Napi::Value image(const Napi::CallbackInfo& info);
   Napi::Value load(const Napi::CallbackInfo& info);
   void store(const Napi::CallbackInfo& info);
+  Napi::Value load_members(const Napi::CallbackInfo& info);
+  void store_members(const Napi::CallbackInfo& info);
   void remove(const Napi::CallbackInfo& info);
 
   std::shared_ptr<OpenStore> store_;

@@ -46,6 +46,8 @@ Napi::Function RegionMapWrap::define(Napi::Env env) {
                          InstanceMethod<&Self::fill_in_sync>("fillInSync"),
                          InstanceMethod<&Self::copy_clean_to_in_sync>("copyCleanToInSync"),
                          InstanceMethod<&Self::unhold_all>("unholdAll"),
+                         InstanceMethod<&Self::export_bits>("exportBits"),
+                         InstanceMethod<&Self::import_bits>("importBits"),
                          InstanceMethod<&Self::close>("close"),
                      });
 }
@@ -161,6 +163,26 @@ void RegionMapWrap::copy_clean_to_in_sync(const Napi::CallbackInfo& info) {
   map(info).copy_clean_to_in_sync();
 }
 void RegionMapWrap::unhold_all(const Napi::CallbackInfo& info) { map(info).unhold_all(); }
+
+// A copy of a log goes from node to node in the form that a log device has, for clean (0) and sync (1) bits.
+Napi::Value RegionMapWrap::export_bits(const Napi::CallbackInfo& info) {
+  const RegionMap& source = map(info);
+  const bool sync = integer_argument(info, 0, 0, 1) == 1;
+  const uint64_t first_byte = integer_argument(info, 1, 0, source.region_count() / 8);
+  (sync ? source.sync() : source.clean()).read_bytes(first_byte, bytes_argument(info, 2));
+  return info.Env().Undefined();
+}
+
+Napi::Value RegionMapWrap::import_bits(const Napi::CallbackInfo& info) {
+  LogMemory& memory = open(info);
+  const bool sync = integer_argument(info, 0, 0, 1) == 1;
+  const uint64_t first_byte = integer_argument(info, 1, 0, memory.region_count() / 8);
+  const std::span<const uint8_t> bytes = bytes_argument(info, 2);
+  if (first_byte % 8 != 0) throw_range(info.Env(), "bits are taken in whole words");
+  if (memory.ensure_room_for_bytes(first_byte, bytes, sync) != 0) return Napi::Boolean::New(info.Env(), false);
+  memory.map().import_bits(sync, first_byte, bytes);
+  return Napi::Boolean::New(info.Env(), true);
+}
 
 void RegionMapWrap::close(const Napi::CallbackInfo& /*info*/) {
   if (!memory_->has_record()) memory_->close();

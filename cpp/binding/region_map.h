@@ -49,6 +49,8 @@ class RegionMapWrap : public Napi::ObjectWrap<RegionMapWrap> {
   void fill_in_sync(const Napi::CallbackInfo& info);
   void copy_clean_to_in_sync(const Napi::CallbackInfo& info);
   void unhold_all(const Napi::CallbackInfo& info);
+  Napi::Value export_bits(const Napi::CallbackInfo& info);
+  Napi::Value import_bits(const Napi::CallbackInfo& info);
   void close(const Napi::CallbackInfo& info);
 
   std::shared_ptr<LogMemory> memory_;

@@ -26,6 +26,7 @@ class RegionOwnersWrap : public Napi::ObjectWrap<RegionOwnersWrap> {
                            InstanceMethod<&Self::owned_by_other>("ownedByOther"),
                            InstanceMethod<&Self::remove_node>("removeNode"),
                            InstanceMethod<&Self::list>("list"),
+                           InstanceMethod<&Self::list_range>("listRange"),
                            InstanceMethod<&Self::clear>("clear"),
                            InstanceMethod<&Self::close>("close"),
                        });
@@ -82,6 +83,14 @@ class RegionOwnersWrap : public Napi::ObjectWrap<RegionOwnersWrap> {
     result.Set(uint32_t{0}, number(info, listing.written));
     result.Set(uint32_t{1}, number_or_minus_one(info.Env(), listing.next));
     return result;
+  }
+  Napi::Value list_range(const Napi::CallbackInfo& info) {
+    const uint64_t to = integer_argument(info, 1, 0, region_count_);
+    const uint64_t from = integer_argument(info, 0, 0, to);
+    const std::span<double> regions = doubles_argument(info, 2);
+    const std::span<double> nodes = doubles_argument(info, 3);
+    if (regions.size() != nodes.size()) throw_range(info.Env(), "regions and nodes differ in length");
+    return number(info, owners(info).list_range(from, to, regions, nodes));
   }
   void clear(const Napi::CallbackInfo& info) { owners(info).clear(); }
   void close(const Napi::CallbackInfo& /*info*/) { owners_.reset(); }

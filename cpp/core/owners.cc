@@ -160,6 +160,22 @@ Owners::Listing Owners::list(uint32_t node, uint64_t cursor, std::span<double> o
   return {written, npos};
 }
 
+uint64_t Owners::list_range(uint64_t from, uint64_t to, std::span<double> regions,
+                            std::span<double> nodes) const noexcept {
+  LOCKSTEP_ASSERT(regions.size() == nodes.size());
+  uint64_t found = 0;
+  for (uint64_t at = 0; at < slot_count_; at++) {
+    const Slot& slot = slots_[at];
+    if (slot.node == no_node || slot.region < from || slot.region >= to) continue;
+    if (found < regions.size()) {
+      regions[found] = slot.region;
+      nodes[found] = slot.node;
+    }
+    found++;
+  }
+  return found;
+}
+
 void Owners::clear() noexcept {
   slots_.reset();
   slot_count_ = 0;

@@ -51,6 +51,11 @@ class Owners {
   /// changes.
   Listing list(uint32_t node, uint64_t cursor, std::span<double> out) const noexcept;
 
+  /// Writes the pairs of the regions in [from, to), in no order, to both spans, which are equally long.
+  /// Returns how many there are; more than the spans are long: not all were written.
+  uint64_t list_range(uint64_t from, uint64_t to, std::span<double> regions,
+                      std::span<double> nodes) const noexcept;
+
   /// Removes everything and gives the memory back.
   void clear() noexcept;
 

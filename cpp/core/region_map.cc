@@ -73,6 +73,13 @@ void RegionMap::fill_clean(uint64_t from, uint64_t to, bool value) noexcept {
   changed_.set_regions(from, to);
 }
 
+void RegionMap::import_bits(bool sync, uint64_t first_byte, std::span<const uint8_t> bytes) noexcept {
+  const uint64_t from = std::min(first_byte * 8, region_count());
+  const uint64_t to = std::min(from + bytes.size() * 8, region_count());
+  (sync ? sync_ : clean_).write_bytes(first_byte, bytes, region_count());
+  if (!sync && from < to) changed_.set_regions(from, to);
+}
+
 void RegionMap::fill_in_sync(uint64_t from, uint64_t to, bool value) noexcept { sync_.fill(from, to, value); }
 
 }  // namespace lockstep

@@ -63,6 +63,9 @@ class RegionMap {
   void fill_in_sync(uint64_t from, uint64_t to, bool value) noexcept;
   /// sync := clean, for every region.
   void copy_clean_to_in_sync() noexcept { sync_.copy_from(clean_); }
+  /// Takes the sync or the clean bits of the regions that the bytes cover (bitmap.h); `first_byte` is a
+  /// multiple of 8. Blocks of clean bits count as changed.
+  void import_bits(bool sync, uint64_t first_byte, std::span<const uint8_t> bytes) noexcept;
   /// held := none.
   void unhold_all() noexcept { held_.fill_all(false); }
 

@@ -27,10 +27,17 @@ constexpr size_t static_end = ctor_at + ctor_text_bytes_max;
 constexpr size_t checksum_at = 1144;
 constexpr size_t complete_at = 1152;
 constexpr size_t words_at = 2048;
+constexpr size_t tables_at = 2304;
 constexpr size_t first_page_bytes = block_bytes;
+// A copy of the member table: checksum of what follows, length, sequence number, bytes.
+constexpr size_t table_length_at = 4;
+constexpr size_t table_sequence_at = 8;
+constexpr size_t table_bytes_at = 16;
+constexpr size_t table_slot_bytes = table_bytes_at + member_table_bytes_max;
+static_assert(tables_at + 2 * table_slot_bytes == first_page_bytes);
 constexpr uint32_t flag_disk = 1;
 static_assert(static_end <= checksum_at && checksum_at + 8 <= complete_at && complete_at + 8 <= words_at);
-static_assert(words_at + StateRecord::word_count * sizeof(uint64_t) <= first_page_bytes);
+static_assert(words_at + StateRecord::word_count * sizeof(uint64_t) <= tables_at);
 
 constexpr uint64_t round_up(uint64_t bytes) { return (bytes + block_bytes - 1) / block_bytes * block_bytes; }
 
@@ -72,10 +79,30 @@ StateError validate_words(std::span<const uint8_t> page, uint64_t region_count) 
   // A program that knows more words has another version; anything here is damage.
   if (!all_zero(page.subspan(checksum_at + 4, complete_at - checksum_at - 4)) ||
       !all_zero(page.subspan(complete_at + 8, words_at - complete_at - 8)) ||
-      !all_zero(page.subspan(word_offset(StateRecord::word_count)))) {
+      !all_zero(page.first(tables_at).subspan(word_offset(StateRecord::word_count)))) {
     return StateError::bad_word;
   }
   return StateError::ok;
+}
+
+std::span<const uint8_t> table_slot(std::span<const uint8_t> page, int slot) noexcept {
+  return page.subspan(tables_at + static_cast<size_t>(slot) * table_slot_bytes, table_slot_bytes);
+}
+
+/// The sequence number of a copy that is whole; 0 of any other.
+uint64_t table_sequence(std::span<const uint8_t> slot) noexcept {
+  const uint32_t length = load_le<uint32_t>(slot, table_length_at);
+  if (length > member_table_bytes_max) return 0;
+  const auto sealed = slot.subspan(table_length_at, table_bytes_at - table_length_at + length);
+  return load_le<uint32_t>(slot, 0) == crc32c(sealed) ? load_le<uint64_t>(slot, table_sequence_at) : 0;
+}
+
+/// Which copy counts, or -1.
+int newest_table(std::span<const uint8_t> page) noexcept {
+  const uint64_t first = table_sequence(table_slot(page, 0));
+  const uint64_t second = table_sequence(table_slot(page, 1));
+  if (first == 0 && second == 0) return -1;
+  return second > first ? 1 : 0;
 }
 
 StateError validate_pages(std::span<const uint8_t> file, const StateLayout& layout) noexcept {
@@ -147,7 +174,7 @@ StateError validate_state(std::span<const uint8_t> file) noexcept {
   if (all_zero(magic)) return StateError::incomplete;
   if (!std::equal(magic.begin(), magic.end(), state_magic.begin())) return StateError::bad_magic;
   const uint32_t version = load_le<uint32_t>(page, version_at);
-  if (version != state_version) return StateError::bad_version;
+  if (version < state_version_min || version > state_version) return StateError::bad_version;
   const uint64_t complete = load_le<uint64_t>(page, complete_at);
   if (complete == 0) return StateError::incomplete;
   if (complete != complete_value) return StateError::bad_checksum;
@@ -221,7 +248,10 @@ bool StateRecord::word_valid(Word word, uint64_t value, uint64_t region_count) n
     case search_word:
       return value <= region_count + 1;
     case resume_count_word:
+    case position_word:
       return value <= safe_integer_max;
+    case recovering_node_word:
+      return value <= uint64_t{node_max} + 1;
     case device_number_word:
       return value <= device_number_max;
     case word_count:
@@ -238,6 +268,26 @@ uint64_t StateRecord::get(Word word) const noexcept {
 void StateRecord::set(Word word, uint64_t value) noexcept {
   LOCKSTEP_ASSERT(word_valid(word, value, region_count_));
   store_word(word_ref(memory_, word_offset(word)), value);
+}
+
+std::span<const uint8_t> StateRecord::member_table() const noexcept {
+  const int newest = newest_table(memory_);
+  if (newest < 0) return {};
+  const auto slot = table_slot(memory_, newest);
+  return slot.subspan(table_bytes_at, load_le<uint32_t>(slot, table_length_at));
+}
+
+void StateRecord::store_member_table(std::span<const uint8_t> table) noexcept {
+  LOCKSTEP_ASSERT(table.size() <= member_table_bytes_max);
+  const int newest = newest_table(memory_);
+  const uint64_t sequence = newest < 0 ? 0 : table_sequence(table_slot(memory_, newest));
+  const auto at = tables_at + (newest == 0 ? table_slot_bytes : 0);
+  const std::span<uint8_t> slot = memory_.subspan(at, table_slot_bytes);
+  store_le<uint32_t>(slot, table_length_at, static_cast<uint32_t>(table.size()));
+  store_le<uint64_t>(slot, table_sequence_at, sequence + 1);
+  std::copy(table.begin(), table.end(), slot.begin() + table_bytes_at);
+  store_le<uint32_t>(slot, 0,
+                     crc32c(slot.subspan(table_length_at, table_bytes_at - table_length_at + table.size())));
 }
 
 RegionMapMemory map_memory(std::span<uint8_t> memory, const StateLayout& layout) noexcept {

@@ -7,12 +7,16 @@
 // |        | constructor text, CRC-32C of all of it                                                 |
 // | 1152   | `complete`, stored after the static part: before it the file is no record                |
 // | 2048   | dynamic words, one 64-bit word each, each valid by itself                              |
+// | 2304   | two copies of the member table, each with a checksum; the newer valid one counts        |
 // | 4096   | page bits of held, clean and sync (bitmap.h), together rounded up to 4096               |
 // | ...    | words of held, clean and sync, each rounded up to 4096                                 |
 //
 // Fresh memory is zero, so bits and dynamic words need no writing, except for the life cycle, which is stored
 // before `complete`. A file lives no longer than a boot and never moves to another host, so fields have the
 // host's byte order.
+//
+// Version 1 had no member table and no word behind `draining`: read by this program it is a record of a log
+// that no other node had.
 #pragma once
 
 #include <cstdint>
@@ -24,7 +28,11 @@
 
 namespace lockstep {
 
-inline constexpr uint32_t state_version = 1;
+inline constexpr uint32_t state_version = 2;
+/// The oldest version that is read.
+inline constexpr uint32_t state_version_min = 1;
+/// Bytes of a member table, which the mirror core encodes.
+inline constexpr size_t member_table_bytes_max = 880;
 inline constexpr uint64_t life_cycle_min = 1;
 inline constexpr uint64_t life_cycle_max = 5;
 /// Major 12 bits, minor 20 bits, plus 1.
@@ -122,6 +130,18 @@ class StateRecord {
   uint64_t device_number() const noexcept { return get(device_number_word); }
   void set_device_number(uint64_t value) noexcept { set(device_number_word, value); }
 
+  /// Node that has the region under recovery plus 1; 0: this node, or none.
+  uint64_t recovering_node() const noexcept { return get(recovering_node_word); }
+  void set_recovering_node(uint64_t value) noexcept { set(recovering_node_word, value); }
+  /// Messages of the log that were applied.
+  uint64_t position() const noexcept { return get(position_word); }
+  void set_position(uint64_t value) noexcept { set(position_word, value); }
+
+  /// The newest member table that was stored whole; empty when there is none.
+  [[nodiscard]] std::span<const uint8_t> member_table() const noexcept;
+  /// Stores a table of at most `member_table_bytes_max` bytes. A kill inside leaves the one before.
+  void store_member_table(std::span<const uint8_t> table) noexcept;
+
   /// True when `value` is in the word's range; the setters assert it.
   enum Word {
     life_cycle_word,
@@ -137,6 +157,8 @@ class StateRecord {
     clean_polarity_word,
     sync_polarity_word,
     draining_word,
+    recovering_node_word,
+    position_word,
     word_count,
   };
   [[nodiscard]] static bool word_valid(Word word, uint64_t value, uint64_t region_count) noexcept;

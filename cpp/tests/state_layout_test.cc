@@ -152,7 +152,8 @@ TEST_CASE("state: malformed files are refused, each by its name") {
   CHECK(refusal(word(1152, 0)) == StateError::incomplete);
   CHECK(refusal([](File& file) { std::fill(file.begin(), file.end(), 0); }) == StateError::incomplete);
   CHECK(refusal(byte(7, '2')) == StateError::bad_magic);
-  CHECK(refusal(byte(8, 2)) == StateError::bad_version);
+  CHECK(refusal(byte(8, 1)) == StateError::ok);
+  CHECK(refusal(byte(8, 3)) == StateError::bad_version);
   CHECK(refusal(byte(8, 0)) == StateError::bad_version);
   CHECK(refusal(byte(1152, 'X')) == StateError::bad_checksum);
   for (const size_t at : {12, 16, 24, 32, 40, 50, 120, 250, 1103, 1120, 1144, 1147}) {
@@ -187,7 +188,13 @@ TEST_CASE("state: malformed files are refused, each by its name") {
     CHECK(refusal(word(words + 8 * polarity, 2)) == StateError::bad_word);
   CHECK(refusal(word(words + 96, 1)) == StateError::ok);
   CHECK(refusal(word(words + 96, 2)) == StateError::bad_word);
-  CHECK(refusal(word(words + 104, 1)) == StateError::bad_word);
+  CHECK(refusal(word(words + 104, uint64_t{node_max} + 1)) == StateError::ok);
+  CHECK(refusal(word(words + 104, uint64_t{node_max} + 2)) == StateError::bad_word);
+  CHECK(refusal(word(words + 112, safe_integer_max + 1)) == StateError::bad_word);
+  CHECK(refusal(word(words + 120, 1)) == StateError::bad_word);
+  CHECK(refusal(word(words + 248, 1)) == StateError::bad_word);
+  // A copy of the member table that is not whole does not count, and that is all.
+  CHECK(refusal(word(words + 256, 1)) == StateError::ok);
   CHECK(refusal(word(1160, 1)) == StateError::bad_word);
   CHECK(refusal(byte(1148, 1)) == StateError::bad_word);
 
@@ -195,6 +202,26 @@ TEST_CASE("state: malformed files are refused, each by its name") {
     CHECK(refusal(word(4096 + map * 8, 1)) == StateError::ok);
     CHECK(refusal(word(4096 + map * 8, 2)) == StateError::bad_pages);
   }
+}
+
+TEST_CASE("state: of two member tables the newer whole one counts") {
+  File file = file_of(1000);
+  StateRecord record(bytes_of(file));
+  CHECK(record.member_table().empty());
+  const std::vector<uint8_t> first(member_table_bytes_max, 7);
+  const std::vector<uint8_t> second{1, 2, 3};
+  record.store_member_table(first);
+  CHECK(std::ranges::equal(record.member_table(), first));
+  record.store_member_table(second);
+  CHECK(std::ranges::equal(record.member_table(), second));
+  record.store_member_table({});
+  CHECK(record.member_table().empty());
+  // The newest is torn: the one before it counts.
+  bytes_of(file)[2304 + 8] ^= 1;
+  CHECK(std::ranges::equal(record.member_table(), second));
+  CHECK(validate_state(bytes_of(file)) == StateError::ok);
+  bytes_of(file)[2304 + 896 + 16] ^= 1;
+  CHECK(record.member_table().empty());
 }
 
 TEST_CASE("state: every error has a text of its own") {

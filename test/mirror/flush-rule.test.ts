@@ -98,7 +98,7 @@ describe('R1 disk log', () => {
     const { host, disk } = hostWithDisk();
     const flushing = host.send(DM_ULOG_FLUSH, mirrorA, [5]);
     host.turn();
-    host.service.viewChanged(viewOfOne(2));
+    host.service.viewChanged(viewOfOne(2), host.nowMs);
     disk.complete();
     host.turn();
     expect(host.answerTo(flushing)).toBeUndefined();

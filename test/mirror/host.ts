@@ -350,7 +350,7 @@ export class Host {
       effects: this.#effects(),
       settings: this.#options.settings ?? {},
     });
-    service.viewChanged(viewOfOne(1));
+    service.viewChanged(viewOfOne(1), this.nowMs);
     service.start(this.nowMs);
     return service;
   }

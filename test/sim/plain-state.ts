@@ -73,6 +73,10 @@ export class PlainMap implements RegionMap {
   }
   copyCleanToInSync(): void {}
   unholdAll(): void {}
+  exportBits(): void {}
+  importBits(): boolean {
+    return true;
+  }
 
   #next(from: number, is: (region: number) => boolean): number {
     for (let region = from; region < this.regionCount; region++) if (is(region)) return region;

@@ -51,6 +51,14 @@ export const syncChangesMax = 64;
 export const wishesMax = 1024;
 /** A log whose kernel has said nothing for so long may be gone, when that kernel speaks of another in its place. */
 export const quietMsMax = 10_000;
+/** Bytes of a log's member table in its state record. */
+export const memberTableBytesMax = 880;
+/** Regions that one chunk of a transfer covers at most: 128 KiB of bits, twice. */
+export const chunkRegionsMax = 2 ** 20;
+/** Owners that one chunk of a transfer carries; where there are more, it covers fewer regions. */
+export const chunkOwnersMax = 8192;
+/** Regions of one log that only one node may recover (R10); further ones bar all others from recovering anything. */
+export const restrictedMax = 65_536;
 /** Regions that one step of the sweep after a restart looks at. */
 export const sweepRegionsMax = 4096;
 /** Regions that are gathered from the map at a time: announced, one batch a turn, at a restart; marked dirty at a resume. */

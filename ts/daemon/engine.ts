@@ -321,8 +321,8 @@ export class Engine {
     return {
       delivered: (order: number, message: LogMessage) => this.#service.deliver(order, message, performance.now()),
       acknowledged: (order: number) => this.#service.acknowledged(order, performance.now()),
-      viewChanged: (view) => this.#service.viewChanged(view),
-      quorumChanged: () => {},
+      viewChanged: (view) => this.#service.viewChanged(view, performance.now()),
+      quorumChanged: (quorate) => this.#service.quorumChanged(quorate, performance.now()),
     };
   }
 

@@ -9,7 +9,7 @@ export class DeviceProbe implements LogDeviceEvents {
 
   constructor(effects: MirrorEffects, name: string, done: (errno: number, info: LogDeviceInfo | null) => void) {
     this.#done = done;
-    this.#device = effects.device(this);
+    this.#device = effects.device(this, false);
     this.#device.open(name, false);
   }
 

@@ -18,8 +18,12 @@ export interface MirrorEffects {
   replyText(seq: number, type: number, text: string): void;
   /** Puts a message into the ordered stream. It comes back through `MirrorService.deliver`. The sink copies it. */
   submit(message: LogMessage): void;
-  /** A device that reports to `events`. Not opened yet. */
-  device(events: LogDeviceEvents): LogDevice;
+  /** A device that reports to `events`. Not opened yet. `shared`: other hosts may write it when this daemon is gone (R8). */
+  device(events: LogDeviceEvents, shared: boolean): LogDevice;
+  /** A member of a log is lost and not known dead: whoever can find that out is asked (R7). Once a boot; `boot` as tables have it. */
+  lost?(node: number, name: string, boot: string): void;
+  /** Suspend and resume the log's mapped device, so that its kernel asks for recovery again (R11); the core hears `recoveryRestarted`. */
+  restartRecovery?(uuid: string): void;
   /** Something an operator or a test should see. */
   report(event: MirrorReport): void;
 }

@@ -25,6 +25,8 @@ interface Waiter {
   order: number;
   /** Generation of changes that must be durable. */
   generation: number;
+  /** Fresh marks of this node when it came. */
+  fresh: number;
 }
 
 /** How far a log has come. */
@@ -34,6 +36,8 @@ export interface Progress {
   readonly lastMarkOrder: number;
   /** Rises with every delivered change that made a region dirty. */
   readonly generation: number;
+  /** Marks that this node's kernel has newly set, delivered or not. */
+  readonly fresh: number;
 }
 
 export class FlushWaiters {
@@ -68,12 +72,21 @@ export class FlushWaiters {
     }
     const waiter: Waiter = joins
       ? newest
-      : { type, seqs: new SeqList(flushSeqsMax), marksNeeded, order: -1, generation: progress.generation };
+      : { type, seqs: new SeqList(flushSeqsMax), marksNeeded, order: -1, generation: progress.generation, fresh: 0 };
     if (!joins) this.#waiters.push(waiter);
     waiter.seqs.add(seq);
     waiter.marksNeeded = marksNeeded;
     waiter.order = delivered ? progress.lastMarkOrder : -1;
     waiter.generation = progress.generation;
+    waiter.fresh = progress.fresh;
+  }
+
+  /** What was on its way counts no more: everybody waits for the next announcement of all that is held. */
+  unsettle(): void {
+    for (const waiter of this.#waiters) {
+      waiter.marksNeeded = Number.POSITIVE_INFINITY;
+      waiter.order = -1;
+    }
   }
 
   /** All that is held was announced, in the first `marksNeeded` mark messages: what those waited for who did not know how many. */
@@ -93,14 +106,17 @@ export class FlushWaiters {
     }
   }
 
-  /** Hands every request that is ready to `answer`. */
-  takeReady(acknowledgedOrder: number, durableGeneration: number, answer: (seq: number, type: number) => void): void {
+  /** Hands every request that is ready to `answer`; returns the fresh marks that are safe by that, -1: none was ready. */
+  takeReady(acknowledgedOrder: number, durableGeneration: number, answer: (seq: number, type: number) => void): number {
     let ready = 0;
+    let fresh = -1;
     for (const waiter of this.#waiters) {
       if (waiter.order < 0 || waiter.order > acknowledgedOrder || waiter.generation > durableGeneration) break;
       ready += 1;
+      fresh = waiter.fresh;
     }
     this.#take(ready, answer);
+    return fresh;
   }
 
   /** Hands every request to `answer`: none of them can become ready any more. */

@@ -28,6 +28,7 @@ import type { LogDeviceInfo } from './log-device.js';
 import type { LogParts } from './log-parts.js';
 import { LifeCycle, type LogState } from './log-state.js';
 import { LogStore } from './log-store.js';
+import { decodeMembers } from './member-record.js';
 import { MessageType } from './messages.js';
 import { deriveCoreBits, deriveDiskBits, knowsMore, SearchStart } from './resume-bits.js';
 import { SeqList } from './seq-list.js';
@@ -63,6 +64,10 @@ export class LogLife {
   /** `leave` waits for sweep and announcement of a restart: what is held has to be dirty when it has left. */
   #leaveWaits = false;
   #joining = false;
+  #haltWaits = false;
+  /** The last member cannot close the log yet: there is no quorum. */
+  #closeWaits = false;
+  #closeErrno = 0;
 
   constructor(parts: LogParts, hooks: LifeHooks) {
     this.#parts = parts;
@@ -74,7 +79,10 @@ export class LogLife {
       changed: () => hooks.changed(),
       ready: () => this.#join(),
       notReady: (errno) => this.#failResumes(errno),
+      refused: (errno) => this.#refuse(errno),
+      writtenGeneration: () => this.store?.writtenGeneration ?? 0,
     });
+    parts.replica.resuming = () => this.#resumes.count > 0 || parts.state.lifeCycle === LifeCycle.resuming;
     const name = args.deviceName ?? '';
     this.store = image === null ? null : new LogStore(world, state.map, image, name, this.#answers);
   }
@@ -86,7 +94,11 @@ export class LogLife {
 
   /** A log of an earlier daemon of this boot: goes on from where it was. */
   start(): void {
-    const { state, marks } = this.#parts;
+    const { state, marks, replica } = this.#parts;
+    if (replica.shared && state.lifeCycle !== LifeCycle.pending) {
+      this.#startShared();
+      return;
+    }
     switch (state.lifeCycle) {
       case LifeCycle.pending:
         this.store?.begin(StoreGoal.learn);
@@ -107,6 +119,17 @@ export class LogLife {
         marks.beginSweep();
         this.#beginLeave();
     }
+  }
+
+  /** On a cluster the group says first whether this record still counts. */
+  #startShared(): void {
+    const { state, marks, replica, uuid } = this.#parts;
+    const { lifeCycle } = state;
+    const used = lifeCycle === LifeCycle.active || lifeCycle === LifeCycle.halted;
+    if (used && !state.everResumed) state.everResumed = true;
+    marks.resting = lifeCycle === LifeCycle.halted;
+    const leaves = lifeCycle === LifeCycle.leaving;
+    replica.restored(leaves, decodeMembers(uuid, state.members)?.rank ?? (used ? 1 : 0));
   }
 
   /** On its way out of the group. */
@@ -131,6 +154,8 @@ export class LogLife {
       this.#beginResume();
     } else if (state.lifeCycle === LifeCycle.halted) {
       this.#join();
+    } else if (this.#parts.replica.shared) {
+      if (this.#parts.replica.phase === 'outside') this.#enter();
     } else if (this.store !== null && !this.store.busy && !this.#joining) {
       this.#load();
     }
@@ -138,7 +163,7 @@ export class LogLife {
 
   /** PRESUSPEND. */
   presuspend(seq: number): void {
-    const { world, state, marks, uuid } = this.#parts;
+    const { world, state, marks, replica, uuid } = this.#parts;
     if (state.lifeCycle === LifeCycle.halted) {
       world.effects.reply(seq, DM_ULOG_PRESUSPEND, 0);
       return;
@@ -148,7 +173,8 @@ export class LogLife {
       if (this.#halts.count > 1) return;
       marks.resting = true;
       marks.dropSticky();
-      world.sender.one(MessageType.halt, uuid, seq, -1, 0);
+      if (replica.shared) replica.request(MessageType.halt, 0);
+      else world.sender.one(MessageType.halt, uuid, seq, -1, 0);
       return;
     }
     const stalled = state.lifeCycle === LifeCycle.resuming;
@@ -215,18 +241,18 @@ export class LogLife {
   // Ordered messages of this node.
 
   joinDelivered(): void {
-    const { state, world, args, marks, recovery } = this.#parts;
+    const { state, world, args, marks, recovery, replica } = this.#parts;
     this.#joining = false;
     const { map } = state;
     if (state.lifeCycle === LifeCycle.resuming) {
-      if (this.store === null) deriveCoreBits(state, args, this.#hooks.predecessors());
+      if (this.store === null && !replica.shared) deriveCoreBits(state, args, this.#hooks.predecessors());
       // Ends with the resume that follows a suspend; a first resume is the one that began it (R3).
       if (state.marksUnknown && state.everResumed) state.marksUnknown = false;
-      marks.forgetOwners();
+      if (!replica.shared) marks.forgetOwners();
     } else if (state.lifeCycle !== LifeCycle.halted) {
       return;
     }
-    recovery.restart();
+    if (!replica.shared) recovery.restart();
     state.inSyncLatched = map.syncCount === map.regionCount;
     marks.resting = false;
     // In this order: killed in between, a record that is active has been resumed, but one that is resuming may
@@ -234,7 +260,7 @@ export class LogLife {
     state.lifeCycle = LifeCycle.active;
     if (!state.everResumed) state.everResumed = true;
     if (state.draining) state.draining = false;
-    marks.announce();
+    if (!replica.shared) marks.announce();
     const inSync = `${map.syncCount} of ${map.regionCount} regions in sync, ${map.regionCount - map.cleanCount} dirty`;
     report(world, 'info', 'resumed', this.#parts.uuid, inSync);
     this.#resumes.answerAll((seq) => this.#resumeAgain(seq));
@@ -242,17 +268,31 @@ export class LogLife {
   }
 
   haltDelivered(): void {
+    // R10: while another node's recovery is in flight its end is waited for.
+    this.#haltWaits = true;
+    this.poll();
+  }
+
+  /** Does what had to wait for other nodes. */
+  poll(): void {
+    if (this.#haltWaits && this.#parts.recovery.recoveredElsewhere < 0) this.#halted();
+    if (this.#closeWaits) this.#close();
+  }
+
+  #halted(): void {
     const { state, world } = this.#parts;
+    this.#haltWaits = false;
     if (state.lifeCycle === LifeCycle.active) state.lifeCycle = LifeCycle.halted;
     this.#halts.answerAll((seq) => world.effects.reply(seq, DM_ULOG_PRESUSPEND, 0));
   }
 
   leaveDelivered(): void {
-    const { state, marks, recovery } = this.#parts;
+    const { state, marks, recovery, replica } = this.#parts;
     if (state.lifeCycle !== LifeCycle.leaving) return;
     marks.forgetOwners();
     recovery.forget();
-    if (this.store === null) this.#left(0);
+    if (replica.shared) this.#left(this.#closeErrno);
+    else if (this.store === null) this.#left(0);
     else this.store.finish((errno) => this.#left(errno));
   }
 
@@ -271,7 +311,53 @@ export class LogLife {
     if (state.draining) state.draining = false;
     state.lifeCycle = LifeCycle.resuming;
     this.#hooks.official(true);
-    this.#load();
+    if (this.#parts.replica.shared) this.#enter();
+    else this.#load();
+  }
+
+  /** Flag 1: the first resume of this table; 2: what the kernel holds is not known (R3). */
+  #enter(): void {
+    const { state, replica } = this.#parts;
+    replica.enter((state.everResumed ? 0 : 1) + (state.marksUnknown && !state.everResumed ? 2 : 0));
+  }
+
+  /** On a cluster: nobody has the log. */
+  loadFirst(): void {
+    if (this.store !== null) {
+      this.#load();
+      return;
+    }
+    const { state, args, replica } = this.#parts;
+    deriveCoreBits(state, args, this.#hooks.predecessors());
+    if (state.everResumed && this.#isOutdated()) this.#forgetBits();
+    replica.loaded();
+  }
+
+  /** Others had the log after this node had left it: what they did to it is not known here. */
+  #isOutdated(): boolean {
+    const { state, replica, world, uuid } = this.#parts;
+    const last = replica.table?.lastLeaver ?? -1;
+    if (last !== -1) return last !== world.node;
+    return (decodeMembers(uuid, state.members)?.table.members ?? []).some(({ node }) => node !== world.node);
+  }
+
+  #forgetBits(): void {
+    const { map } = this.#parts.state;
+    map.fillClean(0, map.regionCount, false);
+    map.fillInSync(0, map.regionCount, false);
+    const text =
+      'other nodes had the log since this one left it, and none of them has it now: every region is resynced';
+    report(this.#parts.world, 'warning', 'copy-outdated', this.#parts.uuid, text);
+  }
+
+  /** The members have a log of another size. */
+  joinRefused(): void {
+    const { world, args, replica, uuid } = this.#parts;
+    const there = replica.table;
+    const text = `its members have ${there?.regionCount} regions of ${there?.regionSizeSectors} sectors, this table ${args.regionCount} of ${args.regionSizeSectors}`;
+    report(world, 'error', 'resume-refused', uuid, text);
+    replica.phase = 'outside';
+    this.#failResumes(Errno.EINVAL);
   }
 
   #load(): void {
@@ -290,7 +376,11 @@ export class LogLife {
   }
 
   #join(): void {
-    const { world, uuid } = this.#parts;
+    const { world, replica, uuid } = this.#parts;
+    if (replica.shared) {
+      replica.loaded();
+      return;
+    }
     if (this.#joining) return;
     this.#joining = true;
     world.sender.one(MessageType.join, uuid, 0, -1, 0);
@@ -308,8 +398,15 @@ export class LogLife {
       marksDelivered,
       lastMarkOrder,
       generation: this.store.generation,
+      fresh: marks.fresh,
     });
     this.#hooks.changed();
+  }
+
+  /** The device must not be used: nothing is tried again, and on a cluster another member may. */
+  #refuse(errno: number): void {
+    if (this.#parts.replica.shared) this.#parts.replica.withdraw();
+    this.#failResumes(errno);
   }
 
   /** A load has failed. A kernel that writes already (R3) must go on waiting: any error makes it write without marks. */
@@ -333,6 +430,7 @@ export class LogLife {
   /** Leaves out of a load: nothing was served, so nothing is committed. */
   #abandon(): void {
     this.#abandoning = true;
+    if (this.#parts.replica.shared) this.#parts.replica.withdraw();
     this.#failResumes(Errno.EIO);
     const done = () => {
       this.#abandoning = false;
@@ -354,7 +452,26 @@ export class LogLife {
 
   #sendLeave(): void {
     this.#leaveWaits = false;
-    this.#parts.world.sender.one(MessageType.leave, this.#parts.uuid, 0, -1, 0);
+    if (this.#parts.replica.shared) this.#close();
+    else this.#parts.world.sender.one(MessageType.leave, this.#parts.uuid, 0, -1, 0);
+  }
+
+  /**
+   * On a cluster nothing of this node may be in flight to the log device when it leaves: the next writer begins at once. The last
+   * member closes the log.
+   */
+  #close(): void {
+    const { replica } = this.#parts;
+    this.#closeWaits = this.store !== null && replica.sole && !replica.writes;
+    if (this.#closeWaits) return;
+    this.#closeErrno = 0;
+    if (this.store === null) replica.leave();
+    else if (!replica.sole) this.store.abandon(() => replica.leave());
+    else
+      this.store.finish((errno) => {
+        this.#closeErrno = errno;
+        replica.leave();
+      });
   }
 
   /** The log has left: `errno` says how its last commit went, `memoryCounts` whether memory knows more then. */

@@ -4,6 +4,7 @@ import type { FlushWaiters } from './flush-waiters.js';
 import type { LogState } from './log-state.js';
 import type { Marks } from './marks.js';
 import type { Recovery } from './recovery.js';
+import type { Replica } from './replica.js';
 import type { World } from './world.js';
 
 export interface LogParts {
@@ -13,5 +14,6 @@ export interface LogParts {
   readonly uuid: string;
   readonly marks: Marks;
   readonly recovery: Recovery;
+  readonly replica: Replica;
   readonly waiters: FlushWaiters;
 }

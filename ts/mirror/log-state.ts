@@ -47,8 +47,10 @@ export interface LogState {
   readonly restored: boolean;
 
   lifeCycle: LifeCycle;
-  /** Region this node's kernel is recovering, or -1 (R6). */
+  /** Region under recovery, or -1: one for the whole log (R6). */
   recoveringRegion: number;
+  /** Node whose kernel recovers it; -1: this one. */
+  recoveringNode: number;
   /** Next region the search for resync work looks at. */
   searchPosition: number;
   /** R12: every region has been in sync since the last resume, so IN_SYNC answers 1. */
@@ -65,6 +67,11 @@ export interface LogState {
   resumeCount: number;
   /** The log device's major * 2^20 + minor + 1 (status-text.ts), 0 while it is not known. */
   deviceNumber: number;
+
+  /** Messages of the log that were applied to this record; 0 where no other node has the log. */
+  position: number;
+  /** The log's member table, encoded (member-record.ts), stored whole or not at all; empty: no other node ever had the log. */
+  members: Uint8Array;
 
   readonly map: RegionMap;
   readonly owners: RegionOwners;

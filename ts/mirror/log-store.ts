@@ -8,6 +8,7 @@
  * | opening     | open; `goal` says what follows                   | readingHead (load), writing (others), closed (learn), failed |
  * | readingHead | read of header and session record                | readingBits, settling, writing, closed (refused), failed |
  * | readingBits | read of the clean bits, piece by piece           | settling, writing, failed                      |
+ * | merging     | what the device alone knew, through the ordered stream (take-over) | writing                    |
  * | settling    | durable write of all bits under the old header   | writing, failed                                |
  * | writing     | durable write: a commit, or the last of a goal   | ready, checking (repair), closed (finish), failed |
  * | checking    | read back of the whole area after a repair       | ready, writing (memory has moved on), failed   |
@@ -41,6 +42,8 @@ export class LogStore implements LogDeviceEvents {
   /** Changes that made a region dirty, and those of them that are on stable storage. */
   generation = 1;
   durableGeneration = 0;
+  /** Those that this node has written; on a cluster they count when that was delivered. */
+  writtenGeneration = 0;
   readonly #world: World;
   readonly #map: RegionMap;
   readonly #image: LogImage;
@@ -54,6 +57,7 @@ export class LogStore implements LogDeviceEvents {
   #readOffset = 0;
   #readEnd = 0;
   #keepRegions = 0;
+  #merging = 0;
   #writeGeneration = 0;
   #writeEpoch = 0;
   #repairWrites = 0;
@@ -88,7 +92,7 @@ export class LogStore implements LogDeviceEvents {
     this.#repairWrites = 0;
     this.#retryDueMs = -1;
     this.#phase = StorePhase.opening;
-    this.#device ??= this.#world.effects.device(this);
+    this.#device ??= this.#world.effects.device(this, this.#world.cluster !== null);
     this.#device.open(this.#name, goal !== StoreGoal.learn);
   }
 
@@ -114,7 +118,37 @@ export class LogStore implements LogDeviceEvents {
 
   /** True when a commit for a waiter need not be started: one that covers everything is on its way, or cannot be. */
   get startedGeneration(): number {
-    return this.#phase === StorePhase.writing ? this.#writeGeneration : this.durableGeneration;
+    return this.#phase === StorePhase.writing ? this.#writeGeneration : this.writtenGeneration;
+  }
+
+  /** The writer says that everything up to this generation is durable. */
+  confirmed(generation: number): void {
+    this.durableGeneration = Math.max(this.durableGeneration, Math.min(generation, this.generation));
+    this.#owner.changed();
+  }
+
+  /** No other node has the log any more: what was written counts. */
+  countWritten(): void {
+    this.durableGeneration = Math.max(this.durableGeneration, this.writtenGeneration);
+  }
+
+  /** The numbers of the copy that this node has taken. */
+  take(generation: number, durableGeneration: number): void {
+    this.generation = generation;
+    this.durableGeneration = durableGeneration;
+    this.writtenGeneration = durableGeneration;
+  }
+
+  /** The role was given anew to the node that has it: what it said in an earlier epoch does not count. */
+  confirmAgain(): void {
+    this.#owner.committed();
+  }
+
+  /** What only the device knew has come back through the stream, or a part of it. */
+  merged(): void {
+    if (this.#phase !== StorePhase.merging) return;
+    this.#merging -= 1;
+    if (this.#merging === 0) this.#writeAll();
   }
 
   tick(nowMs: number): void {
@@ -166,7 +200,7 @@ export class LogStore implements LogDeviceEvents {
     if (this.#goal === StoreGoal.learn) {
       this.#goalUnderWay = false;
       this.#close();
-    } else if (this.#goal === StoreGoal.load) {
+    } else if (this.#goal === StoreGoal.load || this.#goal === StoreGoal.takeOver) {
       this.#phase = StorePhase.readingHead;
       this.#device?.read(0, roundUp(logBitsOffset, info.logicalBlockBytes));
     } else {
@@ -200,11 +234,11 @@ export class LogStore implements LogDeviceEvents {
       this.#headerWrite();
       return;
     }
-    if (this.#writeEpoch !== this.#world.epoch) {
+    if (this.#writeEpoch !== this.#owner.epoch) {
       this.#outdated();
       return;
     }
-    this.durableGeneration = Math.max(this.durableGeneration, this.#writeGeneration);
+    this.#count(this.#writeGeneration);
     if (this.#finishing) {
       this.#finished(0);
       return;
@@ -220,6 +254,11 @@ export class LogStore implements LogDeviceEvents {
 
   #headRead(bytes: Uint8Array): void {
     const { header, session } = this.#image.decodeHead(bytes);
+    if (this.#goal === StoreGoal.takeOver) {
+      this.#merging = 0;
+      this.#readBits(header.kind === 'valid' ? header.regionCount : 0);
+      return;
+    }
     const verdict = this.#owner.judgeHead(header, session);
     if (!verdict.ok) {
       this.#goalUnderWay = false;
@@ -229,12 +268,22 @@ export class LogStore implements LogDeviceEvents {
     }
     // The whole map first: a fill of all of it costs nothing, and the device's bits then overwrite theirs.
     this.#map.fillClean(0, this.#map.regionCount, verdict.fillClean);
-    this.#keepRegions = Math.min(verdict.keepRegions, this.#map.regionCount);
+    this.#readBits(verdict.keepRegions);
+  }
+
+  #readBits(keepRegions: number): void {
+    this.#keepRegions = Math.min(keepRegions, this.#map.regionCount);
     this.#readOffset = 0;
     this.#readEnd = roundUp(logBitsOffset + Math.ceil(this.#keepRegions / 8), this.info?.logicalBlockBytes ?? 512);
     this.#phase = StorePhase.readingBits;
-    if (this.#keepRegions === 0) this.#writeLoaded();
-    else this.#readNext();
+    if (this.#keepRegions > 0) this.#readNext();
+    else if (this.#goal === StoreGoal.takeOver) this.#merge();
+    else this.#writeLoaded();
+  }
+
+  #merge(): void {
+    this.#phase = StorePhase.merging;
+    if (this.#merging === 0) this.#writeAll();
   }
 
   #readNext(): void {
@@ -242,6 +291,13 @@ export class LogStore implements LogDeviceEvents {
   }
 
   #bitsRead(offset: number, bytes: Uint8Array): void {
+    if (this.#goal === StoreGoal.takeOver) {
+      this.#merging += this.#owner.foundOnDevice(offset, bytes, this.#keepRegions);
+      this.#readOffset = offset + bytes.length;
+      if (this.#readOffset < this.#readEnd) this.#readNext();
+      else this.#merge();
+      return;
+    }
     if (!this.#image.importBytes(offset, bytes, this.#keepRegions)) {
       this.#fail(Errno.ENOSPC, 'cannot be loaded: no room left for its state record');
       return;
@@ -291,7 +347,7 @@ export class LogStore implements LogDeviceEvents {
 
   #commit(): void {
     if (this.#image.plan() === 0) {
-      this.durableGeneration = this.generation;
+      this.#count(this.generation);
       this.#lazyDueMs = -1;
       this.#owner.committed();
       return;
@@ -302,9 +358,14 @@ export class LogStore implements LogDeviceEvents {
   #write(phase: StorePhase): void {
     this.#phase = phase;
     this.#writeGeneration = this.generation;
-    this.#writeEpoch = this.#world.epoch;
+    this.#writeEpoch = this.#owner.epoch;
     this.#lazyDueMs = -1;
     this.#device?.write(this.#image, true);
+  }
+
+  #count(generation: number): void {
+    this.writtenGeneration = Math.max(this.writtenGeneration, generation);
+    if (this.#owner.alone) this.countWritten();
   }
 
   /** R1: a write of an older epoch does not count. Its blocks are written again. */
@@ -388,6 +449,7 @@ export class LogStore implements LogDeviceEvents {
 
   #close(): void {
     this.#phase = StorePhase.closed;
+    this.writtenGeneration = this.durableGeneration;
     this.#goalUnderWay = false;
     this.#retryDueMs = -1;
     this.#lazyDueMs = -1;

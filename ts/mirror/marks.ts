@@ -18,11 +18,14 @@
  * owned is never a reason to send nothing, and only `held` and `sticky` are.
  *
  * A region is cleaned at the delivery of a release, and only when nobody owns it, this kernel does not hold it, it is
- * in sync and the marks of this kernel are known (R3).
+ * in sync and the marks of this kernel are known (R3). On a cluster all replicas must do that alike: there what this kernel
+ * holds and has not announced does not count (its FLUSH is not answered either), and the marks of all kernels must be
+ * known.
  */
 import { announceRegionsMax, messageRegionsMax, payloadRegionsMax, sweepRegionsMax } from '../base/limits.js';
 import type { LogState } from './log-state.js';
 import { MessageType } from './messages.js';
+import type { Replica } from './replica.js';
 import { report, type World } from './world.js';
 
 /** What a delivered change did to the clean bits, so that the log device hears of it. */
@@ -42,6 +45,7 @@ export class Marks {
   readonly #state: LogState;
   readonly #uuid: string;
   readonly #mayStick: (region: number) => boolean;
+  readonly #replica: Replica;
   /** Regions whose release is on its way. */
   readonly #releasing = new Set<number>();
   readonly #scratch = new Float64Array(Math.max(payloadRegionsMax, messageRegionsMax));
@@ -49,13 +53,24 @@ export class Marks {
   #announceFrom = -1;
   #sweepFrom = -1;
   #ownersFull = false;
+  /** The copy does not follow the stream: marks are stored and go nowhere before `announce`. */
+  #hushed = false;
+  #distrusts = false;
+  /** Carried by every mark message: those from before the last `hush` count no more. */
+  #era = 0;
+  /** Marks that were neither held nor sticky. */
+  fresh = 0;
+  /** Of them, those that a FLUSH was answered for; an earlier daemon's may not have been. */
+  #promised: number;
 
   /** `mayStick` says whether a region waits for recovery; the rest of R5 is decided here. */
-  constructor(world: World, state: LogState, mayStick: (region: number) => boolean) {
+  constructor(world: World, state: LogState, replica: Replica, mayStick: (region: number) => boolean) {
     this.#world = world;
     this.#state = state;
     this.#uuid = state.identity.uuid;
     this.#mayStick = mayStick;
+    this.#replica = replica;
+    this.#promised = state.restored ? -1 : 0;
   }
 
   /** MARK, or the marks of a FLUSH. Nothing allocates, and a repeat costs one native call. */
@@ -71,7 +86,9 @@ export class Marks {
     for (let i = 0; i < count && sticky.size > 0; i++) {
       if (sticky.remove(regions[i] as number)) this.#world.counters.stickyHits += 1;
     }
-    if (fresh > 0) this.#submitMarks(this.#scratch, fresh);
+    if (fresh === 0) return;
+    this.fresh += 1;
+    if (!this.#hushed) this.#submitMarks(this.#scratch, fresh);
   }
 
   /** CLEAR. A region that this kernel never marked (it was just recovered) is released all the same. */
@@ -89,16 +106,17 @@ export class Marks {
       else if (held || this.#leftOver(region, owners.has(this.#world.node, region))) list[released++] = region;
     }
     map.unhold(regions, count);
+    if (this.#hushed) return;
     for (let i = 1; i <= stuck; i++) this.#stick(list[list.length - i] as number, nowMs);
     if (released > 0) this.#submitReleases(list, released);
   }
 
   /** Delivery of a mark message. */
-  applyMark(node: number, regions: Float64Array, count: number, order: number, change: CleanChange): void {
+  applyMark(node: number, regions: Float64Array, count: number, order: number, era: number, change: CleanChange): void {
     const { owners, map } = this.#state;
     if (!owners.add(node, regions, count)) this.#ownersDropped(count);
     change.dirtied += map.markDirty(regions, count);
-    if (node !== this.#world.node) return;
+    if (node !== this.#world.node || era !== this.#era) return;
     this.marksDelivered += 1;
     this.lastMarkOrder = order;
   }
@@ -159,13 +177,58 @@ export class Marks {
    * mostly all of it.
    */
   announce(): void {
+    this.#hushed = false;
     this.#announceFrom = 0;
+    if (this.#distrusts) this.distrustAll();
     this.announceStep();
+  }
+
+  /**
+   * The copy does not follow the stream any more: what is on its way counts no more, and everything held will be announced. Sticky
+   * marks end: the owners that they leave are swept then.
+   */
+  hush(): void {
+    this.#hushed = true;
+    this.#era += 1;
+    this.#announceFrom = 0;
+    this.#sweepFrom = -1;
+    this.#releasing.clear();
+    this.marksSubmitted = this.marksDelivered;
+    while (this.#state.sticky.size > 0) this.#state.sticky.expire(Number.MAX_SAFE_INTEGER, this.#scratch);
+  }
+
+  /**
+   * R3: any region may be in the kernel's hands. On a cluster all of them become dirty by a message; a mark behind it is what
+   * the flush waits for.
+   */
+  distrustAll(): void {
+    this.fresh += 1;
+    this.#distrusts = this.#hushed;
+    if (this.#hushed) return;
+    const { sender } = this.#world;
+    sender.numbers(MessageType.unknownDirty, this.#uuid, 0, 2, []);
+    this.marksSubmitted += 1;
+    sender.one(MessageType.mark, this.#uuid, 0, -1, this.#era);
   }
 
   /** Not all that the kernel holds has been submitted: no flush is safe before that. */
   get announcing(): boolean {
     return this.#announceFrom >= 0;
+  }
+
+  /** The next step of the announcement is due. */
+  get announcesOn(): boolean {
+    return this.announcing && !this.#hushed;
+  }
+
+  /** The first `fresh` fresh marks are safe for good. */
+  promised(fresh: number): void {
+    this.#promised = Math.max(this.#promised, fresh);
+  }
+
+  /** Every mark of this kernel is safe: a repeat needs nobody's word (R13). */
+  get allPromised(): boolean {
+    return this.#promised >= this.fresh;
   }
 
   /** Mark messages that a request of now has to wait for. */
@@ -176,7 +239,7 @@ export class Marks {
   /** Bounded, so that a turn of the engine is; `announcing` says whether another step is needed. */
   announceStep(): void {
     const { map } = this.#state;
-    if (this.#announceFrom < 0) return;
+    if (this.#announceFrom < 0 || this.#hushed) return;
     const batch = new Float64Array(Math.min(map.heldCount, announceRegionsMax));
     let count = 0;
     let region = batch.length === 0 ? -1 : map.nextHeld(this.#announceFrom);
@@ -202,9 +265,10 @@ export class Marks {
     const { map } = this.#state;
     if (this.#sweepFrom < 0) return;
     let released = 0;
-    let region = map.syncCount === 0 ? -1 : map.nextDirty(this.#sweepFrom);
+    const nothing = map.syncCount === 0 && !this.#replica.shared;
+    let region = nothing ? -1 : map.nextDirty(this.#sweepFrom);
     for (let looked = 0; region >= 0 && looked < sweepRegionsMax; looked++) {
-      if (this.#mayClean(region) && !this.#releasing.has(region)) this.#scratch[released++] = region;
+      if (this.#isLeftOver(region)) this.#scratch[released++] = region;
       if (released === this.#scratch.length) {
         this.#submitReleases(this.#scratch, released);
         released = 0;
@@ -215,6 +279,15 @@ export class Marks {
     this.#sweepFrom = region;
   }
 
+  /** Dirty, and nobody will release it: on a cluster what this node owns and its kernel does not hold, and what nobody owns. */
+  #isLeftOver(region: number): boolean {
+    if (this.#releasing.has(region)) return false;
+    if (!this.#replica.shared) return this.#mayClean(region);
+    const { map, owners, sticky, marksUnknown } = this.#state;
+    if (marksUnknown || map.isHeld(region) || sticky.has(region)) return false;
+    return owners.has(this.#world.node, region) || (this.#replica.leads && this.#mayClean(region));
+  }
+
   /** The release of a region is on its way through the stream. */
   isReleasing(region: number): boolean {
     return this.#releasing.has(region);
@@ -223,35 +296,48 @@ export class Marks {
   /** This node has left, or begins again: what it owned is gone, what its kernel holds stays dirty. */
   forgetOwners(): void {
     this.#state.owners.clear();
-    this.#releasing.clear();
     this.#ownersFull = false;
+    this.forgetOwn();
+  }
+
+  /** What this node had on its way counts no more; the owners of others stay. */
+  forgetOwn(): void {
+    this.#releasing.clear();
     this.#announceFrom = -1;
     this.#sweepFrom = -1;
   }
 
   #isSticky(region: number): boolean {
     const { sticky, map, marksUnknown } = this.#state;
+    // R13: others may have recovered the region on their side of a split.
+    if (!this.#replica.operational) return false;
     return sticky.size > 0 && sticky.has(region) && map.isInSync(region) && !map.isClean(region) && !marksUnknown;
   }
 
   #sticks(): boolean {
     const { sticky, marksUnknown } = this.#state;
-    return !this.resting && !marksUnknown && sticky.capacity > 0 && this.#world.settings.stickyMax > 0;
+    return !this.resting && !this.#hushed && !marksUnknown && sticky.capacity > 0 && this.#world.settings.stickyMax > 0;
   }
 
   /** Dirty without a mark of this kernel, and nobody is about to release it. */
   #leftOver(region: number, owned: boolean): boolean {
     const { map, sticky, marksUnknown } = this.#state;
-    if (marksUnknown || map.isClean(region) || sticky.has(region) || this.#releasing.has(region)) return false;
+    if (marksUnknown || this.#hushed || map.isClean(region)) return false;
+    if (sticky.has(region) || this.#releasing.has(region)) return false;
     return owned || map.isInSync(region);
   }
 
   #mayClean(region: number): boolean {
     const { map, owners, sticky, marksUnknown } = this.#state;
-    if (marksUnknown || map.isClean(region) || !map.isInSync(region)) return false;
+    if (map.isClean(region) || !map.isInSync(region)) return false;
+    if (this.#replica.shared) {
+      // By what all members know alone, so that all do the same.
+      return owners.ownerCount(region) === 0 && !this.#ownersFull && this.#replica.mayClean;
+    }
+    if (marksUnknown) return false;
     // Held: a mark of this kernel is on its way behind this release. Owners that did not fit may be anybody's.
     if (map.isHeld(region) || sticky.has(region)) return false;
-    return owners.ownerCount(region) === 0 && !(this.#ownersFull && this.#world.otherMembers > 0);
+    return owners.ownerCount(region) === 0;
   }
 
   #stick(region: number, nowMs: number): void {
@@ -277,12 +363,13 @@ export class Marks {
 
   #submitMarks(regions: Float64Array, count: number): void {
     this.marksSubmitted += Math.ceil(count / messageRegionsMax);
-    this.#world.sender.regions(MessageType.mark, this.#uuid, regions, count);
+    this.#world.sender.regions(MessageType.mark, this.#uuid, this.#era, regions, count);
   }
 
   #submitReleases(regions: Float64Array, count: number): void {
+    if (this.#hushed) return;
     for (let i = 0; i < count; i++) this.#releasing.add(regions[i] as number);
-    this.#world.sender.regions(MessageType.release, this.#uuid, regions, count);
+    this.#world.sender.regions(MessageType.release, this.#uuid, this.#era, regions, count);
   }
 
   #ownersDropped(count: number): void {

@@ -19,11 +19,11 @@ export class MessageSender {
   }
 
   /** Submits the first `count` regions, in as many messages as they need. */
-  regions(type: MessageType, uuid: string, regions: Float64Array, count: number): void {
+  regions(type: MessageType, uuid: string, flag: number, regions: Float64Array, count: number): void {
     for (let from = 0; from < count; from += messageRegionsMax) {
       const part = Math.min(count - from, messageRegionsMax);
       for (let i = 0; i < part; i++) this.#message.regions[i] = regions[from + i] as number;
-      this.#submit(type, uuid, 0, 0, part);
+      this.#submit(type, uuid, 0, flag, part);
     }
   }
 
@@ -31,6 +31,31 @@ export class MessageSender {
   one(type: MessageType, uuid: string, seq: number, region: number, flag: number): void {
     this.#message.regions[0] = region;
     this.#submit(type, uuid, seq, flag, region < 0 ? 0 : 1);
+  }
+
+  /** Submits a message of a few numbers and bytes. */
+  numbers(type: MessageType, uuid: string, seq: number, flag: number, numbers: readonly number[]): void {
+    if (numbers.length > messageRegionsMax) throw new RangeError(`${numbers.length} numbers in one message`);
+    for (let i = 0; i < numbers.length; i++) this.#message.regions[i] = numbers[i] as number;
+    this.#submit(type, uuid, seq, flag, numbers.length);
+  }
+
+  /** Submits a message with bytes. */
+  bytes(
+    type: MessageType,
+    uuid: string,
+    seq: number,
+    flag: number,
+    numbers: readonly number[],
+    bytes: Uint8Array,
+  ): void {
+    const message = this.#message;
+    const none = message.bytes;
+    message.bytes = bytes;
+    message.byteCount = bytes.length;
+    this.numbers(type, uuid, seq, flag, numbers);
+    message.bytes = none;
+    message.byteCount = 0;
   }
 
   #submit(type: MessageType, uuid: string, seq: number, flag: number, count: number): void {

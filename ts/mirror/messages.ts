@@ -18,6 +18,24 @@ export const MessageType = {
   join: 6,
   halt: 7,
   leave: 8,
+  /** `node` has loaded the log or has a copy of it, and all its kernel's marks are in the stream before this. */
+  ready: 9,
+  /** `node` asks for its next part of a copy, from region `regions[0]` on; `seq` counts its questions. */
+  want: 10,
+  /** The answer to the question `seq` of node `flag` (transfer.ts). */
+  chunk: 11,
+  /** The writer of epoch `regions[0]`: every change up to generation `regions[1]` is on stable storage. */
+  durable: 12,
+  /** Regions that the log device has as dirty, and no member knows why: out of sync. `flag` 1: all regions. */
+  unknownDirty: 13,
+  /** The log device has failed (`flag` 1) or works again (R16). */
+  logState: 14,
+  /** Node `regions[0]`, of the boot in `bytes`, is known dead (R7). */
+  dead: 15,
+  /** `node` has (`flag` 1) or has not quorum, among the nodes in `regions`. */
+  quorum: 16,
+  /** What `node` knows of all logs, when somebody came (returning.ts). */
+  report: 17,
 } as const;
 export type MessageType = (typeof MessageType)[keyof typeof MessageType];
 

@@ -47,13 +47,18 @@ import { type LifeHooks, LogLife } from './log-life.js';
 import type { LogParts } from './log-parts.js';
 import { LifeCycle, type LogState, serves } from './log-state.js';
 import { type CleanChange, Marks } from './marks.js';
+import { encodeMembers } from './member-record.js';
+import { emptyTable, type Member, memberOf } from './member-table.js';
+import { Membership } from './membership.js';
 import { type LogMessage, MessageType } from './messages.js';
 import { reconnects, reconnectsLive } from './reconnect.js';
 import { Recovery } from './recovery.js';
 import { RecoveryRequests } from './recovery-requests.js';
 import { RegionRequests } from './region-requests.js';
+import { Replica } from './replica.js';
+import type { LogReport } from './return-merge.js';
 import { type DeviceNumbers, statusInfo, statusTable, unpackDevice } from './status-text.js';
-import type { World } from './world.js';
+import { report, type World } from './world.js';
 
 /** What is known of one region. */
 export interface RegionFacts {
@@ -77,6 +82,7 @@ export class MirrorLog {
   readonly uuid: string;
   readonly uuidBytes: Uint8Array;
   readonly life: LogLife;
+  readonly replica: Replica;
   /** The end of this turn must look at the log. */
   needsTurn = true;
   /** When `tick` has something to do next; -1: never. */
@@ -92,6 +98,8 @@ export class MirrorLog {
   readonly #marks: Marks;
   readonly #recoveryRequests: RecoveryRequests;
   readonly #regionRequests: RegionRequests;
+  readonly #recovery: Recovery;
+  readonly #membership = new Membership();
   readonly #waiters = new FlushWaiters();
   readonly #change: CleanChange = { dirtied: 0, cleaned: 0 };
   readonly #progress: Progress;
@@ -105,9 +113,13 @@ export class MirrorLog {
     this.silent = state.restored;
     this.#world = world;
     const recovery = new Recovery(state, world.node);
-    const marks = new Marks(world, state, (region) => !this.#recoveryRequests.isWished(region));
+    this.#recovery = recovery;
+    const replica = new Replica(world, state, this.#membership);
+    this.replica = replica;
+    const marks = new Marks(world, state, replica, (region) => !this.#recoveryRequests.isWished(region));
     this.#marks = marks;
-    const parts: LogParts = { world, state, args, uuid: this.uuid, marks, recovery, waiters: this.#waiters };
+    const { uuid } = this;
+    const parts: LogParts = { world, state, args, uuid, marks, recovery, replica, waiters: this.#waiters };
     this.#recoveryRequests = new RecoveryRequests(parts, (seq) =>
       this.#waiters.add(DM_ULOG_SET_REGION_SYNC, seq, marks.marksDelivered, this.#progress),
     );
@@ -126,8 +138,19 @@ export class MirrorLog {
       get generation() {
         return life.store?.generation ?? 0;
       },
+      get fresh() {
+        return marks.fresh;
+      },
     };
     this.#regionRequests = new RegionRequests(parts, life, this.#recoveryRequests, this.#progress);
+    this.#membership.attach({
+      ...parts,
+      life,
+      recoveryRequests: this.#recoveryRequests,
+      progress: this.#progress,
+      apply: (order, message, nowMs) => this.#apply(order, message, nowMs),
+      changed,
+    });
   }
 
   /** True until a restored log's device has been written again, or has failed. */
@@ -221,18 +244,23 @@ export class MirrorLog {
     if (!this.state.marksUnknown) return;
     this.state.marksUnknown = false;
     this.#marks.beginSweep();
+    this.replica.marksKnown();
   }
 
   /** A message of the ordered stream, at its place in the order. */
   deliver(order: number, message: LogMessage, nowMs: number): void {
+    this.needsTurn = true;
+    if (this.replica.takes(order, message, nowMs)) this.#apply(order, message, nowMs);
+  }
+
+  #apply(order: number, message: LogMessage, nowMs: number): void {
     const own = message.node === this.#world.node;
     const change = this.#change;
     change.dirtied = 0;
     change.cleaned = 0;
-    this.needsTurn = true;
     switch (message.type) {
       case MessageType.mark:
-        this.#marks.applyMark(message.node, message.regions, message.count, order, change);
+        this.#marks.applyMark(message.node, message.regions, message.count, order, message.flag, change);
         break;
       case MessageType.release:
         this.#marks.applyRelease(message.node, message.regions, message.count, change);
@@ -243,49 +271,138 @@ export class MirrorLog {
       case MessageType.wish:
         this.#recoveryRequests.wishDelivered(message.regions[0] as number);
         break;
+      case MessageType.assign:
+        this.#recoveryRequests.assignDelivered(message.node);
+        break;
       default:
-        if (own) this.#deliverLife(message);
+        if (this.replica.shared) this.#deliverShared(message, change);
+        else if (own) this.lifeDelivered(message);
     }
     if (change.dirtied > 0 || change.cleaned > 0) this.life.store?.changed(change.dirtied > 0, nowMs);
     if (own && message.type === MessageType.mark) this.#waiters.delivered(this.#progress);
-    if (own && message.type === MessageType.inSync) {
-      const { store } = this.life;
-      // Not only when it changed something: the same request again finds the region dirty and its write under way.
-      const waits = message.flag === 0 && store !== null && !store.allDurable && !this.state.logFailed;
-      this.#recoveryRequests.syncDelivered(message, waits);
+    if (message.type === MessageType.inSync) this.#syncDelivered(order, message, own);
+  }
+
+  #syncDelivered(order: number, message: LogMessage, own: boolean): void {
+    const { store } = this.life;
+    const dirtied = message.flag === 0;
+    // On a cluster all members must know first, as of a mark.
+    if (own && dirtied && this.replica.shared) this.#marks.lastMarkOrder = order;
+    // Not only when it changed something: the same request again finds the region dirty and its write under way.
+    const open = this.replica.shared || (store !== null && !store.allDurable);
+    this.#recoveryRequests.syncDelivered(message, dirtied && open && !this.state.logFailed);
+  }
+
+  /** What only several members have to say to each other. */
+  #deliverShared(message: LogMessage, change: CleanChange): void {
+    const { store } = this.life;
+    const { table } = this.replica;
+    switch (message.type) {
+      case MessageType.durable:
+        // R1, R8: nobody else's word counts, and none of an earlier epoch.
+        if (message.node !== table?.writer || message.regions[0] !== table.epoch) return;
+        store?.confirmed(message.regions[1] as number);
+        return;
+      case MessageType.unknownDirty:
+        this.#membership.unknownDirty(message, Number.POSITIVE_INFINITY);
+        change.dirtied += 1;
+        if (message.node === this.#world.node && message.flag === 0) store?.merged();
+        return;
+      case MessageType.logState:
+        if (message.node === table?.writer) this.#logState(message.flag === 1);
+        return;
     }
+  }
+
+  /** R16: what the writer's device does is every member's business. */
+  #logState(failed: boolean): void {
+    if (this.state.logFailed !== failed) this.state.logFailed = failed;
+    if (!failed) return;
+    const { effects } = this.#world;
+    this.#waiters.takeAll((seq, type) => effects.reply(seq, type, type === DM_ULOG_RESUME ? 0 : -Errno.EIO));
+  }
+
+  /** A member is gone, at its place in the stream. */
+  memberGone(member: Member, died: boolean): void {
+    this.replica.gone(member, died);
+  }
+
+  /** Two sides went on: nothing is known to be in sync. */
+  conflict(): void {
+    if (!this.replica.following) return;
+    const text = 'two sides of the cluster went on, both with quorum: every region is resynced';
+    report(this.#world, 'error', 'split-resync', this.uuid, text);
+    this.#membership.everythingOutOfSync(Number.POSITIVE_INFINITY);
+    this.life.store?.changed(true, this.#world.nowMs);
+  }
+
+  /** A node has another table: what its kernel knew of regions out of sync ended with the one before (R10). */
+  tableReplaced(node: number): void {
+    if (this.replica.following) this.#recovery.restrictions.removeNode(node);
+  }
+
+  /** This node is no member any more: what it says of the log is what it knew when it left. */
+  left(): void {
+    const { table } = this.replica;
+    if (table !== undefined) this.state.members = encodeMembers(table, this.replica.rank);
+  }
+
+  /** What this node says of the log when somebody comes to the group; null: its kernel does not use it. */
+  report(): LogReport | null {
+    const { lifeCycle, marksUnknown, position } = this.state;
+    const { replica, uuid } = this;
+    if (lifeCycle === LifeCycle.pending || lifeCycle === LifeCycle.leaving) {
+      if (replica.phase === 'outside') return null;
+    }
+    const table = replica.table ?? emptyTable(uuid);
+    const me = memberOf(table, this.#world.node);
+    const resuming = lifeCycle === LifeCycle.resuming;
+    const live = resuming ? (me?.stage ?? 'joining') : lifeCycle === LifeCycle.halted ? 'halted' : 'active';
+    const valid = replica.following && me?.valid === true;
+    return { table, live, marksUnknown, valid, rank: replica.rank, position };
+  }
+
+  /** Somebody has resumed: the search for resync work begins anew on all replicas. */
+  searchAnew(): void {
+    if (this.replica.following) this.#recovery.restart();
   }
 
   tick(nowMs: number): void {
     this.needsTurn = true;
     this.#marks.expire(nowMs);
-    if (this.#marks.announcing) this.#announceOn();
+    if (this.#marks.announcesOn) this.#announceOn();
     if (this.#marks.sweeping) {
       this.#marks.sweep();
       this.life.swept();
     }
-    this.life.store?.tick(nowMs);
+    if (this.replica.writes) this.life.store?.tick(nowMs);
   }
 
   #announceOn(): void {
     this.#marks.announceStep();
     if (this.#marks.announcing) return;
-    this.#waiters.announced(this.#progress, this.#marks.marksSubmitted);
+    if (this.replica.shared) this.#membership.announced();
+    else this.#waiters.announced(this.#progress, this.#marks.marksSubmitted);
     this.life.swept();
   }
 
   /** Answers what has become safe, starts the commit that is due, and says when `tick` is needed. */
   endTurn(nowMs: number): void {
     this.needsTurn = false;
+    this.life.poll();
     this.#answerWaiters();
     const { store } = this.life;
-    if (store !== null) {
-      store.commitIfDue(this.#waiters.needsWrite(store.startedGeneration), nowMs);
+    const writes = store !== null && this.replica.writes;
+    if (writes) {
+      if (this.replica.sole) store.countWritten();
+      // What other nodes have marked they wait for, without a waiter here.
+      const owed = !this.replica.sole && store.generation > store.startedGeneration;
+      store.commitIfDue(owed || this.#waiters.needsWrite(store.startedGeneration), nowMs);
       // Nothing had to be written after all: what waited is safe.
       if (this.needsTurn) this.#answerWaiters();
     }
-    let deadlineMs = earlier(this.#marks.deadlineMs(), store?.deadlineMs() ?? -1);
-    if (this.#marks.sweeping || this.#marks.announcing) deadlineMs = nowMs;
+    let deadlineMs = earlier(this.#marks.deadlineMs(), writes ? store.deadlineMs() : -1);
+    if (this.#marks.sweeping || this.#marks.announcesOn) deadlineMs = nowMs;
     this.deadlineMs = deadlineMs;
   }
 
@@ -320,17 +437,17 @@ export class MirrorLog {
   }
 
   #answerWaiters(): void {
-    if (this.#waiters.size === 0) return;
+    if (this.#waiters.size === 0 || !this.#regionRequests.mayPromise) return;
     const durable = this.life.store?.durableGeneration ?? 0;
-    this.#waiters.takeReady(this.#world.acknowledgedOrder, durable, this.#answerSafe);
+    const fresh = this.#waiters.takeReady(this.#world.acknowledgedOrder, durable, this.#answerSafe);
+    this.#marks.promised(fresh);
   }
 
-  #deliverLife(message: LogMessage): void {
+  /** A message of this node about its own place. */
+  lifeDelivered(message: LogMessage): void {
     switch (message.type) {
-      case MessageType.assign:
-        this.#recoveryRequests.assignDelivered();
-        return;
       case MessageType.join:
+      case MessageType.ready:
         this.life.joinDelivered();
         return;
       case MessageType.halt:

@@ -23,10 +23,15 @@ import {
   DM_ULOG_RESUME,
   type RequestView,
 } from '../base/ulog-frames.js';
+import { bootKey } from './boot-key.js';
+import type { Cluster, ClusterEvents } from './cluster.js';
 import { answerConstructor, Constructions, settleMarks, type Wanted } from './constructions.js';
 import { type ConstructorArgs, parseConstructor } from './constructor-args.js';
+import type { JoinFacts } from './directory.js';
 import type { LogDeviceInfo } from './log-device.js';
 import { LifeCycle, type LogState } from './log-state.js';
+import { decodeMembers } from './member-record.js';
+import { type LogMessage, MessageType } from './messages.js';
 import { MirrorLog } from './mirror-log.js';
 import { Orphans } from './orphans.js';
 import { reconnects } from './reconnect.js';
@@ -68,6 +73,74 @@ export class MirrorLogs {
     return this.#official.get(uuid);
   }
 
+  /**
+   * A message about membership, or about one log. Those about membership change the directory on every node, whether it has the
+   * log or not; while an exchange is under way they do not count.
+   */
+  deliver(order: number, message: LogMessage, nowMs: number): void {
+    const { cluster } = this.#world;
+    const log = this.#official.get(message.uuid);
+    const place = placeTypes.has(message.type);
+    if (cluster === null || !place) log?.deliver(order, message, nowMs);
+    else if (!cluster.exchanging) this.#deliverPlace(cluster, message, log);
+  }
+
+  #deliverPlace(cluster: Cluster, message: LogMessage, log: MirrorLog | undefined): void {
+    const { type, node, uuid, flag } = message;
+    const { directory } = cluster;
+    const own = node === this.#world.node;
+    if (own) log?.replica.requestDelivered(type);
+    if (type === MessageType.join) {
+      const facts = joinFacts(cluster, message);
+      if (facts === null) return;
+      if (!directory.join(uuid, facts)) {
+        if (own) log?.life.joinRefused();
+        return;
+      }
+      if ((flag & 1) === 1) log?.tableReplaced(node);
+    } else if (type === MessageType.ready) {
+      if (!directory.ready(uuid, node, flag)) return;
+      if ((flag & 2) === 2) log?.searchAnew();
+      if (own && (flag & 2) === 2) log?.lifeDelivered(message);
+    } else if (type === MessageType.halt) {
+      directory.halt(uuid, node);
+      if (own) log?.lifeDelivered(message);
+    } else {
+      if (own) cluster.leaveDelivered(uuid);
+      const member = directory.leave(uuid, node);
+      if (own) log?.left();
+      else if (member !== undefined) log?.memberGone(member, false);
+      if (own) log?.lifeDelivered(message);
+    }
+    log?.replica.tableChanged();
+  }
+
+  /** What the cluster asks of this host's logs. */
+  clusterEvents(): ClusterEvents {
+    const live = () => [...this.#official.values()];
+    return {
+      liveReports: () => live().flatMap((log) => log.report() ?? []),
+      tableChanged: (uuid) => this.#official.get(uuid)?.replica.tableChanged(),
+      gone: (uuid, member, died) => this.#official.get(uuid)?.memberGone(member, died),
+      conflict: (uuid) => this.#official.get(uuid)?.conflict(),
+      groupLost: () => {
+        for (const log of live()) log.replica.groupLost();
+      },
+      exchangeBegun: () => {
+        for (const log of live()) log.replica.exchangeBegun();
+      },
+      exchangeEnded: () => {
+        for (const log of live()) log.replica.exchangeEnded();
+      },
+      operationalChanged: () => {
+        for (const log of live()) {
+          log.needsTurn = true;
+          log.replica.tableChanged();
+        }
+      },
+    };
+  }
+
   /** Takes the records of an earlier daemon in and lets each go on. */
   restore(states: readonly LogState[]): void {
     for (const state of states) {
@@ -81,6 +154,10 @@ export class MirrorLogs {
       }
       const log = this.#add(state, parsed.args);
       if (state.lifeCycle !== LifeCycle.pending) this.#official.set(log.uuid, log);
+    }
+    for (const { uuid, state } of this.all) {
+      const stored = decodeMembers(uuid, state.members);
+      if (stored !== null) this.#world.cluster?.remember(stored.table);
     }
     for (const log of [...this.all]) log.life.start();
   }
@@ -320,6 +397,29 @@ export class MirrorLogs {
       if (other !== log && other.uuid === log.uuid && !other.state.everResumed) yield other.state;
     }
   }
+}
+
+/** Messages about who has a log. */
+const placeTypes: ReadonlySet<number> = new Set([
+  MessageType.join,
+  MessageType.ready,
+  MessageType.halt,
+  MessageType.leave,
+]);
+
+/** Null: its sender is not in the group any more. */
+function joinFacts(cluster: Cluster, { node, regions, flag }: LogMessage): JoinFacts | null {
+  const member = cluster.memberOfGroup(node);
+  if (member === null) return null;
+  return {
+    node,
+    name: member.name,
+    boot: bootKey(member.bootId),
+    regionCount: regions[0] as number,
+    regionSizeSectors: regions[1] as number,
+    disk: regions[2] === 1,
+    marksUnknown: (flag & 2) === 2,
+  };
 }
 
 /** What the record holds is what its constructor asks for. */

@@ -10,6 +10,7 @@
  */
 import type { GroupView } from '../base/group-view.js';
 import type { RequestView } from '../base/ulog-frames.js';
+import { Cluster } from './cluster.js';
 import type { MirrorEffects } from './effects.js';
 import type { LogStates } from './log-state.js';
 import { MessageSender } from './message-sender.js';
@@ -58,11 +59,18 @@ export class MirrorService {
       settings: { ...mirrorSettingsDefault, ...options.settings },
       sender: new MessageSender(effects, node),
       counters: { repairs: 0, logFailures: 0, stickyHits: 0, stickyReleases: 0, ownersDropped: 0 },
+      cluster: null,
       epoch: 0,
-      otherMembers: 0,
+      nowMs: 0,
       acknowledgedOrder: 0,
     };
     this.#logs = new MirrorLogs(this.#world);
+    if (this.#world.settings.shared) this.#world.cluster = new Cluster(this.#world, this.#logs.clusterEvents());
+  }
+
+  /** The other nodes, for status and checks; null where the transport reaches nobody. */
+  get cluster(): Cluster | null {
+    return this.#world.cluster;
   }
 
   /** Takes up what an earlier daemon of this boot left. Once, before anything else. */
@@ -77,8 +85,10 @@ export class MirrorService {
 
   /** A message at its place in the one order. The record may be used again after the call. */
   deliver(order: number, message: LogMessage, nowMs: number): void {
+    this.#world.nowMs = nowMs;
+    if (this.#world.cluster?.deliver(message)) return;
     // Nobody has the uuid any more: the sender left behind this message, and nothing of it counts.
-    this.#logs.official(message.uuid)?.deliver(order, message, nowMs);
+    this.#logs.deliver(order, message, nowMs);
   }
 
   /** Every member of the view has every message up to and including `order`. */
@@ -87,9 +97,11 @@ export class MirrorService {
     for (const log of this.#logs.all) if (log.waiting) log.needsTurn = true;
   }
 
-  viewChanged(view: GroupView): void {
+  /** A view, at its place in the order. */
+  viewChanged(view: GroupView, nowMs: number): void {
+    this.#world.nowMs = nowMs;
     this.#world.epoch = view.epoch;
-    this.#world.otherMembers = view.members.filter(({ node }) => node !== this.#world.node).length;
+    this.#world.cluster?.viewChanged(view);
     report(
       this.#world,
       'debug',
@@ -97,6 +109,21 @@ export class MirrorService {
       '',
       `epoch ${view.epoch}, members ${view.members.map(({ node }) => node).join(' ')}`,
     );
+  }
+
+  /**
+   * Whether this node's partition has quorum (R13), in no order with messages and views. After a view that somebody is missing from
+   * it has to be said again: the core takes it for unknown until then.
+   */
+  quorumChanged(quorate: boolean, nowMs: number): void {
+    this.#world.nowMs = nowMs;
+    this.#world.cluster?.quorumChanged(quorate);
+  }
+
+  /** A fencing source, or an operator, says that a node is dead (R7); null: in the boot in which it was last seen. */
+  confirmDead(node: number, bootId: string | null, nowMs: number): void {
+    this.#world.nowMs = nowMs;
+    this.#world.cluster?.confirmDead(node, bootId);
   }
 
   /** All uuids in device-mapper's tables, live and loaded, as somebody saw them between `askedMs` and now (R2). */

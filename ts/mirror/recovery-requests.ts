@@ -59,18 +59,34 @@ export class RecoveryRequests {
     if (this.#assigns.count === 1) world.sender.one(MessageType.assign, uuid, seq, -1, 0);
   }
 
-  /** On one host nobody else recovers, so the answer is no; this kernel holds writes to its own recovery back itself. */
+  /**
+   * On one host nobody else recovers, so the answer is no; this kernel holds writes to its own recovery back itself. On a
+   * cluster it is yes for every region out of sync: a kernel writes to those without marks, and keeps doing so when another
+   * node has recovered them (R10). So they are recovered first, on request.
+   */
   isRemoteRecovering(seq: number, region: number): void {
-    const { world, state, recovery, uuid } = this.#parts;
+    const { world, state, recovery, replica, uuid } = this.#parts;
     if (state.lifeCycle === LifeCycle.halted) {
       world.effects.replyPair(seq, DM_ULOG_IS_REMOTE_RECOVERING, 0, state.map.regionCount);
       return;
     }
-    world.effects.replyPair(seq, DM_ULOG_IS_REMOTE_RECOVERING, 0, recovery.hint());
+    if (!replica.following) {
+      world.effects.replyPair(seq, DM_ULOG_IS_REMOTE_RECOVERING, state.map.isHeld(region) ? 0 : 1, 0);
+      return;
+    }
+    const waits = replica.shared && this.#mustWait(region) ? 1 : 0;
+    world.effects.replyPair(seq, DM_ULOG_IS_REMOTE_RECOVERING, waits, recovery.hint());
     const wanted = this.#mayHandOut && !state.map.isInSync(region) && region !== state.recoveringRegion;
     if (!wanted || this.isWished(region)) return;
     this.#wishing.add(region);
     world.sender.one(MessageType.wish, uuid, 0, region, 0);
+  }
+
+  #mustWait(region: number): boolean {
+    const { state, recovery } = this.#parts;
+    if (recovery.recoveredElsewhere === region) return true;
+    if (state.inSyncLatched || state.map.isInSync(region)) return false;
+    return state.recoveringRegion !== region;
   }
 
   wishDelivered(region: number): void {
@@ -81,35 +97,53 @@ export class RecoveryRequests {
     marks.applyWish(region);
   }
 
-  /** An `assign` message of this node. */
-  assignDelivered(): void {
-    const { world, recovery } = this.#parts;
-    const region = this.#mayHandOut ? recovery.assign() : noRegion;
+  /** An `assign` message. On a cluster every replica decides it alike, by what all of them know. */
+  assignDelivered(node: number): void {
+    const { world, recovery, replica } = this.#parts;
+    const may = replica.shared ? replica.mayHandOut : this.#mayHandOut;
+    const assigned = may ? recovery.assign(node) : noRegion;
+    if (node !== world.node) return;
+    const region = this.#mayHandOut ? assigned : noRegion;
     const found = region === noRegion ? 0 : 1;
     this.#assigns.answerAll((seq) =>
       world.effects.replyPair(seq, DM_ULOG_GET_RESYNC_WORK, found, found === 1 ? region : 0),
     );
   }
 
-  /** SET_REGION_SYNC of this node has taken effect. `waits`: its region is dirty and that may not be durable yet. */
+  /** SET_REGION_SYNC of any node has taken effect. `waits`: its region is dirty and that may not be durable yet. */
   syncDelivered(message: LogMessage, waits: boolean): void {
-    const { world, state, recovery, uuid } = this.#parts;
+    const { world, state, recovery, replica, uuid } = this.#parts;
     const { map } = state;
     const region = message.regions[0] as number;
     const inSync = message.flag === 1;
-    recovery.ended(region, inSync);
+    recovery.ended(message.node, region, inSync);
+    if (inSync) recovery.restrictions.remove(region);
+    else if (replica.shared) recovery.restrictions.add(region, message.node);
+    if (map.syncCount === map.regionCount) recovery.restrictions.clear();
     if (inSync && !state.inSyncLatched && map.syncCount === map.regionCount) {
       state.inSyncLatched = true;
       report(world, 'notice', 'resync-done', uuid, `all ${map.regionCount} regions are in sync`);
     }
+    if (message.node !== world.node) return;
     this.#syncChanges.take(region, inSync)?.answerAll((seq) => {
       if (waits) this.#answerWhenDurable(seq);
       else world.effects.reply(seq, DM_ULOG_SET_REGION_SYNC, 0);
     });
   }
 
+  /** The copy follows the stream again: what was on its way goes once more. */
+  resubmit(): void {
+    const { sender } = this.#parts.world;
+    for (const { region, inSync, seq } of this.#syncChanges.waiting()) {
+      sender.one(MessageType.inSync, this.#parts.uuid, seq, region, inSync ? 1 : 0);
+    }
+    if (this.#assigns.count > 0) sender.one(MessageType.assign, this.#parts.uuid, 0, -1, 0);
+    this.#wishing.clear();
+  }
+
   get #mayHandOut(): boolean {
-    const { state, marks } = this.#parts;
+    const { state, marks, replica } = this.#parts;
+    if (!replica.operational) return false;
     return state.lifeCycle === LifeCycle.active && !marks.resting && !state.marksUnknown;
   }
 }

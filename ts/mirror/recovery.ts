@@ -11,6 +11,7 @@
  */
 import { wishesMax } from '../base/limits.js';
 import type { LogState } from './log-state.js';
+import { Restrictions } from './restrictions.js';
 import { Wishes } from './wishes.js';
 
 /** Nothing to hand out. */
@@ -18,6 +19,7 @@ export const noRegion = -1;
 
 export class Recovery {
   readonly wishes = new Wishes(wishesMax);
+  readonly restrictions = new Restrictions();
   readonly #state: LogState;
   readonly #node: number;
   /** No region below this is out of sync: saves searching from 0 for every hint. */
@@ -50,30 +52,57 @@ export class Recovery {
     return this.#hintFloor;
   }
 
-  /** Delivery of an `assign` message of this node: stores the assignment and returns it, or `noRegion`. */
-  assign(): number {
+  /** Node that has the region under recovery; -1: there is none. */
+  get recoverer(): number {
+    const { recoveringRegion, recoveringNode } = this.#state;
+    if (recoveringRegion === noRegion) return -1;
+    return recoveringNode === -1 ? this.#node : recoveringNode;
+  }
+
+  /** The region that another node recovers, or `noRegion`. */
+  get recoveredElsewhere(): number {
+    return this.recoverer === this.#node ? noRegion : this.#state.recoveringRegion;
+  }
+
+  /** Delivery of an `assign` message: stores the assignment and returns it, or `noRegion`. One for the whole log (R6). */
+  assign(node: number): number {
     const state = this.#state;
     if (state.recoveringRegion !== noRegion) {
-      if (!state.map.isInSync(state.recoveringRegion)) return state.recoveringRegion;
+      if (!state.map.isInSync(state.recoveringRegion)) {
+        return this.recoverer === node ? state.recoveringRegion : noRegion;
+      }
       // A daemon was killed half-way through the report of this recovery's end.
       state.recoveringRegion = noRegion;
     }
     if (state.searchPosition >= state.map.regionCount) return noRegion;
-    const wished = this.#takeWish();
+    const stored = node === this.#node ? -1 : node;
+    if (state.recoveringNode !== stored) state.recoveringNode = stored;
+    const wished = this.#takeWish(node);
     if (wished !== noRegion) {
       state.recoveringRegion = wished;
       return wished;
     }
-    return this.#search();
+    return this.#search(node);
+  }
+
+  /** A region is out of sync for another reason than a report of its recovery: it is found in this search already. */
+  outOfSync(region: number): void {
+    this.#hintFloor = Math.min(this.#hintFloor, region);
+    if (region < this.#state.searchPosition) this.#state.searchPosition = region;
+  }
+
+  /** The copy was changed as a whole. */
+  refresh(): void {
+    this.#hintFloor = 0;
   }
 
   /**
-   * Delivery of SET_REGION_SYNC of this node. Only the report of the assigned region ends the assignment (R6): a write that
+   * Delivery of SET_REGION_SYNC of a node. Only the report of the assigned region ends the assignment (R6): a write that
    * failed in another region says nothing of the copy that goes on.
    */
-  ended(region: number, inSync: boolean): void {
+  ended(node: number, region: number, inSync: boolean): void {
     const state = this.#state;
-    const wasRecovering = state.recoveringRegion;
+    const wasRecovering = this.recoverer === node ? state.recoveringRegion : noRegion;
     if (!inSync) {
       this.#hintFloor = Math.min(this.#hintFloor, region);
       if (wasRecovering !== region && region < state.searchPosition) state.searchPosition = region;
@@ -81,19 +110,19 @@ export class Recovery {
     if (wasRecovering === region) state.recoveringRegion = noRegion;
   }
 
-  #takeWish(): number {
+  #takeWish(node: number): number {
     for (let region = this.wishes.take(); region >= 0; region = this.wishes.take()) {
-      if (this.#mayRecover(region)) return region;
+      if (this.#mayRecover(node, region)) return region;
     }
     return noRegion;
   }
 
-  #search(): number {
+  #search(node: number): number {
     const state = this.#state;
     const { map } = state;
     let skipped = noRegion;
     let region = map.nextOutOfSync(state.searchPosition);
-    while (region >= 0 && !this.#mayRecover(region)) {
+    while (region >= 0 && !this.#mayRecover(node, region)) {
       if (skipped === noRegion) skipped = region;
       region = region + 1 < map.regionCount ? map.nextOutOfSync(region + 1) : noRegion;
     }
@@ -104,9 +133,10 @@ export class Recovery {
     return region;
   }
 
-  /** R4: not while another live node's kernel holds the region. */
-  #mayRecover(region: number): boolean {
+  /** R4: not while another live node's kernel holds the region. R10: not when another must do it. */
+  #mayRecover(node: number, region: number): boolean {
     const { map, owners } = this.#state;
-    return region < map.regionCount && !map.isInSync(region) && !owners.ownedByOther(this.#node, region);
+    if (region >= map.regionCount || map.isInSync(region)) return false;
+    return !owners.ownedByOther(node, region) && this.restrictions.allow(node, region);
   }
 }

@@ -149,8 +149,13 @@ export class RegionRequests {
     const { map } = this.#parts.state;
     this.#flushIsOurs = true;
     if (map.cleanCount === 0) return;
-    map.fillClean(0, map.regionCount, false);
-    this.#life.store?.changed(true, nowMs);
+    if (this.#parts.replica.shared) {
+      // Every replica does it, at one place of the order; the flush waits as for a mark.
+      this.#parts.marks.distrustAll();
+    } else {
+      map.fillClean(0, map.regionCount, false);
+      this.#life.store?.changed(true, nowMs);
+    }
     report(
       this.#parts.world,
       'warning',
@@ -158,6 +163,23 @@ export class RegionRequests {
       this.#parts.uuid,
       'marks were lost with the state: every region is dirty',
     );
+  }
+
+  /** FLUSH may be answered at all: the group has quorum (R13), and nobody else recovers a region that this kernel holds (R4). */
+  get mayPromise(): boolean {
+    const { replica, recovery, state } = this.#parts;
+    if (!replica.operational) return false;
+    const elsewhere = recovery.recoveredElsewhere;
+    return elsewhere < 0 || !state.map.isHeld(elsewhere);
+  }
+
+  /** R13: repeats of what was promised once go on. True when the flush was answered. */
+  #withoutGroup(seq: number): boolean {
+    const { world, marks } = this.#parts;
+    const fails = world.settings.onQuorumLoss === 'fail';
+    if (!marks.allPromised && !fails) return false;
+    world.effects.reply(seq, DM_ULOG_FLUSH, marks.allPromised ? 0 : -Errno.EIO);
+    return true;
   }
 
   #flush(seq: number, count: number, nowMs: number): void {
@@ -169,8 +191,10 @@ export class RegionRequests {
       effects.reply(seq, DM_ULOG_FLUSH, -Errno.EIO);
       return;
     }
-    const delivered = marks.marksDelivered === marks.marksAwaited;
+    if (!this.#parts.replica.operational && this.#withoutGroup(seq)) return;
+    const delivered = this.mayPromise && marks.marksDelivered === marks.marksAwaited;
     if (delivered && marks.lastMarkOrder <= acknowledgedOrder && (this.#life.store?.allDurable ?? true)) {
+      marks.promised(marks.fresh);
       effects.reply(seq, DM_ULOG_FLUSH, 0);
       return;
     }

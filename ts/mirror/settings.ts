@@ -10,6 +10,10 @@ export interface MirrorSettings {
   readonly logRetryMs: number;
   /** Take over a log that another host did not close (R9). Only right when that host is known to be down. */
   readonly forceForeignSession: boolean;
+  /** The ordered transport reaches other hosts, which may have the same logs. */
+  readonly shared: boolean;
+  /** R13: without quorum new marks wait, or fail with -EIO. */
+  readonly onQuorumLoss: 'wait' | 'fail';
 }
 
 export const mirrorSettingsDefault: MirrorSettings = {
@@ -18,4 +22,6 @@ export const mirrorSettingsDefault: MirrorSettings = {
   cleanCommitMs: 1000,
   logRetryMs: 3000,
   forceForeignSession: false,
+  shared: false,
+  onQuorumLoss: 'wait',
 };

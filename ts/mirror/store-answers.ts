@@ -3,14 +3,17 @@
  * load is derived in resume-bits.ts; whether the log serves then is decided in log-life.ts.
  */
 import { Errno } from '../base/errno.js';
+import { messageRegionsMax } from '../base/limits.js';
 import { DM_ULOG_RESUME } from '../base/ulog-frames.js';
 import type { LogDeviceInfo } from './log-device.js';
 import type { LogHeader, LogSession } from './log-image.js';
 import type { LogParts } from './log-parts.js';
 import { LifeCycle, type LogState } from './log-state.js';
+import { MessageType } from './messages.js';
 import { deriveDiskBits, judgeHead } from './resume-bits.js';
 import { packDevice } from './status-text.js';
 import { type HeadVerdict, type LogStoreOwner, StoreGoal } from './store-owner.js';
+import { onlyOnDevice } from './take-over.js';
 import { report } from './world.js';
 
 export interface StoreHooks {
@@ -22,6 +25,10 @@ export interface StoreHooks {
   ready(): void;
   /** A load has failed; `errno` is positive. */
   notReady(errno: number): void;
+  /** A load was refused for good. */
+  refused(errno: number): void;
+  /** What the store has written. */
+  writtenGeneration(): number;
 }
 
 export class StoreAnswers implements LogStoreOwner {
@@ -40,15 +47,36 @@ export class StoreAnswers implements LogStoreOwner {
   }
 
   judgeHead(header: LogHeader, session: LogSession | null): HeadVerdict {
-    const { state, args, world } = this.#parts;
-    const { nodeName } = world;
-    return judgeHead(
-      state,
-      args,
-      { nodeName, forceForeignSession: world.settings.forceForeignSession },
-      header,
-      session,
+    const { state, args, world, uuid } = this.#parts;
+    const { nodeName, cluster, settings } = world;
+    const ended = session !== null && (cluster?.hasEnded(uuid, session.nodeName, session.bootId) ?? false);
+    const guard = { nodeName, forceForeignSession: settings.forceForeignSession || ended };
+    return judgeHead(state, args, guard, header, session);
+  }
+
+  get epoch(): number {
+    return this.#parts.replica.epoch;
+  }
+
+  get alone(): boolean {
+    return this.#parts.replica.sole;
+  }
+
+  /** R8: after the death of a writer, what its device has as dirty and no member knows belongs to nobody and is resynced. */
+  foundOnDevice(offset: number, bytes: Uint8Array, regionLimit: number): number {
+    const { state, world, replica, uuid } = this.#parts;
+    if (!replica.table?.writerDied) return 0;
+    const regions = onlyOnDevice(state.map, offset, bytes, regionLimit);
+    if (regions.length === 0) return 0;
+    report(
+      world,
+      'notice',
+      'take-over-dirty',
+      uuid,
+      `${regions.length} regions are dirty on the log device alone: resynced`,
     );
+    world.sender.regions(MessageType.unknownDirty, uuid, 0, Float64Array.from(regions), regions.length);
+    return Math.ceil(regions.length / messageRegionsMax);
   }
 
   bitsLoaded(): void {
@@ -57,8 +85,8 @@ export class StoreAnswers implements LogStoreOwner {
 
   session(closed: boolean): LogSession {
     const { world, state, uuid } = this.#parts;
-    const { epoch, nodeName, bootId } = world;
-    return { uuid, writerEpoch: epoch, nodeName, bootId, resumeCount: state.resumeCount, closed };
+    const { nodeName, bootId } = world;
+    return { uuid, writerEpoch: this.epoch, nodeName, bootId, resumeCount: state.resumeCount, closed };
   }
 
   loaded(): void {
@@ -67,7 +95,7 @@ export class StoreAnswers implements LogStoreOwner {
 
   loadRefused(errno: number, text: string): void {
     report(this.#parts.world, 'error', 'resume-refused', this.#parts.uuid, text);
-    this.#hooks.notReady(errno);
+    this.#hooks.refused(errno);
   }
 
   failed(errno: number, text: string, goal: StoreGoal): void {
@@ -82,19 +110,35 @@ export class StoreAnswers implements LogStoreOwner {
     if (!state.logFailed) {
       state.logFailed = true;
       world.counters.logFailures += 1;
+      this.#tellState(1);
     }
     // A resumed log stays resumed, whatever its device does.
     waiters.takeAll((seq, type) => world.effects.reply(seq, type, type === DM_ULOG_RESUME ? 0 : -Errno.EIO));
   }
 
   committed(): void {
+    const { replica, world, uuid } = this.#parts;
+    if (!replica.sole && replica.writes) {
+      world.sender.numbers(MessageType.durable, uuid, 0, 0, [this.epoch, this.#hooks.writtenGeneration()]);
+    }
     this.#hooks.changed();
+  }
+
+  changed(): void {
+    this.#hooks.changed();
+  }
+
+  /** Every member's status says so (R16). */
+  #tellState(flag: number): void {
+    const { replica, world, uuid } = this.#parts;
+    if (!replica.sole) world.sender.numbers(MessageType.logState, uuid, 0, flag, []);
   }
 
   restored(): void {
     const { world, state, uuid } = this.#parts;
     if (state.logFailed) {
       state.logFailed = false;
+      this.#tellState(0);
       world.counters.repairs += 1;
       report(world, 'notice', 'log-repaired', uuid, 'every block was written again and read back');
     }

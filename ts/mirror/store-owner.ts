@@ -8,6 +8,7 @@
  * | load    | RESUME: read what the device has, then write everything                                     |
  * | rewrite | memory is the truth and has not been written since this daemon started, or after a failure  |
  * |         | over a suspend: write everything                                                            |
+ * | takeOver | another node was the writer (R8): read what the device has as dirty, then write everything     |
  * | repair  | the same after a failure, and read it back                                                  |
  */
 import type { LogDeviceInfo } from './log-device.js';
@@ -20,13 +21,20 @@ export const StorePhase = {
   readingBits: 'readingBits',
   settling: 'settling',
   writing: 'writing',
+  merging: 'merging',
   checking: 'checking',
   ready: 'ready',
   failed: 'failed',
 } as const;
 export type StorePhase = (typeof StorePhase)[keyof typeof StorePhase];
 
-export const StoreGoal = { learn: 'learn', load: 'load', rewrite: 'rewrite', repair: 'repair' } as const;
+export const StoreGoal = {
+  learn: 'learn',
+  load: 'load',
+  rewrite: 'rewrite',
+  takeOver: 'takeOver',
+  repair: 'repair',
+} as const;
 export type StoreGoal = (typeof StoreGoal)[keyof typeof StoreGoal];
 
 /** What to do with a log that was found, or why it must be left alone. */
@@ -41,6 +49,15 @@ export interface LogStoreOwner {
   judgeHead(header: LogHeader, session: LogSession | null): HeadVerdict;
   /** The bits of a load are in the map; what follows from them is derived before everything is written. */
   bitsLoaded(): void;
+  /**
+   * Bytes of the area at a take-over: what they have as dirty. Returns how many messages about that must be delivered before
+   * anything is written; `merged` is called for each.
+   */
+  foundOnDevice(offset: number, bytes: Uint8Array, regionLimit: number): number;
+  /** What a write carries: it counts while this stays what it was when the write started (R1). */
+  readonly epoch: number;
+  /** A write counts when it has ended; otherwise when its confirmation is delivered. */
+  readonly alone: boolean;
   session(closed: boolean): LogSession;
   /** A load has ended: everything is durable. */
   loaded(): void;
@@ -48,8 +65,10 @@ export interface LogStoreOwner {
   loadRefused(errno: number, text: string): void;
   /** Device trouble. A load is tried again, as is everything else, until `finish` or `abandon`. */
   failed(errno: number, text: string, goal: StoreGoal): void;
-  /** `durableGeneration` may have grown. */
+  /** `writtenGeneration` may have grown. */
   committed(): void;
+  /** `durableGeneration` may have grown by another node's word. */
+  changed(): void;
   /** A rewrite or a repair has ended well. */
   restored(goal: StoreGoal): void;
 }

@@ -8,6 +8,8 @@ import { SeqList } from './seq-list.js';
 interface SyncChange {
   readonly region: number;
   readonly inSync: boolean;
+  /** The first request that asked for it. */
+  readonly seq: number;
   readonly seqs: SeqList;
 }
 
@@ -27,7 +29,7 @@ export class SyncChanges {
     }
     const seqs = new SeqList();
     seqs.add(seq);
-    this.#changes.push({ region, inSync, seqs });
+    this.#changes.push({ region, inSync, seq, seqs });
     return true;
   }
 
@@ -35,6 +37,11 @@ export class SyncChanges {
   take(region: number, inSync: boolean): SeqList | null {
     const index = this.#changes.findIndex((change) => change.region === region && change.inSync === inSync);
     return index < 0 ? null : (this.#changes.splice(index, 1)[0]?.seqs ?? null);
+  }
+
+  /** Those on their way, oldest first. */
+  waiting(): readonly Omit<SyncChange, 'seqs'>[] {
+    return this.#changes;
   }
 
   /** Hands every sequence number to `answer`. */

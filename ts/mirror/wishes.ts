@@ -35,6 +35,11 @@ export class Wishes {
     return region;
   }
 
+  /** Oldest first. */
+  list(): readonly number[] {
+    return [...this.#list];
+  }
+
   clear(): void {
     this.#list.length = 0;
     this.#all.clear();

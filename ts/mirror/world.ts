@@ -2,6 +2,7 @@
  * What every part of the mirror core may use: who we are, where effects go, what is set, and how far the ordered
  * stream has come. One object a service.
  */
+import type { Cluster } from './cluster.js';
 import type { MirrorEffects, MirrorReport } from './effects.js';
 import type { LogStates } from './log-state.js';
 import type { MessageSender } from './message-sender.js';
@@ -29,10 +30,12 @@ export interface World {
   readonly settings: MirrorSettings;
   readonly sender: MessageSender;
   readonly counters: MirrorCounters;
+  /** The other nodes; null on a host that is alone. Set once, before anything else. */
+  cluster: Cluster | null;
   /** Epoch of the current view (R1). */
   epoch: number;
-  /** Members of the current view but this node: 0 on one host. */
-  otherMembers: number;
+  /** The time of the call that is under way. */
+  nowMs: number;
   /** All members have every message up to this one. */
   acknowledgedOrder: number;
 }

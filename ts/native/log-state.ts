@@ -45,6 +45,9 @@ export const RecordWord = {
   deviceNumber: 8,
   /** 9 to 11 are the bit maps' own. */
   draining: 12,
+  /** Node + 1; 0: this node, or none. */
+  recoveringNode: 13,
+  position: 14,
 } as const;
 export type RecordWord = (typeof RecordWord)[keyof typeof RecordWord];
 
@@ -62,6 +65,8 @@ export interface NativeLogRecord {
   readonly image: NativeLogImage | null;
   load(word: RecordWord): number;
   store(word: RecordWord, value: number): void;
+  loadMembers(): Uint8Array;
+  storeMembers(table: Uint8Array): void;
   remove(): void;
 }
 
@@ -117,6 +122,8 @@ export class NativeLogState implements LogState {
   #resumeCount: number;
   #deviceNumber: number;
   #draining: boolean;
+  #recoveringNode: number;
+  #position: number;
 
   constructor(record: NativeLogRecord, restored: boolean, options: LogStatesOptions) {
     this.#record = record;
@@ -139,6 +146,8 @@ export class NativeLogState implements LogState {
     this.#resumeCount = record.load(RecordWord.resumeCount);
     this.#deviceNumber = record.load(RecordWord.deviceNumber);
     this.#draining = record.load(RecordWord.draining) !== 0;
+    this.#recoveringNode = record.load(RecordWord.recoveringNode) - 1;
+    this.#position = record.load(RecordWord.position);
   }
 
   get lifeCycle(): LifeCycle {
@@ -205,6 +214,29 @@ export class NativeLogState implements LogState {
   set draining(value: boolean) {
     this.#record.store(RecordWord.draining, value ? 1 : 0);
     this.#draining = value;
+  }
+
+  get recoveringNode(): number {
+    return this.#recoveringNode;
+  }
+  set recoveringNode(node: number) {
+    this.#record.store(RecordWord.recoveringNode, node + 1);
+    this.#recoveringNode = node;
+  }
+
+  get position(): number {
+    return this.#position;
+  }
+  set position(value: number) {
+    this.#record.store(RecordWord.position, value);
+    this.#position = value;
+  }
+
+  get members(): Uint8Array {
+    return this.#record.loadMembers();
+  }
+  set members(table: Uint8Array) {
+    this.#record.storeMembers(table);
   }
 
   get resumeCount(): number {

@@ -18,6 +18,10 @@
  * (`firstOutside`), so a throw is a fault of the program, not of the world.
  */
 
+/** Which bits of a map: clean or sync. */
+export const MapBits = { clean: 0, sync: 1 } as const;
+export type MapBits = (typeof MapBits)[keyof typeof MapBits];
+
 /** The state bits of every region of one log. All mutators are single aligned stores a word (R2). */
 export interface RegionMap {
   readonly regionCount: number;
@@ -66,6 +70,14 @@ export interface RegionMap {
   copyCleanToInSync(): void;
   /** held := none. */
   unholdAll(): void;
+
+  /**
+   * Bytes of clean (0) or sync (1) bits from byte `firstByte` on, bit i%8 of byte i/8 for region i; bits past the end
+   * read 0. For copies of a log that go from node to node.
+   */
+  exportBits(which: MapBits, firstByte: number, into: Uint8Array): void;
+  /** Takes such bytes; `firstByte` is a multiple of 8. False, and nothing taken, when there is no room (`reserve`). */
+  importBits(which: MapBits, firstByte: number, bytes: Uint8Array): boolean;
 }
 
 /**
@@ -88,6 +100,11 @@ export interface RegionOwners {
   removeNode(node: number): number;
   /** Writes regions of `node` into `out`, from `cursor` (0 first); returns [written, next cursor or -1]. */
   list(node: number, cursor: number, out: Float64Array): readonly [number, number];
+  /**
+   * Writes the pairs of the regions in [from, to), in no order, to both arrays (equally long); returns how many there
+   * are. More than the arrays are long: not all of them were written.
+   */
+  listRange(from: number, to: number, regions: Float64Array, nodes: Float64Array): number;
   clear(): void;
 }
 

@@ -8,7 +8,7 @@ import type { LogImage } from '../../mirror/log-image.js';
 import type { LifeCycle, LogGeometry, LogIdentity, LogState, LogStates } from '../../mirror/log-state.js';
 import type { RequestMemory } from '../../mirror/lost-requests.js';
 import { NativeLogStates } from '../../native/log-state.js';
-import type { RegionMap, RegionOwners, StickyMarks } from '../../regions/region-map.js';
+import type { MapBits, RegionMap, RegionOwners, StickyMarks } from '../../regions/region-map.js';
 import { logKey } from '../kernel/world.js';
 import { type KillSwitch, SimulatedKill } from './kill.js';
 
@@ -97,6 +97,13 @@ export class CountedMap implements RegionMap {
     this.#kill.point();
     this.inner.unholdAll();
   }
+  exportBits(which: MapBits, firstByte: number, into: Uint8Array): void {
+    this.inner.exportBits(which, firstByte, into);
+  }
+  importBits(which: MapBits, firstByte: number, bytes: Uint8Array): boolean {
+    this.#kill.point();
+    return this.inner.importBits(which, firstByte, bytes);
+  }
 
   #batch(count: number, store: (part: number) => number): number {
     const part = this.#kill.parts(count);
@@ -145,6 +152,9 @@ class CountedOwners implements RegionOwners {
   }
   list(node: number, cursor: number, out: Float64Array): readonly [number, number] {
     return this.inner.list(node, cursor, out);
+  }
+  listRange(from: number, to: number, regions: Float64Array, nodes: Float64Array): number {
+    return this.inner.listRange(from, to, regions, nodes);
   }
   clear(): void {
     this.#kill.point();
@@ -245,6 +255,27 @@ export class CountedState implements LogState {
   set recoveringRegion(value: number) {
     this.#kill.point();
     this.inner.recoveringRegion = value;
+  }
+  get recoveringNode(): number {
+    return this.inner.recoveringNode;
+  }
+  set recoveringNode(value: number) {
+    this.#kill.point();
+    this.inner.recoveringNode = value;
+  }
+  get position(): number {
+    return this.inner.position;
+  }
+  set position(value: number) {
+    this.#kill.point();
+    this.inner.position = value;
+  }
+  get members(): Uint8Array {
+    return this.inner.members;
+  }
+  set members(value: Uint8Array) {
+    this.#kill.point();
+    this.inner.members = value;
   }
   get searchPosition(): number {
     return this.inner.searchPosition;

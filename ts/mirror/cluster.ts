@@ -1,0 +1,300 @@
+/**
+ * The group as the cores see it: who is in it, whether it has quorum (R13), who is known dead (R7), and the directory of all logs.
+ *
+ * When somebody comes to the group, everybody says once what it knows (`report`), and the directory is computed anew from all
+ * of that (return-merge.ts). From the view to the last report the *exchange* is under way: messages that change member
+ * tables do not count then, for who came does not know the tables that they would change; who sent one sends it again.
+ *
+ * Quorum: what the transport says is this node's own knowledge, in no order with the stream. It holds back this node's
+ * replies at once; what all replicas do by it waits for the ordered `quorum` message. After a node was lost neither counts
+ * before it was said anew, by somebody who knows that the node is lost.
+ */
+import type { GroupMember, GroupView } from '../base/group-view.js';
+import { bootKey } from './boot-key.js';
+import { Directory } from './directory.js';
+import type { Member, MemberTable } from './member-table.js';
+import { memberOf } from './member-table.js';
+import { type LogMessage, MessageType } from './messages.js';
+import { decodeReport, encodeReport } from './report-codec.js';
+import { type LogReport, mergeReports, type Reporter } from './return-merge.js';
+import { report, type World } from './world.js';
+
+/** What the group tells the logs of this host. */
+export interface ClusterEvents {
+  /** This host's live instance of a log, for a report. */
+  liveReports(): Iterable<LogReport>;
+  /** The member table of a log has changed. */
+  tableChanged(uuid: string): void;
+  /** A member is known dead or has left without a suspend; `member` is what it was. */
+  gone(uuid: string, member: Member, died: boolean): void;
+  /** Two sides went on: nothing is known to be in sync. */
+  conflict(uuid: string): void;
+  groupLost(): void;
+  /** Somebody came: copies under way begin again. */
+  exchangeBegun(): void;
+  exchangeEnded(): void;
+  operationalChanged(): void;
+}
+
+interface Exchange {
+  readonly tag: string;
+  readonly reports: Map<number, Reporter>;
+  readonly logs: Map<number, ReadonlyMap<string, LogReport>>;
+}
+
+export class Cluster {
+  readonly directory = new Directory();
+  /** Ordered: all replicas of this side agree. */
+  orderedQuorate = false;
+  readonly #world: World;
+  readonly #events: ClusterEvents;
+  #members: readonly GroupMember[] = [];
+  #exchange: Exchange | null = null;
+  /** Null: not said since the last loss of a node. */
+  #ownQuorate: boolean | null = null;
+  /** Deaths that are confirmed and not delivered yet, node -> boot. */
+  readonly #deaths = new Map<number, string>();
+  /** Logs that this node leaves without a log that waits for it. */
+  readonly #withdrawn = new Set<string>();
+  /** Boots that are known to be over. */
+  readonly #deadBoots = new Set<string>();
+  /** Lost members that the edge was told of. */
+  readonly #told = new Set<string>();
+
+  constructor(world: World, events: ClusterEvents) {
+    this.#world = world;
+    this.#events = events;
+  }
+
+  get tables(): ReadonlyMap<string, MemberTable> {
+    return this.directory.tables;
+  }
+
+  get inGroup(): boolean {
+    return this.#members.length > 0;
+  }
+
+  get exchanging(): boolean {
+    return this.#exchange !== null || !this.inGroup;
+  }
+
+  /** New marks may be promised, and the writer may write (R13). */
+  get operational(): boolean {
+    return this.inGroup && this.#ownQuorate === true && this.orderedQuorate;
+  }
+
+  /** Null when the node is not in the group. */
+  memberOfGroup(node: number): GroupMember | null {
+    return this.#members.find((member) => member.node === node) ?? null;
+  }
+
+  /**
+   * True when the host that left a log unclosed does not use it any more: it is here, with another boot, or with this one and
+   * is no member of the log; or it is known dead.
+   */
+  hasEnded(uuid: string, nodeName: string, bootId: string): boolean {
+    const boot = bootKey(bootId);
+    if (this.#deadBoots.has(boot)) return true;
+    const here = this.#members.find(({ name }) => name === nodeName);
+    if (here === undefined) return false;
+    return here.bootId !== bootId || memberOf(this.tables.get(uuid), here.node) === undefined;
+  }
+
+  /** Leaves a log for good, without anybody who waits for it. */
+  withdraw(uuid: string): void {
+    this.#withdrawn.add(uuid);
+    if (!this.exchanging) this.#world.sender.numbers(MessageType.leave, uuid, 0, 0, []);
+  }
+
+  leaveDelivered(uuid: string): void {
+    this.#withdrawn.delete(uuid);
+  }
+
+  /** A table that an earlier daemon of this host stored. */
+  remember(table: MemberTable): void {
+    const known = this.directory.tables.get(table.uuid);
+    if (known === undefined || known.generation < table.generation) this.directory.tables.set(table.uuid, table);
+  }
+
+  viewChanged(view: GroupView): void {
+    this.#members = view.members;
+    if (view.members.length === 0) {
+      this.#exchange = null;
+      this.orderedQuorate = false;
+      this.#ownQuorate = null;
+      this.#events.groupLost();
+      return;
+    }
+    const changed = new Set<string>();
+    for (const { member, reason } of view.left) {
+      const daemonOnly = reason === 'leave' || reason === 'process-down';
+      for (const uuid of this.directory.absent(member.node, member.bootId, daemonOnly)) changed.add(uuid);
+      if (!daemonOnly) this.#forgetQuorum();
+      this.#exchange?.reports.delete(member.node);
+    }
+    if (view.joined.length > 0) this.#beginExchange();
+    else if (this.#exchange !== null) this.#endIfComplete();
+    else for (const uuid of changed) this.#events.tableChanged(uuid);
+    this.#tellLost();
+    this.#events.operationalChanged();
+  }
+
+  quorumChanged(quorate: boolean): void {
+    this.#ownQuorate = quorate;
+    if (this.inGroup) this.#sendQuorum();
+    this.#events.operationalChanged();
+  }
+
+  /** A fencing source says that the node is dead; null: the boot that the tables know. */
+  confirmDead(node: number, bootId: string | null): void {
+    const boot = bootId === null ? this.#bootInTables(node) : bootKey(bootId);
+    if (boot === null) {
+      report(
+        this.#world,
+        'notice',
+        'dead-unknown',
+        '',
+        `node ${node} is confirmed dead, and has no log that is known here`,
+      );
+      return;
+    }
+    this.#deaths.set(node, boot);
+    if (!this.exchanging) this.#sendDeath(node, boot);
+  }
+
+  /** True when the message was the group's own and no log's. */
+  deliver(message: LogMessage): boolean {
+    switch (message.type) {
+      case MessageType.report:
+        this.#reportDelivered(message);
+        return true;
+      case MessageType.quorum:
+        this.#quorumDelivered(message);
+        return true;
+      case MessageType.dead:
+        this.#deadDelivered(message);
+        return true;
+      default:
+        return false;
+    }
+  }
+
+  // Exchange.
+
+  #beginExchange(): void {
+    const tag = this.#members.map(({ node, incarnation }) => `${node}:${incarnation}`).join(' ');
+    this.#exchange = { tag, reports: new Map(), logs: new Map() };
+    this.#events.exchangeBegun();
+    const known = new Map<string, LogReport>();
+    for (const table of this.tables.values()) {
+      known.set(table.uuid, { table, live: null, marksUnknown: false, valid: false, rank: 0, position: 0 });
+    }
+    for (const live of this.#events.liveReports()) known.set(live.table.uuid, live);
+    const bytes = encodeReport(tag, this.orderedQuorate, [...known.values()]);
+    this.#world.sender.bytes(MessageType.report, '', 0, 0, [], bytes);
+  }
+
+  #reportDelivered({ node, bytes, byteCount }: LogMessage): void {
+    const exchange = this.#exchange;
+    const said = decodeReport(bytes.subarray(0, byteCount));
+    const member = this.memberOfGroup(node);
+    if (exchange === null || member === null || said === null || said.tag !== exchange.tag) return;
+    const { name, bootId } = member;
+    exchange.reports.set(node, { node, name, boot: bootKey(bootId), quorate: said.quorate, log: undefined });
+    exchange.logs.set(node, new Map(said.logs.map((log) => [log.table.uuid, log])));
+    this.#endIfComplete();
+  }
+
+  #endIfComplete(): void {
+    const exchange = this.#exchange;
+    if (exchange === null || this.#members.some(({ node }) => !exchange.reports.has(node))) return;
+    this.#exchange = null;
+    this.orderedQuorate = false;
+    const uuids = new Set<string>();
+    for (const { node } of this.#members) for (const uuid of exchange.logs.get(node)?.keys() ?? []) uuids.add(uuid);
+    for (const uuid of [...uuids].sort()) this.#merge(uuid, exchange);
+    for (const uuid of this.#withdrawn) this.#world.sender.numbers(MessageType.leave, uuid, 0, 0, []);
+    this.#events.exchangeEnded();
+    this.#sendQuorum();
+    for (const [node, boot] of this.#deaths) this.#sendDeath(node, boot);
+    this.#tellLost();
+    this.#events.operationalChanged();
+  }
+
+  #merge(uuid: string, exchange: Exchange): void {
+    const reporters = this.#members.map(({ node }) => ({
+      ...(exchange.reports.get(node) as Reporter),
+      log: exchange.logs.get(node)?.get(uuid),
+    }));
+    const { table, dead, conflict } = mergeReports(reporters);
+    this.directory.tables.set(uuid, table);
+    for (const member of dead) {
+      this.#deadBoots.add(member.boot);
+      this.#events.gone(uuid, member, true);
+    }
+    if (conflict) this.#events.conflict(uuid);
+    this.#events.tableChanged(uuid);
+  }
+
+  // Quorum.
+
+  #forgetQuorum(): void {
+    this.orderedQuorate = false;
+    this.#ownQuorate = null;
+  }
+
+  #sendQuorum(): void {
+    if (this.#ownQuorate === null) return;
+    const nodes = this.#members.map(({ node }) => node);
+    this.#world.sender.numbers(MessageType.quorum, '', 0, this.#ownQuorate ? 1 : 0, nodes);
+  }
+
+  #quorumDelivered({ flag, regions, count }: LogMessage): void {
+    // Sent by somebody who did not know yet that a node is lost.
+    for (let i = 0; i < count; i++) if (this.memberOfGroup(regions[i] as number) === null) return;
+    const before = this.orderedQuorate;
+    this.orderedQuorate = flag === 1;
+    if (before !== this.orderedQuorate) this.#events.operationalChanged();
+  }
+
+  // Deaths.
+
+  #sendDeath(node: number, boot: string): void {
+    this.#world.sender.bytes(MessageType.dead, '', 0, 0, [node], Buffer.from(boot, 'latin1'));
+  }
+
+  #deadDelivered({ regions, bytes, byteCount }: LogMessage): void {
+    if (this.exchanging) return;
+    const node = regions[0] as number;
+    const boot = Buffer.from(bytes.subarray(0, byteCount)).toString('latin1');
+    this.#deadBoots.add(boot);
+    if (this.#deaths.get(node) === boot) this.#deaths.delete(node);
+    for (const { uuid, member } of this.directory.died(node, boot)) {
+      this.#events.gone(uuid, member, true);
+      this.#events.tableChanged(uuid);
+    }
+  }
+
+  #bootInTables(node: number): string | null {
+    for (const table of this.tables.values()) {
+      const member = memberOf(table, node);
+      if (member !== undefined && !member.present) return member.boot;
+    }
+    return null;
+  }
+
+  /** Members that are not in the group: an operator, or fencing, has to say whether they are dead. */
+  #tellLost(): void {
+    if (this.exchanging) return;
+    for (const { members } of this.tables.values()) {
+      for (const { node, name, boot, present } of members) {
+        const key = `${node} ${boot}`;
+        if (present || this.#told.has(key)) continue;
+        this.#told.add(key);
+        this.#world.effects.lost?.(node, name, boot);
+        const text = `node ${node} (${name}) is not in the group: what it marked stays marked until it is back or known dead`;
+        report(this.#world, 'warning', 'member-lost', '', text);
+      }
+    }
+  }
+}

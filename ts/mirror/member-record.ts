@@ -1,0 +1,81 @@
+/**
+ * A member table as bytes for the state record (R2), where it has to fit `memberTableBytesMax`: what a daemon has to know of a
+ * log when it starts again. Names are for people, and shortened when there is no room for them.
+ *
+ * All numbers are little-endian: generation f64, writer u32 (+1), epoch f64, last leaver u32 (+1), flags u8, count u8, rank f64; then each
+ * member: node u32, flags u8, boot 8 bytes, length of the name u8, name.
+ */
+import { memberTableBytesMax } from '../base/limits.js';
+import { emptyTable, type Member, type MemberTable, newMember, type Stage } from './member-table.js';
+
+const headBytes = 34;
+const memberBytes = 14;
+const stages: readonly Stage[] = ['joining', 'active', 'halted'];
+
+/** `rank`: the generation in which the copy in the record was last right. */
+export function encodeMembers(table: MemberTable, rank: number): Uint8Array {
+  const names = table.members.map(({ name }) => Buffer.from(name, 'utf8'));
+  const room = memberTableBytesMax - headBytes - memberBytes * names.length;
+  if (room < 0) throw new RangeError(`${names.length} members of a log do not fit a state record`);
+  const nameMax = names.length === 0 ? 0 : Math.min(255, Math.floor(room / names.length));
+  const parts = table.members.map((member, at) => encodeMember(member, names[at]?.subarray(0, nameMax) ?? Buffer.of()));
+  const head = Buffer.alloc(headBytes);
+  head.writeDoubleLE(table.generation, 0);
+  head.writeUInt32LE(table.writer + 1, 8);
+  head.writeDoubleLE(table.epoch, 12);
+  head.writeUInt32LE(table.lastLeaver + 1, 20);
+  head.writeUInt8((table.writerDied ? 1 : 0) | (table.doubt ? 2 : 0), 24);
+  head.writeUInt8(parts.length, 25);
+  head.writeDoubleLE(rank, 26);
+  return Buffer.concat([head, ...parts]);
+}
+
+export interface StoredMembers {
+  readonly table: MemberTable;
+  readonly rank: number;
+}
+
+/** Null when the bytes are no table: a record of a log that no other node had. */
+export function decodeMembers(uuid: string, bytes: Uint8Array): StoredMembers | null {
+  if (bytes.length < headBytes) return null;
+  const from = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+  const table = emptyTable(uuid);
+  table.generation = from.readDoubleLE(0);
+  table.writer = from.readUInt32LE(8) - 1;
+  table.epoch = from.readDoubleLE(12);
+  table.lastLeaver = from.readUInt32LE(20) - 1;
+  const flags = from.readUInt8(24);
+  table.writerDied = (flags & 1) !== 0;
+  table.doubt = (flags & 2) !== 0;
+  let at = headBytes;
+  for (let count = from.readUInt8(25); count > 0; count--) {
+    if (at + memberBytes > from.length) return null;
+    const end = at + memberBytes + from.readUInt8(at + 13);
+    if (end > from.length) return null;
+    table.members.push(decodeMember(from.subarray(at, end)));
+    at = end;
+  }
+  return { table, rank: from.readDoubleLE(26) };
+}
+
+function encodeMember(member: Member, name: Buffer): Buffer {
+  const bytes = Buffer.alloc(memberBytes + name.length);
+  bytes.writeUInt32LE(member.node, 0);
+  const flags = (member.present ? 4 : 0) | (member.valid ? 8 : 0) | (member.settled ? 16 : 0);
+  bytes.writeUInt8(stages.indexOf(member.stage) | flags, 4);
+  bytes.write(member.boot, 5, 'hex');
+  bytes.writeUInt8(name.length, 13);
+  name.copy(bytes, memberBytes);
+  return bytes;
+}
+
+function decodeMember(bytes: Buffer): Member {
+  const flags = bytes.readUInt8(4);
+  const boot = bytes.toString('hex', 5, 13);
+  const name = bytes.toString('utf8', memberBytes);
+  const member = newMember(bytes.readUInt32LE(0), name, boot, stages[flags & 3] ?? 'active');
+  member.present = (flags & 4) !== 0;
+  member.valid = (flags & 8) !== 0;
+  member.settled = (flags & 16) !== 0;
+  return member;
+}

@@ -1,0 +1,160 @@
+/**
+ * Who has a log, and in which state: one table a log, the same on every daemon of the group. Pure data and pure steps; it is
+ * changed at delivered messages and views only (directory.ts, return-merge.ts), never by time.
+ *
+ * | column  | meaning                                                                                          |
+ * | ------- | ------------------------------------------------------------------------------------------------ |
+ * | stage   | `joining`: RESUME is not answered yet; `active`; `halted`: between PRESUSPEND and POSTSUSPEND     |
+ * | present | its daemon is in the group. One that is not stays in the table until it is known dead (R7)        |
+ * | valid   | its copy of the log follows the ordered stream                                                   |
+ * | settled | everything that its kernel holds is among the owners. While one is not, nothing is cleaned or recovered (R3, R4) |
+ *
+ * The *writer* commits a disk log and loads it for the first member (R8). The role is vacant when it left, when only its
+ * daemon ended, or when it is known dead; the lowest valid member that is present has it next, in a new epoch.
+ */
+export type Stage = 'joining' | 'active' | 'halted';
+
+export interface Member {
+  readonly node: number;
+  readonly name: string;
+  /** Short form of the boot id (boot-key.ts). */
+  readonly boot: string;
+  stage: Stage;
+  present: boolean;
+  valid: boolean;
+  settled: boolean;
+  /** Nobody is valid: the log may go on only when this one has returned or is known dead. */
+  needed: boolean;
+  /** Of one that has returned: the generation in which its copy was last right, 0: it never was; and how far it had come. */
+  rank: number;
+  position: number;
+}
+
+export interface MemberTable {
+  readonly uuid: string;
+  regionCount: number;
+  regionSizeSectors: number;
+  disk: boolean;
+  /** Rises with every change. */
+  generation: number;
+  /** In rising order of their nodes. */
+  members: Member[];
+  /** -1: vacant. */
+  writer: number;
+  epoch: number;
+  /** The role of this epoch was taken over from a node that is known dead: its disk may know marks that nobody else does. */
+  writerDied: boolean;
+  /** A member died while nobody was valid: it may have gone on alone. */
+  doubt: boolean;
+  /** Who left last, when the table is empty; -1: not known. */
+  lastLeaver: number;
+}
+
+export function emptyTable(uuid: string): MemberTable {
+  return {
+    uuid,
+    regionCount: 0,
+    regionSizeSectors: 0,
+    disk: false,
+    generation: 0,
+    members: [],
+    writer: -1,
+    epoch: 0,
+    writerDied: false,
+    doubt: false,
+    lastLeaver: -1,
+  };
+}
+
+export function copyTable(table: MemberTable): MemberTable {
+  return { ...table, members: table.members.map((member) => ({ ...member })) };
+}
+
+export function memberOf(table: MemberTable | undefined, node: number): Member | undefined {
+  return table?.members.find((member) => member.node === node);
+}
+
+export function newMember(node: number, name: string, boot: string, stage: Stage): Member {
+  return {
+    node,
+    name,
+    boot,
+    stage,
+    present: true,
+    valid: false,
+    settled: true,
+    needed: false,
+    rank: 0,
+    position: 0,
+  };
+}
+
+/** Adds the member, in place of one of the same node. */
+export function addMember(table: MemberTable, member: Member): void {
+  table.members = [...table.members.filter(({ node }) => node !== member.node), member];
+  table.members.sort((a, b) => a.node - b.node);
+}
+
+/** Takes the member off. The writer's role is vacant when it had it. */
+export function removeMember(table: MemberTable, node: number, died: boolean): void {
+  table.members = table.members.filter((member) => member.node !== node);
+  if (table.writer === node) vacate(table, died);
+}
+
+export function vacate(table: MemberTable, died: boolean): void {
+  table.writer = -1;
+  if (died) table.writerDied = true;
+}
+
+/** The member that answers a joining one; -1: nobody can. */
+export function providerOf(table: MemberTable, joining: number): number {
+  return table.members.find(({ node, present, valid }) => present && valid && node !== joining)?.node ?? -1;
+}
+
+export function anyValid(table: MemberTable): boolean {
+  return table.members.some(({ valid }) => valid);
+}
+
+/** Every kernel's marks are among the owners. */
+export function allSettled(table: MemberTable): boolean {
+  return table.members.every(({ settled }) => settled);
+}
+
+export function anyHalted(table: MemberTable): boolean {
+  return table.members.some(({ stage }) => stage === 'halted');
+}
+
+/**
+ * Nobody follows the stream and the log was in use: who begins, when it can be said. Those who were there when the newest record
+ * was written must be back or dead, for one of them may have gone on.
+ */
+export function decide(table: MemberTable): void {
+  if (anyValid(table)) return;
+  const returned = table.members.filter(({ present, stage }) => present && stage !== 'joining');
+  if (returned.length === 0 || table.members.some(({ needed, present }) => needed && !present)) return;
+  let best = returned[0] as Member;
+  for (const member of returned) if (isNewer(member, best)) best = member;
+  best.valid = true;
+  if (best.rank === 0) table.doubt = true;
+  for (const member of table.members) {
+    member.needed = false;
+    // The owners were in the memory of daemons that ended.
+    member.settled = false;
+  }
+}
+
+function isNewer(member: Member, than: Member): boolean {
+  if (member.rank !== than.rank) return member.rank > than.rank;
+  return member.position > than.position;
+}
+
+/** Gives a vacant writer's role away. The first member of a log has it before it is valid: it loads the device. */
+export function chooseWriter(table: MemberTable): void {
+  if (table.writer !== -1) return;
+  const valid = table.members.find((member) => member.present && member.valid);
+  const unused = table.members.every(({ stage }) => stage === 'joining');
+  const next = valid ?? (unused ? table.members.find(({ present }) => present) : undefined);
+  if (next === undefined) return;
+  table.writer = next.node;
+  table.epoch += 1;
+}

@@ -1,0 +1,217 @@
+/**
+ * What being one of several members means for a log: what the steps of its replica (replica.ts) do to marks, recovery, life and
+ * device. Without a cluster nothing of this is ever called.
+ */
+import { announceRegionsMax } from '../base/limits.js';
+import type { FlushWaiters, Progress } from './flush-waiters.js';
+import type { LogLife } from './log-life.js';
+import type { LogState } from './log-state.js';
+import type { CleanChange, Marks } from './marks.js';
+import type { Member } from './member-table.js';
+import { type LogMessage, MessageType } from './messages.js';
+import type { Recovery } from './recovery.js';
+import type { RecoveryRequests } from './recovery-requests.js';
+import type { Replica, ReplicaHooks } from './replica.js';
+import { StoreGoal, StorePhase } from './store-owner.js';
+import type { ReplicaHead } from './transfer.js';
+import { report, type World } from './world.js';
+
+/** The parts of the log, as they are once it is made. */
+export interface MembershipParts {
+  readonly world: World;
+  readonly state: LogState;
+  readonly marks: Marks;
+  readonly recovery: Recovery;
+  readonly recoveryRequests: RecoveryRequests;
+  readonly waiters: FlushWaiters;
+  readonly progress: Progress;
+  readonly life: LogLife;
+  readonly replica: Replica;
+  apply(order: number, message: LogMessage, nowMs: number): void;
+  changed(): void;
+}
+
+export class Membership implements ReplicaHooks {
+  readonly #change: CleanChange = { dirtied: 0, cleaned: 0 };
+  readonly #one = new Float64Array(1);
+  #parts: MembershipParts | null = null;
+
+  /** Once, before anything else: the parts and this refer to each other. */
+  attach(parts: MembershipParts): void {
+    this.#parts = parts;
+  }
+
+  get #log(): MembershipParts {
+    if (this.#parts === null) throw new Error('a membership without a log');
+    return this.#parts;
+  }
+
+  load(): void {
+    this.#log.life.loadFirst();
+  }
+
+  abandonLoad(): void {
+    this.retire();
+  }
+
+  follow(): void {
+    const { marks } = this.#log;
+    marks.announce();
+    if (!marks.announcing) this.announced();
+    this.changed();
+  }
+
+  /** Everything that the kernel holds was submitted. */
+  announced(): void {
+    const { waiters, progress, marks, recoveryRequests, replica } = this.#log;
+    waiters.announced(progress, marks.marksSubmitted);
+    recoveryRequests.resubmit();
+    replica.announced();
+  }
+
+  hush(): void {
+    const { marks, waiters } = this.#log;
+    marks.hush();
+    waiters.unsettle();
+    this.changed();
+  }
+
+  serve(): void {
+    const { store } = this.#log.life;
+    if (store === null) return;
+    if (store.phase === StorePhase.ready) store.confirmAgain();
+    if (store.phase !== StorePhase.closed && store.phase !== StorePhase.failed) return;
+    store.begin(this.#log.state.logFailed ? StoreGoal.repair : StoreGoal.takeOver);
+  }
+
+  retire(): void {
+    const { store } = this.#log.life;
+    if (store !== null && store.phase !== StorePhase.closed) store.abandon(() => {});
+  }
+
+  changed(): void {
+    this.#log.changed();
+  }
+
+  apply(order: number, message: LogMessage, nowMs: number): void {
+    this.#log.apply(order, message, nowMs);
+  }
+
+  applyBits(message: LogMessage, limit: number): void {
+    const { marks } = this.#log;
+    const { type, node, flag } = message;
+    const regions = message.regions.subarray(0, message.count).filter((region) => region < limit);
+    const change = this.#change;
+    if (type === MessageType.mark) marks.applyMark(node, regions, regions.length, 0, -1, change);
+    else if (type === MessageType.release) marks.applyRelease(node, regions, regions.length, change);
+    else if (type === MessageType.inSync && regions.length > 0)
+      marks.applySync(regions[0] as number, flag === 1, change);
+    else if (type === MessageType.unknownDirty) this.unknownDirty(message, limit);
+  }
+
+  applyGone(member: Member, died: boolean, limit: number): void {
+    const { state, recovery, replica, world } = this.#log;
+    const lost = this.#ownedBy(member.node);
+    state.owners.removeNode(member.node);
+    for (const region of lost) if (region < limit) this.#putOutOfSync(region);
+    if (!member.settled) this.#dirtyOutOfSync(limit);
+    if (lost.length > 0) {
+      const text = `node ${member.node} ${died ? 'is dead' : 'left'} with ${lost.length} marks: they are resynced`;
+      report(world, 'notice', 'marks-inherited', state.identity.uuid, text);
+    }
+    if (!replica.following) return;
+    if (recovery.recoverer === member.node) state.recoveringRegion = -1;
+    if (died) recovery.restrictions.removeNode(member.node);
+    this.#log.life.store?.changed(true, world.nowMs);
+    this.restartRecovery();
+    this.changed();
+  }
+
+  /** Regions that are dirty for a reason that no member knows; flag 1: all of them, flag 2: all are dirty and stay in sync. */
+  unknownDirty({ regions, count, flag }: LogMessage, limit: number): void {
+    const { map } = this.#log.state;
+    if (flag === 2) map.fillClean(0, Math.min(limit, map.regionCount), false);
+    else if (flag === 1) this.everythingOutOfSync(limit);
+    else for (let i = 0; i < count; i++) if ((regions[i] as number) < limit) this.#putOutOfSync(regions[i] as number);
+  }
+
+  everythingOutOfSync(limit: number): void {
+    const { map } = this.#log.state;
+    const end = Math.min(limit, map.regionCount);
+    map.fillClean(0, end, false);
+    map.fillInSync(0, end, false);
+    this.#log.recovery.outOfSync(0);
+  }
+
+  head(): ReplicaHead {
+    const { state, recovery, life } = this.#log;
+    const { searchPosition, recoveringRegion, position, logFailed } = state;
+    return {
+      generation: life.store?.generation ?? 0,
+      durableGeneration: life.store?.durableGeneration ?? 0,
+      position,
+      searchPosition,
+      recoveringRegion,
+      recoveringNode: recovery.recoverer,
+      wishes: recovery.wishes.list(),
+      restrictions: recovery.restrictions.list(),
+      logFailed,
+    };
+  }
+
+  takeHead(head: ReplicaHead): void {
+    const { state, recovery, life, world } = this.#log;
+    state.searchPosition = head.searchPosition;
+    state.recoveringNode = head.recoveringNode === world.node ? -1 : head.recoveringNode;
+    state.recoveringRegion = head.recoveringRegion;
+    if (state.logFailed !== head.logFailed) state.logFailed = head.logFailed;
+    recovery.refresh();
+    recovery.wishes.clear();
+    for (const region of head.wishes) recovery.wishes.add(region);
+    recovery.restrictions.take(head.restrictions);
+    life.store?.take(head.generation, head.durableGeneration);
+  }
+
+  settled(): void {
+    const { marks } = this.#log;
+    if (!marks.announcing) marks.beginSweep();
+    this.restartRecovery();
+    this.changed();
+  }
+
+  /** R11: regions are out of sync, and this kernel believes that none is. One node sees to it, the lowest. */
+  restartRecovery(): void {
+    const { state, replica, recovery, world } = this.#log;
+    const { map, inSyncLatched, identity } = state;
+    if (!inSyncLatched || map.syncCount === map.regionCount || recovery.recoverer !== -1) return;
+    if (replica.leads && replica.operational) world.effects.restartRecovery?.(identity.uuid);
+  }
+
+  #putOutOfSync(region: number): void {
+    const { map } = this.#log.state;
+    this.#one[0] = region;
+    this.#change.dirtied += map.markDirty(this.#one, 1);
+    map.setInSync(region, false);
+    this.#log.recovery.outOfSync(region);
+  }
+
+  #dirtyOutOfSync(limit: number): void {
+    const { map } = this.#log.state;
+    for (let region = map.nextDirty(0); region >= 0 && region < limit; ) {
+      this.#putOutOfSync(region);
+      region = region + 1 < map.regionCount ? map.nextDirty(region + 1) : -1;
+    }
+  }
+
+  #ownedBy(node: number): number[] {
+    const { owners } = this.#log.state;
+    const out = new Float64Array(Math.max(1, Math.min(owners.size, announceRegionsMax)));
+    const regions: number[] = [];
+    for (let cursor = 0; cursor >= 0; ) {
+      const [written, next] = owners.list(node, cursor, out);
+      for (let i = 0; i < written; i++) regions.push(out[i] as number);
+      cursor = next;
+    }
+    return regions;
+  }
+}

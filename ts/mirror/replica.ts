@@ -1,0 +1,478 @@
+/**
+ * This node's copy of one log and its place among the others: how it comes to follow the ordered stream, what it does with
+ * messages before that, and what it may do while it does. Without a cluster it always follows and may do everything.
+ *
+ * | phase      | the copy                                                              | next                             |
+ * | ---------- | --------------------------------------------------------------------- | -------------------------------- |
+ * | outside    | none: the log is pending, or leaves                                   | waiting                          |
+ * | waiting    | old, or none yet; somebody's copy, or the role of the first, is awaited | loading, copying, announcing     |
+ * | loading    | comes from the log device: nobody has the log                         | announcing                       |
+ * | copying    | regions below `covered` follow the stream already (transfer.ts)       | announcing, waiting              |
+ * | announcing | follows; this kernel's marks are on their way into the stream         | following                        |
+ * | following  | follows                                                               | waiting (the group was lost, or another side of it counts) |
+ *
+ * While a question (`want`) is under way its answer is what its provider had at the delivery of the question; so messages behind
+ * that are kept and applied after the answer. One question at a time bounds both sides.
+ */
+import { memberTableBytesMax } from '../base/limits.js';
+import type { Cluster } from './cluster.js';
+import type { LogState } from './log-state.js';
+import { encodeMembers } from './member-record.js';
+import {
+  allSettled,
+  anyHalted,
+  anyValid,
+  type Member,
+  type MemberTable,
+  memberOf,
+  providerOf,
+} from './member-table.js';
+import { type LogMessage, MessageType } from './messages.js';
+import { type Chunk, decodeChunk, encodeChunk, type ReplicaHead } from './transfer.js';
+import { report, type World } from './world.js';
+
+export type Phase = 'outside' | 'waiting' | 'loading' | 'copying' | 'announcing' | 'following';
+
+/** What a replica asks of its log. */
+export interface ReplicaHooks {
+  /** Nobody has the log: load it. */
+  load(): void;
+  abandonLoad(): void;
+  /** The copy follows from here on: announce what the kernel holds. */
+  follow(): void;
+  /** The copy does not follow any more. */
+  hush(): void;
+  /** This node is the writer in an epoch that is new to it. */
+  serve(): void;
+  /** Another node is the writer. */
+  retire(): void;
+  /** A message at its place, whole. */
+  apply(order: number, message: LogMessage, nowMs: number): void;
+  /** The part of a message that concerns the bits of regions below `limit`. */
+  applyBits(message: LogMessage, limit: number): void;
+  /** A member is gone. Regions below `limit`. */
+  applyGone(member: Member, died: boolean, limit: number): void;
+  head(): ReplicaHead;
+  takeHead(head: ReplicaHead): void;
+  /** Everything that no owner explains any more is in the stream and all members are heard: what is left over can be cleaned. */
+  settled(): void;
+  changed(): void;
+}
+
+export class Replica {
+  phase: Phase = 'outside';
+  /** Generation of the member table in which the copy was last right; 0: never, or it is being overwritten. */
+  rank = 0;
+  readonly #world: World;
+  readonly #state: LogState;
+  readonly #hooks: ReplicaHooks;
+  readonly #uuid: string;
+  /** Messages about membership that were not delivered yet; an exchange swallows them. */
+  readonly #requests = new Map<MessageType, number>();
+  #covered = 0;
+  #asked: { id: number; provider: number } | null = null;
+  #questions = 0;
+  #kept: (() => void)[] | null = null;
+  #servedEpoch = -1;
+  #wasSettled = false;
+
+  constructor(world: World, state: LogState, hooks: ReplicaHooks) {
+    this.#world = world;
+    this.#state = state;
+    this.#hooks = hooks;
+    this.#uuid = state.identity.uuid;
+  }
+
+  get shared(): boolean {
+    return this.#world.cluster !== null;
+  }
+
+  /** The copy is what all members have. */
+  get following(): boolean {
+    return !this.shared || this.phase === 'announcing' || this.phase === 'following';
+  }
+
+  /** New marks may be promised; what this node writes and hands out is right (R13). */
+  get operational(): boolean {
+    const { cluster } = this.#world;
+    return cluster === null || (cluster.operational && this.following);
+  }
+
+  /** No other node has the log. */
+  get sole(): boolean {
+    return !this.shared || this.others === 0;
+  }
+
+  get others(): number {
+    return this.table?.members.filter(({ node }) => node !== this.#world.node).length ?? 0;
+  }
+
+  /** Replicated: a region without an owner may be cleaned. */
+  get mayClean(): boolean {
+    const { cluster } = this.#world;
+    if (cluster === null) return true;
+    const { table } = this;
+    return cluster.orderedQuorate && table !== undefined && allSettled(table);
+  }
+
+  /** Replicated: a region may be handed out for recovery (R4, R10). */
+  get mayHandOut(): boolean {
+    return this.mayClean && (this.table === undefined || !anyHalted(this.table));
+  }
+
+  /** This node commits the log device. */
+  get writes(): boolean {
+    if (!this.shared) return true;
+    return this.operational && this.table?.writer === this.#world.node;
+  }
+
+  /** What a write and its confirmation carry (R1). */
+  get epoch(): number {
+    return this.shared ? (this.table?.epoch ?? 0) : this.#world.epoch;
+  }
+
+  get table(): MemberTable | undefined {
+    return this.#world.cluster?.tables.get(this.#uuid);
+  }
+
+  get #cluster(): Cluster {
+    const { cluster } = this.#world;
+    if (cluster === null) throw new Error('a replica of one host has no cluster');
+    return cluster;
+  }
+
+  /** The lowest member that follows: it does what one has to do for all. */
+  get leads(): boolean {
+    return this.table === undefined || providerOf(this.table, -1) === this.#world.node;
+  }
+
+  // Requests about membership.
+
+  /** RESUME. */
+  enter(flag: number): void {
+    this.phase = 'waiting';
+    this.#covered = 0;
+    this.request(MessageType.join, flag);
+  }
+
+  /** A record of an earlier daemon: its kernel uses the log. */
+  restored(leaving: boolean, rank: number): void {
+    this.phase = 'waiting';
+    this.rank = rank;
+    this.#hooks.hush();
+    if (leaving) {
+      this.phase = 'outside';
+      this.request(MessageType.leave, 0);
+    }
+  }
+
+  /** The load has ended well, or a halted log is resumed. */
+  loaded(): void {
+    if (this.phase === 'loading') this.#follow();
+    else if (this.following) this.request(MessageType.ready, this.#readyFlag);
+  }
+
+  /** Everything that the kernel holds is in the stream. */
+  announced(): void {
+    if (this.phase === 'announcing') this.request(MessageType.ready, this.#readyFlag);
+  }
+
+  /** R3 has ended: what the kernel holds is known. */
+  marksKnown(): void {
+    if (this.shared && this.following) this.request(MessageType.ready, this.#readyFlag);
+  }
+
+  leave(): void {
+    this.request(MessageType.leave, 0);
+  }
+
+  /** Leaves out of a resume: nobody waits for it. */
+  withdraw(): void {
+    this.phase = 'outside';
+    this.#requests.clear();
+    this.#kept = null;
+    this.#asked = null;
+    this.#cluster.withdraw(this.#uuid);
+  }
+
+  /** Sends the message, now or when the group takes it; again until it is delivered. */
+  request(type: MessageType, flag: number): void {
+    this.#requests.set(type, flag);
+    if (!this.#cluster.exchanging) this.#send(type, flag);
+  }
+
+  /** One of this node was delivered and counts. */
+  requestDelivered(type: MessageType): void {
+    this.#requests.delete(type);
+    if (type === MessageType.ready && this.phase === 'announcing') this.phase = 'following';
+    if (type === MessageType.leave) this.phase = 'outside';
+  }
+
+  get #readyFlag(): number {
+    const resumes = this.#resumes ? 2 : 0;
+    return resumes + (this.#state.marksUnknown && this.#state.everResumed ? 0 : 1);
+  }
+
+  /** A RESUME waits for the ready message. */
+  get #resumes(): boolean {
+    return this.resuming();
+  }
+
+  /** Set by the log: whether the kernel waits for RESUME. */
+  resuming: () => boolean = () => false;
+
+  #send(type: MessageType, flag: number): void {
+    const { sender } = this.#world;
+    if (type === MessageType.join) {
+      const { regionCount, regionSizeSectors } = this.#state.geometry;
+      const disk = this.#state.image === null ? 0 : 1;
+      sender.numbers(type, this.#uuid, 0, flag, [regionCount, regionSizeSectors, disk]);
+    } else {
+      sender.numbers(type, this.#uuid, 0, flag, []);
+    }
+  }
+
+  // What the group says.
+
+  groupLost(): void {
+    if (this.phase === 'outside') return;
+    this.#hold();
+    this.#hooks.retire();
+  }
+
+  exchangeBegun(): void {
+    if (this.phase === 'copying' || (this.phase === 'announcing' && this.#me?.valid !== true)) this.#hold();
+  }
+
+  exchangeEnded(): void {
+    for (const [type, flag] of this.#requests) this.#send(type, flag);
+    const joining = this.phase === 'waiting' && this.#me === undefined;
+    if (joining && !this.#requests.has(MessageType.join))
+      this.request(MessageType.join, this.#state.marksUnknown ? 2 : 0);
+  }
+
+  /** The member table has changed, or who may do what: finds out what follows from it. */
+  tableChanged(): void {
+    const { table } = this;
+    if (table === undefined || this.phase === 'outside') return;
+    this.#store(table);
+    this.#hooks.changed();
+    const me = memberOf(table, this.#world.node);
+    if (me === undefined) {
+      if (this.following) this.#hold();
+      return;
+    }
+    if (this.phase === 'following' && !me.valid) this.#hold();
+    if (this.phase === 'waiting') this.#start(table, me);
+    else if (this.phase === 'loading') this.#keepLoading(table);
+    else if (this.phase === 'copying') this.#keepCopying(table);
+    this.#writerChanged(table);
+    this.#settledChanged(table);
+  }
+
+  #start(table: MemberTable, me: Member): void {
+    if (me.valid) {
+      this.#follow();
+      return;
+    }
+    if (anyValid(table)) {
+      if (providerOf(table, this.#world.node) >= 0) this.#ask(0);
+      return;
+    }
+    const first = table.writer === this.#world.node && me.stage === 'joining';
+    if (!first || !this.#cluster.operational) return;
+    this.phase = 'loading';
+    this.#servedEpoch = table.epoch;
+    this.#hooks.load();
+  }
+
+  #keepLoading(table: MemberTable): void {
+    if (table.writer === this.#world.node && !anyValid(table)) return;
+    this.phase = 'waiting';
+    this.#hooks.abandonLoad();
+    this.tableChanged();
+  }
+
+  #keepCopying(table: MemberTable): void {
+    const provider = memberOf(table, this.#asked?.provider ?? -1);
+    if (provider?.present && provider.valid) return;
+    if (providerOf(table, this.#world.node) >= 0) this.#ask(this.#covered);
+    else this.#hold();
+  }
+
+  #writerChanged(table: MemberTable): void {
+    if (!this.following) return;
+    if (table.writer !== this.#world.node) {
+      this.#servedEpoch = -1;
+      this.#hooks.retire();
+    } else if (this.#servedEpoch !== table.epoch && this.operational) {
+      this.#servedEpoch = table.epoch;
+      this.#hooks.serve();
+    }
+  }
+
+  #settledChanged(table: MemberTable): void {
+    const settled = this.phase === 'following' && this.operational && this.mayClean && table.members.length > 0;
+    if (settled && !this.#wasSettled) this.#hooks.settled();
+    this.#wasSettled = settled;
+  }
+
+  get #me(): Member | undefined {
+    return memberOf(this.table, this.#world.node);
+  }
+
+  #store(table: MemberTable): void {
+    if (this.following && this.#me?.valid) this.rank = table.generation;
+    const bytes = encodeMembers(table, this.rank);
+    if (bytes.length <= memberTableBytesMax) this.#state.members = bytes;
+  }
+
+  /** The copy does not follow any more, and somebody else's will have to be taken. */
+  #hold(): void {
+    const followed = this.following;
+    this.phase = 'waiting';
+    this.#covered = 0;
+    this.#asked = null;
+    this.#kept = null;
+    this.#wasSettled = false;
+    this.#requests.delete(MessageType.ready);
+    if (followed) this.#hooks.hush();
+  }
+
+  #follow(): void {
+    this.phase = 'announcing';
+    this.#covered = this.#state.map.regionCount;
+    this.#asked = null;
+    this.#hooks.follow();
+  }
+
+  // Copies.
+
+  #ask(from: number): void {
+    const { table } = this;
+    if (table === undefined) return;
+    this.phase = 'copying';
+    this.#covered = from;
+    this.#kept = null;
+    this.#questions += 1;
+    this.#asked = { id: this.#questions, provider: providerOf(table, this.#world.node) };
+    if (from === 0) this.#spoil(table);
+    this.#world.sender.numbers(MessageType.want, this.#uuid, this.#questions, 0, [from]);
+  }
+
+  /** The old copy is about to be overwritten: no daemon may take it for one. */
+  #spoil(table: MemberTable): void {
+    if (this.rank === 0) return;
+    this.rank = 0;
+    this.#store(table);
+  }
+
+  /** True when the message is to be applied as it is. */
+  takes(order: number, message: LogMessage, nowMs: number): boolean {
+    if (!this.shared) return true;
+    if (message.type === MessageType.want) {
+      this.#wantDelivered(message);
+      return false;
+    }
+    if (message.type === MessageType.chunk) {
+      this.#chunkDelivered(message);
+      return false;
+    }
+    if (memberOf(this.table, message.node) === undefined) return false;
+    if (this.following) {
+      this.#count();
+      return true;
+    }
+    if (this.phase === 'copying') {
+      if (this.#kept !== null) {
+        const kept = copyOf(message);
+        this.#kept.push(() => this.#applyKept(order, kept, nowMs));
+      } else {
+        this.#hooks.applyBits(message, this.#covered);
+      }
+    }
+    return false;
+  }
+
+  /** A member is gone, at its place in the stream. */
+  gone(member: Member, died: boolean): void {
+    const apply = () => this.#hooks.applyGone(member, died, this.following ? Number.POSITIVE_INFINITY : this.#covered);
+    if (this.#kept !== null) this.#kept.push(apply);
+    else if (this.following || this.phase === 'copying') apply();
+  }
+
+  #count(): void {
+    if (!this.sole) this.#state.position += 1;
+  }
+
+  #applyKept(order: number, message: LogMessage, nowMs: number): void {
+    if (!this.following) {
+      this.#hooks.applyBits(message, this.#covered);
+      return;
+    }
+    this.#count();
+    this.#hooks.apply(order, message, nowMs);
+  }
+
+  #wantDelivered({ node, seq, regions }: LogMessage): void {
+    if (node === this.#world.node) {
+      if (this.phase === 'copying' && this.#asked?.id === seq) this.#kept = [];
+      return;
+    }
+    const { table } = this;
+    const valid = this.following && table !== undefined && providerOf(table, node) === this.#world.node;
+    const from = regions[0] as number;
+    if (!valid || from >= this.#state.map.regionCount) return;
+    const bytes = encodeChunk(this.#state, from, () => this.#hooks.head());
+    this.#world.sender.bytes(MessageType.chunk, this.#uuid, seq, node, [], bytes);
+  }
+
+  #chunkDelivered({ flag, seq, bytes, byteCount }: LogMessage): void {
+    const kept = this.#kept;
+    if (flag !== this.#world.node || this.#asked?.id !== seq || this.phase !== 'copying' || kept === null) return;
+    const chunk = decodeChunk(bytes.subarray(0, byteCount), this.#state.map.regionCount);
+    if (chunk === null || chunk.from !== this.#covered || !this.#import(chunk)) {
+      report(
+        this.#world,
+        'error',
+        'copy-failed',
+        this.#uuid,
+        'a copy of the log cannot be taken; it is asked for again',
+      );
+      this.#ask(0);
+      return;
+    }
+    this.#kept = null;
+    this.#covered = chunk.to;
+    if (chunk.head === null) {
+      for (const apply of kept) apply();
+      this.#ask(this.#covered);
+      return;
+    }
+    this.#hooks.takeHead(chunk.head);
+    this.#state.position = chunk.head.position;
+    this.#follow();
+    for (const apply of kept) apply();
+    const { table } = this;
+    if (table !== undefined) this.#writerChanged(table);
+  }
+
+  /** False: no room. */
+  #import({ from, owners, clean, sync }: Chunk): boolean {
+    const { map } = this.#state;
+    if (from === 0) this.#state.owners.clear();
+    // Never clean and out of sync: what is not in sync is not clean either, so the sync bits first.
+    if (!map.importBits(1, from / 8, sync) || !map.importBits(0, from / 8, clean)) return false;
+    const one = new Float64Array(1);
+    for (let i = 0; i < owners.length; i += 2) {
+      one[0] = owners[i] as number;
+      if (!this.#state.owners.add(owners[i + 1] as number, one, 1)) return false;
+    }
+    return true;
+  }
+}
+
+function copyOf(message: LogMessage): LogMessage {
+  const { count, byteCount } = message;
+  return { ...message, regions: message.regions.slice(0, count), bytes: message.bytes.slice(0, byteCount) };
+}

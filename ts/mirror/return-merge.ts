@@ -1,0 +1,162 @@
+/**
+ * What the group knows of a log when daemons have come to it: one table out of what each of them says. Every member gets the
+ * same reports and computes the same table.
+ *
+ *  - *Somebody follows the stream*: his table counts, and who returns takes a copy. Several sides that each went on alone: the
+ *    one with quorum counts (R13). When both had it, one of them counts and nothing is known to be in sync.
+ *  - *Nobody follows*: the newest record counts, and decides who must be waited for (`decide`).
+ *
+ * Whoever has a live instance is a member, known or not. A node that is there with another boot id has died (R7).
+ */
+import {
+  addMember,
+  chooseWriter,
+  copyTable,
+  decide,
+  type Member,
+  type MemberTable,
+  memberOf,
+  newMember,
+  removeMember,
+  type Stage,
+} from './member-table.js';
+
+/** What one daemon says of one log. */
+export interface LogReport {
+  readonly table: MemberTable;
+  /** The stage of its live instance; null: it has none. */
+  readonly live: Stage | null;
+  readonly marksUnknown: boolean;
+  /** Its copy follows the stream. */
+  readonly valid: boolean;
+  /** The generation in which its copy was last right, and the messages that it has had. */
+  readonly rank: number;
+  readonly position: number;
+}
+
+/** A report, and who made it. */
+export interface Reporter {
+  readonly node: number;
+  readonly name: string;
+  readonly boot: string;
+  readonly quorate: boolean;
+  /** Undefined: it does not know the log. */
+  readonly log: LogReport | undefined;
+}
+
+export interface Merged {
+  readonly table: MemberTable;
+  /** Members that are there with another boot id: taken off the table already. */
+  readonly dead: Member[];
+  /** Two sides went on, both with quorum. */
+  readonly conflict: boolean;
+}
+
+type Knower = Reporter & { readonly log: LogReport };
+
+/** `reporters`: all members of the group, in rising order of their nodes; one at least knows the log. */
+export function mergeReports(reporters: readonly Reporter[]): Merged {
+  const knowers = reporters.filter((reporter): reporter is Knower => reporter.log !== undefined);
+  const sides = sidesOf(knowers);
+  const side = chooseSide(sides);
+  const base = side === null ? newestOf(knowers) : (side[0] as Knower);
+  const table = copyTable(base.log.table);
+  for (const { log } of knowers) table.generation = Math.max(table.generation, log.table.generation);
+  table.generation += 1;
+  const follows = new Set(side?.map(({ node }) => node) ?? []);
+  for (const member of table.members) {
+    member.needed = side === null && member.stage !== 'joining' && !wasAway(knowers, base, member.node);
+    member.valid = follows.has(member.node);
+    member.present = false;
+  }
+  const dead = table.members.filter(({ node, boot }) =>
+    reporters.some((reporter) => reporter.node === node && reporter.boot !== boot),
+  );
+  for (const { node, stage } of dead) {
+    if (side === null && stage !== 'joining') table.doubt = true;
+    removeMember(table, node, true);
+  }
+  for (const reporter of reporters) enter(table, reporter);
+  decide(table);
+  // A writer that is there and does not follow has only just begun again: its role is given away anew.
+  const writer = memberOf(table, table.writer);
+  if (table.writer !== -1 && (writer === undefined || (writer.present && !writer.valid))) table.writer = -1;
+  chooseWriter(table);
+  const conflict = sides.filter((one) => one.some(({ quorate }) => quorate)).length > 1;
+  return { table, dead, conflict };
+}
+
+/** One who followed the stream to the last noted that the member was not there any more. */
+function wasAway(knowers: readonly Knower[], base: Knower, node: number): boolean {
+  const { generation } = base.log.table;
+  return knowers.some(({ log }) => {
+    const lastWord = log.live !== null && log.rank === generation && log.table.generation === generation;
+    return lastWord && memberOf(log.table, node)?.present === false;
+  });
+}
+
+/** A reporter's place in the table. */
+function enter(table: MemberTable, { node, name, boot, log }: Reporter): void {
+  let member = memberOf(table, node);
+  const live = log?.live ?? null;
+  if (member === undefined) {
+    if (live === null) return;
+    member = newMember(node, name, boot, live);
+    member.settled = live === 'joining';
+    addMember(table, member);
+  }
+  member.present = true;
+  if (live === null) {
+    // Its state was lost, or its kernel has left unheard: which of them, that node finds out (R2, R3).
+    member.valid = false;
+    member.settled = false;
+    return;
+  }
+  if (log === undefined) return;
+  if (log.marksUnknown) member.settled = false;
+  if (live === 'halted') member.stage = 'halted';
+  member.rank = log.rank;
+  member.position = log.position;
+}
+
+/** Those who follow, by whom they follow with. */
+function sidesOf(knowers: readonly Knower[]): Knower[][] {
+  const sides = new Map<string, Knower[]>();
+  for (const knower of knowers) {
+    if (!knower.log.valid) continue;
+    const key = knower.log.table.members
+      .filter(({ valid }) => valid)
+      .map(({ node }) => node)
+      .join(' ');
+    const side = sides.get(key);
+    if (side === undefined) sides.set(key, [knower]);
+    else side.push(knower);
+  }
+  return [...sides.values()];
+}
+
+function chooseSide(sides: readonly Knower[][]): Knower[] | null {
+  let best: Knower[] | null = null;
+  for (const side of sides) if (best === null || outranks(side, best)) best = side;
+  return best;
+}
+
+function outranks(side: readonly Knower[], than: readonly Knower[]): boolean {
+  const quorate = side.some((knower) => knower.quorate);
+  if (quorate !== than.some((knower) => knower.quorate)) return quorate;
+  const generation = side[0]?.log.table.generation ?? 0;
+  const otherGeneration = than[0]?.log.table.generation ?? 0;
+  return generation > otherGeneration;
+}
+
+/** Who knows the newest table. */
+function newestOf(knowers: readonly Knower[]): Knower {
+  let best = knowers[0] as Knower;
+  for (const knower of knowers) {
+    const { generation } = knower.log.table;
+    const newest = best.log.table.generation;
+    const further = generation === newest && knower.log.position > best.log.position;
+    if (generation > newest || further) best = knower;
+  }
+  return best;
+}
