@@ -179,7 +179,8 @@ Napi::Value RegionMapWrap::import_bits(const Napi::CallbackInfo& info) {
   const uint64_t first_byte = integer_argument(info, 1, 0, memory.region_count() / 8);
   const std::span<const uint8_t> bytes = bytes_argument(info, 2);
   if (first_byte % 8 != 0) throw_range(info.Env(), "bits are taken in whole words");
-  if (memory.ensure_room_for_bytes(first_byte, bytes, sync) != 0) return Napi::Boolean::New(info.Env(), false);
+  if (memory.ensure_room_for_bytes(first_byte, bytes, sync) != 0)
+    return Napi::Boolean::New(info.Env(), false);
   memory.map().import_bits(sync, first_byte, bytes);
   return Napi::Boolean::New(info.Env(), true);
 }

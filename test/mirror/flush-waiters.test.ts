@@ -6,7 +6,7 @@ import { FlushWaiters, type Progress } from '../../ts/mirror/flush-waiters.js';
 const flush = 9;
 
 function at(marksDelivered: number, lastMarkOrder: number, generation: number): Progress {
-  return { marksDelivered, lastMarkOrder, generation };
+  return { marksDelivered, lastMarkOrder, generation, fresh: 0 };
 }
 
 function ready(waiters: FlushWaiters, acknowledged: number, durable: number): number[] {

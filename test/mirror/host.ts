@@ -154,10 +154,16 @@ export interface HostOptions {
   readonly settings?: Partial<MirrorSettings>;
   readonly nodeName?: string;
   readonly stickyMax?: number;
+  /** On a cluster: this node, and where its messages go. */
+  readonly node?: number;
+  readonly bootId?: string;
+  readonly submit?: (message: LogMessage) => void;
+  /** Log devices that other hosts have too. */
+  readonly disks?: Map<string, TestDisk>;
 }
 
 export class Host {
-  readonly disks = new Map<string, TestDisk>();
+  readonly disks: Map<string, TestDisk>;
   readonly strayOperations: (() => void)[] = [];
   readonly answers: Answer[] = [];
   readonly reports: MirrorReport[] = [];
@@ -176,6 +182,7 @@ export class Host {
 
   constructor(options: HostOptions = {}) {
     this.#options = options;
+    this.disks = options.disks ?? new Map();
     this.states = this.#newStates();
     this.service = this.#start();
   }
@@ -335,22 +342,26 @@ export class Host {
   #newStates(): NativeLogStates {
     return new NativeLogStates({
       directory: null,
-      bootId: '00000000-0000-4000-8000-000000000001',
+      bootId: this.#bootId,
       memoryBytesMax: 2 ** 30,
       ...(this.#options.stickyMax === undefined ? {} : { stickyMax: this.#options.stickyMax }),
     });
   }
 
+  get #bootId(): string {
+    return this.#options.bootId ?? '00000000-0000-4000-8000-000000000001';
+  }
+
   #start(): MirrorService {
     const service = new MirrorService({
-      node: 1,
+      node: this.#options.node ?? 1,
       nodeName: this.#options.nodeName ?? 'alpha',
-      bootId: '00000000-0000-4000-8000-000000000001',
+      bootId: this.#bootId,
       states: this.states,
       effects: this.#effects(),
       settings: this.#options.settings ?? {},
     });
-    service.viewChanged(viewOfOne(1), this.nowMs);
+    if (this.#options.submit === undefined) service.viewChanged(viewOfOne(1), this.nowMs);
     service.start(this.nowMs);
     return service;
   }
@@ -366,7 +377,11 @@ export class Host {
       replyText: (seq, type, text) => answer(seq, type, 0, [], text),
       submit: (message) => {
         this.submitted += 1;
-        this.messages.push({ ...message, regions: message.regions.slice(0, message.count) });
+        const { count, byteCount } = message;
+        const bytes = Uint8Array.from(message.bytes.subarray(0, byteCount));
+        const copy = { ...message, regions: message.regions.slice(0, count), bytes };
+        if (this.#options.submit === undefined) this.messages.push(copy);
+        else this.#options.submit(copy);
       },
       device: (events) => new TestDevice(this, events),
       report: (report) => this.reports.push(report),

@@ -31,6 +31,8 @@ function use(state: LogState): void {
   state.resumeCount = 5;
   state.searchPosition = 18;
   state.recoveringRegion = 17;
+  state.position = 7;
+  state.members = Uint8Array.from({ length: 880 }, (_, at) => at);
   state.lifeCycle = LifeCycle.active;
 }
 

@@ -24,22 +24,31 @@ export function decodeReport(bytes: Uint8Array): Report | null {
 }
 
 function isReport(said: unknown): said is Report {
-  if (!isObject(said) || typeof said['tag'] !== 'string' || typeof said['quorate'] !== 'boolean') return false;
-  return Array.isArray(said['logs']) && said['logs'].every(isLogReport);
+  if (!isObject(said)) return false;
+  const { tag, quorate, logs } = said;
+  return typeof tag === 'string' && typeof quorate === 'boolean' && Array.isArray(logs) && logs.every(isLogReport);
 }
 
 function isLogReport(said: unknown): said is LogReport {
-  if (!isObject(said) || !isTable(said['table'])) return false;
-  const { live } = said;
+  if (!isObject(said)) return false;
+  const { table, live, valid, rank, position } = said;
   const stages: readonly unknown[] = [null, 'joining', 'active', 'halted'];
-  return stages.includes(live) && typeof said['valid'] === 'boolean' && typeof said['rank'] === 'number';
+  const numbers = typeof rank === 'number' && typeof position === 'number';
+  return isTable(table) && stages.includes(live) && typeof valid === 'boolean' && numbers;
 }
 
 function isTable(said: unknown): said is MemberTable {
-  if (!isObject(said) || typeof said['uuid'] !== 'string' || !Array.isArray(said['members'])) return false;
+  if (!isObject(said)) return false;
+  const { uuid, members } = said;
+  if (typeof uuid !== 'string' || !Array.isArray(members)) return false;
   const numbers = ['regionCount', 'regionSizeSectors', 'generation', 'writer', 'epoch', 'lastLeaver'];
-  if (!numbers.every((name) => typeof said[name] === 'number')) return false;
-  return said['members'].every((member) => isObject(member) && typeof member['node'] === 'number');
+  return numbers.every((name) => typeof said[name] === 'number') && members.every(isMember);
+}
+
+function isMember(said: unknown): boolean {
+  if (!isObject(said)) return false;
+  const { node, boot, stage } = said;
+  return typeof node === 'number' && typeof boot === 'string' && typeof stage === 'string';
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

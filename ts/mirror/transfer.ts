@@ -103,6 +103,7 @@ function bitsOf(map: RegionMap, which: MapBits, from: number, to: number): Uint8
 }
 
 function doubles(bytes: Uint8Array, offset: number, count: number): Float64Array {
-  const copy = bytes.slice(offset, offset + 8 * count);
+  // A copy of its own: a Buffer may begin anywhere in memory that it shares.
+  const copy = Uint8Array.from(bytes.subarray(offset, offset + 8 * count));
   return new Float64Array(copy.buffer, 0, count);
 }

@@ -1,0 +1,182 @@
+/**
+ * Several hosts of the mirror core over one ordered group in memory. Nothing is delivered before `settle` or `step`; a host's
+ * daemon or node can be taken away and brought back between any two messages.
+ */
+import type { Departure, DepartureReason, GroupMember } from '../../ts/base/group-view.js';
+import { DM_ULOG_RESUME } from '../../ts/base/ulog-frames.js';
+import type { LogMessage } from '../../ts/mirror/messages.js';
+import type { MirrorSettings } from '../../ts/mirror/mirror-service.js';
+import { Host, type Luid, type TestDisk } from './host.js';
+
+export class Group {
+  readonly disks = new Map<string, TestDisk>();
+  /** By node. */
+  readonly hosts = new Map<number, Host>();
+  readonly #settings: Partial<MirrorSettings>;
+  /** Sent and not delivered, by whom. */
+  readonly #queue: { readonly from: string; readonly message: LogMessage }[] = [];
+  readonly #members = new Map<number, GroupMember>();
+  readonly #orders = new Map<number, number>();
+  readonly #boots = new Map<number, number>();
+  #incarnations = 0;
+  #epoch = 0;
+
+  constructor(nodes: readonly number[], settings: Partial<MirrorSettings> = {}) {
+    this.#settings = settings;
+    for (const node of nodes) this.hosts.set(node, this.#newHost(node));
+    for (const node of nodes) this.join(node);
+    this.settle();
+  }
+
+  host(node: number): Host {
+    const host = this.hosts.get(node);
+    if (host === undefined) throw new Error(`no node ${node}`);
+    return host;
+  }
+
+  /** The daemon of the node comes into the group. */
+  join(node: number): void {
+    this.#incarnations += 1;
+    const incarnation = String(this.#incarnations);
+    const member = { node, name: `node${node}`, bootId: this.#bootId(node), incarnation };
+    this.#members.set(node, member);
+    this.#orders.set(node, 0);
+    this.#view([member], []);
+  }
+
+  /** The daemon of the node is not in the group any more. What it had sent and was not delivered is lost. */
+  part(node: number, reason: DepartureReason): void {
+    const member = this.#members.get(node);
+    if (member === undefined) return;
+    this.#members.delete(node);
+    this.#drop(member);
+    this.#view([], [{ member, reason }]);
+  }
+
+  /** SIGKILL of the daemon, and a new one that is not in the group yet. */
+  killDaemon(node: number): void {
+    this.part(node, 'process-down');
+    this.host(node).restart(false);
+  }
+
+  /** Power cut: the node comes back with another boot id when it joins. */
+  cutPower(node: number): void {
+    this.part(node, 'node-down');
+    this.#boots.set(node, (this.#boots.get(node) ?? 1) + 1);
+    this.hosts.set(node, this.#newHost(node));
+  }
+
+  /** The node's cluster service goes away under the daemon. */
+  loseGroup(node: number): void {
+    this.part(node, 'node-down');
+    const host = this.host(node);
+    host.service.viewChanged({ epoch: this.#nextEpoch(), members: [], joined: [], left: [] }, host.nowMs);
+  }
+
+  quorum(quorate: boolean, nodes: Iterable<number> = this.#members.keys()): void {
+    for (const node of nodes) {
+      const host = this.host(node);
+      host.service.quorumChanged(quorate, host.nowMs);
+    }
+  }
+
+  /** Delivers one message to all; false when there is none. */
+  step(): boolean {
+    const next = this.#queue.shift();
+    if (next === undefined) return false;
+    for (const node of this.#members.keys()) {
+      const order = (this.#orders.get(node) ?? 0) + 1;
+      this.#orders.set(node, order);
+      const host = this.host(node);
+      host.service.deliver(order, next.message, host.nowMs);
+    }
+    for (const node of this.#members.keys()) {
+      const host = this.host(node);
+      host.service.acknowledged(this.#orders.get(node) ?? 0, host.nowMs);
+    }
+    return true;
+  }
+
+  /** Messages, device operations and ticks that are due, of all hosts, until nothing is left to do now. */
+  settle(): void {
+    let limit = 100_000;
+    for (let busy = true; busy; limit -= 1) {
+      if (limit === 0) throw new Error('the group does not come to rest');
+      busy = this.step();
+      for (const host of this.hosts.values()) {
+        const before = host.submitted + host.answers.length;
+        host.settle();
+        if (host.submitted + host.answers.length !== before) busy = true;
+      }
+      if (this.#queue.length > 0) busy = true;
+    }
+  }
+
+  /** Lets time pass on all hosts. */
+  wait(ms: number): void {
+    for (let passed = 0; passed < ms; passed += 100) {
+      for (const host of this.hosts.values()) host.wait(100);
+      this.settle();
+    }
+  }
+
+  /** A request to one host, and everything that follows. */
+  ask(node: number, type: number, log: Luid, payload: readonly number[] = []): ReturnType<Host['answerTo']> {
+    const host = this.host(node);
+    const seq = host.send(type, log, payload);
+    this.settle();
+    return host.answerTo(seq);
+  }
+
+  /** A log that is constructed and resumed on these nodes, one after the other. */
+  resume(log: Luid, text: string, nodes: readonly number[]): void {
+    for (const node of nodes) {
+      this.host(node).construct(log, text);
+      this.settle();
+      const answer = this.ask(node, DM_ULOG_RESUME, log);
+      if (answer?.error !== 0) throw new Error(`not resumed on ${node}: ${JSON.stringify(answer)}`);
+    }
+  }
+
+  #view(joined: readonly GroupMember[], left: readonly Departure[]): void {
+    const members = [...this.#members.values()].sort((a, b) => a.node - b.node);
+    for (const { node } of members) {
+      const host = this.host(node);
+      const all = joined.some((member) => member.node === node);
+      const view = { epoch: this.#nextEpoch(), members, joined: all ? members : joined, left };
+      host.service.viewChanged(view, host.nowMs);
+      host.service.quorumChanged(true, host.nowMs);
+    }
+  }
+
+  #nextEpoch(): number {
+    this.#epoch += 1;
+    return this.#epoch;
+  }
+
+  #drop(member: GroupMember): void {
+    const kept = this.#queue.filter(({ from }) => from !== member.incarnation);
+    this.#queue.splice(0, this.#queue.length, ...kept);
+  }
+
+  #bootId(node: number): string {
+    return `boot-${node}-${this.#boots.get(node) ?? 1}`;
+  }
+
+  #newHost(node: number): Host {
+    return new Host({
+      node,
+      nodeName: `node${node}`,
+      bootId: this.#bootId(node),
+      disks: this.disks,
+      settings: { ...this.#settings, shared: true },
+      submit: (message) => this.#submit(node, message),
+    });
+  }
+
+  #submit(node: number, message: LogMessage): void {
+    const member = this.#members.get(node);
+    // Without a group a message goes nowhere.
+    if (member !== undefined) this.#queue.push({ from: member.incarnation, message });
+  }
+}

@@ -1,0 +1,176 @@
+/** Daemons, nodes and the group that go away and come back. */
+import { expect, test } from 'vitest';
+import {
+  DM_ULOG_CLEAR_REGION,
+  DM_ULOG_FLUSH,
+  DM_ULOG_GET_RESYNC_WORK,
+  DM_ULOG_MARK_REGION,
+  DM_ULOG_POSTSUSPEND,
+  DM_ULOG_PRESUSPEND,
+  DM_ULOG_RESUME,
+  DM_ULOG_SET_REGION_SYNC,
+} from '../../ts/base/ulog-frames.js';
+import { Group } from './cluster-host.js';
+import { mirrorA, TestDisk } from './host.js';
+
+const core = '512 clustered-core 8 nosync';
+const disk = '512 clustered-disk /dev/log 8 nosync';
+
+function groupWith(text: string, nodes: readonly number[]): { group: Group; device: TestDisk } {
+  const group = new Group(nodes, { stickyMax: 0 });
+  const device = new TestDisk(1024 * 1024);
+  group.disks.set('/dev/log', device);
+  group.resume(mirrorA, text, nodes);
+  return { group, device };
+}
+
+function everywhere<T>(group: Group, nodes: readonly number[], what: (node: number) => T): T[] {
+  return nodes.map((node) => what(node)).filter(() => group !== undefined);
+}
+
+test.each([core, disk])('a daemon that was killed takes a copy and announces its marks: %s', (text) => {
+  const { group } = groupWith(text, [1, 2]);
+  group.ask(1, DM_ULOG_MARK_REGION, mirrorA, [3]);
+  group.killDaemon(1);
+  group.settle();
+  group.ask(2, DM_ULOG_MARK_REGION, mirrorA, [9]);
+  expect(group.ask(2, DM_ULOG_FLUSH, mirrorA)?.error).toBe(0);
+  group.join(1);
+  group.settle();
+  const { replica, state } = group.host(1).log(mirrorA);
+  expect(replica.phase).toBe('following');
+  expect([state.map.isClean(3), state.map.isClean(9), state.map.isClean(4)]).toEqual([false, false, true]);
+  expect(group.ask(1, DM_ULOG_FLUSH, mirrorA)?.error).toBe(0);
+  group.ask(1, DM_ULOG_CLEAR_REGION, mirrorA, [3]);
+  expect(everywhere(group, [1, 2], (node) => group.host(node).state(mirrorA).map.isClean(3))).toEqual([true, true]);
+});
+
+test.each([core, disk])('all daemons killed at once: the marks of all kernels survive: %s', (text) => {
+  const { group } = groupWith(text, [1, 2, 3]);
+  for (const node of [1, 2, 3]) group.ask(node, DM_ULOG_MARK_REGION, mirrorA, [node]);
+  for (const node of [1, 2, 3]) group.killDaemon(node);
+  group.join(2);
+  group.settle();
+  // The others may have gone on.
+  expect(group.host(2).log(mirrorA).replica.following).toBe(false);
+  group.join(3);
+  group.join(1);
+  group.settle();
+  for (const node of [1, 2, 3]) {
+    const { replica, state } = group.host(node).log(mirrorA);
+    expect([node, replica.phase]).toEqual([node, 'following']);
+    expect([0, 1, 2, 3, 4].map((region) => state.map.isClean(region))).toEqual([true, false, false, false, true]);
+    expect([1, 2, 3].map((owner) => state.owners.has(owner, owner))).toEqual([true, true, true]);
+  }
+  group.ask(2, DM_ULOG_CLEAR_REGION, mirrorA, [2]);
+  for (const node of [1, 2, 3]) expect(group.host(node).state(mirrorA).map.isClean(2)).toBe(true);
+});
+
+test('R7: a lost node keeps its marks and the writer its role until it is known dead', () => {
+  const { group, device } = groupWith(disk, [1, 2, 3]);
+  group.ask(1, DM_ULOG_MARK_REGION, mirrorA, [5]);
+  group.cutPower(1);
+  group.settle();
+  group.ask(2, DM_ULOG_MARK_REGION, mirrorA, [6]);
+  const flush = group.host(2).send(DM_ULOG_FLUSH, mirrorA);
+  group.settle();
+  expect(group.host(2).answerTo(flush)).toBeUndefined();
+  expect(group.host(2).state(mirrorA).owners.has(1, 5)).toBe(true);
+  group.host(3).service.confirmDead(1, null, group.host(3).nowMs);
+  group.settle();
+  expect(group.host(2).answerTo(flush)?.error).toBe(0);
+  expect(device.isCleanOnDisk(6)).toBe(false);
+  for (const node of [2, 3]) {
+    const { map, owners } = group.host(node).state(mirrorA);
+    expect([map.isInSync(5), map.isClean(5), owners.has(1, 5)]).toEqual([false, false, false]);
+  }
+});
+
+test('R7: a node that comes back with another boot id has died', () => {
+  const { group } = groupWith(core, [1, 2]);
+  group.ask(1, DM_ULOG_MARK_REGION, mirrorA, [5]);
+  group.cutPower(1);
+  group.settle();
+  expect(group.host(2).state(mirrorA).map.isInSync(5)).toBe(true);
+  group.join(1);
+  group.settle();
+  expect(group.host(2).state(mirrorA).map.isInSync(5)).toBe(false);
+  expect(
+    group
+      .host(2)
+      .log(mirrorA)
+      .replica.table?.members.map(({ node }) => node),
+  ).toEqual([2]);
+});
+
+test('R8: a new writer finds on disk what only the dead one knew', () => {
+  const { group, device } = groupWith(disk, [1, 2]);
+  // The dead writer had written a mark that nobody else was delivered.
+  device.bytes[1024 + 2] = (device.bytes[1024 + 2] as number) & ~0x10;
+  group.cutPower(1);
+  group.host(2).service.confirmDead(1, null, group.host(2).nowMs);
+  group.settle();
+  const { map } = group.host(2).state(mirrorA);
+  expect([map.isClean(20), map.isInSync(20), map.isClean(21)]).toEqual([false, false, true]);
+  expect(device.isCleanOnDisk(20)).toBe(false);
+});
+
+test('R10: a suspend waits for the recovery of another node', () => {
+  const { group } = groupWith('64 clustered-core 8', [1, 2]);
+  expect(group.ask(1, DM_ULOG_GET_RESYNC_WORK, mirrorA)?.values).toEqual([1, 0]);
+  const halt = group.host(2).send(DM_ULOG_PRESUSPEND, mirrorA);
+  group.settle();
+  expect(group.host(2).answerTo(halt)).toBeUndefined();
+  group.ask(1, DM_ULOG_SET_REGION_SYNC, mirrorA, [0, 1]);
+  expect(group.host(2).answerTo(halt)?.error).toBe(0);
+  expect(group.ask(1, DM_ULOG_GET_RESYNC_WORK, mirrorA)?.values).toEqual([0, 0]);
+  expect(group.ask(2, DM_ULOG_POSTSUSPEND, mirrorA)?.error).toBe(0);
+  expect(group.ask(1, DM_ULOG_GET_RESYNC_WORK, mirrorA)?.values).toEqual([1, 1]);
+  expect(group.ask(2, DM_ULOG_RESUME, mirrorA)?.error).toBe(0);
+});
+
+test('R13: without quorum new marks wait and repeats go on', () => {
+  const { group } = groupWith(core, [1, 2]);
+  group.ask(1, DM_ULOG_MARK_REGION, mirrorA, [1]);
+  expect(group.ask(1, DM_ULOG_FLUSH, mirrorA)?.error).toBe(0);
+  group.quorum(false);
+  group.settle();
+  group.ask(1, DM_ULOG_MARK_REGION, mirrorA, [1]);
+  expect(group.ask(1, DM_ULOG_FLUSH, mirrorA)?.error).toBe(0);
+  group.ask(1, DM_ULOG_MARK_REGION, mirrorA, [2]);
+  const flush = group.host(1).send(DM_ULOG_FLUSH, mirrorA);
+  group.settle();
+  expect(group.host(1).answerTo(flush)).toBeUndefined();
+  group.quorum(true);
+  group.settle();
+  expect(group.host(1).answerTo(flush)?.error).toBe(0);
+});
+
+test('the group is lost under a daemon and comes back', () => {
+  const { group } = groupWith(disk, [1, 2]);
+  group.ask(1, DM_ULOG_MARK_REGION, mirrorA, [1]);
+  group.loseGroup(1);
+  group.settle();
+  group.ask(1, DM_ULOG_MARK_REGION, mirrorA, [2]);
+  const flush = group.host(1).send(DM_ULOG_FLUSH, mirrorA);
+  group.settle();
+  expect(group.host(1).answerTo(flush)).toBeUndefined();
+  group.join(1);
+  group.settle();
+  expect(group.host(1).answerTo(flush)?.error).toBe(0);
+  expect(group.host(2).state(mirrorA).owners.has(1, 2)).toBe(true);
+});
+
+test.each([core, disk])('the last to leave closes the log, and whoever comes next has its bits: %s', (text) => {
+  const { group } = groupWith(text, [1, 2]);
+  group.ask(2, DM_ULOG_SET_REGION_SYNC, mirrorA, [7, 0]);
+  for (const node of [1, 2]) {
+    expect(group.ask(node, DM_ULOG_PRESUSPEND, mirrorA)?.error).toBe(0);
+    expect(group.ask(node, DM_ULOG_POSTSUSPEND, mirrorA)?.error).toBe(0);
+  }
+  for (const node of [2, 1]) expect(group.ask(node, DM_ULOG_RESUME, mirrorA)?.error).toBe(0);
+  for (const node of [1, 2]) {
+    const { map } = group.host(node).state(mirrorA);
+    expect([map.isInSync(6), map.isInSync(7)]).toEqual([true, false]);
+  }
+});
