@@ -143,9 +143,10 @@ class TestDevice implements LogDevice {
   #later(disk: TestDisk | undefined, operation: () => void): void {
     this.#era += 1;
     const era = this.#era;
+    const life = this.#host.lives;
     const waiting = disk?.waiting ?? this.#host.strayOperations;
     waiting.push(() => {
-      if (era === this.#era) operation();
+      if (era === this.#era && life === this.#host.lives) operation();
     });
   }
 }
@@ -164,6 +165,8 @@ export interface HostOptions {
 
 export class Host {
   readonly disks: Map<string, TestDisk>;
+  /** Daemons that this host has had: operations of an earlier one end nowhere. */
+  lives = 0;
   readonly strayOperations: (() => void)[] = [];
   readonly answers: Answer[] = [];
   readonly reports: MirrorReport[] = [];
@@ -319,7 +322,8 @@ export class Host {
 
   #begin(settle: boolean): void {
     this.messages.length = 0;
-    for (const disk of this.disks.values()) disk.waiting.length = 0;
+    this.lives += 1;
+    if (this.#options.disks === undefined) for (const disk of this.disks.values()) disk.waiting.length = 0;
     this.service = this.#start();
     if (settle) this.settle();
   }

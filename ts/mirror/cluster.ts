@@ -110,8 +110,9 @@ export class Cluster {
     this.#withdrawn.delete(uuid);
   }
 
-  /** A table that an earlier daemon of this host stored. */
+  /** A table that an earlier daemon of this host stored. Nobody is known to follow the stream now. */
   remember(table: MemberTable): void {
+    for (const member of table.members) member.valid = false;
     const known = this.directory.tables.get(table.uuid);
     if (known === undefined || known.generation < table.generation) this.directory.tables.set(table.uuid, table);
   }

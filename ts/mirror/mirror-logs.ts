@@ -157,7 +157,9 @@ export class MirrorLogs {
     }
     for (const { uuid, state } of this.all) {
       const stored = decodeMembers(uuid, state.members);
-      if (stored !== null) this.#world.cluster?.remember(stored.table);
+      if (stored === null) continue;
+      const disk = state.image !== null;
+      this.#world.cluster?.remember(Object.assign(stored.table, state.geometry, { disk }));
     }
     for (const log of [...this.all]) log.life.start();
   }

@@ -255,6 +255,8 @@ export class Replica {
   tableChanged(): void {
     const { table } = this;
     if (table === undefined || this.phase === 'outside') return;
+    // While daemons say what they know, only those who follow know anything.
+    if (this.#cluster.exchanging && !this.following) return;
     this.#store(table);
     this.#hooks.changed();
     const me = memberOf(table, this.#world.node);
