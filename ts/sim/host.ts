@@ -224,8 +224,10 @@ export class Host implements CheckWorld, WireEnds {
           stickyIdleMs: this.stickyIdleMs,
           stickyMax: this.stickyMax,
           cleanCommitMs: scenario.cleanCommitMs,
+          shared: !this.alone,
         },
         stickyMax: this.stickyMax,
+        shared: !this.alone,
         devices: {
           node: this.node,
           find: (name) => this.sim.findDisk(name),
@@ -318,7 +320,8 @@ export class Host implements CheckWorld, WireEnds {
         `${mirror.shape.uuid}: busy=${mirror.busy} reload=${mirror.needsReload} outstanding=${mirror.device?.outstanding}` +
         ` suspended=${mirror.device?.suspended} log-failed=${live?.logFailed} leg-failed=${live?.legFailed}` +
         ` life-cycle=${state?.lifeCycle} in-sync=${map?.syncCount}/${map?.regionCount} device-failed=${state?.logFailed}` +
-        ` marks-unknown=${state?.marksUnknown} recovering=${state?.recoveringRegion} hint=${live?.log.hint}`
+        ` marks-unknown=${state?.marksUnknown} recovering=${state?.recoveringRegion} hint=${live?.log.hint}` +
+        (this.alone ? '' : `; ${this.daemon?.describe(mirror.shape.uuid)}`)
       );
     });
     return `daemon alive=${this.daemon?.alive} running=${this.daemon?.running}; ${mirrors.join('; ')}`;
@@ -430,6 +433,7 @@ export class Host implements CheckWorld, WireEnds {
           () => `${report.level} ${report.event} ${report.uuid} ${report.text}`,
         );
       },
+      lost: (node, boot) => this.sim.cluster?.fencing.asked(this, node, boot),
       died: () => this.#daemonDied(),
       violation: (rule, text) => {
         throw new Violation(rule, text);
@@ -473,6 +477,7 @@ export class Host implements CheckWorld, WireEnds {
   #messageSubmitted(message: LogMessage): void {
     this.#submitted += 1;
     this.count(`message ${message.type}`);
+    this.sim.cluster?.checks.submitted(this, message);
     if (message.type !== MessageType.mark) return;
     // Alone the order is that of submission; with others it is known at the delivery.
     const order = this.alone ? this.#submitted : Number.POSITIVE_INFINITY;

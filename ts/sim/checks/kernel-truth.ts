@@ -168,7 +168,8 @@ export class KernelTruth {
     if (request.type === DM_ULOG_FLUSH) flushEnded(truth, request, reply.error);
     if (request.type === DM_ULOG_PRESUSPEND && truth.draining) {
       truth.letDrain = true;
-      truth.halted = true;
+      // Refused, the log was not resumed and its kernel writes nothing.
+      truth.halted = reply.error === 0;
     }
     if (reply.error !== 0) return;
     if (request.type === DM_ULOG_GET_SYNC_COUNT && reply.first >= regionCount) truth.latched = true;

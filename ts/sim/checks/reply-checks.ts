@@ -368,7 +368,8 @@ function checkHint({ world, request, reply, state, mirror }: Judged): void {
   } else if (reply.first === 0) {
     // A kernel that hears "no" may write without a mark to a region that another one may be given at any time.
     const region = request.values[0] ?? 0;
-    const may = state.map.inner.isInSync(region) || world.truth.of(request).latched;
+    const { latched, copying } = world.truth.of(request);
+    const may = state.map.inner.isInSync(region) || latched || copying === region;
     evaluations.check(
       'R4-hand-out',
       may,

@@ -2,6 +2,8 @@
  * The rules that only a cluster has, judged by what kernels, legs and disks truly are. Each look counts as an evaluation.
  */
 import { DM_ULOG_FLUSH, DM_ULOG_GET_RESYNC_WORK, DM_ULOG_PRESUSPEND, requestNames } from '../../base/ulog-frames.js';
+import { bootKey } from '../../mirror/boot-key.js';
+import { type LogMessage, MessageType } from '../../mirror/messages.js';
 import { type CheckedRule, Violation } from '../checks/violation.js';
 import type { LogDisk } from '../daemon/log-disk.js';
 import type { ReplyRecord, RequestRecord } from '../daemon/requests.js';
@@ -103,6 +105,20 @@ export class ClusterChecks {
         () => `${host.name} hands out region ${reply.second} without quorum`,
       );
     }
+  }
+
+  /** A daemon says that a node is dead (R7): is it? */
+  submitted(host: Host, message: LogMessage): void {
+    if (message.type !== MessageType.dead) return;
+    const node = message.regions[0] as number;
+    const key = Buffer.from(message.bytes.subarray(0, message.byteCount)).toString();
+    const dead = this.#sim.cluster?.fencing.bootsOf(node).some((bootId) => bootKey(bootId) === key) === true;
+    this.#check(
+      'R7-known-dead',
+      dead,
+      `node ${node}`,
+      () => `${host.name} takes its boot ${key} for dead, and it is not`,
+    );
   }
 
   /** A host begins to write a log device (R8). */

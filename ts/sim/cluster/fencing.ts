@@ -2,6 +2,7 @@
  * Who is dead, as the world knows it, and who says so to the daemons (R7). A death is confirmed only after the node has lost
  * its power: nothing of that boot runs or is on its way any more.
  */
+import { bootKey } from '../../mirror/boot-key.js';
 import type { Host } from '../host.js';
 import type { Simulation } from '../simulation.js';
 import type { ClusterPlan } from './plan.js';
@@ -43,35 +44,29 @@ export class Fencing {
     this.#sim.timeline.after(this.#sim.prng.real(0, 4 * fencingMsMax), () => this.#confirmSomewhere(death));
   }
 
-  /** A daemon has lost a node and asks whether it is dead. */
-  asked(asker: Host, node: number): void {
+  /** A daemon has lost a node and asks whether that boot of it is over. */
+  asked(asker: Host, node: number, boot: string): void {
     const { fencing, fencingMsMax } = this.#plan;
-    if (fencing === 'never' || fencing === 'operator') return;
-    const { timeline, prng } = this.#sim;
-    const { daemon } = asker;
-    const target = this.#sim.hosts.find((host) => host.node === node);
-    if (target === undefined) return;
-    const { bootId } = target;
     this.#sim.count('fencing asked');
-    timeline.after(prng.real(0, fencingMsMax), () => this.#answer(asker, daemon, target, bootId));
+    if (fencing === 'never' || fencing === 'operator') return;
+    this.#sim.timeline.after(this.#sim.prng.real(0, fencingMsMax), () => this.#answer(asker, asker.daemon, node, boot));
   }
 
-  #answer(asker: Host, daemon: Host['daemon'], target: Host, bootId: string): void {
-    const { timeline, prng, cluster } = this.#sim;
+  #answer(asker: Host, daemon: Host['daemon'], node: number, boot: string): void {
+    const { timeline, prng, cluster, healing } = this.#sim;
     if (daemon === null || asker.daemon !== daemon || !daemon.alive || cluster === null) return;
-    if (!this.isDead(target.node, bootId)) {
-      const shoots = this.#plan.fencing === 'shoots' && cluster.group.quorate(asker.node);
-      const lost = !cluster.group.hears(asker.node, target.node);
-      if (shoots && lost && !this.#sim.healing) {
-        this.#sim.count('fenced');
-        target.powerCut(prng.real(100, 8000));
-      } else {
-        // Back in the meantime, or nobody knows yet.
-        if (lost && !this.#sim.healing) timeline.after(askAgainMs, () => this.#answer(asker, daemon, target, bootId));
-        return;
-      }
+    const target = this.#sim.hosts.find((host) => host.node === node);
+    const over = () => this.#deaths.find((death) => death.node === node && bootKey(death.bootId) === boot);
+    const lost = !cluster.group.hears(asker.node, node);
+    const shoots = this.#plan.fencing === 'shoots' && cluster.group.quorate(asker.node) && lost && !healing;
+    if (over() === undefined && shoots && target?.dark === false) {
+      this.#sim.count('fenced');
+      target.powerCut(prng.real(100, 8000));
     }
-    this.#confirm(asker, { node: target.node, bootId });
+    const death = over();
+    if (death !== undefined) this.#confirm(asker, death);
+    // Back in the meantime, or nobody knows yet.
+    else if (lost && !healing) timeline.after(askAgainMs, () => this.#answer(asker, daemon, node, boot));
   }
 
   #confirmSomewhere(death: Death): void {

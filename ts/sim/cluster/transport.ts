@@ -42,7 +42,7 @@ export class SimulatedTransport implements OrderedTransport, MembershipEvents {
     if (this.#closed) throw new Error('the simulated transport is closed');
     if (message.node !== this.node) throw new Error(`node ${this.node} submits a message of node ${message.node}`);
     const regions = message.regions.slice(0, message.count);
-    const bytes = message.bytes.slice(0, message.byteCount);
+    const bytes = new Uint8Array(message.bytes.subarray(0, message.byteCount));
     this.#waiting.push({ ...message, regions, bytes });
   }
 

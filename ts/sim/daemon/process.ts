@@ -19,6 +19,7 @@ import {
 } from '../../base/ulog-frames.js';
 import type { MirrorEffects, MirrorReport } from '../../mirror/effects.js';
 import type { LogDevice, LogDeviceEvents } from '../../mirror/log-device.js';
+import { serves } from '../../mirror/log-state.js';
 import { LostRequests, type LostWindow } from '../../mirror/lost-requests.js';
 import type { LogMessage } from '../../mirror/messages.js';
 import { MirrorService } from '../../mirror/mirror-service.js';
@@ -29,6 +30,7 @@ import type { Timeline } from '../timeline.js';
 import { CountedStates } from './counted-state.js';
 import { KillSwitch, SimulatedKill } from './kill.js';
 import { type DeviceWorld, SimulatedLogDevice } from './log-device.js';
+import type { LogDisk } from './log-disk.js';
 import type { ReplyRecord, RequestRecord } from './requests.js';
 import type { MessageStream, StreamEnds } from './stream.js';
 
@@ -47,6 +49,8 @@ export interface DaemonWatch {
   viewChanged(view: GroupView): void;
   quorumChanged(quorate: boolean): void;
   reported(report: MirrorReport): void;
+  /** A member is lost, and somebody should find out whether it is dead. */
+  lost(node: number, boot: string): void;
   died(): void;
   violation(rule: string, text: string): never;
 }
@@ -62,6 +66,8 @@ export interface DaemonWorld {
   readonly stream: (ends: StreamEnds) => MessageStream;
   /** The host has lost its power, and the process with it. */
   readonly isDark: () => boolean;
+  /** Other hosts have the logs too. */
+  readonly shared: boolean;
   /** A frame on its way to the kernel. */
   readonly toKernel: (frame: Buffer, length: number) => void;
 }
@@ -181,12 +187,33 @@ export class DaemonProcess {
   }
 
   /** The copy of this log is what all members have. */
-  follows(_uuid: string): boolean {
-    return true;
+  follows(uuid: string): boolean {
+    for (const log of this.#service.logs()) {
+      if (log.uuid === uuid && serves(log.state)) return log.replica.phase === 'following' || !log.replica.shared;
+    }
+    return false;
   }
 
   /** A fencing source says that a node is dead (R7). */
-  confirmDead(_node: number, _bootId: string | null): void {}
+  confirmDead(node: number, bootId: string | null): void {
+    this.#run(() => {
+      this.#service.confirmDead(node, bootId, this.#world.timeline.nowMs);
+      this.#endTurn();
+    });
+  }
+
+  /** Who has which log, as this daemon has it, for people. */
+  describe(uuid: string): string {
+    for (const { replica, state, uuid: name } of this.#service.logs()) {
+      if (name !== uuid || !serves(state)) continue;
+      const { table, phase } = replica;
+      const members = table?.members.map(({ node, stage, present, valid, settled }) => {
+        return `${node} ${stage}${present ? '' : ' away'}${valid ? ' valid' : ''}${settled ? '' : ' unsettled'}`;
+      });
+      return `${phase}; writer ${table?.writer} of ${table?.epoch}; ${members?.join(', ')}`;
+    }
+    return 'none';
+  }
 
   shutdown(): boolean {
     return this.#service.shutdown();
@@ -281,9 +308,12 @@ export class DaemonProcess {
       },
       viewChanged: (view) => {
         watch.viewChanged(view);
-        this.#service.viewChanged(view);
+        this.#service.viewChanged(view, timeline.nowMs);
       },
-      quorumChanged: (quorate) => watch.quorumChanged(quorate),
+      quorumChanged: (quorate) => {
+        watch.quorumChanged(quorate);
+        this.#service.quorumChanged(quorate, timeline.nowMs);
+      },
       run: (action) =>
         this.#run(() => {
           action();
@@ -328,10 +358,15 @@ export class DaemonProcess {
         this.kill.point();
         this.#world.watch.submitted(message);
         const regions = message.regions.slice(0, message.count);
-        const bytes = message.bytes.slice(0, message.byteCount);
+        // A Buffer's own slice would be no copy.
+        const bytes = new Uint8Array(message.bytes.subarray(0, message.byteCount));
         this.#stream.submit({ ...message, regions, bytes });
       },
-      device: (events) => this.#device(events),
+      device: (events, shared) => this.#device(events, shared),
+      lost: (node, _name, boot) => {
+        this.kill.point();
+        this.#world.watch.lost(node, boot);
+      },
       report: (report) => this.#world.watch.reported(report),
     };
   }
@@ -352,14 +387,19 @@ export class DaemonProcess {
     this.#replies.push({ bytes, length });
   }
 
-  #device(events: LogDeviceEvents): LogDevice {
-    const { timeline, prng, devices } = this.#world;
+  #device(events: LogDeviceEvents, shared: boolean): LogDevice {
+    const { timeline, prng, devices, watch } = this.#world;
+    const writes = (disk: LogDisk) => {
+      if (shared !== this.#world.shared)
+        watch.violation('R8-one-writer', `writes ${disk.name} by the path of a host that is alone`);
+      devices.writes(disk);
+    };
     const enter = (call: () => void) =>
       this.#run(() => {
         call();
         this.#endTurn();
       });
-    const device = new SimulatedLogDevice({ timeline, prng, ...devices, enter }, events);
+    const device = new SimulatedLogDevice({ timeline, prng, ...devices, writes, enter }, events);
     this.#devices.push(device);
     return device;
   }
