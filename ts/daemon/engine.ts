@@ -138,6 +138,7 @@ export class Engine {
       states: this.#states,
       effects: this.#effects(),
       settings: {
+        shared: clustered,
         stickyIdleMs: config.stickyIdleMs,
         stickyMax: config.stickyMax,
         cleanCommitMs: config.cleanCommitMs,
@@ -357,7 +358,7 @@ export class Engine {
         this.#submitted += 1;
         this.#transport.submit(message);
       },
-      device: (events: LogDeviceEvents): LogDevice => this.#devices.device(events),
+      device: (events: LogDeviceEvents, shared: boolean): LogDevice => this.#devices.device(events, shared),
       report: (report: MirrorReport) =>
         this.#write({ level: report.level, event: report.event, fields: { uuid: report.uuid, text: report.text } }),
     };

@@ -476,5 +476,9 @@ export class Replica {
 
 function copyOf(message: LogMessage): LogMessage {
   const { count, byteCount } = message;
-  return { ...message, regions: message.regions.slice(0, count), bytes: Uint8Array.from(message.bytes.subarray(0, byteCount)) };
+  return {
+    ...message,
+    regions: message.regions.slice(0, count),
+    bytes: Uint8Array.from(message.bytes.subarray(0, byteCount)),
+  };
 }

@@ -48,9 +48,10 @@ export class LogDevices {
     this.#options = options;
   }
 
-  /** A device that reports to `events`, not opened yet. */
-  device(events: LogDeviceEvents): LogDevice {
-    return new CountedLogDevice(events, this.#options, this.counters, this.#open);
+  /** A device that reports to `events`, not opened yet. `shared`: no write may outlive this process (R8). */
+  device(events: LogDeviceEvents, shared: boolean): LogDevice {
+    const options: LogDevicesOptions = shared ? { ...this.#options, writer: 'thread' } : this.#options;
+    return new CountedLogDevice(events, options, this.counters, this.#open);
   }
 
   /** Gives every device up: none reports any more. */
