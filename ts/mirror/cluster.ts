@@ -94,7 +94,7 @@ export class Cluster {
    */
   hasEnded(uuid: string, nodeName: string, bootId: string): boolean {
     const boot = bootKey(bootId);
-    if (this.#deadBoots.has(boot)) return true;
+    if (this.#deadBoots.has(boot) || this.tables.get(uuid)?.ended.includes(boot)) return true;
     const here = this.#members.find(({ name }) => name === nodeName);
     if (here === undefined) return false;
     return here.bootId !== bootId || memberOf(this.tables.get(uuid), here.node) === undefined;

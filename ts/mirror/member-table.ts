@@ -48,7 +48,12 @@ export interface MemberTable {
   doubt: boolean;
   /** Who left last, when the table is empty; -1: not known. */
   lastLeaver: number;
+  /** Boots that have left or died, newest last: a log device that one of them did not close is nobody's. */
+  ended: string[];
 }
+
+/** Ended boots that are remembered of one log. */
+const endedMax = 64;
 
 export function emptyTable(uuid: string): MemberTable {
   return {
@@ -63,11 +68,12 @@ export function emptyTable(uuid: string): MemberTable {
     writerDied: false,
     doubt: false,
     lastLeaver: -1,
+    ended: [],
   };
 }
 
 export function copyTable(table: MemberTable): MemberTable {
-  return { ...table, members: table.members.map((member) => ({ ...member })) };
+  return { ...table, ended: [...table.ended], members: table.members.map((member) => ({ ...member })) };
 }
 
 export function memberOf(table: MemberTable | undefined, node: number): Member | undefined {
@@ -91,12 +97,15 @@ export function newMember(node: number, name: string, boot: string, stage: Stage
 
 /** Adds the member, in place of one of the same node. */
 export function addMember(table: MemberTable, member: Member): void {
+  table.ended = table.ended.filter((boot) => boot !== member.boot);
   table.members = [...table.members.filter(({ node }) => node !== member.node), member];
   table.members.sort((a, b) => a.node - b.node);
 }
 
 /** Takes the member off. The writer's role is vacant when it had it. */
 export function removeMember(table: MemberTable, node: number, died: boolean): void {
+  const boot = memberOf(table, node)?.boot;
+  if (boot !== undefined) table.ended = [...table.ended.filter((other) => other !== boot), boot].slice(-endedMax);
   table.members = table.members.filter((member) => member.node !== node);
   if (table.writer === node) vacate(table, died);
 }

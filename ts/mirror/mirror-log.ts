@@ -354,7 +354,8 @@ export class MirrorLog {
     if (lifeCycle === LifeCycle.pending || lifeCycle === LifeCycle.leaving) {
       if (replica.phase === 'outside') return null;
     }
-    const table = replica.table ?? emptyTable(uuid);
+    const fresh = () => Object.assign(emptyTable(uuid), this.state.geometry, { disk: this.state.image !== null });
+    const table = replica.table ?? fresh();
     const me = memberOf(table, this.#world.node);
     const resuming = lifeCycle === LifeCycle.resuming;
     const live = resuming ? (me?.stage ?? 'joining') : lifeCycle === LifeCycle.halted ? 'halted' : 'active';

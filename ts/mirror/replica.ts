@@ -123,7 +123,8 @@ export class Replica {
   /** This node commits the log device. */
   get writes(): boolean {
     if (!this.shared) return true;
-    return this.operational && this.table?.writer === this.#world.node;
+    const { table } = this;
+    return this.operational && table?.writer === this.#world.node && this.#servedEpoch === table.epoch;
   }
 
   /** What a write and its confirmation carry (R1). */
@@ -307,7 +308,7 @@ export class Replica {
     if (table.writer !== this.#world.node) {
       this.#servedEpoch = -1;
       this.#hooks.retire();
-    } else if (this.#servedEpoch !== table.epoch && this.operational) {
+    } else if (this.#servedEpoch !== table.epoch && this.operational && !this.#requests.has(MessageType.leave)) {
       this.#servedEpoch = table.epoch;
       this.#hooks.serve();
     }

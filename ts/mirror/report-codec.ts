@@ -39,8 +39,8 @@ function isLogReport(said: unknown): said is LogReport {
 
 function isTable(said: unknown): said is MemberTable {
   if (!isObject(said)) return false;
-  const { uuid, members } = said;
-  if (typeof uuid !== 'string' || !Array.isArray(members)) return false;
+  const { uuid, members, ended } = said;
+  if (typeof uuid !== 'string' || !Array.isArray(members) || !Array.isArray(ended)) return false;
   const numbers = ['regionCount', 'regionSizeSectors', 'generation', 'writer', 'epoch', 'lastLeaver'];
   return numbers.every((name) => typeof said[name] === 'number') && members.every(isMember);
 }
