@@ -135,12 +135,12 @@ export class ClusterChecks {
     const last = this.#sim.hosts.find(({ node }) => node === disk.lastWriter);
     if (last === undefined || last === host || last.dark) return;
     const uuid = [...this.#sim.shared].find(([, mirror]) => mirror.disk === disk)?.[0] ?? '';
-    const served = disk.lastProcess === last.daemon && last.daemon?.alive === true && last.serves(uuid);
+    const served = disk.lastProcess === last.daemon && last.daemon?.alive === true && last.daemon.writes(uuid);
     this.#check(
       'R8-one-writer',
       !served,
       disk.name,
-      () => `${host.name} writes, and ${last.name}, which wrote last, still has the log`,
+      () => `${host.name} writes, and ${last.name}, which wrote last, goes on writing`,
     );
   }
 

@@ -194,6 +194,13 @@ export class DaemonProcess {
     return false;
   }
 
+  /** It may begin to write the log device at any time (R8). */
+  writes(uuid: string): boolean {
+    for (const log of this.#service.logs())
+      if (log.uuid === uuid && serves(log.state) && log.replica.writes) return true;
+    return false;
+  }
+
   /** A fencing source says that a node is dead (R7). */
   confirmDead(node: number, bootId: string | null): void {
     this.#run(() => {
