@@ -3,8 +3,11 @@ import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { ConfigKey } from '../../ts/daemon/config-keys.js';
+import { combinationProblems, effectiveValues } from '../../ts/daemon/config-values.js';
 import { dlmSaysDead, fenceSource, type LostNode, pacemakerSaysDead } from '../../ts/daemon/fence-sources.js';
 import { FenceWatch } from '../../ts/daemon/fence-watch.js';
+import { otherHost } from './daemon-config.js';
 
 const lost: LostNode = { node: 2, name: 'bravo', lostMs: Date.parse('2026-03-01 12:00:00 +00:00') };
 const nowMs = lost.lostMs + 60_000;
@@ -118,6 +121,24 @@ describe('a command', () => {
     await new Promise((next) => setTimeout(next, 50));
     expect(heard).toEqual([]);
     watch.close();
+  });
+});
+
+describe('configuration', () => {
+  const problems = (...values: [ConfigKey, string][]) =>
+    combinationProblems(
+      effectiveValues(new Map(values.map(([key, value]) => [key, { value, source: 'lockstep.toml:3' }])), otherHost),
+    );
+
+  test('a command has a path, and a path a command', () => {
+    expect(problems(['fencing.confirm', 'command'], ['fencing.command', '/sbin/is-dead'])).toEqual([]);
+    expect(problems(['fencing.confirm', 'dlm'])).toEqual([]);
+    expect(problems(['fencing.confirm', 'command'])).toEqual([
+      'lockstep.toml:3: fencing.confirm = "command" needs fencing.command',
+    ]);
+    expect(problems(['fencing.command', '/sbin/is-dead'])).toEqual([
+      'lockstep.toml:3: fencing.command needs fencing.confirm = "command"',
+    ]);
   });
 });
 

@@ -86,6 +86,30 @@ export const configKeys = {
     text: 'time between attempts to get a failed log device back',
     fallback: '3000',
   },
+  'cluster.on_quorum_loss': {
+    kind: 'choice',
+    choices: ['wait', 'fail'],
+    text: 'what new marks and flushes get without quorum: nothing until it is back, or EIO',
+    fallback: '"wait"',
+  },
+  'fencing.confirm': {
+    kind: 'choice',
+    choices: ['none', 'command', 'dlm', 'pacemaker'],
+    text: 'who is asked whether a lost node is dead; nobody is believed dead by a time-out',
+    fallback: '"none": regions of a lost node stay marked until `lockstep fence-confirm`',
+  },
+  'fencing.command': {
+    kind: 'path',
+    text: 'program that is run with name and number of a lost node; exit code 0 and no other means dead',
+    fallback: 'none',
+  },
+  'fencing.interval_ms': {
+    kind: 'milliseconds',
+    min: 100,
+    max: hourMs,
+    text: 'time between two questions about one node',
+    fallback: '2000',
+  },
   'status.file': { kind: 'path', text: 'status as JSON, replaced whole', fallback: 'none' },
   'status.interval_ms': {
     kind: 'milliseconds',

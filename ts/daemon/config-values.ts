@@ -7,6 +7,7 @@ import type { LogWriterKind } from '../native/log-device.js';
 import type { DaemonConfig, LogTarget } from './config.js';
 import type { FoundValue, FoundValues } from './config-file.js';
 import { type ConfigKey, type ConfigValue, configKeyNames, configKeys, shownBytes } from './config-keys.js';
+import type { FenceSourceKind } from './fence-sources.js';
 import { type HostFacts, stateDirectoryDefault } from './host-facts.js';
 
 /** cmirrord's pid file: LVM2 looks for its lock, and it keeps a cmirrord and this daemon apart. */
@@ -42,6 +43,10 @@ function defaults(host: HostFacts): Record<ConfigKey, ConfigValue | null> {
     'marks.clean_commit_ms': 1000,
     'log_device.writer': 'uring',
     'log_device.retry_ms': 3000,
+    'cluster.on_quorum_loss': 'wait',
+    'fencing.confirm': 'none',
+    'fencing.command': null,
+    'fencing.interval_ms': 2000,
     'status.file': null,
     'status.interval_ms': 0,
     'log.target': host.journalStream ? 'journal' : 'stderr',
@@ -80,11 +85,19 @@ export function daemonConfig(values: EffectiveValues, rest: ConfigRest): DaemonC
     stickyMax: number('marks.sticky_max'),
     cleanCommitMs: number('marks.clean_commit_ms'),
     logRetryMs: number('log_device.retry_ms'),
+    failWithoutQuorum: text('cluster.on_quorum_loss') === 'fail',
+    fencing: fencing(text('fencing.confirm'), values.get('fencing.command')?.value ?? null),
+    fencingIntervalMs: number('fencing.interval_ms'),
     statusFile: values.get('status.file')?.value as string | null,
     statusIntervalMs: number('status.interval_ms'),
     verbose: values.get('log.verbose')?.value as boolean,
     logTarget: text('log.target') as LogTarget,
   };
+}
+
+function fencing(confirm: string, command: ConfigValue | null): DaemonConfig['fencing'] {
+  if (confirm === 'none') return null;
+  return { kind: confirm as FenceSourceKind, command: command as string | null };
 }
 
 /** The real kernel has one daemon on a host, whatever its own pid file is called; a simulated one needs none. */
@@ -117,9 +130,20 @@ export function chooseTransport(values: EffectiveValues, host: HostFacts): Chose
 
 /** What single keys cannot know of each other. */
 export function combinationProblems(values: EffectiveValues): string[] {
+  const problems: string[] = [];
   const interval = values.get('status.interval_ms');
-  if (interval === undefined || interval.value === 0 || values.get('status.file')?.value !== null) return [];
-  return [`${interval.source}: status.interval_ms needs status.file (--status-file)`];
+  if (interval !== undefined && interval.value !== 0 && values.get('status.file')?.value === null) {
+    problems.push(`${interval.source}: status.interval_ms needs status.file (--status-file)`);
+  }
+  const confirm = values.get('fencing.confirm');
+  const command = values.get('fencing.command');
+  if (confirm?.value === 'command' && command?.value === null) {
+    problems.push(`${confirm.source}: fencing.confirm = "command" needs fencing.command`);
+  }
+  if (confirm?.value !== 'command' && command !== undefined && command.value !== null) {
+    problems.push(`${command.source}: fencing.command needs fencing.confirm = "command"`);
+  }
+  return problems;
 }
 
 /** The values that hold as a file that says the same, each with where it comes from. */

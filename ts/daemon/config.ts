@@ -4,6 +4,7 @@
  */
 import type { TransportKind } from '../cluster/availability.js';
 import type { LogWriterKind } from '../native/log-device.js';
+import type { FenceSourceKind } from './fence-sources.js';
 
 /** Where log lines go: stderr with times, stderr with journald's level prefixes, stdout, or the system log's socket. */
 export type LogTarget = 'stderr' | 'journal' | 'stdout' | 'syslog';
@@ -36,6 +37,11 @@ export interface DaemonConfig {
   readonly logRetryMs: number;
   /** Take a disk log that another host did not close (R9). */
   readonly forceForeignSession: boolean;
+  /** New marks and flushes get -EIO without quorum instead of waiting (R13). */
+  readonly failWithoutQuorum: boolean;
+  /** Who says that a lost node is dead (R7); null: only an operator does. */
+  readonly fencing: { readonly kind: FenceSourceKind; readonly command: string | null } | null;
+  readonly fencingIntervalMs: number;
   /** File that status is written to, or null. */
   readonly statusFile: string | null;
   /** How often; 0: only when asked for by SIGUSR1. */

@@ -26,6 +26,8 @@ import { AdminHost } from './admin-host.js';
 import { type DaemonConfig, ExitCode } from './config.js';
 import { dumpEntries } from './dump.js';
 import type { FromEngine, ToEngine } from './engine-messages.js';
+import { fenceSource } from './fence-sources.js';
+import { FenceWatch } from './fence-watch.js';
 import type { LogEntry, LogLevel, LogSink } from './log-entry.js';
 import { logWriter } from './log-writer.js';
 import { RateLimitedLog } from './rate-limit.js';
@@ -85,6 +87,7 @@ class Daemon {
   #pidFiles: PidFileLock[] = [];
   #engine: Worker | null = null;
   #admin: AdminHost | null = null;
+  readonly #fences: FenceWatch | null;
   #timer: NodeJS.Timeout | null = null;
   #finish: (code: ExitCode) => void = () => {};
   #ended = false;
@@ -108,6 +111,21 @@ class Daemon {
     }, logLimit);
     this.#sink = write;
     this.#statusFile = config.statusFile === null ? null : new StatusFile(config.statusFile);
+    this.#fences = this.#fenceWatch();
+  }
+
+  /** Programs are run from here and not from the engine, which waits for nobody. */
+  #fenceWatch(): FenceWatch | null {
+    const { fencing, fencingIntervalMs } = this.#config;
+    if (fencing === null) return null;
+    return new FenceWatch(
+      fenceSource(fencing.kind, fencing.command),
+      {
+        dead: ({ node }, text) => this.#tell({ kind: 'dead', node, by: text }),
+        unclear: ({ node, name }, text) => this.#report('warning', 'fencing-unclear', { node, name, text }),
+      },
+      fencingIntervalMs,
+    );
   }
 
   run(): Promise<ExitCode> {
@@ -219,6 +237,12 @@ class Daemon {
         if (this.#admin?.tookStatus(message.id, message.status) === true) break;
         this.#onStatus(message.id, message.status);
         break;
+      case 'lost':
+        this.#fences?.lost({ node: message.node, name: message.name, lostMs: Date.now() });
+        break;
+      case 'settled':
+        this.#fences?.settled(message.node);
+        break;
       case 'refused':
         this.#report('warning', 'stop-refused', { text: 'Cluster logs exist.  Refusing to exit.', logs: message.logs });
         break;
@@ -293,6 +317,7 @@ class Daemon {
     this.#ended = true;
     if (this.#timer !== null) clearInterval(this.#timer);
     this.#log.end();
+    this.#fences?.close();
     const ended = Promise.all([this.#engine?.terminate(), this.#admin?.close()]);
     const hung = new Promise((resolve) => setTimeout(resolve, terminateMsMax));
     Promise.race([ended, hung]).then(() => {

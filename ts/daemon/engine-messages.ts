@@ -16,6 +16,8 @@ export type ToEngine =
       readonly luid: string;
       readonly region: number;
     }
+  /** A node that was lost is dead, as `by` says. */
+  | { readonly kind: 'dead'; readonly node: number; readonly by: string }
   /** End, if no log exists. */
   | { readonly kind: 'stop' };
 
@@ -28,6 +30,10 @@ export type FromEngine =
   | { readonly kind: 'status'; readonly id: number; readonly status: DaemonStatus }
   /** Null: no such log, or no such region. */
   | { readonly kind: 'region'; readonly id: number; readonly region: RegionStatus | null }
+  /** A node with logs has left the group and is not known dead. Again with every view in which that is so. */
+  | { readonly kind: 'lost'; readonly node: number; readonly name: string }
+  /** It is back, or known dead. */
+  | { readonly kind: 'settled'; readonly node: number }
   /** `stop` was refused: logs exist. */
   | { readonly kind: 'refused'; readonly logs: number }
   /** `stop` is done: socket, devices and state records are closed. */
