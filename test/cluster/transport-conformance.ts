@@ -17,6 +17,18 @@ export interface TransportGroup {
   close(): Promise<void>;
 }
 
+/** A group whose members come and go, for `describeChanges`. */
+export interface ChangingGroup extends TransportGroup {
+  /** The member's daemon is killed; its host stays. */
+  kill(node: number): Promise<void>;
+  /** The member takes nothing in, and says nothing, until it is let go. */
+  hold(node: number, held: boolean): Promise<void>;
+  /** Lets time pass until a condition holds; fails when it never does. */
+  until(what: string, condition: () => boolean): Promise<void>;
+  /** Lets so much time pass that whatever can happen has. */
+  pause(): Promise<void>;
+}
+
 /** What one member saw, in order, with messages copied (they are valid during the call only). */
 export class Witness implements TransportEvents {
   readonly seen: string[] = [];
@@ -73,8 +85,9 @@ export function message(seq: number, regions: readonly number[] = [], node = 1):
   };
 }
 
-export function describeTransport(name: string, nodes: readonly number[], open: () => TransportGroup): void {
-  describe(name, () => {
+/** `skip`: why these tests cannot run here; empty: they can. */
+export function describeTransport(name: string, nodes: readonly number[], open: () => TransportGroup, skip = ''): void {
+  describe.skipIf(skip !== '')(skip === '' ? name : `${name} (skipped: ${skip})`, () => {
     let group: TransportGroup;
     let members: { node: number; transport: OrderedTransport; witness: Witness }[];
 
@@ -216,6 +229,154 @@ export function describeTransport(name: string, nodes: readonly number[], open: 
       sender.transport.close();
       expect(() => sender.transport.submit(message(1))).toThrow(/closed/);
       expect(() => sender.transport.flush()).toThrow(/closed/);
+    });
+  });
+}
+
+interface Member {
+  readonly node: number;
+  readonly witness: Witness;
+  readonly transport: OrderedTransport;
+}
+
+/** What is seen of a group of three whose members come, go, die and are slow. */
+export function describeChanges(name: string, open: () => ChangingGroup, skip = ''): void {
+  describe.skipIf(skip !== '')(skip === '' ? name : `${name} (skipped: ${skip})`, () => {
+    let group: ChangingGroup;
+    let members: Member[];
+    const start = (node: number): Member => {
+      const witness = new Witness();
+      return { node, witness, transport: group.join(node, witness) };
+    };
+    const nodesOf = (view: GroupView | undefined) => view?.members.map(({ node }) => node);
+    const [first, second, third] = [0, 1, 2].map((i) => () => members[i] as Member) as [
+      () => Member,
+      () => Member,
+      () => Member,
+    ];
+    /** Messages and views of a member from the view on in which these nodes are. */
+    const story = ({ witness }: Member, nodes: readonly number[]) => {
+      const views = new Map(witness.views.map((view) => [`view ${view.epoch}`, nodesOf(view)?.join() ?? '']));
+      const told = witness.seen.filter((entry) => !entry.startsWith('acknowledged'));
+      const from = told.findIndex((entry) => views.get(entry) === nodes.join());
+      return told.slice(from).map((entry) => views.get(entry) ?? entry);
+    };
+
+    beforeEach(async () => {
+      group = open();
+      members = [1, 2, 3].map(start);
+      await group.settle();
+    });
+    afterEach(() => group.close());
+
+    it('takes in who joins later: behind the view, with nothing of before', async () => {
+      first().transport.submit(message(1, [], 1));
+      second().transport.close();
+      await group.until('the view without it', () => first().witness.views.at(-1)?.members.length === 2);
+      first().transport.submit(message(2, [], 1));
+      await group.settle();
+      const late = start(2);
+      members.push(late);
+      await group.settle();
+      first().transport.submit(message(3, [], 1));
+      late.transport.submit(message(4, [], 2));
+      await group.settle();
+      expect(late.witness.messages.map(({ seq }) => seq).sort()).toEqual([3, 4]);
+      expect(late.witness.seen[0]).toMatch(/^view /);
+      expect(nodesOf(late.witness.views.at(-1))).toEqual([1, 2, 3]);
+      expect(late.witness.views.at(-1)?.joined.map(({ node }) => node)).toEqual([1, 2, 3]);
+      expect(
+        first()
+          .witness.views.at(-1)
+          ?.joined.map(({ node }) => node),
+      ).toEqual([2]);
+      expect(first().witness.acknowledgedOrders.at(-1)).toBe(first().witness.orders.at(-1));
+    });
+
+    it('tells who left, and goes on', async () => {
+      third().transport.close();
+      await group.until('the view without it', () => first().witness.views.at(-1)?.members.length === 2);
+      expect(
+        first()
+          .witness.views.at(-1)
+          ?.left.map(({ member, reason }) => [member.node, reason]),
+      ).toEqual([[3, 'leave']]);
+      second().transport.submit(message(5, [], 2));
+      await group.settle();
+      expect(first().witness.messages.map(({ seq }) => seq)).toEqual([5]);
+      expect(second().witness.acknowledgedOrders).toEqual([1]);
+    });
+
+    it('tells whose daemon died, and takes its successor for another', async () => {
+      await group.kill(3);
+      await group.until('the view without it', () => first().witness.views.at(-1)?.members.length === 2);
+      const { left } = first().witness.views.at(-1) as GroupView;
+      expect(left.map(({ member, reason }) => [member.node, reason])).toEqual([[3, 'process-down']]);
+      members.push(start(3));
+      await group.settle();
+      const { joined } = first().witness.views.at(-1) as GroupView;
+      expect(joined.map(({ node }) => node)).toEqual([3]);
+      expect(joined[0]?.incarnation).not.toBe(left[0]?.member.incarnation);
+    });
+
+    it('acknowledges nothing that a slow member has not had', async () => {
+      await group.hold(3, true);
+      first().transport.submit(message(1, [], 1));
+      first().transport.flush();
+      await group.until(
+        'the delivery',
+        () => second().witness.messages.length === 1 && first().witness.messages.length === 1,
+      );
+      await group.pause();
+      expect(first().witness.acknowledgedOrders).toEqual([]);
+      expect(second().witness.acknowledgedOrders).toEqual([]);
+      await group.hold(3, false);
+      await group.until('the acknowledgement', () => first().witness.acknowledgedOrders.at(-1) === 1);
+      expect(third().witness.messages).toHaveLength(1);
+      await group.settle();
+    });
+
+    it('waits for a slow member until the view without it, and no longer', async () => {
+      await group.hold(3, true);
+      first().transport.submit(message(1, [], 1));
+      first().transport.flush();
+      await group.until('the delivery', () => first().witness.messages.length === 1);
+      await group.pause();
+      expect(first().witness.acknowledgedOrders).toEqual([]);
+      await group.kill(3);
+      await group.until('the acknowledgement', () => first().witness.acknowledgedOrders.at(-1) === 1);
+      const { seen, views } = first().witness;
+      expect(seen.indexOf('acknowledged 1')).toBeGreaterThan(seen.indexOf(`view ${views.at(-1)?.epoch}`));
+      expect(nodesOf(views.at(-1))).toEqual([1, 2]);
+    });
+
+    it('puts views and messages into one order for all who stay', async () => {
+      for (let i = 0; i < 30; i++) {
+        for (const { node, transport } of members) transport.submit(message(100 * node + i, [], node));
+        if (i % 10 === 0) for (const { transport } of members) transport.flush();
+      }
+      await group.kill(3);
+      members.pop();
+      for (let i = 30; i < 40; i++)
+        for (const { node, transport } of members) transport.submit(message(100 * node + i, [], node));
+      members.push(start(3));
+      await group.settle();
+      expect(story(first(), [1, 2, 3])).toEqual(story(second(), [1, 2, 3]));
+      expect(story(first(), [1, 2])).toEqual(story(second(), [1, 2]));
+    });
+
+    it('carries messages of megabytes, at their place', async () => {
+      const long = message(2, [7], 1);
+      long.bytes = new Uint8Array(3 << 20).map((_, i) => i % 251);
+      long.byteCount = long.bytes.length;
+      first().transport.submit(message(1, [], 1));
+      first().transport.submit(long);
+      first().transport.submit(message(3, [], 1));
+      await group.settle();
+      for (const { witness } of members) {
+        expect(witness.messages.map(({ seq }) => seq)).toEqual([1, 2, 3]);
+        expect(Buffer.compare(witness.messages[1]?.bytes as Uint8Array, long.bytes)).toBe(0);
+      }
     });
   });
 }

@@ -323,12 +323,13 @@ export class GroupSession {
     this.#viewSession = this.#lastSession;
     this.#viewSeq = this.#lastSeq;
     this.#base = this.#order;
+    // What of a long message came before the view is nothing to those who come with it. All of it behind: as any other.
+    if (own.partial !== null) this.#outgoing.restartLong();
     for (const peer of admitted) {
       peer.identity = peer.hello;
       peer.partial = null;
     }
     for (const peer of joined) peer.acknowledged = this.#base;
-    this.#outgoing.restartLong();
     this.#ackDue = true;
     if (joined.length > 0 || left.length > 0) this.#enter(admitted, joined, left);
   }

@@ -67,7 +67,7 @@ export class Processes {
   #digest = 0;
   #round = false;
 
-  /** Names the processes that a hello is addressed to. */
+  /** Names the processes with which the round began: to whom a hello is addressed. */
   get digest(): number {
     return this.#digest;
   }
@@ -115,9 +115,10 @@ export class Processes {
     // Somebody who had to stand back for the one that is gone gets another chance.
     const waiting = !ownInView || this.all.some((peer) => !peer.inView && !peer.refused);
     const roundBegun = came || (gone && !this.#round && waiting);
-    if (came || gone) this.#digest = groupDigest(this.all);
     if (roundBegun) {
       this.#round = true;
+      // Who leaves before the round is complete changes nothing of what the others have said.
+      this.#digest = groupDigest(this.all);
       for (const peer of this.all) {
         peer.hello = null;
         // It has to show anew that it speaks another language: who comes does not know, and all must decide alike.
