@@ -96,7 +96,7 @@ export const configKeys = {
     kind: 'choice',
     choices: ['none', 'command', 'dlm', 'pacemaker'],
     text: 'who is asked whether a lost node is dead; nobody is believed dead by a time-out',
-    fallback: '"none": regions of a lost node stay marked until `lockstep fence-confirm`',
+    fallback: '"none": regions of a lost node stay marked until it is back',
   },
   'fencing.command': {
     kind: 'path',
