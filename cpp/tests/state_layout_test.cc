@@ -152,7 +152,8 @@ TEST_CASE("state: malformed files are refused, each by its name") {
   CHECK(refusal(word(1152, 0)) == StateError::incomplete);
   CHECK(refusal([](File& file) { std::fill(file.begin(), file.end(), 0); }) == StateError::incomplete);
   CHECK(refusal(byte(7, '2')) == StateError::bad_magic);
-  CHECK(refusal(byte(8, 1)) == StateError::ok);
+  CHECK(refusal(byte(8, 1)) == StateError::bad_checksum);
+  CHECK(refusal(byte(8, 1), true) == StateError::ok);
   CHECK(refusal(byte(8, 3)) == StateError::bad_version);
   CHECK(refusal(byte(8, 0)) == StateError::bad_version);
   CHECK(refusal(byte(1152, 'X')) == StateError::bad_checksum);
