@@ -1,5 +1,6 @@
 /**
- * Runs a list of stages one after another and prints what each took against its budget.
+ * Runs a list of stages one after another and prints what each took against its budget, with the CPU time of it,
+ * which says more where others want the processors.
  *
  * A stage is a command, or several. It has a budget in minutes (what it usually takes, generously) and a hang
  * limit of ten times that: past it the whole process group is killed and the stage that hung is named. A budget
@@ -9,6 +10,7 @@
  * as one. The closing line `N passed, N failed, N skipped` adds them up.
  */
 import { spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { performance } from 'node:perf_hooks';
 import { fileURLToPath } from 'node:url';
 
@@ -91,6 +93,7 @@ async function runStage(stage) {
       name: stage.name,
       budget: stage.budgetMinutes,
       minutes: 0,
+      cpuMinutes: 0,
       passed: 0,
       failed: 0,
       skipped: 1,
@@ -99,6 +102,7 @@ async function runStage(stage) {
   }
   console.log(`\n== ${stage.name}`);
   const started = performance.now();
+  const cpuBefore = childrenCpuMinutes();
   let output = '';
   let failure = '';
   for (const [command, ...args] of stage.commands) {
@@ -112,23 +116,32 @@ async function runStage(stage) {
   const counted = stage.counts?.(output) ?? { passed: failure ? 0 : 1, failed: 0, skipped: 0 };
   if (failure && counted.failed === 0) counted.failed = 1;
   const minutes = (performance.now() - started) / 60_000;
-  return { name: stage.name, budget: stage.budgetMinutes, minutes, ...counted, note: failure };
+  const cpuMinutes = childrenCpuMinutes() - cpuBefore;
+  return { name: stage.name, budget: stage.budgetMinutes, minutes, cpuMinutes, ...counted, note: failure };
+}
+
+/** User and system time of all child processes that have ended, and of theirs; ticks are 1/100 s to every program. */
+function childrenCpuMinutes() {
+  const stat = readFileSync('/proc/self/stat', 'utf8');
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  return (Number(fields[13]) + Number(fields[14])) / 100 / 60;
 }
 
 function printTable(title, rows) {
   const width = Math.max(...rows.map((row) => row.name.length), title.length);
-  console.log(`\n${title.padEnd(width)}   min  budget  passed  failed  skipped`);
+  console.log(`\n${title.padEnd(width)}   min    cpu  budget  passed  failed  skipped`);
   for (const row of rows) {
-    const cells = [row.minutes.toFixed(1).padStart(5), row.budget.toFixed(1).padStart(6)];
+    const cells = [row.minutes, row.cpuMinutes].map((n) => n.toFixed(1).padStart(5));
+    cells.push(row.budget.toFixed(1).padStart(6));
     const counts = [row.passed, row.failed, row.skipped].map((n) => String(n).padStart(6));
     const over = row.minutes > row.budget ? '  over budget' : '';
     console.log(
       `${row.name.padEnd(width)} ${cells.join('  ')}  ${counts.join('  ')}${over}${row.note ? `  ${row.note}` : ''}`,
     );
   }
-  const sum = rows.reduce((minutes, row) => minutes + row.minutes, 0);
-  const budget = rows.reduce((minutes, row) => minutes + row.budget, 0);
-  console.log(`${'all'.padEnd(width)} ${sum.toFixed(1).padStart(5)}  ${budget.toFixed(1).padStart(6)}`);
+  const sum = (key) => rows.reduce((minutes, row) => minutes + row[key], 0).toFixed(1);
+  const sums = [sum('minutes').padStart(5), sum('cpuMinutes').padStart(5), sum('budget').padStart(6)];
+  console.log(`${'all'.padEnd(width)} ${sums.join('  ')}`);
 }
 
 /** Counts of a closing line `N passed, N failed[, N skipped]` anywhere in the output; the last one counts. */
