@@ -1,6 +1,6 @@
 /**
- * `npm test`: the C++ tests, the TypeScript tests, fixed simulator seeds, and the real kernel in a virtual machine
- * where one can run. `npm test -- NAME` runs the stages whose name contains NAME.
+ * `npm test`: the C++ tests, the TypeScript tests, fixed simulator seeds, real corosync in network namespaces and the real
+ * kernel in a virtual machine where they can run. `npm test -- NAME` runs the stages whose name contains NAME.
  */
 import { existsSync } from 'node:fs';
 import { closingLine, ctestCounts, root, run, runStages, vitestCounts } from './stages.mjs';
@@ -16,6 +16,11 @@ async function withoutCmake() {
 async function withoutVm() {
   const probe = await run(node, ['test/vm/run.mjs', '--probe'], { quiet: true });
   return probe.status === 0 ? '' : probe.output.trim() || `the probe failed with ${probe.status}`;
+}
+
+async function withoutCluster() {
+  const probe = await run(node, ['test/cluster/why-no-cluster.mjs'], { quiet: true });
+  return probe.output.trim();
 }
 
 const stages = [
@@ -40,6 +45,13 @@ const stages = [
     name: 'simulator, fixed seeds',
     budgetMinutes: 1,
     commands: [[node, 'dist/bin/sim.js', '--seed', '1', '--seeds', '1000']],
+  },
+  {
+    name: 'real corosync',
+    budgetMinutes: 1.5,
+    skip: withoutCluster,
+    commands: [[node, `${root}node_modules/vitest/vitest.mjs`, 'run', '--config', 'vitest.cluster.config.ts']],
+    counts: vitestCounts,
   },
   {
     name: 'real kernel in a VM',

@@ -9,31 +9,16 @@ import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_pr
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { corosyncBuiltIn } from '../../ts/native/cpg-group.js';
+import { fileURLToPath } from 'node:url';
 
-const programs = {
-  corosync: 'corosync',
-  ip: 'iproute2',
-  nsenter: 'util-linux',
-  unshare: 'util-linux',
-  setpriv: 'util-linux',
-};
 const network = '10.83.7';
 const waitMsMax = 60_000;
 
 /** Why no cluster can be made here; empty: it can. */
 export function whyNoCluster(): string {
-  if (!corosyncBuiltIn) return 'the addon is built without corosync';
-  if (process.getuid?.() !== 0) return 'needs root for network namespaces';
-  const missing = Object.entries(programs).filter(([program]) => spawnSync('which', [program]).status !== 0);
-  if (missing.length > 0) return `not installed: ${[...new Set(missing.map(([, name]) => name))].join(', ')}`;
-  const made = spawnSync('unshare', [
-    '-n',
-    'sh',
-    '-c',
-    'ip link add br0 type bridge && ip link add p0 type veth peer name p1',
-  ]);
-  return made.status === 0 ? '' : `no bridges and veth pairs here: ${made.stderr.toString().trim()}`;
+  const program = fileURLToPath(new URL('./why-no-cluster.mjs', import.meta.url));
+  const { status, stdout, stderr } = spawnSync(process.execPath, [program], { encoding: 'utf8' });
+  return status === 0 ? stdout.trim() : stderr.trim() || 'the probe failed';
 }
 
 export const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));

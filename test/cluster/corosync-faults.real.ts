@@ -1,6 +1,6 @@
 /**
  * What happens to corosync, and what members make of it: nodes that fall silent, networks that break and heal, a corosync that
- * is stopped, killed and started again, one that is not there. Real corosync, as in `corosync.test.ts`.
+ * is stopped, killed and started again, one that is not there. Real corosync, as in `corosync.real.ts`.
  */
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { CorosyncCluster, sleep, until, whyNoCluster } from './corosync-cluster.js';
