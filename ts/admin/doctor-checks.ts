@@ -25,6 +25,7 @@ const needed: readonly (readonly [string, bigint])[] = [
 const receiveBufferBytes = 8 * 2 ** 20;
 /** Node, the addon and their libraries: what is locked. */
 const lockedBytes = 96 * 2 ** 20;
+const startRemedy = 'systemctl start lockstepd, or, where there is no such unit, lockstepd itself';
 const stateFreeBytes = 16 * 2 ** 20;
 
 export function checksOf(facts: DoctorFacts): Check[] {
@@ -53,7 +54,7 @@ const fail = (check: string, text: string, remedy: string): Check => ({ check, r
 
 function daemonCheck({ daemon, daemonProblem }: DoctorFacts): Check {
   if (daemon === null) {
-    const remedy = 'systemctl start lockstepd; where a daemon runs elsewhere: --socket PATH';
+    const remedy = `${startRemedy}; where a daemon runs elsewhere: --socket PATH`;
     return fail('daemon', daemonProblem, remedy);
   }
   const kernel = daemon.simulated ? ', for a simulated kernel' : '';
@@ -118,7 +119,7 @@ function listenersCheck(facts: DoctorFacts): Check {
     return fail('listeners', text, 'stop all of these daemons but one');
   }
   if (listeners.length === 1) return ok('listeners', `one socket answers this kernel (port id ${pids})`);
-  return graver(facts)('listeners', 'nobody answers this kernel: mirrors wait', 'systemctl start lockstepd');
+  return graver(facts)('listeners', 'nobody answers this kernel: mirrors wait', startRemedy);
 }
 
 function capabilityCheck(facts: DoctorFacts): Check {
@@ -148,13 +149,12 @@ function twoDaemonsCheck({ pidFiles }: DoctorFacts): Check {
   return ok('two-daemons', held.length === 0 ? 'no pid file is locked' : `one daemon holds ${text}`);
 }
 
-function corosyncCheck({ corosyncConfigured, daemon }: DoctorFacts): Check {
+function corosyncCheck({ corosyncConfigured }: DoctorFacts): Check {
   if (!corosyncConfigured) return ok('cluster', 'no corosync configuration: this host is alone');
-  const more = daemon === null ? ', and no daemon starts without being told so' : '';
   return warn(
     'cluster',
-    `/etc/corosync/corosync.conf exists${more}`,
-    'make sure that no other host uses these mirrors; then --transport local',
+    '/etc/corosync/corosync.conf exists: this host may share its mirrors',
+    'only where no other host uses them: transport = "local" in lockstep.toml, or --transport local; then nothing is left to do',
   );
 }
 
