@@ -28,6 +28,7 @@ import { dumpEntries } from './dump.js';
 import type { FromEngine, ToEngine } from './engine-messages.js';
 import { fenceSource } from './fence-sources.js';
 import { FenceWatch } from './fence-watch.js';
+import { connectorFile, logModuleListens } from './host-facts.js';
 import type { LogEntry, LogLevel, LogSink } from './log-entry.js';
 import { logWriter } from './log-writer.js';
 import { RateLimitedLog } from './rate-limit.js';
@@ -170,6 +171,10 @@ class Daemon {
   #prepareProcess(): void {
     // An ordinary user may not, and needs not: no write-back of the host waits for a simulated kernel.
     const real = this.#config.kernel.kind === 'connector';
+    if (real && !logModuleListens(connectorFile())) {
+      const text = 'the kernel does not speak dmlogusr yet, so no mirror can ask: modprobe dm-log-userspace';
+      this.#report('warning', 'module-missing', { text });
+    }
     const errno = setIoFlusher();
     if (errno !== 0) this.#report(real ? 'warning' : 'debug', 'io-flusher-refused', { errno });
     const memory = lockMemory();

@@ -41,6 +41,19 @@ export function hostFacts(): HostFacts {
   };
 }
 
+/** Whether the kernel's module is there to ask, by the text of /proc/net/connector; null where there is none. */
+export function logModuleListens(connectorFile: string | null): boolean {
+  return connectorFile !== null && /^dmlogusr\s+7:1\b/m.test(connectorFile);
+}
+
+export function connectorFile(): string | null {
+  try {
+    return readFileSync('/proc/net/connector', 'utf8');
+  } catch {
+    return null;
+  }
+}
+
 /** Where lockstep.toml lies when nobody says otherwise. */
 export function configFileDefault(host: HostFacts): string {
   if (host.root) return '/etc/lockstep/lockstep.toml';
