@@ -21,7 +21,7 @@ function startWithEngine(body: string) {
   writeFileSync(
     script,
     `import { runDaemon } from ${JSON.stringify(new URL('daemon/daemon.js', dist))};
-     const config = { kernel: { kind: 'simulated', path: ${JSON.stringify(folder.socket)} }, pidFiles: [],
+     const config = { kernel: { kind: 'simulated', path: ${JSON.stringify(folder.socket)} }, pidFiles: [], fencing: null,
        statusFile: null, statusIntervalMs: 0, verbose: false, logTarget: 'stderr', personality: 'lockstepd' };
      process.exit(await runDaemon(config, { engineEntry: new URL(${JSON.stringify(pathToFileURL(entry))}) }));`,
   );
