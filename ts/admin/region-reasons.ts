@@ -12,8 +12,8 @@ export interface Reason {
 }
 
 /** @param name how the user calls the mirror, for commands that are suggested. */
-export function reasonsOf(log: LogStatus, region: RegionStatus, name: string): Reason[] {
-  const reasons = [...lifeReasons(log, name), ...holders(log, region), ...syncReasons(log, region, name)];
+export function reasonsOf(region: RegionStatus, name: string): Reason[] {
+  const reasons = [...lifeReasons(region.log, name), ...holders(region), ...syncReasons(region, name)];
   if (reasons.length > 0) return reasons;
   if (region.clean) return [{ code: 'clean', text: 'nobody writes it and its legs are equal' }];
   return [{ code: 'releasing', text: 'nobody holds it any more: it becomes clean with the next commit' }];
@@ -51,7 +51,7 @@ function lifeReasons(log: LogStatus, name: string): Reason[] {
   return reasons;
 }
 
-function holders(log: LogStatus, region: RegionStatus): Reason[] {
+function holders(region: RegionStatus): Reason[] {
   const reasons: Reason[] = [];
   if (region.held) {
     const text =
@@ -75,7 +75,7 @@ function holders(log: LogStatus, region: RegionStatus): Reason[] {
       text: 'after a restart dirty regions that nobody holds are still being looked for',
     });
   }
-  if (log.logFailed && !region.clean) {
+  if (region.log.logFailed && !region.clean) {
     reasons.push({
       code: 'log-failed',
       text: 'the log device has failed: nothing becomes clean on it before it is repaired',
@@ -84,7 +84,7 @@ function holders(log: LogStatus, region: RegionStatus): Reason[] {
   return reasons;
 }
 
-function syncReasons(log: LogStatus, region: RegionStatus, name: string): Reason[] {
+function syncReasons(region: RegionStatus, name: string): Reason[] {
   if (region.inSync) return [];
   if (region.recovering) {
     return [{ code: 'recovering', text: "out of sync: this host's kernel is copying it now" }];
@@ -92,7 +92,7 @@ function syncReasons(log: LogStatus, region: RegionStatus, name: string): Reason
   if (region.wished) {
     return [{ code: 'wished', text: 'out of sync: a write waits for it, so it is recovered next' }];
   }
-  if (log.inSyncLatched) {
+  if (region.log.inSyncLatched) {
     const text =
       'out of sync: a write to a leg failed after the mirror had been in sync; the kernel recovers it after the next ' +
       `suspend and resume: dmsetup suspend ${name} && dmsetup resume ${name}`;

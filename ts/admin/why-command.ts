@@ -1,6 +1,6 @@
 /** `lockstep why LOG REGION`: how one region stands, who holds it, and what will change that. */
 import { ControlClient, NoDaemonError } from './control-client.js';
-import type { LogStatus, RegionStatus } from './daemon-status.js';
+import type { RegionStatus } from './daemon-status.js';
 import { dmNames } from './dm-names.js';
 import { chooseLog } from './log-choice.js';
 import { type Reason, reasonsOf } from './region-reasons.js';
@@ -29,16 +29,16 @@ export async function whyCommand(options: WhyOptions, terminal: Terminal): Promi
     if (!fresh) throw new NoDaemonError(`the daemon at ${options.socket} runs, but its engine does not answer`);
     if (region === null) throw new UsageError(`the log ${log.uuid} went away while it was asked about`);
     const name = names.get(log.uuid) ?? null;
-    const reasons = reasonsOf(log, region, name ?? 'NAME');
-    if (options.json) terminal.out(`${JSON.stringify(asJson(log, name, region, reasons), null, 2)}\n`);
-    else terminal.out(asText(log, name, region, reasons));
+    const reasons = reasonsOf(region, name ?? 'NAME');
+    if (options.json) terminal.out(`${JSON.stringify(asJson(name, region, reasons), null, 2)}\n`);
+    else terminal.out(asText(name, region, reasons));
     return Exit.ok;
   } finally {
     client.close();
   }
 }
 
-function asJson(log: LogStatus, name: string | null, region: RegionStatus, reasons: readonly Reason[]): object {
+function asJson(name: string | null, { log, ...region }: RegionStatus, reasons: readonly Reason[]): object {
   const { uuid, luid, lifeCycle, regionSizeSectors } = log;
   const firstSector = region.region * regionSizeSectors;
   return {
@@ -54,7 +54,8 @@ function asJson(log: LogStatus, name: string | null, region: RegionStatus, reaso
   };
 }
 
-function asText(log: LogStatus, name: string | null, region: RegionStatus, reasons: readonly Reason[]): string {
+function asText(name: string | null, region: RegionStatus, reasons: readonly Reason[]): string {
+  const { log } = region;
   const first = region.region * log.regionSizeSectors;
   const which = name === null ? log.uuid : `${name} (${log.uuid})`;
   const state = `${region.clean ? 'clean' : 'dirty'} and ${region.inSync ? 'in sync' : 'out of sync'}`;

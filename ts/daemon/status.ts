@@ -52,7 +52,9 @@ export function regionStatus(
 ): RegionStatus | null {
   for (const log of logs) {
     if (log.uuid !== uuid || luidText(log.state) !== luid) continue;
-    return region < log.state.map.regionCount ? { region, ...log.regionFacts(region) } : null;
+    return region < log.state.map.regionCount
+      ? { log: logStatus(log.state), region, ...log.regionFacts(region) }
+      : null;
   }
   return null;
 }
