@@ -9,6 +9,9 @@
  *   npm run mutants -- --vm         on the real kernel: those with a line `# Real kernel: SCENARIO: CHECK`; the short
  *                                   form of that scenario (test/vm) must fail in that check
  *
+ * A mutant with a line `# Hosts: A..B` runs on clusters of that size, the others on one host. A seed that fails without
+ * the patch too shows nothing: the run goes on behind it.
+ *
  * Works on a copy of the tracked files in a temporary folder; node_modules are those of this tree, and so is the addon
  * unless the patch touches C++.
  */
@@ -39,10 +42,16 @@ function chooseMutants() {
   return Array.from({ length: count }, (_, i) => all[(day * count + i) % all.length]);
 }
 
+/** What a patch says in a line `# KEY: VALUE`, taken apart at its colons; null when it has none. */
+function header(name, key) {
+  const found = readFileSync(join(root, 'test/mutants', name), 'utf8').match(new RegExp(`^# ${key}: (.*)$`, 'm'));
+  return found?.[1].split(': ') ?? null;
+}
+
 /** What the real kernel must find: { scenario, check }, or null. */
 function realKernelCheck(name) {
-  const found = readFileSync(join(root, 'test/mutants', name), 'utf8').match(/^# Real kernel: ([^:]+): (.*)$/m);
-  return found && { scenario: found[1], check: found[2] };
+  const found = header(name, 'Real kernel');
+  return found && { scenario: found[0], check: found.slice(1).join(': ') };
 }
 
 /** Copies what git knows of (and new files it does not ignore), and links what is built. */
@@ -71,10 +80,7 @@ async function hunt(name) {
       quiet: true,
     });
     if (applied.status !== 0) return { found: false, text: `does not apply: ${applied.output.trim()}` };
-    const built = await run(process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.json'], {
-      cwd: tree,
-      quiet: true,
-    });
+    const built = await compile(tree);
     if (built.status !== 0) return { found: false, text: `does not compile: ${built.output.trim()}` };
     const native = readFileSync(join(root, 'test/mutants', name), 'utf8').includes('+++ b/cpp/');
     if (native) {
@@ -82,16 +88,51 @@ async function hunt(name) {
       if (addon.status !== 0) return { found: false, text: `the addon does not build: ${addon.output.trim()}` };
     }
     if (values.vm) return await huntOnRealKernel(tree, name, native);
-    const env = { LOCKSTEP_ADDON: join(native ? tree : root, 'build/Release/lockstep.node') };
-    const args = ['dist/bin/sim.js', '--seed', '1', '--seeds', values.seeds, '--until-failure'];
-    const result = await run(process.execPath, args, { cwd: tree, env, quiet: true, limitMs: 600_000 });
-    if (result.hung) return { found: false, text: 'the simulator hung' };
-    const failure = result.output.match(/^.*seed \d+.*$/m)?.[0] ?? '';
-    const ruled = /^violation: (.*)$/m.exec(result.output)?.[1] ?? failure;
-    return { found: result.status === 1 && ruled !== '', text: result.status === 0 ? 'NOT FOUND' : ruled };
+    return await huntWithSimulator(tree, name, native);
   } finally {
     rmSync(tree, { recursive: true, force: true });
   }
+}
+
+async function huntWithSimulator(tree, name, native) {
+  const hosts = header(name, 'Hosts')?.[0] ?? '1';
+  const end = Number(values.seeds);
+  for (let seed = 1; seed <= end; ) {
+    const args = ['--seed', `${seed}`, '--seeds', `${end - seed + 1}`, '--hosts', hosts, '--until-failure'];
+    const { status, output, hung } = await simulate(tree, args, native ? tree : root);
+    if (hung) return { found: false, text: 'the simulator hung' };
+    if (status === 0 || status === 3) return { found: false, text: 'NOT FOUND' };
+    const failed = [...output.matchAll(/^seed (\d+) failed after/gm)].map((match) => Number(match[1]));
+    if (failed.length === 0)
+      return { found: false, text: `the simulator ended with ${status}: ${output.slice(-1000)}` };
+    const first = Math.min(...failed);
+    const whole = await simulate(await wholeTree(), ['--seed', `${first}`, '--hosts', hosts], root);
+    const violation = new RegExp(`^seed ${first} failed after[^\\n]*\\nviolation: (.*)$`, 'm').exec(output)?.[1];
+    if (whole.status === 0) return { found: true, text: `seed ${first}: ${violation}` };
+    seed = first + 1;
+  }
+  return { found: false, text: 'NOT FOUND' };
+}
+
+function simulate(tree, args, addonTree) {
+  const env = { LOCKSTEP_ADDON: join(addonTree, 'build/Release/lockstep.node') };
+  return run(process.execPath, ['dist/bin/sim.js', ...args], { cwd: tree, env, quiet: true, limitMs: 600_000 });
+}
+
+let whole = '';
+
+/** A tree without a mutant, compiled when it is first asked for. */
+async function wholeTree() {
+  if (whole !== '') return whole;
+  whole = mkdtempSync(join(tmpdir(), 'lockstep-mutant-'));
+  copyTree(whole);
+  const built = await compile(whole);
+  if (built.status !== 0) throw new Error(`the tree without a mutant does not compile: ${built.output.trim()}`);
+  return whole;
+}
+
+function compile(tree) {
+  return run(process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.json'], { cwd: tree, quiet: true });
 }
 
 async function huntOnRealKernel(tree, name, native) {
@@ -106,6 +147,8 @@ async function huntOnRealKernel(tree, name, native) {
   if (right) return { found: true, text: right.trim() };
   return { found: false, text: status === 0 ? 'NOT FOUND' : `failed elsewhere:\n${output.slice(-1900)}` };
 }
+
+process.once('exit', () => whole !== '' && rmSync(whole, { recursive: true, force: true }));
 
 let failed = 0;
 const mutants = chooseMutants();

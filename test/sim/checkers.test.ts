@@ -1,5 +1,6 @@
 /** Every checker of the simulator fires on a world made wrong by hand, and stays silent on the same world unspoilt. */
 import { describe, expect, it } from 'vitest';
+import { resendsMax } from '../../ts/base/limits.js';
 import {
   DM_ULOG_CLEAR_REGION,
   DM_ULOG_CTR,
@@ -25,7 +26,7 @@ import { checkStep } from '../../ts/sim/checks/step-checks.js';
 import { Evaluations, Violation } from '../../ts/sim/checks/violation.js';
 import type { CheckWorld } from '../../ts/sim/checks/world.js';
 import { LogDisk } from '../../ts/sim/daemon/log-disk.js';
-import type { RequestRecord } from '../../ts/sim/daemon/requests.js';
+import { OpenRequests, type RequestRecord } from '../../ts/sim/daemon/requests.js';
 import type { MappedDevice } from '../../ts/sim/kernel/mapped-device.js';
 import { LegPort } from '../../ts/sim/leg-port.js';
 import { SimMirror } from '../../ts/sim/mirror.js';
@@ -100,6 +101,7 @@ class World implements CheckWorld {
       endsWithNul: false,
       markOrder: 1,
       open: 1,
+      ordinal: 0,
       hostile: false,
     };
     checkReply(this, request, { error: 0, first: 0, second: 0, text: '', ...reply });
@@ -318,6 +320,20 @@ const cases: readonly Case[] = [
     act: checkStep,
   },
   {
+    rule: 'R6-assignment',
+    title: 'another region is handed out before the end of the first was reported',
+    prepare: (world) => {
+      world.mirror.mayRecoverAll = true;
+      world.state.map.inner.sync.delete(5);
+      world.state.recoveringRegion = 5;
+      world.kernel.handedOut = 5;
+    },
+    spoil: (world) => {
+      world.kernel.handedOut = 4;
+    },
+    act: (world) => world.answer(DM_ULOG_GET_RESYNC_WORK, [], { first: 1, second: 5 }),
+  },
+  {
     rule: 'R9-bytes',
     title: 'a byte of the header that must be zero is not',
     prepare: (world) => {
@@ -505,6 +521,32 @@ describe('a checker', () => {
     }
   });
 
+  it('sees a repetition that was taken and never answered', () => {
+    const open = new OpenRequests();
+    const made = (seq: number, type: number): RequestRecord => {
+      const rest = { values: [], text: '', endsWithNul: false, markOrder: 0, open: 0, ordinal: 0, hostile: false };
+      return { seq, type, ...log, ...rest };
+    };
+    const [first, second] = [made(1, DM_ULOG_FLUSH), made(2, DM_ULOG_FLUSH)];
+    for (const request of [first, second]) open.take(request);
+    open.answered(first);
+    expect(open.forgotten()).toEqual([second]);
+    open.answered(second);
+    expect(open.forgotten()).toEqual([]);
+    // The same frame twice waits for two answers.
+    for (let i = 0; i < 2; i++) open.take(first);
+    open.answered(first);
+    expect(open.forgotten()).toEqual([first]);
+    open.answered(first);
+    // The daemon need not remember more repetitions than it has room for, nor two constructors.
+    for (let i = 0; i <= resendsMax; i++) open.take(made(10 + i, DM_ULOG_RESUME));
+    expect(open.forgotten().map(({ seq }) => seq)).not.toContain(10);
+    expect(open.forgotten().map(({ seq }) => seq)).toContain(11);
+    for (const seq of [30, 31]) open.take(made(seq, DM_ULOG_CTR));
+    expect(open.forgotten().map(({ seq }) => seq)).not.toContain(30);
+    expect(open.forgotten().map(({ seq }) => seq)).toContain(31);
+  });
+
   it('sees a request that makes no sense and was answered', () => {
     const world = new World();
     const request = {
@@ -516,6 +558,7 @@ describe('a checker', () => {
       endsWithNul: false,
       markOrder: 0,
       open: 1,
+      ordinal: 0,
       hostile: true,
     };
     checkReply(world, request, { error: -22, first: 0, second: 0, text: '' });

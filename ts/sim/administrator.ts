@@ -61,9 +61,9 @@ export class Administrator {
     return this.#command(mirror, this.#suspendAndResume(mirror, pauseMs));
   }
 
-  /** A new table over the old log, with a new luid. */
-  reload(mirror: SimMirror, sectors = mirror.sectors): boolean {
-    return this.#command(mirror, this.#reload(mirror, sectors));
+  /** A new table over the old log, with a new luid. Its legs take `legsOpenMs` to open. */
+  reload(mirror: SimMirror, sectors = mirror.sectors, legsOpenMs = this.#legsOpenMs()): boolean {
+    return this.#command(mirror, this.#reload(mirror, sectors, legsOpenMs));
   }
 
   /** Removes the mirror in order and creates it again after `goneMs`; `removing` is called when its users rest. */
@@ -152,7 +152,7 @@ export class Administrator {
     if ((yield* device.resume()) !== 0) mirror.needsReload = true;
   }
 
-  *#reload(mirror: SimMirror, sectors: number): Blocking {
+  *#reload(mirror: SimMirror, sectors: number, legsOpenMs: number): Blocking {
     const { device, client } = this.#parts(mirror);
     const before = mirror.sectors;
     if (sectors < before) {
@@ -167,7 +167,7 @@ export class Administrator {
       }
     }
     const table = { ...mirror.table(yield* this.#reloadWords(mirror)), sectors };
-    if ((yield* device.load(table, this.#legsOpenMs())) !== 0) {
+    if ((yield* device.load(table, legsOpenMs)) !== 0) {
       mirror.sectors = before;
       return;
     }

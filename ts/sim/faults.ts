@@ -66,6 +66,7 @@ export const faultKinds: readonly FaultKind[] = [
   { name: 'recreate', weight: 3, apply: (host) => onMirror(host, (mirror) => host.administrator.recreate(mirror)) },
   { name: 'removed-unheard', weight: 7, apply: removeUnheard },
   { name: 'leg-failed', weight: 5, apply: failLeg },
+  { name: 'leg-failed-at-reload', weight: 2, apply: failLegAtReload },
   { name: 'hostile-requests', weight: 6, apply: injectHostile },
   { name: 'status', weight: 4, apply: (host) => onMirror(host, (mirror) => host.administrator.ask(mirror)) },
   { name: 'log-too-small', weight: 3, apply: (host) => host.administrator.trySmallDevice() },
@@ -214,6 +215,11 @@ function loseState(host: Host): boolean {
   host.restartMs = () => down;
   daemon.die();
   host.loseState();
+  // The next one cannot load a log either whose kernel goes on writing.
+  if (host.prng.chance(0.3)) {
+    const reads = { errno: errnoEio, reads: true, writes: host.prng.chance(0.5), opens: false };
+    host.timeline.after(down, () => void (!host.healing && failDisk(host, reads)));
+  }
   return true;
 }
 
@@ -301,6 +307,28 @@ function failLeg(host: Host): boolean {
       mirror.port.broken = false;
     });
     for (let i = 0; i < 4; i++) host.timeline.after(host.prng.real(10, 3000), () => repeatQuestion(host, mirror));
+    return true;
+  });
+}
+
+/**
+ * A leg fails between the constructor of a core log's new table, which says that all of it is in sync, and the RESUME: what the
+ * log in use has learnt by then the new one must believe.
+ */
+function failLegAtReload(host: Host): boolean {
+  return onMirror(host, (mirror) => {
+    if (mirror.disk !== null || mirror.port.broken || mirror.device?.live?.inSync !== true) return false;
+    const { prng, timeline } = host;
+    const openMs = prng.real(20, 2000);
+    if (!host.administrator.reload(mirror, mirror.sectors, openMs)) return false;
+    timeline.after(prng.real(0, openMs), () => {
+      if (host.healing) return;
+      mirror.port.broken = true;
+      host.workload.stir();
+      timeline.after(prng.real(20, 4000), () => {
+        mirror.port.broken = false;
+      });
+    });
     return true;
   });
 }

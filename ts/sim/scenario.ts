@@ -31,9 +31,11 @@ export interface Scenario {
   readonly requestsMin: number;
 }
 
-/** Regions whose clean bits need more than one block of the log: writes must hit the right one. */
-const largeRegionsMin = 32_700;
-const largeRegionsMax = 40_000;
+/** Regions whose clean bits need two blocks of the log, or three: writes must hit the right one. */
+const largeRegions = [
+  { min: 32_700, max: 40_000 },
+  { min: 57_400, max: 65_000 },
+] as const;
 
 /** `shared`: several hosts have the mirrors. */
 export function planScenario(prng: Prng, shared = false): Scenario {
@@ -54,7 +56,7 @@ export function planScenario(prng: Prng, shared = false): Scenario {
 function planMirror(prng: Prng, index: number, large: boolean): MirrorPlan {
   const disk = large || prng.chance(0.6);
   const regionSectors = large ? 2 : prng.pick([2, 4, 8, 16]);
-  const regions = large ? prng.between(largeRegionsMin, largeRegionsMax) : planRegions(prng);
+  const regions = large ? planLargeRegions(prng) : planRegions(prng);
   const short = prng.chance(0.5) ? 0 : prng.below(regionSectors);
   const sectors = Math.max(regionSectors, regions * regionSectors - short);
   const growth = large ? 0 : prng.between(0, 20) * regionSectors;
@@ -76,6 +78,11 @@ function planMirror(prng: Prng, index: number, large: boolean): MirrorPlan {
     burstMax: prng.pick([1, 3, 12, 90]),
     pauseMsMax: prng.pick([5, 60, 700, 4000]),
   };
+}
+
+function planLargeRegions(prng: Prng): number {
+  const { min, max } = prng.pick(largeRegions);
+  return prng.between(min, max);
 }
 
 function planRegions(prng: Prng): number {

@@ -1,9 +1,11 @@
 /** The last look at a healed world. */
 
+import { requestNames } from '../../base/ulog-frames.js';
 import type { Host } from '../host.js';
 import type { SimMirror } from '../mirror.js';
 import type { PlannedMirror, Simulation } from '../simulation.js';
 import { cleanBit } from './log-bytes.js';
+import { Violation } from './violation.js';
 import { liveState } from './world.js';
 
 /** Right after a mirror's POSTSUSPEND, all of it in sync and nobody writing. */
@@ -39,6 +41,11 @@ export function finalCheck(sim: Simulation): void {
     evaluations.check('everything-answered', left === 0, () => `${left} logs are left that nobody knows`);
     const { errors } = host.workload;
     evaluations.check('everything-answered', errors === 0, () => `${errors} writes failed`);
+    for (const { type, seq, uuid } of host.daemon?.forgotten() ?? []) {
+      const request = `${requestNames[type] ?? type} #${seq} of ${uuid}`;
+      throw new Violation('one-answer', `${request} was taken and never answered`);
+    }
+    evaluations.held('one-answer');
     const unanswered = host.kernel?.client.waiting ?? 0;
     evaluations.check('everything-answered', unanswered === 0, () => `${unanswered} requests were never answered`);
   }

@@ -5,6 +5,7 @@
 import {
   DM_ULOG_CLEAR_REGION,
   DM_ULOG_FLUSH,
+  DM_ULOG_GET_RESYNC_WORK,
   DM_ULOG_GET_SYNC_COUNT,
   DM_ULOG_MARK_REGION,
   DM_ULOG_POSTSUSPEND,
@@ -33,6 +34,8 @@ export interface TargetTruth {
   readonly givenUp: Set<number>;
   /** Region whose copy was started and not yet reported to the daemon; -1 none. */
   copying: number;
+  /** Region that the daemon has handed out and whose end the kernel has not reported, heard or not; -1 none. */
+  handedOut: number;
   /** Rises with every mark that was answered. */
   markOrder: number;
   /** The kernel has seen every region in sync since its last resume. */
@@ -66,6 +69,7 @@ export class KernelTruth {
         openDefault: new Map(),
         givenUp: new Set(),
         copying: -1,
+        handedOut: -1,
         markOrder: 0,
         latched: false,
         draining: false,
@@ -146,7 +150,10 @@ export class KernelTruth {
         truth.flushed.delete(region);
       }
     }
-    if (request.type === DM_ULOG_SET_REGION_SYNC && request.values[0] === truth.copying) truth.copying = -1;
+    if (request.type === DM_ULOG_SET_REGION_SYNC) {
+      if (request.values[0] === truth.copying) truth.copying = -1;
+      if (request.values[0] === truth.handedOut) truth.handedOut = -1;
+    }
     if (request.type === DM_ULOG_RESUME) {
       truth.latched = false;
       truth.letDrain = false;
@@ -155,6 +162,7 @@ export class KernelTruth {
     if (request.type !== DM_ULOG_POSTSUSPEND) return;
     // All writes are done by now: what was lost no longer matters.
     truth.draining = false;
+    truth.handedOut = -1;
     truth.letDrain = false;
     truth.marksLost = false;
     truth.marked.clear();
@@ -173,6 +181,7 @@ export class KernelTruth {
     }
     if (reply.error !== 0) return;
     if (request.type === DM_ULOG_GET_SYNC_COUNT && reply.first >= regionCount) truth.latched = true;
+    if (request.type === DM_ULOG_GET_RESYNC_WORK && reply.first === 1) truth.handedOut = reply.second;
     const marks = request.type === DM_ULOG_MARK_REGION || request.type === DM_ULOG_FLUSH;
     if (marks && request.values.length > 0) {
       truth.markOrder += 1;

@@ -291,7 +291,7 @@ function checkHandOut({ world, request, reply, state, mirror }: Judged): void {
   if (reply.first === 0) return;
   const { evaluations, truth } = world;
   const region = reply.second;
-  const copying = truth.of(request).copying;
+  const { copying, handedOut } = truth.of(request);
   const allowed =
     reply.first === 1 &&
     state.lifeCycle === LifeCycle.active &&
@@ -302,6 +302,12 @@ function checkHandOut({ world, request, reply, state, mirror }: Judged): void {
     'R4-hand-out',
     allowed,
     () => `region ${region} handed out (life cycle ${state.lifeCycle}, copying ${copying})`,
+  );
+  // A kernel that did not hear of it asks again: one region at a time, whatever it heard.
+  evaluations.check(
+    'R6-assignment',
+    handedOut < 0 || handedOut === region,
+    () => `region ${region} handed out, and the end of ${handedOut} was not reported`,
   );
   evaluations.check(
     'R2-store-before-reply',

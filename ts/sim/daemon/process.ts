@@ -31,7 +31,7 @@ import { CountedStates } from './counted-state.js';
 import { KillSwitch, SimulatedKill } from './kill.js';
 import { type DeviceWorld, SimulatedLogDevice } from './log-device.js';
 import type { LogDisk } from './log-disk.js';
-import type { ReplyRecord, RequestRecord } from './requests.js';
+import { OpenRequests, type ReplyRecord, type RequestRecord } from './requests.js';
 import type { MessageStream, StreamEnds } from './stream.js';
 
 const timerLateMs = 0.001;
@@ -91,7 +91,7 @@ export class DaemonProcess {
   readonly #view = new RequestView();
   readonly #scratch = Buffer.alloc(frameBytesMax);
   readonly #devices: SimulatedLogDevice[] = [];
-  readonly #requests = new Map<number, RequestRecord>();
+  readonly #requests = new OpenRequests();
   #inbox: Frame[] = [];
   #replies: { bytes: Buffer; length: number }[] = [];
   #turnComes = false;
@@ -129,6 +129,11 @@ export class DaemonProcess {
   /** Requests that were taken and not answered. */
   get unanswered(): number {
     return this.#requests.size + this.#inbox.length;
+  }
+
+  /** See `OpenRequests.forgotten`. */
+  forgotten(): readonly RequestRecord[] {
+    return this.#requests.forgotten();
   }
 
   get running(): boolean {
@@ -280,8 +285,7 @@ export class DaemonProcess {
   }
 
   #note(request: RequestRecord): void {
-    request.open += 1;
-    this.#requests.set(request.seq, request);
+    this.#requests.take(request);
     this.#world.watch.requestArrived(request);
   }
 
@@ -380,13 +384,12 @@ export class DaemonProcess {
 
   #answer(seq: number, type: number, reply: ReplyRecord, encode: (frame: Buffer) => number): void {
     this.kill.point();
-    const request = this.#requests.get(seq);
+    const request = this.#requests.find(seq);
     if (request === undefined)
       this.#world.watch.violation('reply', `an answer to request ${seq}, which nobody waits for`);
     if (request.type !== type)
       this.#world.watch.violation('reply', `request ${seq} of type ${request.type} answered as ${type}`);
-    request.open -= 1;
-    if (request.open === 0) this.#requests.delete(seq);
+    this.#requests.answered(request);
     this.#world.watch.replied(request, reply);
     const length = encode(this.#scratch);
     const bytes = Buffer.allocUnsafe(length);

@@ -1,7 +1,7 @@
 /**
  * What the simulator remembers of each request that reached the daemon, so that a checker can judge the answer.
  */
-import { payloadRegionsMax } from '../../base/limits.js';
+import { payloadRegionsMax, resendsMax } from '../../base/limits.js';
 import { DM_ULOG_CTR, RequestView } from '../../base/ulog-frames.js';
 import { logKey } from '../kernel/world.js';
 
@@ -21,6 +21,8 @@ export interface RequestRecord {
   markOrder: number;
   /** How often the frame reached the daemon without being answered yet. */
   open: number;
+  /** The number of the frame among those of its log and type that this daemon took. */
+  ordinal: number;
   /** The simulator sent it on purpose to be refused. */
   readonly hostile: boolean;
 }
@@ -54,8 +56,55 @@ export function recordRequest(frame: Buffer, length: number, hostile: boolean): 
     endsWithNul: view.endsWithNul,
     markOrder: 0,
     open: 0,
+    ordinal: 0,
     hostile,
   };
 }
 
 const noValues: readonly number[] = [];
+
+/** More than there are types of requests, and than a hostile one claims. */
+const requestTypes = 256;
+
+/** The requests that one daemon process has taken and not answered. */
+export class OpenRequests {
+  readonly #open = new Map<number, RequestRecord>();
+  /** Frames taken, by log and type. */
+  readonly #taken = new Map<string, Float64Array>();
+
+  get size(): number {
+    return this.#open.size;
+  }
+
+  take(request: RequestRecord): void {
+    let counts = this.#taken.get(request.key);
+    if (counts === undefined) {
+      counts = new Float64Array(requestTypes);
+      this.#taken.set(request.key, counts);
+    }
+    request.ordinal = (counts[request.type] ?? 0) + 1;
+    counts[request.type] = request.ordinal;
+    request.open += 1;
+    this.#open.set(request.seq, request);
+  }
+
+  find(seq: number): RequestRecord | undefined {
+    return this.#open.get(seq);
+  }
+
+  answered(request: RequestRecord): void {
+    request.open -= 1;
+    if (request.open === 0) this.#open.delete(request.seq);
+  }
+
+  /**
+   * Requests that should have been answered when nothing is under way any more. Of one that was repeated many times while
+   * it waited the oldest numbers may be forgotten; of a constructor, all but the last.
+   */
+  forgotten(): readonly RequestRecord[] {
+    return [...this.#open.values()].filter(({ key, type, ordinal }) => {
+      const later = (this.#taken.get(key)?.[type] ?? 0) - ordinal;
+      return later < (type === DM_ULOG_CTR ? 1 : resendsMax);
+    });
+  }
+}
