@@ -85,7 +85,8 @@ struct HelperThreads::State : std::enable_shared_from_this<State> {
         if (later.empty()) {
           changed.wait(guard);
         } else {
-          // A copy: the wait reads its argument again at its end, when another thread may have taken the entry.
+          // A copy: the wait reads its argument again at its end, when another thread may have taken the
+          // entry.
           const Clock::time_point next = later.begin()->first;
           changed.wait_until(guard, next);
         }
