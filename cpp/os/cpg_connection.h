@@ -39,7 +39,7 @@ enum class CpgSent : uint32_t { sent = 0, busy = 1, lost = 2 };
 class CpgConnection {
  public:
   /// Longest message that is sent, or handed out whole.
-  static constexpr size_t message_bytes_max = 64 * 1024;
+  static constexpr size_t message_bytes_max = size_t{64} * 1024;
   /// Longest name of a group (`CPG_MAX_NAME_LENGTH`).
   static constexpr size_t name_bytes_max = 128;
 
