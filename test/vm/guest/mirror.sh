@@ -41,6 +41,12 @@ end_daemon() {
   expect 'exit status of the daemon' 0 $status
 }
 
+# The loader takes a space in LD_PRELOAD for the next library: PRELOAD is a path of LIBRARY without one.
+preloadable() {
+  PRELOAD=/run/preload-${1##*/}
+  ln -sf "$1" "$PRELOAD"
+}
+
 daemon_lives() {
   kill -0 $DAEMON || fail "the daemon has ended: $(tail -n 20 /run/lockstepd.log)"
 }

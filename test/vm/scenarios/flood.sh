@@ -39,7 +39,8 @@ done
 dmsetup create --concise "${tables%;}"
 # Not before: a constructor that nobody hears is not repeated by the kernel, and the device is not created.
 kill_daemon
-DAEMON_ENVIRONMENT=("LD_PRELOAD=$SHIM" FRAME_BUFFER=1)
+preloadable "$SHIM"
+DAEMON_ENVIRONMENT=("LD_PRELOAD=$PRELOAD" FRAME_BUFFER=1)
 start_daemon
 wait_for 120 all_in_sync
 

@@ -28,7 +28,8 @@ end_recorded() {
 
 step 'a daemon whose frames are recorded'
 modprobe -a dm-mirror dm-log-userspace
-DAEMON_ENVIRONMENT=("LD_PRELOAD=$SHIM" "FRAME_RECORD=$RECORD")
+preloadable "$SHIM"
+DAEMON_ENVIRONMENT=("LD_PRELOAD=$PRELOAD" "FRAME_RECORD=$RECORD")
 start_daemon
 
 recorded resync
