@@ -44,6 +44,8 @@ export interface LifeHooks {
   successors(): Iterable<LogState>;
   /** The log is the official one of its uuid from now on, or no longer. */
   official(taken: boolean): void;
+  /** Another instance of the same uuid is the official one. */
+  replaced(): boolean;
   /** The log is gone and its state record removed. */
   destroyed(): void;
   /** Something changed: the end of this turn must look at the log. */
@@ -185,11 +187,12 @@ export class LogLife {
     world.effects.reply(seq, DM_ULOG_PRESUSPEND, stalled ? -Errno.EIO : -Errno.EINVAL);
   }
 
-  /** POSTSUSPEND. `slotTaken`: another instance is official, so this one has left long ago. */
-  postsuspend(seq: number, slotTaken: boolean): void {
+  /** POSTSUSPEND. */
+  postsuspend(seq: number): void {
     const { world, state } = this.#parts;
     if (state.lifeCycle === LifeCycle.pending) {
-      const left = state.everResumed && !slotTaken;
+      // Where another instance has taken its place, it has left long ago.
+      const left = state.everResumed && !this.#hooks.replaced();
       world.effects.reply(seq, DM_ULOG_POSTSUSPEND, left ? 0 : -Errno.ENOENT);
       return;
     }

@@ -34,6 +34,7 @@ import {
   DM_ULOG_IS_CLEAN,
   DM_ULOG_IS_REMOTE_RECOVERING,
   DM_ULOG_MARK_REGION,
+  DM_ULOG_POSTSUSPEND,
   DM_ULOG_PRESUSPEND,
   DM_ULOG_RESUME,
   DM_ULOG_SET_REGION_SYNC,
@@ -168,7 +169,7 @@ export class MirrorLog {
   }
 
   /** Every request but CTR and RESUME, which the registry of logs has to see first. */
-  handle(request: RequestView, slotTaken: boolean, nowMs: number): void {
+  handle(request: RequestView, nowMs: number): void {
     const { effects } = this.#world;
     const { state } = this;
     const { type, seq } = request;
@@ -216,9 +217,10 @@ export class MirrorLog {
       case DM_ULOG_IS_REMOTE_RECOVERING:
         this.#regionRequests.handle(request, type, seq, nowMs);
         return;
+      case DM_ULOG_POSTSUSPEND:
+        this.life.postsuspend(seq);
+        return;
     }
-    // POSTSUSPEND is the last: its answer depends on whose the uuid is now.
-    this.life.postsuspend(seq, slotTaken);
   }
 
   /**

@@ -164,9 +164,17 @@ export class MirrorLogs {
     for (const log of [...this.all]) log.life.start();
   }
 
+  /** The log that answers the request by itself; undefined: `handle` has to see it. */
+  logOf(request: RequestView): MirrorLog | undefined {
+    const { type } = request;
+    if (type === DM_ULOG_CTR || type === DM_ULOG_RESUME || !makesSense(request)) return undefined;
+    return this.#find(request);
+  }
+
+  /** What is decided by looking at all logs: a constructor, a RESUME, and a request whose log is not known. */
   handle(request: RequestView, nowMs: number): void {
     const { type, seq } = request;
-    if (type < DM_ULOG_CTR || type > DM_ULOG_IS_REMOTE_RECOVERING || !request.wellFormed) {
+    if (!makesSense(request)) {
       this.#world.effects.reply(seq, type, -Errno.EINVAL);
       return;
     }
@@ -175,16 +183,8 @@ export class MirrorLogs {
       return;
     }
     const log = this.#find(request);
-    if (log === undefined) {
-      this.#unknown(request);
-      return;
-    }
-    if (type === DM_ULOG_RESUME) {
-      this.#resume(log, seq, nowMs);
-      return;
-    }
-    const official = this.#official.get(log.uuid);
-    log.handle(request, official !== undefined && official !== log, nowMs);
+    if (log === undefined) this.#unknown(request);
+    else this.#resume(log, seq, nowMs);
   }
 
   #find(request: RequestView): MirrorLog | undefined {
@@ -364,6 +364,7 @@ export class MirrorLogs {
         if (taken) this.#official.set(log.uuid, log);
         else if (this.#official.get(log.uuid) === log) this.#official.delete(log.uuid);
       },
+      replaced: () => (this.#official.get(log.uuid) ?? log) !== log,
       destroyed: () => this.#remove(log),
     });
     this.all.push(log);
@@ -399,6 +400,10 @@ export class MirrorLogs {
       if (other !== log && other.uuid === log.uuid && !other.state.everResumed) yield other.state;
     }
   }
+}
+
+function makesSense({ type, wellFormed }: RequestView): boolean {
+  return type >= DM_ULOG_CTR && type <= DM_ULOG_IS_REMOTE_RECOVERING && wellFormed;
 }
 
 /** Messages about who has a log. */

@@ -80,7 +80,9 @@ export class MirrorService {
 
   /** One request. It is answered through the effects, now or later. The view may be bound to another frame after. */
   handle(request: RequestView, nowMs: number): void {
-    this.#logs.handle(request, nowMs);
+    const log = this.#logs.logOf(request);
+    if (log === undefined) this.#logs.handle(request, nowMs);
+    else log.handle(request, nowMs);
   }
 
   /** A message at its place in the one order. The record may be used again after the call. */
