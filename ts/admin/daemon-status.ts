@@ -54,7 +54,7 @@ export interface DaemonStatus {
     /** Sound MARK requests and FLUSH requests with regions; those of them that needed neither message nor write. */
     readonly marks: number;
     readonly marksWithoutIo: number;
-    readonly core: MirrorCounters;
+    readonly core: Omit<MirrorCounters, 'marks' | 'marksWithoutIo'>;
     readonly devices: LogDeviceCounters;
     readonly frames: FrameCounters;
     readonly turns: number;

@@ -1,5 +1,5 @@
 /**
- * Takes the kernel's requests in and hands each, decoded in place, to the mirror core: the first hop of a request.
+ * Takes the kernel's requests in and hands each, decoded in place, to the mirror core.
  *
  * It knows frames and not what they ask. Requests are read until the socket is empty before anything that costs IO
  * is begun: a connector socket whose queue overran stays shut to every log of the host until it is empty.
@@ -15,13 +15,12 @@
 import { Errno } from '../base/errno.js';
 import { FrameOffset, RequestView, requestNames } from '../base/ulog-frames.js';
 import type { LostRequests } from '../mirror/lost-requests.js';
+import type { MirrorService } from '../mirror/mirror-service.js';
 import { type FrameChannel, slotCount, slotOffset } from '../native/frame-channel.js';
 import type { ReplySink } from './reply-slots.js';
 
-/** What a request goes to: the mirror service. */
-export interface RequestHandler {
-  handle(request: RequestView, nowMs: number): void;
-}
+/** Sees each request before the core. True: it was answered, or will be, and the core does not hear of it. */
+export type RequestFilter = (request: RequestView) => boolean;
 
 /**
  * Drains of one turn at most: 16 384 requests. The kernel keeps few in flight; a client that writes without waiting must
@@ -32,7 +31,8 @@ const drainsMax = 64;
 export class Connector {
   readonly #channel: FrameChannel;
   readonly #replies: ReplySink;
-  readonly #handler: RequestHandler;
+  readonly #service: MirrorService;
+  readonly #filter: RequestFilter;
   readonly #lost: LostRequests;
   readonly #request = new RequestView();
   /** Requests by type; index 0 holds the unknown types. */
@@ -40,10 +40,17 @@ export class Connector {
   /** Frames that were answered with -EINVAL without asking the core. */
   malformed = 0;
 
-  constructor(channel: FrameChannel, replies: ReplySink, handler: RequestHandler, lost: LostRequests) {
+  constructor(
+    channel: FrameChannel,
+    replies: ReplySink,
+    service: MirrorService,
+    lost: LostRequests,
+    filter: RequestFilter,
+  ) {
     this.#channel = channel;
     this.#replies = replies;
-    this.#handler = handler;
+    this.#service = service;
+    this.#filter = filter;
     this.#lost = lost;
   }
 
@@ -82,6 +89,6 @@ export class Connector {
     const type = request.type;
     const index = type < this.requestCounts.length ? type : 0;
     this.requestCounts[index] = (this.requestCounts[index] as number) + 1;
-    this.#handler.handle(request, nowMs);
+    if (!this.#filter(request)) this.#service.handle(request, nowMs);
   }
 }

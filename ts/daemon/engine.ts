@@ -18,7 +18,6 @@ import { dirname } from 'node:path';
 import { Errno } from '../base/errno.js';
 import type { GroupMember } from '../base/group-view.js';
 import {
-  DM_ULOG_FLUSH,
   DM_ULOG_GET_RESYNC_WORK,
   DM_ULOG_IN_SYNC,
   DM_ULOG_IS_REMOTE_RECOVERING,
@@ -99,9 +98,6 @@ export class Engine {
   readonly #startedMs = performance.now();
   readonly #restoredLogs: number;
   #turns = 0;
-  #submitted = 0;
-  #marks = 0;
-  #marksWithoutIo = 0;
   #ready = false;
   #closed = false;
 
@@ -147,7 +143,7 @@ export class Engine {
       },
     });
     const lost = new LostRequests(this.#states, lostWindowDefault, (seq) => this.#replies.askAgain(seq));
-    this.#connector = new Connector(this.#channel, this.#replies, { handle: this.#handle }, lost);
+    this.#connector = new Connector(this.#channel, this.#replies, this.#service, lost, this.#turnAway);
     this.#timer = new TurnTimer(this.#onDeadline, () => performance.now());
     this.#tables = this.#tableWatch();
     const nowMs = performance.now();
@@ -187,6 +183,7 @@ export class Engine {
 
   status(): DaemonStatus {
     const logs = [...this.#service.logs()];
+    const { marks, marksWithoutIo, ...core } = this.#service.counters;
     return {
       version: packageVersion,
       pid: process.pid,
@@ -204,9 +201,9 @@ export class Engine {
           failed: this.#replies.failed,
           dropped: this.#replies.dropped,
         },
-        marks: this.#marks,
-        marksWithoutIo: this.#marksWithoutIo,
-        core: { ...this.#service.counters },
+        marks,
+        marksWithoutIo,
+        core,
         devices: { ...this.#devices.counters },
         frames: this.#channel.counters(),
         turns: this.#turns,
@@ -224,27 +221,19 @@ export class Engine {
     return regionStatus(this.#service.logs(), uuid, luid, region);
   }
 
-  /** A mark that is answered well and put nothing into the ordered stream cost neither message nor write. */
-  readonly #handle = (request: RequestView, nowMs: number): void => {
-    if (this.#transport.kind !== 'local' || this.#unavailable !== null) {
-      const why = this.#whyNoGroup();
-      if (why !== null && request.type === DM_ULOG_RESUME) {
-        this.#refuseResume(request, why);
-        return;
-      }
-      // The core's -ESRCH would make the kernel construct and resume the log again, two seconds a request, for nothing.
-      if (why !== null && reconnecting.has(request.type) && this.#neverResumed(request)) {
-        this.#replies.reply(request.seq, request.type, -Errno.ENOENT);
-        return;
-      }
+  /** What must not reach the core while there is no group. */
+  readonly #turnAway = (request: RequestView): boolean => {
+    if (this.#transport.kind === 'local' && this.#unavailable === null) return false;
+    const why = this.#whyNoGroup();
+    if (why === null) return false;
+    if (request.type === DM_ULOG_RESUME) {
+      this.#refuseResume(request, why);
+      return true;
     }
-    const marks = request.type === DM_ULOG_MARK_REGION || (request.type === DM_ULOG_FLUSH && request.dataBytes > 0);
-    const submitted = this.#submitted;
-    const failed = this.#replies.failed;
-    this.#service.handle(request, nowMs);
-    if (!marks || this.#replies.failed !== failed) return;
-    this.#marks += 1;
-    if (this.#submitted === submitted) this.#marksWithoutIo += 1;
+    // The core's -ESRCH would make the kernel construct and resume the log again, two seconds a request, for nothing.
+    const repeats = reconnecting.has(request.type) && this.#neverResumed(request);
+    if (repeats) this.#replies.reply(request.seq, request.type, -Errno.ENOENT);
+    return repeats;
   };
 
   /** Why no log can be resumed now; null: it can. */
@@ -354,10 +343,7 @@ export class Engine {
       replyValue: (seq, type, value) => replies.replyValue(seq, type, value),
       replyPair: (seq, type, first, second) => replies.replyPair(seq, type, first, second),
       replyText: (seq, type, text) => replies.replyText(seq, type, text),
-      submit: (message: LogMessage) => {
-        this.#submitted += 1;
-        this.#transport.submit(message);
-      },
+      submit: (message: LogMessage) => this.#transport.submit(message),
       device: (events: LogDeviceEvents, shared: boolean): LogDevice => this.#devices.device(events, shared),
       report: (report: MirrorReport) =>
         this.#write({ level: report.level, event: report.event, fields: { uuid: report.uuid, text: report.text } }),

@@ -76,7 +76,12 @@ export class Marks {
   /** MARK, or the marks of a FLUSH. Nothing allocates, and a repeat costs one native call. */
   mark(regions: Float64Array, count: number): void {
     const { map, sticky } = this.#state;
-    if (map.allHeld(regions, count)) return;
+    const { counters } = this.#world;
+    counters.marks += 1;
+    if (map.allHeld(regions, count)) {
+      counters.marksWithoutIo += 1;
+      return;
+    }
     let fresh = 0;
     for (let i = 0; i < count; i++) {
       const region = regions[i] as number;
@@ -84,9 +89,12 @@ export class Marks {
     }
     map.hold(regions, count);
     for (let i = 0; i < count && sticky.size > 0; i++) {
-      if (sticky.remove(regions[i] as number)) this.#world.counters.stickyHits += 1;
+      if (sticky.remove(regions[i] as number)) counters.stickyHits += 1;
     }
-    if (fresh === 0) return;
+    if (fresh === 0) {
+      counters.marksWithoutIo += 1;
+      return;
+    }
     this.fresh += 1;
     if (!this.#hushed) this.#submitMarks(this.#scratch, fresh);
   }

@@ -10,6 +10,9 @@ import type { MirrorSettings } from './settings.js';
 
 /** Counted since start, over all logs. */
 export interface MirrorCounters {
+  /** Marks, also those of a FLUSH, and those of them that named nothing new: they cost neither message nor write. */
+  marks: number;
+  marksWithoutIo: number;
   /** Log devices that were got back after a failure (R16). */
   repairs: number;
   /** Log devices that failed. */
