@@ -138,6 +138,7 @@ export class Membership implements ReplicaHooks {
   everythingOutOfSync(limit: number): void {
     const { map } = this.#log.state;
     const end = Math.min(limit, map.regionCount);
+    this.#log.marks.dropSticky();
     map.fillClean(0, end, false);
     map.fillInSync(0, end, false);
     this.#log.recovery.outOfSync(0);
@@ -189,6 +190,8 @@ export class Membership implements ReplicaHooks {
 
   #putOutOfSync(region: number): void {
     const { map } = this.#log.state;
+    // R5: what waits for recovery does not stay marked for convenience.
+    this.#log.marks.applyWish(region);
     this.#one[0] = region;
     this.#change.dirtied += map.markDirty(this.#one, 1);
     map.setInSync(region, false);
