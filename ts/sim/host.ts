@@ -427,6 +427,7 @@ export class Host implements CheckWorld, WireEnds {
       reported: (report) => {
         this.count(`report ${report.event}`);
         if (report.event === 'orphaned') this.#orphaned(report.uuid);
+        if (report.event === 'orphaned' || report.event === 'retired') this.sim.cluster?.checks.left(this, report.uuid);
         this.note(
           'report',
           [report.event.length],
@@ -487,7 +488,13 @@ export class Host implements CheckWorld, WireEnds {
   }
 
   #delivered(order: number, message: LogMessage): void {
-    if (this.alone || message.node !== this.node || message.type !== MessageType.mark) return;
+    if (this.alone) return;
+    this.note('deliver', [order, message.type, message.node], () => {
+      const { type, node, uuid, flag, regions, count } = message;
+      const what = Object.entries(MessageType).find(([, number]) => number === type)?.[0];
+      return `${what} of ${node} ${uuid} flag ${flag} ${[...regions.subarray(0, Math.min(count, 12))].join(' ')}`;
+    });
+    if (message.node !== this.node || message.type !== MessageType.mark) return;
     for (let i = 0; i < message.count; i++) {
       this.truth.markSubmitted(message.uuid, message.regions[i] as number, order);
     }

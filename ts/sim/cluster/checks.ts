@@ -1,7 +1,13 @@
 /**
  * The rules that only a cluster has, judged by what kernels, legs and disks truly are. Each look counts as an evaluation.
  */
-import { DM_ULOG_FLUSH, DM_ULOG_GET_RESYNC_WORK, DM_ULOG_PRESUSPEND, requestNames } from '../../base/ulog-frames.js';
+import {
+  DM_ULOG_FLUSH,
+  DM_ULOG_GET_RESYNC_WORK,
+  DM_ULOG_POSTSUSPEND,
+  DM_ULOG_PRESUSPEND,
+  requestNames,
+} from '../../base/ulog-frames.js';
 import { bootKey } from '../../mirror/boot-key.js';
 import { type LogMessage, MessageType } from '../../mirror/messages.js';
 import { type CheckedRule, Violation } from '../checks/violation.js';
@@ -96,6 +102,7 @@ export class ClusterChecks {
     if (reply.error !== 0 || !this.#sim.shared.has(request.uuid)) return;
     if (request.type === DM_ULOG_FLUSH) this.#checkFlush(host, request);
     if (request.type === DM_ULOG_PRESUSPEND) this.#checkPresuspend(host, request);
+    if (request.type === DM_ULOG_POSTSUSPEND) this.left(host, request.uuid);
     if (request.type === DM_ULOG_GET_RESYNC_WORK && reply.first === 1) {
       const again = host.truth.of(request).copying === reply.second;
       this.#check(
@@ -105,6 +112,12 @@ export class ClusterChecks {
         () => `${host.name} hands out region ${reply.second} without quorum`,
       );
     }
+  }
+
+  /** A host has left a log: it is not its writer any more. */
+  left(host: Host, uuid: string): void {
+    const disk = this.#sim.shared.get(uuid)?.disk;
+    if (disk?.lastWriter === host.node) disk.lastWriter = 0;
   }
 
   /** A daemon says that a node is dead (R7): is it? */

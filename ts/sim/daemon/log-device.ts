@@ -43,6 +43,8 @@ interface Run {
   forced: boolean;
   landsAtMs: number;
   landed: boolean;
+  /** Not counted as under way any more. */
+  settled: boolean;
 }
 
 export class SimulatedLogDevice implements LogDevice {
@@ -114,7 +116,7 @@ export class SimulatedLogDevice implements LogDevice {
     this.#underWay = runs;
     const { timeline, node } = this.#world;
     this.#world.writes(disk);
-    count(disk, node, runs.length);
+    disk.underWay.set(node, (disk.underWay.get(node) ?? 0) + runs.length);
     const era = this.#era;
     const forced = durable && runs.length === 1;
     let open = runs.length;
@@ -129,8 +131,8 @@ export class SimulatedLogDevice implements LogDevice {
       run.landsAtMs = timeline.nowMs + this.#world.prng.real(0.05, 3 + this.#stallMs(disk));
       // The disk works on while the process is stopped; only its completion waits.
       timeline.at(run.landsAtMs, () => {
+        settle(disk, node, run);
         if (era !== this.#era) return;
-        count(disk, node, -1);
         errno = Math.max(errno, this.#land(disk, run));
         open -= 1;
         if (open > 0) return;
@@ -172,7 +174,7 @@ export class SimulatedLogDevice implements LogDevice {
     for (const run of left) {
       timeline.at(run.landsAtMs, () => {
         if (disk.cuts !== cuts) return;
-        count(disk, node, -1);
+        settle(disk, node, run);
         this.#landLate(disk, run);
         open -= 1;
         if (open === 0) this.close();
@@ -238,8 +240,11 @@ export class SimulatedLogDevice implements LogDevice {
   }
 }
 
-function count(disk: LogDisk, node: number, change: number): void {
-  disk.underWay.set(node, Math.max(0, (disk.underWay.get(node) ?? 0) + change));
+/** A run is not under way any more. */
+function settle(disk: LogDisk, node: number, run: Run): void {
+  if (run.settled) return;
+  run.settled = true;
+  disk.underWay.set(node, Math.max(0, (disk.underWay.get(node) ?? 0) - 1));
 }
 
 function takeRuns(image: LogImage): Run[] {
@@ -247,7 +252,7 @@ function takeRuns(image: LogImage): Run[] {
   for (let run = 0; run < image.runCount; run++) {
     const bytes = new Uint8Array(image.runBytes(run));
     image.encodeRun(run, bytes);
-    runs.push({ offset: image.runOffset(run), bytes, forced: false, landsAtMs: 0, landed: false });
+    runs.push({ offset: image.runOffset(run), bytes, forced: false, landsAtMs: 0, landed: false, settled: false });
   }
   return runs;
 }
