@@ -47,7 +47,8 @@ export class Simulation {
   /** No fault comes any more. */
   healing = false;
   readonly #disks = new Map<string, LogDisk>();
-  #checkedChanges = -1;
+  #checkedShared = -1;
+  readonly #checkedHosts = new Map<Host, number>();
 
   constructor(seed: number, hosts = 1) {
     this.seed = seed;
@@ -75,22 +76,26 @@ export class Simulation {
   /** One event of the world, then the checkers. False when nothing can happen any more. */
   step(): boolean {
     if (!this.timeline.step()) return false;
-    const changes = this.#changes();
-    if (changes === this.#checkedChanges) return true;
-    this.#checkedChanges = changes;
+    const shared = this.#sharedChanges();
+    const anew = shared !== this.#checkedShared;
+    let looked = false;
     for (const host of this.hosts) {
+      const changes = host.changes();
+      if (!anew && this.#checkedHosts.get(host) === changes) continue;
+      this.#checkedHosts.set(host, changes);
+      looked = true;
       checkStep(host);
       host.orphans.step();
       host.watchLifeCycles();
     }
-    this.cluster?.checks.step();
+    this.#checkedShared = shared;
+    if (looked) this.cluster?.checks.step();
     return true;
   }
 
-  /** Rises with everything that a checker of the whole world looks at. */
-  #changes(): number {
+  /** Rises with everything of what hosts share that a checker looks at. */
+  #sharedChanges(): number {
     let changes = 0;
-    for (const host of this.hosts) changes += host.changes();
     for (const mirror of this.shared.values()) changes += mirror.legs.changes + (mirror.disk?.changes ?? 0);
     return changes;
   }

@@ -13,40 +13,69 @@ interface Pair {
   undecided: boolean;
 }
 
+/** All pairs of hosts of one log; the pair of hosts `a` and `b` is at `a.node * width + b.node`, the lower node first. */
+interface PairsOfLog {
+  readonly pairs: (Pair | undefined)[];
+  /** Who follows, by node; computed anew at each look. */
+  readonly follows: boolean[];
+}
+
 export class Bonds {
   readonly #sim: Simulation;
-  readonly #pairs = new Map<string, Pair>();
+  readonly #logs = new Map<string, PairsOfLog>();
 
   constructor(sim: Simulation) {
     this.#sim = sim;
   }
 
   bonded(uuid: string, a: Host, b: Host): boolean {
-    return this.#pairs.get(key(uuid, a, b))?.bonded === true;
+    return this.#logs.get(uuid)?.pairs[this.#at(a, b)]?.bonded === true;
   }
 
   /** Hosts that must know of this log what `host` knows, but itself. */
-  *of(uuid: string, host: Host): Iterable<Host> {
-    for (const other of this.#sim.hosts) if (other !== host && this.bonded(uuid, host, other)) yield other;
+  of(uuid: string, host: Host): Host[] {
+    const pairs = this.#logs.get(uuid)?.pairs;
+    if (pairs === undefined) return [];
+    return this.#sim.hosts.filter((other) => other !== host && pairs[this.#at(host, other)]?.bonded === true);
   }
 
   /** Looks at all pairs; `bondedNow` hears of each new bond. */
   update(uuids: Iterable<string>, bondedNow: (uuid: string, a: Host, b: Host) => void): void {
+    const { hosts } = this.#sim;
     for (const uuid of uuids) {
-      for (const a of this.#sim.hosts) {
-        for (const b of this.#sim.hosts) if (a.node < b.node && this.#update(uuid, a, b)) bondedNow(uuid, a, b);
+      const log = this.#log(uuid);
+      for (const host of hosts) log.follows[host.node] = host.follows(uuid);
+      for (let i = 0; i < hosts.length; i++) {
+        for (let j = i + 1; j < hosts.length; j++) {
+          const [a, b] = [hosts[i] as Host, hosts[j] as Host];
+          if (this.#update(log, a, b)) bondedNow(uuid, a, b);
+        }
       }
     }
   }
 
-  #update(uuid: string, a: Host, b: Host): boolean {
-    const name = key(uuid, a, b);
-    let pair = this.#pairs.get(name);
+  #log(uuid: string): PairsOfLog {
+    let log = this.#logs.get(uuid);
+    if (log === undefined) {
+      log = { pairs: [], follows: [] };
+      this.#logs.set(uuid, log);
+    }
+    return log;
+  }
+
+  #at(a: Host, b: Host): number {
+    const width = this.#sim.hosts.length + 1;
+    return a.node < b.node ? a.node * width + b.node : b.node * width + a.node;
+  }
+
+  #update({ pairs, follows }: PairsOfLog, a: Host, b: Host): boolean {
+    const at = this.#at(a, b);
+    let pair = pairs[at];
     if (pair === undefined) {
       pair = { together: false, bonded: false, undecided: false };
-      this.#pairs.set(name, pair);
+      pairs[at] = pair;
     }
-    const both = a.follows(uuid) && b.follows(uuid);
+    const both = follows[a.node] === true && follows[b.node] === true;
     if (!together(a, b)) {
       pair.together = false;
       pair.bonded = false;
@@ -69,8 +98,4 @@ export function together(a: Host, b: Host): boolean {
   const first = a.membership;
   const second = b.membership;
   return first !== null && second !== null && first.view.includes(second) && second.view.includes(first);
-}
-
-function key(uuid: string, a: Host, b: Host): string {
-  return a.node < b.node ? `${uuid} ${a.node} ${b.node}` : `${uuid} ${b.node} ${a.node}`;
 }

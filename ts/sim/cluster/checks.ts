@@ -10,6 +10,7 @@ import {
 } from '../../base/ulog-frames.js';
 import { bootKey } from '../../mirror/boot-key.js';
 import { type LogMessage, MessageType } from '../../mirror/messages.js';
+import { MapBits, type RegionMap } from '../../regions/region-map.js';
 import { type CheckedRule, Violation } from '../checks/violation.js';
 import type { LogDisk } from '../daemon/log-disk.js';
 import type { ReplyRecord, RequestRecord } from '../daemon/requests.js';
@@ -21,6 +22,8 @@ import { Duties } from './duties.js';
 
 /** From the loss of quorum being told until what was on its way has come to rest. */
 const settledMs = 5000;
+/** Two copies are compared bit by bit up to here; behind it their counts say enough. */
+const comparedRegions = 200;
 
 interface CleanWatch {
   readonly key: string;
@@ -34,6 +37,8 @@ export class ClusterChecks {
   /** Pairs of copies that were compared: the last place of the order. */
   readonly #compared = new Map<string, number>();
   readonly #inquorate = new Map<string, CleanWatch>();
+  readonly #left = new Uint8Array(comparedRegions / 8);
+  readonly #right = new Uint8Array(comparedRegions / 8);
 
   constructor(sim: Simulation) {
     this.#sim = sim;
@@ -253,10 +258,12 @@ export class ClusterChecks {
   /** Copies that have had the same are the same. */
   #checkAgreement(uuid: string): void {
     const { hosts } = this.#sim;
-    for (const a of hosts) {
-      for (const b of this.#bonds.of(uuid, a)) {
-        const at = a.membership?.taken ?? 0;
-        if (a.node > b.node || at !== b.membership?.taken) continue;
+    for (let i = 0; i < hosts.length; i++) {
+      const a = hosts[i] as Host;
+      const at = a.membership?.taken;
+      for (let j = i + 1; at !== undefined && j < hosts.length; j++) {
+        const b = hosts[j] as Host;
+        if (at !== b.membership?.taken || !this.#bonds.bonded(uuid, a, b)) continue;
         const pair = `${uuid} ${a.node} ${b.node}`;
         if (this.#compared.get(pair) === at) continue;
         this.#compared.set(pair, at);
@@ -270,18 +277,28 @@ export class ClusterChecks {
     const second = b.liveState(uuid);
     if (first === null || second === null || first.marksUnknown || second.marksUnknown) return;
     const [mine, theirs] = [first.map.inner, second.map.inner];
-    for (let region = 0; region < Math.min(mine.regionCount, theirs.regionCount, 200); region++) {
-      const same = mine.isClean(region) === theirs.isClean(region) && mine.isInSync(region) === theirs.isInSync(region);
-      if (!same)
-        fail(
-          'copies-agree',
-          uuid,
-          `region ${region}: ${a.name} has ${bits(mine, region)}, ${b.name} ${bits(theirs, region)}, at the same place`,
-        );
-    }
+    const regions = Math.min(mine.regionCount, theirs.regionCount, comparedRegions);
     const counts = mine.cleanCount === theirs.cleanCount && mine.syncCount === theirs.syncCount;
+    if (!counts || !this.#sameBits(mine, theirs, regions)) {
+      for (let region = 0; region < regions; region++) {
+        const [left, right] = [bits(mine, region), bits(theirs, region)];
+        const where = `${a.name} has ${left}, ${b.name} ${right}, at the same place`;
+        if (left !== right) fail('copies-agree', uuid, `region ${region}: ${where}`);
+      }
+    }
     if (!counts) fail('copies-agree', uuid, `${a.name} and ${b.name} have other counts at the same place`);
     this.#held('copies-agree');
+  }
+
+  /** Bits behind the last region are looked at too, and are then told apart region by region. */
+  #sameBits(mine: RegionMap, theirs: RegionMap, regions: number): boolean {
+    const bytes = Math.ceil(regions / 8);
+    const [left, right] = [this.#left.subarray(0, bytes), this.#right.subarray(0, bytes)];
+    return [MapBits.clean, MapBits.sync].every((which) => {
+      mine.exportBits(which, 0, left);
+      theirs.exportBits(which, 0, right);
+      return left.every((byte, at) => byte === right[at]);
+    });
   }
 
   /** R13: without quorum nothing becomes clean. */
