@@ -89,6 +89,15 @@ export class Directory {
     return member;
   }
 
+  /** The writer of this epoch has written the device: what a dead one before it left there is known. True when that is news. */
+  durable(uuid: string, node: number, epoch: number): boolean {
+    const table = this.tables.get(uuid);
+    if (table === undefined || !table.writerDied || table.writer !== node || table.epoch !== epoch) return false;
+    table.writerDied = false;
+    changed(table);
+    return true;
+  }
+
   /** Takes a dead node off every table it is in; returns those with the member as it was. */
   died(node: number, boot: string): { readonly uuid: string; readonly member: Member }[] {
     const found: { uuid: string; member: Member }[] = [];

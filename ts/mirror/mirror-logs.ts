@@ -81,8 +81,15 @@ export class MirrorLogs {
     const { cluster } = this.#world;
     const log = this.#official.get(message.uuid);
     const place = placeTypes.has(message.type);
+    if (cluster !== null && message.type === MessageType.durable) this.#durableDelivered(cluster, message, log);
     if (cluster === null || !place) log?.deliver(order, message, nowMs);
     else if (!cluster.exchanging) this.#deliverPlace(cluster, message, log);
+  }
+
+  #durableDelivered({ directory, exchanging }: Cluster, message: LogMessage, log: MirrorLog | undefined): void {
+    if (exchanging) return;
+    const news = directory.durable(message.uuid, message.node, message.regions[0] as number);
+    if (news) log?.replica.tableChanged();
   }
 
   #deliverPlace(cluster: Cluster, message: LogMessage, log: MirrorLog | undefined): void {

@@ -118,7 +118,8 @@ export class StoreAnswers implements LogStoreOwner {
 
   committed(): void {
     const { replica, world, uuid } = this.#parts;
-    if (!replica.sole && replica.writes) {
+    // After the death of a writer every node hears that its device was read, those without the log too.
+    if (replica.writes && (!replica.sole || replica.table?.writerDied === true)) {
       world.sender.numbers(MessageType.durable, uuid, 0, 0, [this.epoch, this.#hooks.writtenGeneration()]);
     }
     this.#hooks.changed();

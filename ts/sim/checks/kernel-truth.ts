@@ -44,7 +44,7 @@ export interface TargetTruth {
   draining: boolean;
   /** PRESUSPEND was answered, POSTSUSPEND not sent: no write may be held back any more. */
   letDrain: boolean;
-  /** PRESUSPEND was answered, and the kernel is not through with POSTSUSPEND. */
+  /** PRESUSPEND was answered, and POSTSUSPEND has not left the kernel: writes may be under way that nothing holds back. */
   halted: boolean;
   /** The daemon lost this log's state while the kernel lived; until its POSTSUSPEND (R3). */
   marksLost: boolean;
@@ -164,6 +164,7 @@ export class KernelTruth {
     truth.draining = false;
     truth.handedOut = -1;
     truth.letDrain = false;
+    truth.halted = false;
     truth.marksLost = false;
     truth.marked.clear();
     truth.flushed.clear();

@@ -85,14 +85,18 @@ function checkDevice(world: CheckWorld, mirror: SimMirror): void {
   }
 }
 
-/** What was not clean when its mark was answered stays so until the kernel clears it. */
+/**
+ * What was not clean when its mark was answered stays so until the kernel clears it. With others it may become clean by their
+ * release while its mark is on its way; from the flush that made the mark safe on it must not be.
+ */
 function checkMarked(world: CheckWorld, mirror: SimMirror, truth: TargetTruth, state: CountedState): void {
   const { regionCount } = state.map;
   // What was marked before the state was lost is made dirty by the load.
   if (truth.marksLost || state.lifeCycle === LifeCycle.resuming) return;
-  for (const region of truth.dirtyWhenMarked) {
+  const marked = world.alone ? truth.dirtyWhenMarked : truth.flushed;
+  for (const region of marked) {
     if (!truth.marked.has(region) || region >= regionCount) {
-      truth.dirtyWhenMarked.delete(region);
+      marked.delete(region);
       continue;
     }
     if (state.map.inner.isClean(region)) fail('clean-under-mark', mirror, region, 'is clean though its mark is held');
