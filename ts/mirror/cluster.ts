@@ -126,11 +126,9 @@ export class Cluster {
       this.#events.groupLost();
       return;
     }
-    const changed = new Set<string>();
+    const changed = this.directory.departed(view.left);
     for (const { member, reason } of view.left) {
-      const daemonOnly = reason === 'leave' || reason === 'process-down';
-      for (const uuid of this.directory.absent(member.node, member.bootId, daemonOnly)) changed.add(uuid);
-      if (!daemonOnly) this.#forgetQuorum();
+      if (reason === 'node-down' || reason === 'unknown') this.#forgetQuorum();
       this.#exchange?.reports.delete(member.node);
     }
     if (view.joined.length > 0) this.#beginExchange();

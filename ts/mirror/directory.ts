@@ -2,11 +2,11 @@
  * The member tables of all logs in the cluster, also of those that this node does not have: so at the delivery of a `join` every
  * node agrees whether somebody has the log already. Pure; cluster.ts says when.
  */
+import type { Departure } from '../base/group-view.js';
 import { bootKey } from './boot-key.js';
 import {
   addMember,
   anyValid,
-  chooseWriter,
   decide,
   emptyTable,
   type Member,
@@ -14,6 +14,7 @@ import {
   memberOf,
   newMember,
   removeMember,
+  tableChanged,
   vacate,
 } from './member-table.js';
 
@@ -53,19 +54,24 @@ export class Directory {
     member.settled = !facts.marksUnknown && (before?.settled ?? true);
     if (table.writer === facts.node && before !== undefined) vacate(table, false);
     addMember(table, member);
-    changed(table);
+    tableChanged(table);
     return true;
   }
 
-  /** Flag 1: its kernel's marks are known; 2: its kernel is resumed by this. True when the node is a member. */
-  ready(uuid: string, node: number, flag: number): boolean {
+  /**
+   * Flag 1: its kernel's marks are known; 2: its kernel is resumed by this. True when the node is a member and its copy is one of
+   * what the valid members have: whoever it was taken from may have gone since, and somebody else may have begun anew.
+   */
+  ready(uuid: string, node: number, flag: number, lineage: number): boolean {
     const table = this.tables.get(uuid);
     const member = memberOf(table, node);
-    if (table === undefined || member === undefined) return false;
+    if (table === undefined || member === undefined || lineage !== table.lineage) return false;
+    if (lineage === 0 && table.writer !== node) return false;
+    table.doubt = false;
     if ((flag & 2) === 2) member.stage = 'active';
     member.valid = true;
     member.settled = (flag & 1) === 1;
-    changed(table);
+    tableChanged(table);
     return true;
   }
 
@@ -74,7 +80,7 @@ export class Directory {
     const member = memberOf(table, node);
     if (table === undefined || member === undefined) return false;
     member.stage = 'halted';
-    changed(table);
+    tableChanged(table);
     return true;
   }
 
@@ -84,8 +90,11 @@ export class Directory {
     const member = memberOf(table, node);
     if (table === undefined || member === undefined) return undefined;
     removeMember(table, node, false);
-    if (table.members.length === 0) table.lastLeaver = node;
-    changed(table);
+    if (!anyValid(table)) {
+      if (member.valid) table.lastLeaver = node;
+      begunAnew(table);
+    }
+    tableChanged(table);
     return member;
   }
 
@@ -94,7 +103,7 @@ export class Directory {
     const table = this.tables.get(uuid);
     if (table === undefined || !table.writerDied || table.writer !== node || table.epoch !== epoch) return false;
     table.writerDied = false;
-    changed(table);
+    tableChanged(table);
     return true;
   }
 
@@ -106,31 +115,42 @@ export class Directory {
       if (member === undefined || member.boot !== boot) continue;
       if (!anyValid(table) && member.stage !== 'joining') table.doubt = true;
       removeMember(table, node, true);
-      decide(table);
-      changed(table);
+      if (!anyValid(table)) begunAnew(table);
+      tableChanged(table);
       found.push({ uuid: table.uuid, member });
     }
     return found;
   }
 
-  /** The daemon of a member is not in the group any more. Returns the logs whose tables that changed. */
-  absent(node: number, bootId: string, daemonOnly: boolean): string[] {
-    const boot = bootKey(bootId);
-    const uuids: string[] = [];
-    for (const table of this.tables.values()) {
-      const member = memberOf(table, node);
-      if (member === undefined || member.boot !== boot || !member.present) continue;
-      member.present = false;
-      member.valid = false;
-      if (daemonOnly && table.writer === node) vacate(table, false);
-      changed(table);
-      uuids.push(table.uuid);
-    }
-    return uuids;
+  /** Daemons that are not in the group any more, of one view. Returns the logs whose tables that changed. */
+  departed(departures: readonly Departure[]): string[] {
+    return [...this.tables.values()].filter((table) => depart(table, departures)).map(({ uuid }) => uuid);
   }
 }
 
-function changed(table: MemberTable): void {
-  chooseWriter(table);
-  table.generation += 1;
+/** True when that changed the table. */
+function depart(table: MemberTable, departures: readonly Departure[]): boolean {
+  const followed: Member[] = [];
+  let changes = false;
+  for (const { member: gone, reason } of departures) {
+    const member = memberOf(table, gone.node);
+    if (member === undefined || member.boot !== bootKey(gone.bootId) || !member.present) continue;
+    if (member.valid) followed.push(member);
+    member.present = false;
+    member.valid = false;
+    const daemonOnly = reason === 'leave' || reason === 'process-down';
+    if (daemonOnly && table.writer === member.node) vacate(table, false);
+    changes = true;
+  }
+  if (!changes) return false;
+  // They may go on together.
+  if (!anyValid(table)) for (const member of followed) member.needed = true;
+  tableChanged(table);
+  return true;
+}
+
+/** Nobody is valid any more: what was taken from those who were is worth what it was when it was whole. */
+function begunAnew(table: MemberTable): void {
+  table.lineage = 0;
+  decide(table);
 }

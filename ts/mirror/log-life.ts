@@ -332,7 +332,7 @@ export class LogLife {
     }
     const { state, args, replica } = this.#parts;
     deriveCoreBits(state, args, this.#hooks.predecessors());
-    if (state.everResumed && this.#isOutdated()) this.#forgetBits();
+    if (replica.table?.doubt || (state.everResumed && this.#isOutdated())) this.#forgetBits();
     replica.loaded();
   }
 

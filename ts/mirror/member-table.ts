@@ -37,16 +37,21 @@ export interface MemberTable {
   disk: boolean;
   /** Rises with every change. */
   generation: number;
+  /** The generation in which somebody began to be valid who took no copy of a valid one; 0: nobody is. */
+  lineage: number;
   /** In rising order of their nodes. */
   members: Member[];
   /** -1: vacant. */
   writer: number;
   epoch: number;
-  /** The role of this epoch was taken over from a node that is known dead: its disk may know marks that nobody else does. */
+  /** The device may know marks that nobody else does: of a writer that is known dead, or of one of whom nothing is known. */
   writerDied: boolean;
-  /** A member died while nobody was valid: it may have gone on alone. */
+  /**
+   * What the member that is valid next has may lack what others did: one died while nobody was valid and may have gone on alone,
+   * or no copy is whole. Until somebody is ready who has seen to it.
+   */
   doubt: boolean;
-  /** Who left last, when the table is empty; -1: not known. */
+  /** Who left last of those that were valid; -1: not known. */
   lastLeaver: number;
   /** Boots that have left or died, newest last: a log device that one of them did not close is nobody's. */
   ended: string[];
@@ -62,6 +67,7 @@ export function emptyTable(uuid: string): MemberTable {
     regionSizeSectors: 0,
     disk: false,
     generation: 0,
+    lineage: 0,
     members: [],
     writer: -1,
     epoch: 0,
@@ -145,6 +151,7 @@ export function decide(table: MemberTable): void {
   for (const member of returned) if (isNewer(member, best)) best = member;
   best.valid = true;
   if (best.rank === 0) table.doubt = true;
+  if (table.doubt) table.writerDied = true;
   for (const member of table.members) {
     member.needed = false;
     // The owners were in the memory of daemons that ended.
@@ -155,6 +162,14 @@ export function decide(table: MemberTable): void {
 function isNewer(member: Member, than: Member): boolean {
   if (member.rank !== than.rank) return member.rank > than.rank;
   return member.position > than.position;
+}
+
+/** After each change of the members. */
+export function tableChanged(table: MemberTable): void {
+  chooseWriter(table);
+  table.generation += 1;
+  if (!anyValid(table)) table.lineage = 0;
+  else if (table.lineage === 0) table.lineage = table.generation;
 }
 
 /** Gives a vacant writer's role away. The first member of a log has it before it is valid: it loads the device. */

@@ -69,6 +69,15 @@ export class Membership implements ReplicaHooks {
     replica.announced();
   }
 
+  /** A disk log's device knows more, and is read at the take-over (R8); otherwise nobody does. */
+  doubt(inPieces: boolean): void {
+    const { state, world } = this.#log;
+    if (state.image !== null && !inPieces) return;
+    const text = 'what other members did may be lost with them: every region is resynced';
+    report(world, 'warning', 'copy-outdated', state.identity.uuid, text);
+    this.everythingOutOfSync(Number.POSITIVE_INFINITY);
+  }
+
   hush(): void {
     const { marks, waiters } = this.#log;
     marks.hush();

@@ -93,10 +93,10 @@ export class MirrorLogs {
   }
 
   #deliverPlace(cluster: Cluster, message: LogMessage, log: MirrorLog | undefined): void {
-    const { type, node, uuid, flag } = message;
+    const { type, node, uuid, flag, regions } = message;
     const { directory } = cluster;
     const own = node === this.#world.node;
-    if (own) log?.replica.requestDelivered(type);
+    if (own && type !== MessageType.ready) log?.replica.requestDelivered(type);
     if (type === MessageType.join) {
       const facts = joinFacts(cluster, message);
       if (facts === null) return;
@@ -106,7 +106,8 @@ export class MirrorLogs {
       }
       if ((flag & 1) === 1) log?.tableReplaced(node);
     } else if (type === MessageType.ready) {
-      if (!directory.ready(uuid, node, flag)) return;
+      if (!directory.ready(uuid, node, flag, regions[0] as number)) return;
+      if (own) log?.replica.requestDelivered(type);
       if ((flag & 2) === 2) log?.searchAnew();
       if (own && (flag & 2) === 2) log?.lifeDelivered(message);
     } else if (type === MessageType.halt) {

@@ -40,6 +40,8 @@ export interface ReplicaHooks {
   abandonLoad(): void;
   /** The copy follows from here on: announce what the kernel holds. */
   follow(): void;
+  /** The copy counts from here on although it may lack something, or although it is in pieces. */
+  doubt(inPieces: boolean): void;
   /** The copy does not follow any more. */
   hush(): void;
   /** This node is the writer in an epoch that is new to it. */
@@ -73,6 +75,8 @@ export class Replica {
   #asked: { id: number; provider: number } | null = null;
   #questions = 0;
   #kept: (() => void)[] | null = null;
+  /** Of the table when the copy was begun. */
+  #lineage = 0;
   #servedEpoch = -1;
   #wasSettled = false;
 
@@ -224,6 +228,10 @@ export class Replica {
 
   #send(type: MessageType, flag: number): void {
     const { sender } = this.#world;
+    if (type === MessageType.ready) {
+      sender.numbers(type, this.#uuid, 0, flag, [this.table?.lineage ?? 0]);
+      return;
+    }
     if (type === MessageType.join) {
       const { regionCount, regionSizeSectors } = this.#state.geometry;
       const disk = this.#state.image === null ? 0 : 1;
@@ -266,15 +274,17 @@ export class Replica {
       return;
     }
     if (this.phase === 'following' && !me.valid) this.#hold();
+    if (this.phase === 'announcing' && table.lineage !== this.#lineage) this.#begunAnew(table, me);
     if (this.phase === 'waiting') this.#start(table, me);
     else if (this.phase === 'loading') this.#keepLoading(table);
-    else if (this.phase === 'copying') this.#keepCopying(table);
+    else if (this.phase === 'copying') this.#keepCopying(table, me);
     this.#writerChanged(table);
     this.#settledChanged(table);
   }
 
   #start(table: MemberTable, me: Member): void {
     if (me.valid) {
+      if (table.doubt || this.rank === 0) this.#hooks.doubt(this.rank === 0);
       this.#follow();
       return;
     }
@@ -296,11 +306,26 @@ export class Replica {
     this.tableChanged();
   }
 
-  #keepCopying(table: MemberTable): void {
+  #keepCopying(table: MemberTable, me: Member): void {
     const provider = memberOf(table, this.#asked?.provider ?? -1);
-    if (provider?.present && provider.valid) return;
-    if (providerOf(table, this.#world.node) >= 0) this.#ask(this.#covered);
-    else this.#hold();
+    if (provider?.present && provider.valid && table.lineage === this.#lineage) return;
+    if (providerOf(table, this.#world.node) >= 0) {
+      this.#ask(table.lineage === this.#lineage ? this.#covered : 0);
+    } else {
+      this.#hold();
+      this.#start(table, me);
+    }
+  }
+
+  /** Of those whose copy this is nobody is there any more. It counts if the members say so, and otherwise others may begin anew. */
+  #begunAnew(table: MemberTable, me: Member): void {
+    if (!me.valid) {
+      this.#hold();
+      return;
+    }
+    this.#lineage = table.lineage;
+    const flag = this.#requests.get(MessageType.ready);
+    if (flag !== undefined) this.request(MessageType.ready, flag);
   }
 
   #writerChanged(table: MemberTable): void {
@@ -344,6 +369,7 @@ export class Replica {
 
   #follow(): void {
     this.phase = 'announcing';
+    this.#lineage = this.table?.lineage ?? 0;
     this.#covered = this.#state.map.regionCount;
     this.#asked = null;
     this.#hooks.follow();
@@ -360,6 +386,7 @@ export class Replica {
     this.#questions += 1;
     this.#asked = { id: this.#questions, provider: providerOf(table, this.#world.node) };
     if (from === 0) this.#spoil(table);
+    this.#lineage = table.lineage;
     this.#world.sender.numbers(MessageType.want, this.#uuid, this.#questions, 0, [from]);
   }
 

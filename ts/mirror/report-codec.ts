@@ -41,7 +41,7 @@ function isTable(said: unknown): said is MemberTable {
   if (!isObject(said)) return false;
   const { uuid, members, ended } = said;
   if (typeof uuid !== 'string' || !Array.isArray(members) || !Array.isArray(ended)) return false;
-  const numbers = ['regionCount', 'regionSizeSectors', 'generation', 'writer', 'epoch', 'lastLeaver'];
+  const numbers = ['regionCount', 'regionSizeSectors', 'generation', 'lineage', 'writer', 'epoch', 'lastLeaver'];
   return numbers.every((name) => typeof said[name] === 'number') && members.every(isMember);
 }
 

@@ -10,6 +10,7 @@
  */
 import {
   addMember,
+  anyValid,
   chooseWriter,
   copyTable,
   decide,
@@ -82,6 +83,8 @@ export function mergeReports(reporters: readonly Reporter[]): Merged {
   const writer = memberOf(table, table.writer);
   if (table.writer !== -1 && (writer === undefined || (writer.present && !writer.valid))) table.writer = -1;
   chooseWriter(table);
+  // Who copies begins again.
+  table.lineage = anyValid(table) ? table.generation : 0;
   const conflict = sides.filter((one) => one.some(({ quorate }) => quorate)).length > 1;
   return { table, dead, conflict };
 }

@@ -247,6 +247,7 @@ export class Host implements CheckWorld, WireEnds {
     this.#submitted = 0;
     this.daemon = daemon;
     this.toldQuorate = false;
+    this.toldQuorumMs = this.nowMs;
     this.states = daemon.states;
     this.note('start', [this.states.live.size], () => `daemon, ${this.states?.live.size} records`);
     this.#late(punctualAfterMs);

@@ -305,7 +305,9 @@ export class ClusterChecks {
   #checkInquorate(uuid: string, host: Host): void {
     const watchKey = `${uuid} ${host.node}`;
     const state = host.liveState(uuid);
-    const rests = !host.toldQuorate && this.#sim.nowMs > host.toldQuorumMs + settledMs && host.follows(uuid);
+    // What all members do together they do by the word of one who knows.
+    const knows = host.toldQuorate || this.#bonds.of(uuid, host).some((other) => other.toldQuorate);
+    const rests = !knows && this.#sim.nowMs > host.toldQuorumMs + settledMs && host.follows(uuid);
     if (!rests || state === null || !host.daemonPunctual) {
       this.#inquorate.delete(watchKey);
       return;

@@ -5,7 +5,8 @@
  * have it, and a sender may be handed its own before anybody else has it. When a ring breaks, those who stay together get
  * the same: what one of them has received all of them get, and what they said themselves; the rest of what the lost ones
  * said is gone for them, also when the lost ones have acted on it. A process that ends leaves behind what it had said.
- * Quorum is told by another service, in no order with the rest, but never `true` of a ring that is no more.
+ * Quorum is told by another service, in no order with the rest; but never `true` of a ring that is no more, nor of one whose
+ * view is still to come: who was cut off alone and hears the others again does not have their quorum before they have him.
  */
 import type { GroupMember } from '../../base/group-view.js';
 import type { TransportEvents } from '../../cluster/transport.js';
@@ -154,7 +155,10 @@ export class SimulatedGroup {
     const node = this.#node(transport.node);
     this.#timeline.after(this.#prng.real(0, quorumMsMax), () => {
       transport.run(() => {
-        if (node.transport === transport && transport.membership !== null) transport.quorumChanged(node.quorate);
+        const { membership } = transport;
+        if (node.transport !== transport || membership === null) return;
+        if (node.quorate && !membership.complete) membership.quorumHeld = true;
+        else transport.quorumChanged(node.quorate);
       });
     });
   }
@@ -230,7 +234,7 @@ export class SimulatedGroup {
 
   #appendMembers(ring: Ring, by: Membership): void {
     this.#change += 1;
-    this.#append(ring, { kind: 'members', members: [...ring.members], change: this.#change, by }, by);
+    this.#append(ring, { kind: 'members', members: [...ring.members], change: this.#change, by, ring }, by);
   }
 
   /** Hands a member what is there, when its daemon comes to it. */
@@ -347,7 +351,7 @@ export class SimulatedGroup {
     ring.formed = true;
     this.#serial += 1;
     this.#change += 1;
-    const item: RingItem = { kind: 'members', members: [...ring.members], change: this.#change, by: null };
+    const item: RingItem = { kind: 'members', members: [...ring.members], change: this.#change, by: null, ring };
     const nowMs = this.#timeline.nowMs;
     for (const member of ring.members) {
       for (const entry of member.inbox) entry.receivedAtMs = Math.min(entry.receivedAtMs, nowMs);

@@ -16,6 +16,8 @@ export interface MembershipEvents {
   delivered(order: number, message: LogMessage): void;
   acknowledged(order: number): void;
   viewChanged(view: GroupView): void;
+  /** The view is that of its ring, and quorum was held back until then. */
+  completed(): void;
 }
 
 interface Unacknowledged {
@@ -51,6 +53,10 @@ export class Membership {
   readonly #counters: Counters;
   /** Says something behind what it has said. */
   readonly #say: (item: RingItem) => void;
+  /** Quorum is to be told when the view is complete. */
+  quorumHeld = false;
+  /** The ring of this place of the order. */
+  #ring: Ring | null = null;
   /** Everybody who is there at this place of the order, in the view or not. */
   #present: readonly Membership[] = [];
   #change = 0;
@@ -73,6 +79,13 @@ export class Membership {
     this.#acknowledged = parts.counters.order;
   }
 
+  /** Its view is everybody whom its cluster service hears. */
+  get complete(): boolean {
+    return (
+      this.view.length > 0 && this.#ring === this.ring && this.#present.every((member) => this.view.includes(member))
+    );
+  }
+
   /** Takes one item. True when the service should say to the others that this member has it. */
   take(entry: Entry): boolean {
     const { item } = entry;
@@ -84,14 +97,18 @@ export class Membership {
         if (item.change !== this.#change) return false;
         this.#greeted.add(item.from);
         this.#install();
+        this.#completed();
         return false;
       case 'gone':
         this.#present = this.#present.filter((member) => member !== item.from);
         this.#left([{ member: item.from, reason: item.reason }]);
         this.#install();
+        this.#completed();
         return false;
       case 'members':
+        this.#ring = item.ring;
         this.#membersChanged(item.members, item.change);
+        this.#completed();
         return false;
     }
   }
@@ -162,6 +179,12 @@ export class Membership {
       joined.map((member) => member.self),
       [],
     );
+  }
+
+  #completed(): void {
+    if (!this.quorumHeld || !this.complete) return;
+    this.quorumHeld = false;
+    this.#events.completed();
   }
 
   #tell(joined: readonly GroupMember[], left: readonly Departure[]): void {

@@ -18,6 +18,7 @@ export type RingItem =
       readonly members: readonly Membership[];
       readonly change: number;
       readonly by: Membership | null;
+      readonly ring: Ring;
     };
 
 export interface Entry {

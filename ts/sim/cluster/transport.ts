@@ -91,6 +91,10 @@ export class SimulatedTransport implements OrderedTransport, MembershipEvents {
     if (view.members.length > 0) this.flush();
   }
 
+  completed(): void {
+    this.#group.tellQuorum(this);
+  }
+
   quorumChanged(quorate: boolean): void {
     this.#events.quorumChanged(quorate);
   }

@@ -216,13 +216,15 @@ export class DaemonProcess {
 
   /** Who has which log, as this daemon has it, for people. */
   describe(uuid: string): string {
-    for (const { replica, state, uuid: name } of this.#service.logs()) {
+    for (const { replica, state, life, uuid: name } of this.#service.logs()) {
       if (name !== uuid || !serves(state)) continue;
       const { table, phase } = replica;
       const members = table?.members.map(({ node, stage, present, valid, settled }) => {
         return `${node} ${stage}${present ? '' : ' away'}${valid ? ' valid' : ''}${settled ? '' : ' unsettled'}`;
       });
-      return `${phase}; writer ${table?.writer} of ${table?.epoch}; ${members?.join(', ')}`;
+      const { store } = life;
+      const written = store === null ? '' : ` ${store.phase} ${store.durableGeneration}/${store.generation}`;
+      return `${phase}; writer ${table?.writer} of ${table?.epoch}${written}; ${members?.join(', ')}`;
     }
     return 'none';
   }
