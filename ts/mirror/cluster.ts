@@ -186,7 +186,15 @@ export class Cluster {
     this.#events.exchangeBegun();
     const known = new Map<string, LogReport>();
     for (const table of this.tables.values()) {
-      known.set(table.uuid, { table, live: null, marksUnknown: false, valid: false, rank: 0, position: 0 });
+      known.set(table.uuid, {
+        table,
+        live: null,
+        marksUnknown: false,
+        valid: false,
+        writing: false,
+        rank: 0,
+        position: 0,
+      });
     }
     for (const live of this.#events.liveReports()) known.set(live.table.uuid, live);
     const bytes = encodeReport(tag, this.orderedQuorate, [...known.values()]);

@@ -107,6 +107,15 @@ export class Directory {
     return true;
   }
 
+  /** The writer of this epoch does not follow, and has written its last. True when that changes the table. */
+  retired(uuid: string, node: number, epoch: number): boolean {
+    const table = this.tables.get(uuid);
+    if (table === undefined || table.writer !== node || table.epoch !== epoch) return false;
+    vacate(table, false);
+    tableChanged(table);
+    return true;
+  }
+
   /** Takes a dead node off every table it is in; returns those with the member as it was. */
   died(node: number, boot: string): { readonly uuid: string; readonly member: Member }[] {
     const found: { uuid: string; member: Member }[] = [];

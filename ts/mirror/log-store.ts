@@ -85,8 +85,12 @@ export class LogStore implements LogDeviceEvents {
     return this.#goalUnderWay && this.#phase !== StorePhase.failed;
   }
 
-  /** Begins a goal. Nothing may be in flight: the owner calls this when the store is closed, failed or ready. */
+  /** Begins a goal: when the store is closed, failed or ready, or will be closed when its last write has ended. */
   begin(goal: StoreGoal): void {
+    if (this.#abandon !== null) {
+      this.abandon(() => this.begin(goal));
+      return;
+    }
     this.#goal = goal;
     this.#goalUnderWay = true;
     this.#repairWrites = 0;
@@ -164,16 +168,39 @@ export class LogStore implements LogDeviceEvents {
 
   /** Writes what is left with a closed session record, closes, and calls `done` with 0 or a positive errno. */
   finish(done: (errno: number) => void): void {
+    if (this.abandoned) {
+      this.abandon(() => this.finish(done));
+      return;
+    }
     this.#finish = done;
     if (this.#phase === StorePhase.closed) this.begin(StoreGoal.rewrite);
     else if (this.#phase === StorePhase.ready) this.#writeClosed();
     else if (this.#phase === StorePhase.failed) this.#finished(Errno.EIO);
   }
 
+  /** A write is in flight. */
+  get writing(): boolean {
+    return this.#phase === StorePhase.settling || this.#phase === StorePhase.writing;
+  }
+
+  /** Given up; a write is still in flight. */
+  get abandoned(): boolean {
+    return this.#abandon !== null;
+  }
+
+  /** The last write is on its way, or about to be. */
+  get finishes(): boolean {
+    return this.#finish !== null;
+  }
+
   /** Gives a load up, or closes: calls `done` when no write is in flight. */
   abandon(done: () => void): void {
-    if (this.#phase === StorePhase.settling || this.#phase === StorePhase.writing) {
-      this.#abandon = done;
+    if (this.writing) {
+      const before = this.#abandon;
+      this.#abandon = () => {
+        before?.();
+        done();
+      };
       return;
     }
     this.#close();

@@ -51,7 +51,7 @@ export class Membership implements ReplicaHooks {
   }
 
   abandonLoad(): void {
-    this.retire();
+    this.retire(() => {});
   }
 
   follow(): void {
@@ -89,13 +89,16 @@ export class Membership implements ReplicaHooks {
     const { store } = this.#log.life;
     if (store === null) return;
     if (store.phase === StorePhase.ready) store.confirmAgain();
-    if (store.phase !== StorePhase.closed && store.phase !== StorePhase.failed) return;
+    const rests = store.phase === StorePhase.closed || store.phase === StorePhase.failed || store.abandoned;
+    if (!rests) return;
     store.begin(this.#log.state.logFailed ? StoreGoal.repair : StoreGoal.takeOver);
   }
 
-  retire(): void {
+  retire(done: () => void): void {
     const { store } = this.#log.life;
-    if (store !== null && store.phase !== StorePhase.closed) store.abandon(() => {});
+    if (store === null || store.phase === StorePhase.closed) done();
+    // Who finishes leaves then, and the role is vacant by that.
+    else if (!store.finishes) store.abandon(done);
   }
 
   changed(): void {

@@ -362,7 +362,8 @@ export class MirrorLog {
     const resuming = lifeCycle === LifeCycle.resuming;
     const live = resuming ? (me?.stage ?? 'joining') : lifeCycle === LifeCycle.halted ? 'halted' : 'active';
     const valid = replica.following && me?.valid === true;
-    return { table, live, marksUnknown, valid, rank: replica.rank, position };
+    const writing = this.life.store?.writing === true;
+    return { table, live, marksUnknown, valid, writing, rank: replica.rank, position };
   }
 
   /** Somebody has resumed: the search for resync work begins anew on all replicas. */

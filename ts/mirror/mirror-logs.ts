@@ -110,6 +110,8 @@ export class MirrorLogs {
       if (own) log?.replica.requestDelivered(type);
       if ((flag & 2) === 2) log?.searchAnew();
       if (own && (flag & 2) === 2) log?.lifeDelivered(message);
+    } else if (type === MessageType.retired) {
+      directory.retired(uuid, node, flag);
     } else if (type === MessageType.halt) {
       directory.halt(uuid, node);
       if (own) log?.lifeDelivered(message);
@@ -420,6 +422,7 @@ const placeTypes: ReadonlySet<number> = new Set([
   MessageType.ready,
   MessageType.halt,
   MessageType.leave,
+  MessageType.retired,
 ]);
 
 /** Null: its sender is not in the group any more. */

@@ -46,8 +46,8 @@ export interface ReplicaHooks {
   hush(): void;
   /** This node is the writer in an epoch that is new to it. */
   serve(): void;
-  /** Another node is the writer. */
-  retire(): void;
+  /** This node must not write: `done` when nothing of it is on its way to the log device. */
+  retire(done: () => void): void;
   /** A message at its place, whole. */
   apply(order: number, message: LogMessage, nowMs: number): void;
   /** The part of a message that concerns the bits of regions below `limit`. */
@@ -245,8 +245,9 @@ export class Replica {
 
   groupLost(): void {
     if (this.phase === 'outside') return;
+    const followed = this.following;
     this.#hold();
-    this.#hooks.retire();
+    if (!followed) this.#giveBack();
   }
 
   exchangeBegun(): void {
@@ -332,7 +333,7 @@ export class Replica {
     if (!this.following) return;
     if (table.writer !== this.#world.node) {
       this.#servedEpoch = -1;
-      this.#hooks.retire();
+      this.#hooks.retire(() => {});
     } else if (this.#servedEpoch !== table.epoch && this.operational && !this.#requests.has(MessageType.leave)) {
       this.#servedEpoch = table.epoch;
       this.#hooks.serve();
@@ -364,7 +365,18 @@ export class Replica {
     this.#kept = null;
     this.#wasSettled = false;
     this.#requests.delete(MessageType.ready);
-    if (followed) this.#hooks.hush();
+    if (!followed) return;
+    this.#hooks.hush();
+    this.#giveBack();
+  }
+
+  /** Who does not follow does not write. It keeps the role until what it has begun is over: nobody else may write before that (R8). */
+  #giveBack(): void {
+    this.#servedEpoch = -1;
+    this.#hooks.retire(() => {
+      const { table } = this;
+      if (table?.writer === this.#world.node) this.request(MessageType.retired, table.epoch);
+    });
   }
 
   #follow(): void {

@@ -31,10 +31,12 @@ function isReport(said: unknown): said is Report {
 
 function isLogReport(said: unknown): said is LogReport {
   if (!isObject(said)) return false;
-  const { table, live, valid, rank, position } = said;
+  const { table, live, valid, writing, rank, position } = said;
   const stages: readonly unknown[] = [null, 'joining', 'active', 'halted'];
   const numbers = typeof rank === 'number' && typeof position === 'number';
-  return isTable(table) && stages.includes(live) && typeof valid === 'boolean' && numbers;
+  return (
+    isTable(table) && stages.includes(live) && typeof valid === 'boolean' && typeof writing === 'boolean' && numbers
+  );
 }
 
 function isTable(said: unknown): said is MemberTable {

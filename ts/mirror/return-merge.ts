@@ -30,6 +30,8 @@ export interface LogReport {
   readonly marksUnknown: boolean;
   /** Its copy follows the stream. */
   readonly valid: boolean;
+  /** A write of it is on its way to the log device. */
+  readonly writing: boolean;
   /** The generation in which its copy was last right, and the messages that it has had. */
   readonly rank: number;
   readonly position: number;
@@ -79,9 +81,12 @@ export function mergeReports(reporters: readonly Reporter[]): Merged {
   }
   for (const reporter of reporters) enter(table, reporter);
   decide(table);
-  // A writer that is there and does not follow has only just begun again: its role is given away anew.
+  // A writer that is there and does not follow has only just begun again: its role is given away anew, at once or when its last
+  // write has ended (R8).
   const writer = memberOf(table, table.writer);
-  if (table.writer !== -1 && (writer === undefined || (writer.present && !writer.valid))) table.writer = -1;
+  const writing = knowers.some(({ node, log }) => node === table.writer && log.writing);
+  const idle = writer === undefined || (writer.present && !writer.valid && !writing);
+  if (table.writer !== -1 && idle) table.writer = -1;
   chooseWriter(table);
   // Who copies begins again.
   table.lineage = anyValid(table) ? table.generation : 0;
