@@ -121,6 +121,7 @@ class CpgGroupWrap : public Napi::ObjectWrap<CpgGroupWrap> {
   Napi::Value next(const Napi::CallbackInfo& info);
   Napi::Value configuration(const Napi::CallbackInfo& info);
   Napi::Value send(const Napi::CallbackInfo& info);
+  Napi::Value ring_nodes(const Napi::CallbackInfo& info);
   Napi::Value lost_reason(const Napi::CallbackInfo& info) {
     return Napi::String::New(info.Env(), connection(info).lost_reason());
   }
@@ -242,6 +243,7 @@ Napi::Function CpgGroupWrap::define(Napi::Env env) {
                          InstanceMethod<&Self::disconnect>("disconnect"),
                          InstanceMethod<&Self::next>("next"),
                          InstanceMethod<&Self::configuration>("configuration"),
+                         InstanceMethod<&Self::ring_nodes>("ringNodes"),
                          InstanceMethod<&Self::send>("send"),
                          InstanceMethod<&Self::lost_reason>("lostReason"),
                          InstanceAccessor<&Self::node>("node"),
@@ -308,6 +310,13 @@ Napi::Value CpgGroupWrap::configuration(const Napi::CallbackInfo& info) {
   object.Set("left", process_list(info.Env(), configuration.left));
   object.Set("joined", process_list(info.Env(), configuration.joined));
   return object;
+}
+
+Napi::Value CpgGroupWrap::ring_nodes(const Napi::CallbackInfo& info) {
+  const std::vector<uint32_t>& nodes = connection(info).ring_nodes();
+  Napi::Array list = Napi::Array::New(info.Env(), nodes.size());
+  for (uint32_t index = 0; index < nodes.size(); index++) list.Set(index, nodes[index]);
+  return list;
 }
 
 Napi::Value CpgGroupWrap::send(const Napi::CallbackInfo& info) {

@@ -73,6 +73,7 @@ struct CpgConnection::State {
   bool quorate = false;
   uint64_t quorum_ring = 0;
   uint64_t ring = 0;
+  std::vector<uint32_t> ring_nodes;
   std::string lost;
   /// The quorum connection is asked at every second call first, so that a busy group does not hide it.
   bool quorum_first = false;
@@ -121,10 +122,11 @@ struct CpgConnection::State {
     state.configuration.joined = processes(joined, joined_count);
   }
 
-  static void on_ring(cpg_handle_t handle, cpg_ring_id ring, uint32_t /*count*/, const uint32_t* /*nodes*/) {
+  static void on_ring(cpg_handle_t handle, cpg_ring_id ring, uint32_t count, const uint32_t* nodes) {
     State& state = of(handle);
     state.event = CpgEvent::ring;
     state.ring = ring.seq;
+    state.ring_nodes.assign(nodes, nodes + count);
   }
 
   static void on_quorum(quorum_handle_t handle, uint32_t quorate, uint64_t ring, uint32_t /*count*/,
@@ -268,6 +270,7 @@ const CpgConfiguration& CpgConnection::configuration() const noexcept { return s
 bool CpgConnection::quorate() const noexcept { return state_->quorate; }
 uint64_t CpgConnection::quorum_ring() const noexcept { return state_->quorum_ring; }
 uint64_t CpgConnection::ring() const noexcept { return state_->ring; }
+const std::vector<uint32_t>& CpgConnection::ring_nodes() const noexcept { return state_->ring_nodes; }
 const std::string& CpgConnection::lost_reason() const noexcept { return state_->lost; }
 
 #else
@@ -310,6 +313,10 @@ const CpgConfiguration& CpgConnection::configuration() const noexcept {
 bool CpgConnection::quorate() const noexcept { return false; }
 uint64_t CpgConnection::quorum_ring() const noexcept { return 0; }
 uint64_t CpgConnection::ring() const noexcept { return 0; }
+const std::vector<uint32_t>& CpgConnection::ring_nodes() const noexcept {
+  static const std::vector<uint32_t> none;
+  return none;
+}
 const std::string& CpgConnection::lost_reason() const noexcept {
   static const std::string reason = not_built_in;
   return reason;

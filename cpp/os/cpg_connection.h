@@ -75,6 +75,8 @@ class CpgConnection {
   /// the configuration that it changed.
   uint64_t quorum_ring() const noexcept;
   uint64_t ring() const noexcept;
+  /// The nodes of that ring: the hosts that corosync hears, whether or not they are in the group.
+  const std::vector<uint32_t>& ring_nodes() const noexcept;
   /// Why the connection is lost.
   const std::string& lost_reason() const noexcept;
 

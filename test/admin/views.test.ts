@@ -31,6 +31,7 @@ const log: LogStatus = {
   everResumed: true,
   logDevice: null,
   logDeviceNumbers: null,
+  cluster: null,
 };
 
 describe('the history of events', () => {

@@ -48,6 +48,8 @@ describe('a command', () => {
     [['log', 'dump', '/dev/x', '--limit', '0'], { kind: 'log dump', options: { path: '/dev/x', limit: 0 } }],
     [['log', 'check', '--region-count=80', 'f'], { kind: 'log check', options: { path: 'f', regionCount: 80 } }],
     [['doctor', '--state-dir', '/s'], { kind: 'doctor', options: { stateDirectory: '/s' } }],
+    [['fence-confirm', '3'], { kind: 'fence-confirm', options: { node: '3', yes: false } }],
+    [['fence-confirm', '--yes', 'bravo'], { kind: 'fence-confirm', options: { node: 'bravo', yes: true } }],
     [['--version'], { kind: 'version' }],
     [['--help', 'status'], { kind: 'help' }],
     [['why', '--help'], { kind: 'help' }],
@@ -82,6 +84,7 @@ describe('wrong usage', () => {
     [['log', 'dump', '--region-count', '8', 'x'], /--region-count/],
     [['log', 'check', '--region-count', '0', 'x'], /--region-count 0/],
     [['doctor', 'x'], /too many/],
+    [['fence-confirm', '--yes'], /^NODE is missing/],
   ])('%j', (argv, message) => {
     const command = parseCommand(argv, user);
     if (command.kind !== 'wrong') throw new Error(`expected to be wrong, got ${JSON.stringify(command)}`);
@@ -122,7 +125,7 @@ describe('the manual page', () => {
   });
 
   it('has every command, with its arguments', () => {
-    const named = [...section('COMMANDS').matchAll(/^\*([a-z ]+)\*(.*)$/gm)].map((match) => `${match[1]}${match[2]}`);
+    const named = [...section('COMMANDS').matchAll(/^\*([a-z -]+)\*(.*)$/gm)].map((match) => `${match[1]}${match[2]}`);
     expect(named.sort()).toEqual(commandNames.map((name) => `${name} ${commandTable[name].arguments}`.trim()).sort());
   });
 

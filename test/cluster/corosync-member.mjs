@@ -30,6 +30,7 @@ const transport = new CorosyncTransport({
     problem: (event, text) => say({ problem: text, event }),
     recovered: (event, text) => say({ recovered: text, event }),
     nodeChanged: (other) => say({ nodeChanged: other }),
+    heardChanged: (heard) => say({ heard }),
   },
   endTurn: () => transport.flush(),
 });

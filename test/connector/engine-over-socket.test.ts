@@ -41,6 +41,8 @@ describe.each<LogWriterKind>(['uring', 'thread'])('the engine with log writer %s
     return new Engine(config, {
       log: (entry) => entries.push(entry),
       ready: (restored) => readyLogs.push(restored),
+      lost: () => {},
+      settled: () => {},
     });
   }
 

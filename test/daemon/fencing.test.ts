@@ -5,11 +5,12 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { ConfigKey } from '../../ts/daemon/config-keys.js';
 import { combinationProblems, effectiveValues } from '../../ts/daemon/config-values.js';
-import { dlmSaysDead, fenceSource, type LostNode, pacemakerSaysDead } from '../../ts/daemon/fence-sources.js';
+import { dlmSaysDead, fenceSource, pacemakerSaysDead } from '../../ts/daemon/fence-sources.js';
 import { FenceWatch } from '../../ts/daemon/fence-watch.js';
+import type { LostHost } from '../../ts/daemon/lost-nodes.js';
 import { otherHost } from './daemon-config.js';
 
-const lost: LostNode = { node: 2, name: 'bravo', lostMs: Date.parse('2026-03-01 12:00:00 +00:00') };
+const lost: LostHost = { node: 2, name: 'bravo', boot: 'b00t', lostMs: Date.parse('2026-03-01 12:00:00 +00:00') };
 const nowMs = lost.lostMs + 60_000;
 const nobody = new AbortController().signal;
 

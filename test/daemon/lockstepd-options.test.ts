@@ -41,6 +41,7 @@ describe('defaults', () => {
       cleanCommitMs: 1000,
       logRetryMs: 3000,
       failWithoutQuorum: false,
+      restartRecovery: true,
       fencing: null,
       fencingIntervalMs: 2000,
       forceForeignSession: false,

@@ -18,7 +18,9 @@ export type Question =
   | { readonly what: 'status' }
   /** Events behind `since`, at most `max`. */
   | { readonly what: 'events'; readonly since: number; readonly stream: string; readonly max: number }
-  | { readonly what: 'region'; readonly uuid: string; readonly luid: string; readonly region: number };
+  | { readonly what: 'region'; readonly uuid: string; readonly luid: string; readonly region: number }
+  /** An operator says that the node is dead. */
+  | { readonly what: 'confirm'; readonly node: number };
 
 export interface Snapshot {
   /** The last status that the engine gave; null: none yet. */
@@ -33,7 +35,9 @@ export type Answer =
   | { readonly what: 'status'; readonly snapshot: Snapshot }
   | { readonly what: 'events'; readonly batch: EventBatch }
   /** `region` null: no such log, or no such region; `fresh` false: the engine did not answer in time. */
-  | { readonly what: 'region'; readonly region: RegionStatus | null; readonly fresh: boolean };
+  | { readonly what: 'region'; readonly region: RegionStatus | null; readonly fresh: boolean }
+  /** Why that cannot be; empty: all members are told. */
+  | { readonly what: 'confirm'; readonly refusal: string };
 
 export type FromAdmin =
   | { readonly kind: 'listening'; readonly path: string }

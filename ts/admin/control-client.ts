@@ -65,6 +65,12 @@ export class ControlClient {
     }>;
   }
 
+  /** Says that a node is dead; resolves with why that cannot be, or with nothing. */
+  async confirmDead(node: number): Promise<string> {
+    const { refusal } = (await this.#ask({ command: 'fence-confirm', node })) as { refusal: string };
+    return refusal;
+  }
+
   /** Hands over every batch behind `since` of `stream`; ends by rejection when the daemon goes away. */
   follow(since: number, stream: string, take: (batch: EventBatch) => void): Promise<never> {
     return new Promise((_resolve, reject) => {

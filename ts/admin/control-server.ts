@@ -158,6 +158,11 @@ export class ControlServer {
         if (answer.what !== 'region') throw new Error('the daemon answered another question');
         return { region: answer.region, fresh: answer.fresh };
       }
+      case 'fence-confirm': {
+        const answer = await this.#ask({ what: 'confirm', node: request.node });
+        if (answer.what !== 'confirm') throw new Error('the daemon answered another question');
+        return { refusal: answer.refusal };
+      }
     }
   }
 

@@ -4,7 +4,9 @@
  *
  * Types only. How a status is made stands in `daemon/status.ts`.
  */
+import type { SessionCounters } from '../cluster/group-session.js';
 import type { LifeCycle } from '../mirror/log-state.js';
+import type { Stage } from '../mirror/member-table.js';
 import type { MirrorCounters } from '../mirror/world.js';
 import type { FrameCounters } from '../native/frame-channel.js';
 import type { LogDeviceCounters } from '../storage/log-devices.js';
@@ -34,6 +36,52 @@ export interface LogStatus {
   readonly logDevice: string | null;
   /** `major:minor` of the log device, null while it is not known. */
   readonly logDeviceNumbers: string | null;
+  /** Null where logs are served alone. */
+  readonly cluster: LogClusterStatus | null;
+}
+
+/** The members of a log, as this daemon knows them; they agree but for what is on its way. */
+export interface LogClusterStatus {
+  readonly members: readonly {
+    readonly node: number;
+    readonly name: string;
+    readonly stage: Stage;
+    /** Its daemon is in the group. */
+    readonly present: boolean;
+    /** Its copy of the log follows the group. */
+    readonly valid: boolean;
+    /** All that its kernel holds is known. */
+    readonly settled: boolean;
+    /** The log goes on only when it is back or known dead. */
+    readonly needed: boolean;
+  }[];
+  /** The node that writes the log device; -1: nobody now. */
+  readonly writer: number;
+  readonly writerEpoch: number;
+  /** R14: an original cmirrord has it too. */
+  readonly foreign: boolean;
+}
+
+export interface ClusterStatus {
+  readonly connected: boolean;
+  /** Why this host is in no group; empty: it is. */
+  readonly problem: string;
+  /** What corosync says here, and what the members of the group go by. */
+  readonly quorate: boolean;
+  readonly agreedQuorate: boolean;
+  /** The members are telling each other what they know. */
+  readonly exchanging: boolean;
+  /** Who is asked whether a lost host is dead; null: nobody. */
+  readonly fencing: 'command' | 'dlm' | 'pacemaker' | null;
+  readonly members: readonly { readonly node: number; readonly name: string }[];
+  /** Nodes that corosync hears, with or without a daemon. */
+  readonly heard: readonly number[];
+  /** Hosts with logs that are gone and not known dead. */
+  readonly lost: readonly { readonly node: number; readonly name: string; readonly since: string }[];
+  /** What corosync has not taken yet. */
+  readonly waitingBytes: number;
+  readonly connections: number;
+  readonly counters: Readonly<SessionCounters>;
 }
 
 export interface DaemonStatus {
@@ -46,6 +94,12 @@ export interface DaemonStatus {
   readonly kernel: 'connector' | 'simulated';
   readonly stateDirectory: string;
   readonly uptimeMs: number;
+  readonly transport: 'local' | 'corosync';
+  readonly corosyncBuiltIn: boolean;
+  /** Why the transport carries nothing until the daemon is started anew; null: it does. */
+  readonly unavailable: string | null;
+  /** Null where logs are served alone. */
+  readonly cluster: ClusterStatus | null;
   readonly logs: readonly LogStatus[];
   readonly counters: {
     /** Requests by name; `UNKNOWN` for types without one, `MALFORMED` for frames answered without the core. */

@@ -11,6 +11,7 @@
  * | `status` |                              | `StatusResult`                                            |
  * | `events` | `since`, `stream`, `follow`  | `EventBatch`; with `follow` one line a batch, for ever    |
  * | `region` | `uuid`, `luid`, `region`     | `{ region: RegionStatus or null, fresh }`                 |
+ * | `fence-confirm` | `node`                | `{ refusal }`, empty when all members are told            |
  *
  * A client sends its next request when it has read the answer to the last; further ones wait unread. `v` changes when an
  * answer's meaning does; new fields may come without.
@@ -42,7 +43,8 @@ export type Request =
       readonly uuid: string;
       readonly luid: string;
       readonly region: number;
-    };
+    }
+  | { readonly id: number; readonly command: 'fence-confirm'; readonly node: number };
 
 /** Stable names, for programs. */
 export type ErrorCode = 'syntax' | 'version' | 'command' | 'field' | 'too-long' | 'busy' | 'denied' | 'internal';
@@ -77,7 +79,7 @@ export type Response =
 
 /** What came, whatever it is. */
 type Loose = Partial<
-  Record<'v' | 'id' | 'command' | 'since' | 'stream' | 'follow' | 'uuid' | 'luid' | 'region', unknown>
+  Record<'v' | 'id' | 'command' | 'since' | 'stream' | 'follow' | 'uuid' | 'luid' | 'region' | 'node', unknown>
 >;
 
 export type ParsedRequest =
@@ -85,7 +87,12 @@ export type ParsedRequest =
   /** `id` is the request's where it had one, else 0. */
   | { readonly ok: false; readonly id: number; readonly error: ProtocolError };
 
-const commands = { status: [], events: ['since', 'stream', 'follow'], region: ['uuid', 'luid', 'region'] } as const;
+const commands = {
+  status: [],
+  events: ['since', 'stream', 'follow'],
+  region: ['uuid', 'luid', 'region'],
+  'fence-confirm': ['node'],
+} as const;
 
 export function parseRequest(line: string): ParsedRequest {
   let value: unknown;
@@ -133,6 +140,11 @@ function parseFields(id: number, command: keyof typeof commands, fields: Loose):
       }
       if (!isCount(region)) return wrong(id, 'field', '"region" is a whole number from 0');
       return { ok: true, request: { id, command, uuid, luid, region } };
+    }
+    case 'fence-confirm': {
+      const { node } = fields;
+      if (!isCount(node) || node < 1 || node >= 2 ** 32) return wrong(id, 'field', '"node" is the number of a node');
+      return { ok: true, request: { id, command, node } };
     }
   }
 }

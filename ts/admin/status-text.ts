@@ -1,5 +1,5 @@
 /** `lockstep status` for people: a line on the daemon, a table of the logs, totals, and what is wrong. Pure. */
-import type { LogView, StatusView } from './status-view.js';
+import type { LogView, StatusView, WaitReason } from './status-view.js';
 import { type Column, tableLines } from './text-table.js';
 
 const columns: readonly Column[] = [
@@ -18,13 +18,14 @@ const columns: readonly Column[] = [
 export function statusLines(view: StatusView, width: number | null): string[] {
   const { daemon, totals, logs, problems } = view;
   const head = `lockstepd ${daemon.version} on ${daemon.host}, pid ${daemon.pid}, up ${duration(daemon.uptimeMs / 1000)}`;
-  if (logs.length === 0) return [head, 'no logs', ...problemLines(view)];
+  const cluster = clusterLines(view);
+  if (logs.length === 0) return [head, ...cluster, 'no logs', ...problemLines(view)];
   const rows = logs.map((log) => row(log, view));
   const sum =
     `${totals.logs} ${totals.logs === 1 ? 'log' : 'logs'}, ${totals.regions} regions, ${totals.dirtyRegions} dirty, ` +
     `${totals.inSyncPercent} % in sync${totals.resyncing > 0 ? `, ${totals.resyncing} resyncing` : ''}` +
     `${problems.length > 0 ? `, ${problems.length} in trouble` : ''}`;
-  return [head, ...tableLines(columns, rows, width), sum, ...problemLines(view)];
+  return [head, ...cluster, ...tableLines(columns, rows, width), sum, ...memberLines(view), ...problemLines(view)];
 }
 
 function problemLines({ problems, logs }: StatusView): string[] {
@@ -33,6 +34,53 @@ function problemLines({ problems, logs }: StatusView): string[] {
     return `! ${name === null ? '' : `${name}: `}${text}`;
   });
 }
+
+function clusterLines({ cluster }: StatusView): string[] {
+  if (cluster === null) return [];
+  const members = cluster.members.map(
+    ({ node, name }) => `${node} ${name}${node === cluster.node ? ' (this host)' : ''}`,
+  );
+  const state = [
+    cluster.problem === null ? '' : 'in no group',
+    cluster.quorate ? 'quorum' : 'NO QUORUM',
+    cluster.exchanging && cluster.problem === null ? 'members tell each other what they know' : '',
+  ].filter((part) => part !== '');
+  const lost = cluster.lost.map(
+    ({ node, name, since }) => `${node} ${name} since ${since.slice(0, 19).replace('T', ' ')}`,
+  );
+  const bare = cluster.withoutDaemon.join(', ');
+  return [
+    `cluster: ${state.join(', ')}; members: ${members.join(', ') || 'none'}`,
+    ...(bare === '' ? [] : [`without a daemon: node ${bare}`]),
+    ...(lost.length === 0 ? [] : [`lost: ${lost.join(', ')}`]),
+  ];
+}
+
+/** Who has each log; only where there are others. */
+function memberLines({ logs, cluster }: StatusView): string[] {
+  if (cluster === null) return [];
+  return logs.flatMap(({ uuid, name, cluster: shared }) => {
+    if (shared === null || shared.members.length === 0) return [];
+    const members = shared.members.map((member) => {
+      const waits = shared.waitsFor.find(({ node }) => node === member.node);
+      const notes = [
+        member.node === shared.writer ? 'writer' : '',
+        member.stage === 'active' ? '' : member.stage,
+        waits === undefined ? '' : waitTexts[waits.why],
+      ].filter((part) => part !== '');
+      return `${member.name}${notes.length === 0 ? '' : ` (${notes.join(', ')})`}`;
+    });
+    return [`  ${name ?? uuid}: ${members.join(', ')}`];
+  });
+}
+
+const waitTexts: Readonly<Record<WaitReason, string>> = {
+  needed: 'waited for: nobody else has the log whole',
+  lost: 'lost, its marks stay',
+  daemon: 'its daemon is away',
+  copy: 'takes a copy',
+  marks: 'its marks are awaited',
+};
 
 function row(log: LogView, view: StatusView): string[] {
   // Two instances of one uuid stand side by side during a table reload.

@@ -2,7 +2,8 @@
  * What `lockstep status` shows, as data: the daemon's own words put into the terms of an operator, with totals and with what
  * is wrong. It is what `--json` prints; the manual page has the fields. Pure.
  */
-import type { LogStatus } from './daemon-status.js';
+import { clusterProblems, clusterView, logClusterProblems, logClusterView } from './cluster-view.js';
+import type { ClusterStatus, LogClusterStatus, LogStatus } from './daemon-status.js';
 import type { DmNames } from './dm-names.js';
 import type { AdminCounters, StatusResult } from './protocol.js';
 import { rateKey } from './resync-rates.js';
@@ -48,6 +49,34 @@ export interface LogView {
   readonly inSyncLatched: boolean;
   readonly restored: boolean;
   readonly resumes: number;
+  /** Null where logs are served alone. */
+  readonly cluster: {
+    readonly members: LogClusterStatus['members'];
+    /** The node that writes the log device, null: nobody now, or a core log. */
+    readonly writer: number | null;
+    /** Who holds the log up, and how. */
+    readonly waitsFor: readonly { readonly node: number; readonly name: string; readonly why: WaitReason }[];
+  } | null;
+}
+
+/**
+ * `lost`: its host is gone and not known dead, `daemon`: its host is there and its daemon is not, `copy`: it takes a copy of the log,
+ * `marks`: what its kernel holds is not known yet. `needed`: nobody has the log whole without it.
+ */
+export type WaitReason = 'needed' | 'lost' | 'daemon' | 'copy' | 'marks';
+
+export interface ClusterView {
+  readonly node: number;
+  /** Why this host is in no group; null: it is. */
+  readonly problem: string | null;
+  readonly quorate: boolean;
+  /** The members are telling each other what they know. */
+  readonly exchanging: boolean;
+  readonly fencing: ClusterStatus['fencing'];
+  readonly members: ClusterStatus['members'];
+  /** Hosts that corosync hears and that run no daemon of ours. */
+  readonly withoutDaemon: readonly number[];
+  readonly lost: ClusterStatus['lost'];
 }
 
 export interface StatusView {
@@ -77,6 +106,10 @@ export interface StatusView {
     readonly resyncing: number;
   };
   readonly logs: readonly LogView[];
+  readonly transport: 'local' | 'corosync';
+  readonly corosyncBuiltIn: boolean;
+  /** Null where logs are served alone. */
+  readonly cluster: ClusterView | null;
   /** Exit code 1 when there is one. */
   readonly problems: readonly Problem[];
 }
@@ -114,8 +147,16 @@ export function statusView(result: StatusResult, names: DmNames, time: string): 
       inSyncPercent: percent(inSyncRegions, regions),
       resyncing: logs.filter((log) => log.resync !== null).length,
     },
+    transport: status.transport,
+    corosyncBuiltIn: status.corosyncBuiltIn,
+    cluster: clusterView(status),
     logs,
-    problems: [...daemonProblems(result), ...logs.flatMap((log) => logProblems(log, stalled(log, result)))],
+    problems: [
+      ...daemonProblems(result),
+      ...clusterProblems(status),
+      ...logs.flatMap((log) => logProblems(log, stalled(log, result))),
+      ...logClusterProblems(status),
+    ],
   };
 }
 
@@ -150,6 +191,7 @@ function logView(log: LogStatus, result: StatusResult, names: DmNames): LogView 
     inSyncLatched: log.inSyncLatched,
     restored: log.restored,
     resumes: log.resumeCount,
+    cluster: logClusterView(log, result.status?.cluster ?? null),
   };
 }
 

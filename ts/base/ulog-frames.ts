@@ -174,6 +174,16 @@ export class RequestView {
     return true;
   }
 
+  /** A view of the same request in memory of its own. Allocates: for what has to wait. */
+  copied(): RequestView {
+    const frame = Buffer.from(this.#buffer.subarray(this.#start, this.#start + framePayloadOffset + this.#dataBytes));
+    const copy = new RequestView();
+    copy.#buffer = frame;
+    copy.#dataBytes = this.#dataBytes;
+    copy.#wellFormed = this.#wellFormed;
+    return copy;
+  }
+
   get wellFormed(): boolean {
     return this.#wellFormed;
   }

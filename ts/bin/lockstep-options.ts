@@ -5,6 +5,7 @@
 import { type ParseArgsConfig, parseArgs } from 'node:util';
 import type { DoctorOptions } from '../admin/doctor-command.js';
 import { type EventsOptions, type Level, levels } from '../admin/events-command.js';
+import type { FenceOptions } from '../admin/fence-command.js';
 import type { LogFileOptions } from '../admin/log-command.js';
 import type { StatusOptions } from '../admin/status-command.js';
 import type { WhyOptions } from '../admin/why-command.js';
@@ -26,6 +27,7 @@ export type Command =
   | { readonly kind: 'log dump'; readonly options: LogFileOptions }
   | { readonly kind: 'log check'; readonly options: LogFileOptions }
   | { readonly kind: 'doctor'; readonly options: DoctorOptions }
+  | { readonly kind: 'fence-confirm'; readonly options: FenceOptions }
   | { readonly kind: 'help'; readonly text: string }
   | { readonly kind: 'version' }
   /** Exit code 2. `usage` is what to show with it. */
@@ -114,9 +116,15 @@ export const commandTable: Readonly<Record<CommandName, CommandSpec>> = {
       socketHelp,
     ],
   },
+  'fence-confirm': {
+    arguments: 'NODE',
+    summary: 'says that a lost host is dead, so that its regions are resynced',
+    options: { ...everywhere, ...socket, yes: { type: 'boolean' } },
+    help: ['--yes                do it; without, only say what it would do', socketHelp],
+  },
 };
 
-export type CommandName = 'status' | 'events' | 'why' | 'log dump' | 'log check' | 'doctor';
+export type CommandName = 'status' | 'events' | 'why' | 'log dump' | 'log check' | 'doctor' | 'fence-confirm';
 export const commandNames = Object.keys(commandTable) as readonly CommandName[];
 
 /** Options before the command. */
@@ -131,8 +139,8 @@ ${commandNames.map((name) => `   ${`${name} ${commandTable[name].arguments}`.pad
    lockstep --help            this text
    lockstep --version         the version
 
-LOG is a log's uuid, the beginning of one, or the name of its device-mapper device; FILE a log device or a file.
-Nothing here changes anything.
+LOG is a log's uuid, the beginning of one, or the name of its device-mapper device; FILE a log device or a file;
+NODE the number or the name of a host. Nothing but fence-confirm changes anything.
 `;
 
 function commandUsage(name: CommandName): string {
@@ -203,6 +211,7 @@ function parseOne(name: CommandName, argv: readonly string[], user: UserFacts): 
     'log dump': [1, 1],
     'log check': [1, 1],
     doctor: [0, 0],
+    'fence-confirm': [1, 1],
   }[name] as [number, number];
   const { values, positionals } = read(argv, table.options, usage, min, max, table.arguments);
   const where = values.socket === undefined ? socketDefault(user) : text(values.socket);
@@ -243,6 +252,8 @@ function parseOne(name: CommandName, argv: readonly string[], user: UserFacts): 
       const stateDirectory = given === undefined ? null : text(given);
       return { kind: name, options: { socket: where, json: asJson, stateDirectory } };
     }
+    case 'fence-confirm':
+      return { kind: name, options: { socket: where, node: one, yes: values.yes === true } };
   }
 }
 
@@ -260,7 +271,8 @@ type ValueName =
   | 'level'
   | 'limit'
   | 'region-count'
-  | 'state-dir';
+  | 'state-dir'
+  | 'yes';
 type Values = { readonly [name in ValueName]?: Value };
 
 function read(argv: readonly string[], options: OptionTable, usage: string, min: number, max: number, names = '') {

@@ -7,6 +7,7 @@ import { homedir } from 'node:os';
 import { NoDaemonError } from '../admin/control-client.js';
 import { doctorCommand } from '../admin/doctor-command.js';
 import { eventsCommand } from '../admin/events-command.js';
+import { fenceConfirmCommand } from '../admin/fence-command.js';
 import { logCheckCommand, logDumpCommand } from '../admin/log-command.js';
 import { statusCommand } from '../admin/status-command.js';
 import { Exit, type Terminal, UsageError } from '../admin/terminal.js';
@@ -64,6 +65,8 @@ async function run(command: Command, terminal: Terminal): Promise<Exit> {
       return logCheckCommand(command.options, terminal);
     case 'doctor':
       return doctorCommand(command.options, terminal);
+    case 'fence-confirm':
+      return fenceConfirmCommand(command.options, terminal);
   }
 }
 

@@ -35,6 +35,8 @@ export interface CorosyncReports {
   problem(event: string, text: string): void;
   /** Corosync has another number for this node than it began with: nothing can go on under the old one. */
   nodeChanged(node: number): void;
+  /** The nodes that corosync hears have changed; none while it does not answer. Behind the view that it changed. */
+  heardChanged(nodes: readonly number[]): void;
   /** Something that was wrong is right again. */
   recovered(event: string, text: string): void;
 }
@@ -56,6 +58,8 @@ export interface CorosyncState {
   readonly problem: string;
   readonly epoch: number;
   readonly members: readonly GroupMember[];
+  /** Nodes that corosync hears, with or without a daemon. */
+  readonly heard: readonly number[];
   readonly waitingBytes: number;
   readonly onTheWay: number;
   readonly connections: number;
@@ -89,6 +93,7 @@ export class CorosyncTransport implements OrderedTransport {
   /** The ring that `#quorate` is about, and the last of the group's own events. */
   #quorumRing = 0;
   #ring = 0;
+  #heard: readonly number[] = [];
   /** Quorum is to be told although it has not changed; and not before the next ring. */
   #quorumDue = false;
   #ringDue = false;
@@ -124,6 +129,7 @@ export class CorosyncTransport implements OrderedTransport {
       problem: this.problem,
       epoch: session.epoch,
       members: session.view,
+      heard: this.#heard,
       waitingBytes: session.waitingBytes,
       onTheWay: session.onTheWay,
       connections: this.#connections,
@@ -241,6 +247,7 @@ export class CorosyncTransport implements OrderedTransport {
     this.#ring = 0;
     this.#ringDue = false;
     this.#session.disconnected();
+    this.#hear([]);
     if (this.#closed) return;
     this.#connectTimer = setTimeout(() => this.#connect(), this.#reconnectMs);
     this.#reconnectMs = Math.min(this.#reconnectMs * 2, reconnectMsMax);
@@ -299,10 +306,16 @@ export class CorosyncTransport implements OrderedTransport {
     } else if (event === CpgEvent.ring) {
       this.#ring = this.#group.event[CpgField.ring] as number;
       this.#ringDue = false;
+      this.#hear(this.#group.ringNodes());
       this.#tellQuorum();
     } else {
       this.#lost(`the connection to corosync is lost: ${this.#group.lostReason()}`);
     }
+  }
+
+  #hear(nodes: readonly number[]): void {
+    this.#heard = nodes;
+    this.#options.reports.heardChanged(nodes);
   }
 
   // ---- quorum

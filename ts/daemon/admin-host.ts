@@ -23,8 +23,8 @@ const longLifeMs = 60_000;
 const engineMsMax = 2_000;
 /** A status this young is answered again: with thousands of logs one costs the engine some milliseconds, whoever asks. */
 const statusMsYoung = 250;
-/** Most region questions under way; more than there are clients. */
-const regionAsksMax = 64;
+/** Most questions of a kind under way; more than there are clients. */
+const asksMax = 64;
 
 /** The control socket of a daemon: beside its folder of state records. */
 export function controlSocketPath(stateDirectory: string): string {
@@ -38,7 +38,8 @@ export interface AdminHostOptions {
   readonly report: (level: LogLevel, event: string, fields: LogEntry['fields']) => void;
 }
 
-interface PendingRegion {
+/** A question that the engine answers for one client. */
+interface PendingAsk {
   readonly worker: Worker;
   readonly askId: number;
   readonly timer: NodeJS.Timeout;
@@ -62,7 +63,8 @@ export class AdminHost {
   /** Ids below 0, so that they are never the daemon's own. */
   #engineId = 0;
   #statusEngineId = 0;
-  readonly #regions = new Map<number, PendingRegion>();
+  readonly #regions = new Map<number, PendingAsk>();
+  readonly #confirmations = new Map<number, PendingAsk>();
 
   constructor(options: AdminHostOptions) {
     this.#options = options;
@@ -98,13 +100,21 @@ export class AdminHost {
     this.#answer(pending.worker, pending.askId, { what: 'region', region, fresh: true });
   }
 
+  /** An answer about a node that somebody says is dead. */
+  tookConfirmation(id: number, refusal: string): void {
+    const pending = this.#confirmations.get(id);
+    if (pending === undefined) return;
+    this.#confirmations.delete(id);
+    clearTimeout(pending.timer);
+    this.#answer(pending.worker, pending.askId, { what: 'confirm', refusal });
+  }
+
   /** Ends the worker; waits for it, so that its socket is gone. */
   async close(): Promise<void> {
     this.#closed = true;
     if (this.#restartTimer !== null) clearTimeout(this.#restartTimer);
     if (this.#statusTimer !== null) clearTimeout(this.#statusTimer);
-    for (const { timer } of this.#regions.values()) clearTimeout(timer);
-    this.#regions.clear();
+    this.#forgetAsks();
     const worker = this.#worker;
     if (worker === null) return;
     const gone = new Promise<void>((resolve) => worker.once('exit', () => resolve()));
@@ -180,6 +190,9 @@ export class AdminHost {
       case 'region':
         this.#askRegion(worker, id, question);
         break;
+      case 'confirm':
+        this.#askConfirmation(worker, id, question.node);
+        break;
     }
   }
 
@@ -209,7 +222,7 @@ export class AdminHost {
 
   #askRegion(worker: Worker, askId: number, question: Extract<Question, { what: 'region' }>): void {
     const late: Answer = { what: 'region', region: null, fresh: false };
-    if (this.#regions.size >= regionAsksMax) {
+    if (this.#regions.size >= asksMax) {
       this.#answer(worker, askId, late);
       return;
     }
@@ -223,11 +236,32 @@ export class AdminHost {
     this.#options.tellEngine({ kind: 'region', id, uuid, luid, region });
   }
 
+  #askConfirmation(worker: Worker, askId: number, node: number): void {
+    const refuse = (refusal: string) => this.#answer(worker, askId, { what: 'confirm', refusal });
+    if (this.#confirmations.size >= asksMax) {
+      refuse('too many questions at once');
+      return;
+    }
+    this.#engineId -= 1;
+    const id = this.#engineId;
+    const timer = setTimeout(() => {
+      if (this.#confirmations.delete(id)) refuse('the engine does not answer: whether it did so is not known');
+    }, engineMsMax);
+    this.#confirmations.set(id, { worker, askId, timer });
+    this.#options.tellEngine({ kind: 'dead', id, node, boot: null, by: 'an operator' });
+  }
+
   /** Who asked is gone. */
   #dropAsks(): void {
     this.#statusAsks = [];
-    for (const { timer } of this.#regions.values()) clearTimeout(timer);
-    this.#regions.clear();
+    this.#forgetAsks();
+  }
+
+  #forgetAsks(): void {
+    for (const asks of [this.#regions, this.#confirmations]) {
+      for (const { timer } of asks.values()) clearTimeout(timer);
+      asks.clear();
+    }
   }
 
   #answer(worker: Worker, id: number, answer: Answer): void {

@@ -92,11 +92,16 @@ export const configKeys = {
     text: 'what new marks and flushes get without quorum: nothing until it is back, or EIO',
     fallback: '"wait"',
   },
+  'cluster.restart_recovery': {
+    kind: 'flag',
+    text: "suspend and resume a mirror whose kernel has to be told that a dead host's regions need a resync",
+    fallback: 'true',
+  },
   'fencing.confirm': {
     kind: 'choice',
     choices: ['none', 'command', 'dlm', 'pacemaker'],
     text: 'who is asked whether a lost node is dead; nobody is believed dead by a time-out',
-    fallback: '"none": regions of a lost node stay marked until it is back',
+    fallback: '"none": regions of a lost node stay marked until it is back or `lockstep fence-confirm` says so',
   },
   'fencing.command': {
     kind: 'path',

@@ -39,6 +39,8 @@ export interface DaemonConfig {
   readonly forceForeignSession: boolean;
   /** New marks and flushes get -EIO without quorum instead of waiting (R13). */
   readonly failWithoutQuorum: boolean;
+  /** Restart a kernel's recovery after a death (R11). */
+  readonly restartRecovery: boolean;
   /** Who says that a lost node is dead (R7); null: only an operator does. */
   readonly fencing: { readonly kind: FenceSourceKind; readonly command: string | null } | null;
   readonly fencingIntervalMs: number;

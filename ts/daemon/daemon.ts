@@ -31,6 +31,7 @@ import { FenceWatch } from './fence-watch.js';
 import { connectorFile, logModuleListens } from './host-facts.js';
 import type { LogEntry, LogLevel, LogSink } from './log-entry.js';
 import { logWriter } from './log-writer.js';
+import type { LostHost } from './lost-nodes.js';
 import { RateLimitedLog } from './rate-limit.js';
 import type { DaemonStatus } from './status.js';
 import { StatusFile } from './status-file.js';
@@ -122,7 +123,7 @@ class Daemon {
     return new FenceWatch(
       fenceSource(fencing.kind, fencing.command),
       {
-        dead: ({ node }, text) => this.#tell({ kind: 'dead', node, by: text }),
+        dead: ({ node, boot }, text) => this.#tell({ kind: 'dead', id: null, node, boot, by: text }),
         unclear: ({ node, name }, text) => this.#report('warning', 'fencing-unclear', { node, name, text }),
       },
       fencingIntervalMs,
@@ -228,6 +229,7 @@ class Daemon {
       case 'ready':
         this.#report('notice', 'ready', { restoredLogs: message.restoredLogs });
         this.#notify('READY=1');
+        this.#saysWhoConfirms();
         this.#admin?.start();
         this.#parts.onReady();
         break;
@@ -243,10 +245,13 @@ class Daemon {
         this.#onStatus(message.id, message.status);
         break;
       case 'lost':
-        this.#fences?.lost({ node: message.node, name: message.name, lostMs: Date.now() });
+        this.#onLost(message.host);
         break;
       case 'settled':
         this.#fences?.settled(message.node);
+        break;
+      case 'confirmed':
+        this.#admin?.tookConfirmation(message.id, message.refusal);
         break;
       case 'refused':
         this.#report('warning', 'stop-refused', { text: 'Cluster logs exist.  Refusing to exit.', logs: message.logs });
@@ -257,6 +262,22 @@ class Daemon {
         this.#end(ExitCode.ok);
         break;
     }
+  }
+
+  #saysWhoConfirms(): void {
+    if (this.#config.transport !== 'corosync' || this.#fences !== null) return;
+    const text = 'nobody says whether a lost host is dead: its regions stay marked until "lockstep fence-confirm NODE"';
+    this.#report('notice', 'no-fencing', { text });
+  }
+
+  #onLost(host: LostHost): void {
+    if (this.#fences !== null) {
+      this.#fences.lost(host);
+      return;
+    }
+    const { node, name } = host;
+    const text = `no fencing is configured: what it marked stays marked until it is back, or until "lockstep fence-confirm ${node}"`;
+    this.#report('warning', 'host-lost', { node, name, text });
   }
 
   readonly #onStopSignal = (): void => {

@@ -16,6 +16,8 @@ const tell = (message: FromEngine): void => port.postMessage(message);
 
 const events: EngineEvents = {
   log: (entry) => tell({ kind: 'log', entry }),
+  lost: (host) => tell({ kind: 'lost', host }),
+  settled: (node) => tell({ kind: 'settled', node }),
   ready: (restoredLogs) => tell({ kind: 'ready', restoredLogs }),
 };
 
@@ -40,6 +42,11 @@ function serve(engine: Engine): void {
       case 'region':
         tell({ kind: 'region', id: message.id, region: engine.region(message.uuid, message.luid, message.region) });
         break;
+      case 'dead': {
+        const refusal = engine.confirmDead(message.node, message.boot, message.by);
+        if (message.id !== null) tell({ kind: 'confirmed', id: message.id, refusal });
+        break;
+      }
       case 'stop':
         if (engine.stop()) {
           tell({ kind: 'stopped' });

@@ -2,6 +2,7 @@
 import type { RegionStatus } from '../admin/daemon-status.js';
 import type { ExitCode } from './config.js';
 import type { LogEntry } from './log-entry.js';
+import type { LostHost } from './lost-nodes.js';
 import type { DaemonStatus } from './status.js';
 
 export type ToEngine =
@@ -16,8 +17,14 @@ export type ToEngine =
       readonly luid: string;
       readonly region: number;
     }
-  /** A node that was lost is dead, as `by` says. */
-  | { readonly kind: 'dead'; readonly node: number; readonly by: string }
+  /** A node that was lost is dead, as `by` says; in this boot, or, with null, whichever it was lost in. With `id` the answer comes. */
+  | {
+      readonly kind: 'dead';
+      readonly id: number | null;
+      readonly node: number;
+      readonly boot: string | null;
+      readonly by: string;
+    }
   /** End, if no log exists. */
   | { readonly kind: 'stop' };
 
@@ -30,9 +37,11 @@ export type FromEngine =
   | { readonly kind: 'status'; readonly id: number; readonly status: DaemonStatus }
   /** Null: no such log, or no such region. */
   | { readonly kind: 'region'; readonly id: number; readonly region: RegionStatus | null }
-  /** A node with logs has left the group and is not known dead. Again with every view in which that is so. */
-  | { readonly kind: 'lost'; readonly node: number; readonly name: string }
-  /** It is back, or known dead. */
+  /** Why a node cannot be confirmed dead; empty: all members are told. */
+  | { readonly kind: 'confirmed'; readonly id: number; readonly refusal: string }
+  /** A host with logs is lost, and this side may ask whether it is dead. */
+  | { readonly kind: 'lost'; readonly host: LostHost }
+  /** It is back, known dead, or this side may not ask any more. */
   | { readonly kind: 'settled'; readonly node: number }
   /** `stop` was refused: logs exist. */
   | { readonly kind: 'refused'; readonly logs: number }

@@ -27,7 +27,6 @@ import {
   type RequestView,
 } from '../base/ulog-frames.js';
 import { whyUnavailable } from '../cluster/availability.js';
-import { CorosyncTransport } from '../cluster/corosync.js';
 import { LocalTransport } from '../cluster/local.js';
 import type { OrderedTransport, TransportEvents } from '../cluster/transport.js';
 import { Connector } from '../connector/connector.js';
@@ -39,14 +38,17 @@ import { LifeCycle } from '../mirror/log-state.js';
 import { LostRequests, lostWindowDefault } from '../mirror/lost-requests.js';
 import type { LogMessage } from '../mirror/messages.js';
 import { MirrorService } from '../mirror/mirror-service.js';
+import { corosyncBuiltIn } from '../native/cpg-group.js';
 import { FrameChannel } from '../native/frame-channel.js';
 import { NativeLogStates } from '../native/log-state.js';
 import { LogDevices } from '../storage/log-devices.js';
 import { capSysAdmin, hasCapability } from './capability.js';
+import { ClusterHost } from './cluster-host.js';
 import { servedAlone, writeClusterRecord } from './cluster-record.js';
 import type { DaemonConfig } from './config.js';
 import { makeFolder } from './folders.js';
 import type { LogEntry } from './log-entry.js';
+import type { LostNodesEvents } from './lost-nodes.js';
 import { RateLimitedLog } from './rate-limit.js';
 import { type DaemonStatus, logStatus, type RegionStatus, regionStatus, requestCountsByName } from './status.js';
 import { TurnTimer } from './turn-timer.js';
@@ -72,7 +74,7 @@ const reconnecting: ReadonlySet<number> = new Set([
 ]);
 
 /** What the engine tells its owner. */
-export interface EngineEvents {
+export interface EngineEvents extends LostNodesEvents {
   log(entry: LogEntry): void;
   /** Once: the socket is open and what was restored is on its devices again, or its device failed. */
   ready(restoredLogs: number): void;
@@ -93,8 +95,8 @@ export class Engine {
   readonly #tables: TableWatch;
   /** Why the transport of the configuration carries nothing for good, or null. Then `local` serves what is there. */
   readonly #unavailable: string | null;
-  /** The same transport as `#transport`, where it is this. */
-  readonly #corosync: CorosyncTransport | null;
+  /** What this host has to do about others; null where its logs are served alone. */
+  readonly #cluster: ClusterHost | null;
   readonly #startedMs = performance.now();
   readonly #restoredLogs: number;
   #turns = 0;
@@ -124,8 +126,8 @@ export class Engine {
     // Logs that an earlier daemon of this boot ran alone are served on until their kernel leaves them: it writes already.
     this.#unavailable = whyUnavailable(config.transport) ?? whyAlone(config);
     const clustered = config.transport === 'corosync' && this.#unavailable === null;
-    this.#corosync = clustered ? this.#openCorosync() : null;
-    this.#transport = this.#corosync ?? new LocalTransport(self(config), this.#transportEvents());
+    this.#cluster = clustered ? this.#openCluster() : null;
+    this.#transport = this.#cluster?.transport ?? new LocalTransport(self(config), this.#transportEvents());
     if (config.transport === 'local') writeClusterRecord(config, config);
     this.#service = new MirrorService({
       node: config.node,
@@ -140,6 +142,7 @@ export class Engine {
         cleanCommitMs: config.cleanCommitMs,
         logRetryMs: config.logRetryMs,
         forceForeignSession: config.forceForeignSession,
+        onQuorumLoss: config.failWithoutQuorum ? 'fail' : 'wait',
       },
     });
     const lost = new LostRequests(this.#states, lostWindowDefault, (seq) => this.#replies.askAgain(seq));
@@ -155,6 +158,7 @@ export class Engine {
     this.#endTurn(nowMs);
     // A simulated kernel's tables are not device-mapper's, and only root may ask for those.
     if (config.kernel.kind === 'connector' && process.geteuid?.() === 0) this.#tables.start();
+    this.#cluster?.start();
   }
 
   /** True when no log exists and everything is closed; false, and nothing changed, when there are logs. */
@@ -172,7 +176,8 @@ export class Engine {
     this.#timer.cancel();
     this.#tables.close();
     this.#channel.close();
-    this.#transport.close();
+    if (this.#cluster === null) this.#transport.close();
+    else this.#cluster.close();
     this.#devices.close();
     this.#states.close();
   }
@@ -193,7 +198,11 @@ export class Engine {
       kernel: this.#config.kernel.kind,
       stateDirectory: this.#config.stateDirectory,
       uptimeMs: Math.round(performance.now() - this.#startedMs),
-      logs: logs.map((log) => logStatus(log.state)),
+      transport: this.#config.transport,
+      corosyncBuiltIn,
+      unavailable: this.#unavailable,
+      cluster: this.#cluster?.status() ?? null,
+      logs: logs.map((log) => ({ ...logStatus(log.state), cluster: this.#cluster?.logStatus(log.uuid) ?? null })),
       counters: {
         requests: requestCountsByName(this.#connector.requestCounts, this.#connector.malformed),
         replies: {
@@ -221,17 +230,26 @@ export class Engine {
     return regionStatus(this.#service.logs(), uuid, luid, region);
   }
 
-  /** What must not reach the core while there is no group. */
+  /** See `ClusterHost.confirmDead`. */
+  confirmDead(node: number, boot: string | null, by: string): string {
+    if (this.#cluster === null) return 'this daemon serves its logs alone: it knows of no other node';
+    const nowMs = performance.now();
+    const refusal = this.#cluster.confirmDead(node, boot, by, nowMs);
+    this.#endTurn(nowMs);
+    return refusal;
+  }
+
+  /** What must not reach the core, or not yet, where logs are shared. */
   readonly #turnAway = (request: RequestView): boolean => {
-    if (this.#transport.kind === 'local' && this.#unavailable === null) return false;
+    if (this.#cluster === null && this.#unavailable === null) return false;
     const why = this.#whyNoGroup();
-    if (why === null) return false;
     if (request.type === DM_ULOG_RESUME) {
-      this.#refuseResume(request, why);
+      if (why !== null) this.#refuseResume(request, why);
+      else this.#resumeWhenAlone(request);
       return true;
     }
     // The core's -ESRCH would make the kernel construct and resume the log again, two seconds a request, for nothing.
-    const repeats = reconnecting.has(request.type) && this.#neverResumed(request);
+    const repeats = why !== null && reconnecting.has(request.type) && this.#neverResumed(request);
     if (repeats) this.#replies.reply(request.seq, request.type, -Errno.ENOENT);
     return repeats;
   };
@@ -239,7 +257,20 @@ export class Engine {
   /** Why no log can be resumed now; null: it can. */
   #whyNoGroup(): string | null {
     if (this.#unavailable !== null) return this.#unavailable;
-    return this.#corosync?.problem || null;
+    return this.#cluster?.problem || null;
+  }
+
+  /** A RESUME waits for the names of corosync's groups, which take a millisecond or do not come (R14). */
+  #resumeWhenAlone(request: RequestView): void {
+    const copy = request.copied();
+    const asked = this.#cluster?.whyNotResume(copy.uuidText() ?? '') ?? Promise.resolve('');
+    void asked.then((why) => {
+      if (this.#closed) return;
+      const nowMs = performance.now();
+      if (why === '') this.#service.handle(copy, nowMs);
+      else this.#refuseResume(copy, why);
+      this.#endTurn(nowMs);
+    });
   }
 
   /** The log stays constructed and serves nothing: its kernel gets errors, and nobody writes alone what others share. */
@@ -290,6 +321,7 @@ export class Engine {
     this.#turns += 1;
     this.#transport.flush();
     this.#service.endTurn(nowMs);
+    this.#cluster?.endTurn();
     this.#replies.send();
     this.#timer.arm(this.#service.nextDeadlineMs(), nowMs);
     if (!this.#ready) this.#checkReady();
@@ -316,23 +348,15 @@ export class Engine {
     };
   }
 
-  #openCorosync(): CorosyncTransport {
-    const config = this.#config;
-    writeClusterRecord(config, config);
-    return new CorosyncTransport({
-      self: self(config),
+  #openCluster(): ClusterHost {
+    return new ClusterHost({
+      config: this.#config,
+      self: self(this.#config),
       events: this.#transportEvents(),
-      reports: {
-        problem: (event, text) => this.#write({ level: 'error', event, fields: { text } }),
-        recovered: (event, text) => this.#write({ level: 'notice', event, fields: { text } }),
-        nodeChanged: (node) => {
-          writeClusterRecord(config, { transport: 'corosync', node });
-          throw new Error(
-            `corosync calls this node ${node}; this daemon began as node ${config.node} and has to begin anew`,
-          );
-        },
-      },
+      lost: this.#events,
       endTurn: () => this.#endTurn(performance.now()),
+      write: (entry) => this.#write(entry),
+      service: () => this.#service,
     });
   }
 
@@ -345,6 +369,8 @@ export class Engine {
       replyText: (seq, type, text) => replies.replyText(seq, type, text),
       submit: (message: LogMessage) => this.#transport.submit(message),
       device: (events: LogDeviceEvents, shared: boolean): LogDevice => this.#devices.device(events, shared),
+      lost: () => this.#cluster?.memberLost(),
+      restartRecovery: (uuid) => this.#cluster?.restartRecovery(uuid),
       report: (report: MirrorReport) =>
         this.#write({ level: report.level, event: report.event, fields: { uuid: report.uuid, text: report.text } }),
     };

@@ -6,14 +6,7 @@
  * seconds for whoever noticed first.
  */
 import { execFile } from 'node:child_process';
-
-/** A node that left the group and did not say so. */
-export interface LostNode {
-  readonly node: number;
-  readonly name: string;
-  /** When it was lost, on the wall clock. */
-  readonly lostMs: number;
-}
+import type { LostHost } from './lost-nodes.js';
 
 export interface FenceAnswer {
   readonly dead: boolean;
@@ -23,7 +16,7 @@ export interface FenceAnswer {
 
 export interface FenceSource {
   /** Never rejects; a question that `signal` ends is answered with nothing. */
-  ask(lost: LostNode, signal: AbortSignal): Promise<FenceAnswer>;
+  ask(lost: LostHost, signal: AbortSignal): Promise<FenceAnswer>;
 }
 
 export type FenceSourceKind = 'command' | 'dlm' | 'pacemaker';
@@ -51,8 +44,8 @@ export function fenceSource(kind: FenceSourceKind, command: string | null): Fenc
 
 function recordSource(
   program: string,
-  argumentsFor: (lost: LostNode) => string[],
-  saysDead: (output: string, lost: LostNode, nowMs: number) => boolean,
+  argumentsFor: (lost: LostHost) => string[],
+  saysDead: (output: string, lost: LostHost, nowMs: number) => boolean,
 ): FenceSource {
   return {
     async ask(lost, signal) {
@@ -69,7 +62,7 @@ function recordSource(
  * `dlm_tool status`: the daemon's own clock in "daemon now N", and a line a node with the times at which it failed and
  * was fenced, 0 for never. `X` stands for a node that is gone.
  */
-export function dlmSaysDead(output: string, lost: LostNode, nowMs: number): boolean {
+export function dlmSaysDead(output: string, lost: LostHost, nowMs: number): boolean {
   const daemonNow = /^daemon now (\d+)\b/m.exec(output)?.[1];
   const line = new RegExp(`^node ${lost.node} X add \\d+ rem \\d+ fail (\\d+) fence (\\d+) `, 'm').exec(output);
   if (daemonNow === undefined || line === null) return false;
@@ -80,7 +73,7 @@ export function dlmSaysDead(output: string, lost: LostNode, nowMs: number): bool
 }
 
 /** `stonith_admin --history NODE --output-as=xml`: one `fence_event` for each attempt, with its end as `completed`. */
-export function pacemakerSaysDead(output: string, lost: LostNode): boolean {
+export function pacemakerSaysDead(output: string, lost: LostHost): boolean {
   for (const [event] of output.matchAll(/<fence_event\b[^>]*>/g)) {
     const attribute = (name: string) => new RegExp(`\\b${name}="([^"]*)"`).exec(event)?.[1] ?? '';
     const kills = attribute('action') === 'off' || attribute('action') === 'reboot';

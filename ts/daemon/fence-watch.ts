@@ -2,17 +2,18 @@
  * Asks for each lost node, again and again, whether it is known dead (R7), until somebody confirms it or the node is back. It
  * decides nothing by time: a node that nobody confirms stays lost, and what it marked stays marked.
  */
-import type { FenceSource, LostNode } from './fence-sources.js';
+import type { FenceSource } from './fence-sources.js';
+import type { LostHost } from './lost-nodes.js';
 
 export interface FenceWatchEvents {
   /** Confirmed. Told once for each loss. */
-  dead(lost: LostNode, text: string): void;
+  dead(lost: LostHost, text: string): void;
   /** Not confirmed; told when the reason changes. */
-  unclear(lost: LostNode, text: string): void;
+  unclear(lost: LostHost, text: string): void;
 }
 
 interface Asked {
-  readonly lost: LostNode;
+  readonly lost: LostHost;
   readonly abort: AbortController;
   text: string;
   timer: NodeJS.Timeout | null;
@@ -31,7 +32,7 @@ export class FenceWatch {
   }
 
   /** A node was lost. One that is lost already is asked about as before. */
-  lost(lost: LostNode): void {
+  lost(lost: LostHost): void {
     if (this.#asked.has(lost.node)) return;
     const asked: Asked = { lost, abort: new AbortController(), text: '', timer: null };
     this.#asked.set(lost.node, asked);

@@ -15,7 +15,7 @@ const lifeCycleNames = new Map<number, keyof typeof LifeCycle>(
   Object.entries(LifeCycle).map(([name, value]) => [value, name as keyof typeof LifeCycle]),
 );
 
-export function logStatus(state: LogState): LogStatus {
+export function logStatus(state: LogState): Omit<LogStatus, 'cluster'> {
   const { map, identity } = state;
   const parsed = parseConstructor(state.constructorText);
   const numbers = unpackDevice(state.deviceNumber);

@@ -27,7 +27,7 @@ export const CpgEvent = {
   quorum: 3,
   /** `lostReason()` says why; all that is left to do is `disconnect`. */
   lost: 4,
-  /** The nodes of the cluster have changed, and what that changed in the group was told before: `event[CpgField.ring]`. */
+  /** The nodes of the cluster have changed, and what that changed in the group was told before: `event[CpgField.ring]`, `ringNodes()`. */
   ring: 5,
 } as const;
 export type CpgEvent = (typeof CpgEvent)[keyof typeof CpgEvent];
@@ -83,6 +83,8 @@ export interface CpgGroup {
 
   next(): CpgEvent;
   configuration(): CpgConfiguration;
+  /** The nodes that corosync hears, whether or not they are in the group. */
+  ringNodes(): readonly number[];
   lostReason(): string;
   /** Multicasts the first `count` bytes to the group, in agreed order. The bytes are free again when it returns. */
   send(bytes: Uint8Array, count: number): CpgSent;

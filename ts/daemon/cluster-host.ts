@@ -1,0 +1,229 @@
+/**
+ * The engine's side of a cluster: the corosync transport, and what a host has to do about the others beyond the ordered stream: tell
+ * the main thread which hosts are lost so that it can ask whether they are dead (R7), look for original cmirrords (R14), restart
+ * its kernel's recovery (R11), and say how the cluster stands.
+ *
+ * It decides nothing about logs: that is the mirror core's. All of it happens in the engine's turns.
+ */
+import type { ClusterStatus, LogClusterStatus } from '../admin/daemon-status.js';
+import type { GroupMember } from '../base/group-view.js';
+import { askCorosync, CorosyncTransport } from '../cluster/corosync.js';
+import type { TransportEvents } from '../cluster/transport.js';
+import { LifeCycle } from '../mirror/log-state.js';
+import { MessageType } from '../mirror/messages.js';
+import type { MirrorService } from '../mirror/mirror-service.js';
+import { restartRecovery } from '../native/dm-restart.js';
+import { writeClusterRecord } from './cluster-record.js';
+import type { DaemonConfig } from './config.js';
+import { ForeignGroups } from './foreign-groups.js';
+import type { LogEntry } from './log-entry.js';
+import { LostNodes, type LostNodesEvents } from './lost-nodes.js';
+import { RecoveryRestarts } from './recovery-restarts.js';
+
+export interface ClusterHostOptions {
+  readonly config: DaemonConfig;
+  readonly self: GroupMember;
+  readonly events: TransportEvents;
+  readonly lost: LostNodesEvents;
+  readonly endTurn: () => void;
+  readonly write: (entry: LogEntry) => void;
+  /** The core; it is not there yet when this is made. */
+  readonly service: () => MirrorService;
+}
+
+export class ClusterHost {
+  readonly transport: CorosyncTransport;
+  readonly #options: ClusterHostOptions;
+  readonly #lost: LostNodes;
+  readonly #foreign: ForeignGroups;
+  readonly #restarts: RecoveryRestarts | null;
+  #quorate = false;
+  /** Who is lost may have changed in this turn. */
+  #lookDue = false;
+
+  constructor(options: ClusterHostOptions) {
+    this.#options = options;
+    const { config, write } = options;
+    writeClusterRecord(config, config);
+    this.#lost = new LostNodes(options.lost);
+    this.#foreign = this.#foreignGroups();
+    this.#restarts = this.#recoveryRestarts();
+    this.transport = new CorosyncTransport({
+      self: options.self,
+      events: this.#observed(),
+      reports: {
+        problem: (event, text) => write({ level: 'error', event, fields: { text } }),
+        recovered: (event, text) => write({ level: 'notice', event, fields: { text } }),
+        heardChanged: () => {
+          this.#lookDue = true;
+        },
+        nodeChanged: (node) => {
+          writeClusterRecord(config, { transport: 'corosync', node });
+          throw new Error(
+            `corosync calls this node ${node}; this daemon began as node ${config.node} and has to begin anew`,
+          );
+        },
+      },
+      endTurn: options.endTurn,
+    });
+  }
+
+  /** Once, when the core has taken up what an earlier daemon left. */
+  start(): void {
+    this.#restarts?.takeUp();
+  }
+
+  /** At the end of a turn. */
+  endTurn(): void {
+    if (!this.#lookDue) return;
+    const { cluster } = this.#options.service();
+    // While the members tell each other what they know, the tables are of before.
+    if (cluster === null || (cluster.exchanging && this.#quorate)) return;
+    this.#lookDue = false;
+    this.#lost.look(cluster.tables.values(), this.transport.state.heard, this.#quorate, Date.now());
+  }
+
+  close(): void {
+    this.#foreign.close();
+    this.#restarts?.close();
+    this.transport.close();
+  }
+
+  /** Why no log can be resumed now; empty: it can. */
+  get problem(): string {
+    return this.transport.problem;
+  }
+
+  /** Why this log must not be resumed; empty: nothing speaks against it. */
+  whyNotResume(uuid: string): Promise<string> {
+    return this.#foreign.whyNot(uuid);
+  }
+
+  /** The core says that a member is lost. */
+  memberLost(): void {
+    this.#lookDue = true;
+  }
+
+  restartRecovery(uuid: string): void {
+    this.#restarts?.want(uuid);
+  }
+
+  /**
+   * Somebody says that a node is dead, in the boot in which it was lost; null: whichever that is. Returns why that cannot be;
+   * empty: all members are told.
+   */
+  confirmDead(node: number, boot: string | null, by: string, nowMs: number): string {
+    const refusal = this.#whyNotDead(node, boot);
+    if (refusal !== '') return refusal;
+    const lost = this.#lost.find(node);
+    const text = `node ${node} (${lost?.name}) is dead, says ${by}: what it marked is resynced`;
+    this.#options.write({ level: 'notice', event: 'dead-confirmed', fields: { node, text } });
+    this.#options.service().confirmDead(node, null, nowMs);
+    return '';
+  }
+
+  #whyNotDead(node: number, boot: string | null): string {
+    const { members, heard } = this.transport.state;
+    if (node === this.transport.node) return `node ${node} is this host`;
+    const member = members.find((one) => one.node === node);
+    if (member !== undefined) return `node ${node} (${member.name}) is a member of the cluster now`;
+    if (heard.includes(node)) return `node ${node} is not dead: corosync hears it`;
+    if (heard.length === 0) return this.problem || 'corosync has not said yet whom it hears';
+    const lost = this.#lost.find(node);
+    if (lost === null) return `node ${node} is not lost: no log waits for it`;
+    if (boot !== null && boot !== lost.boot) return `node ${node} was lost in another boot than the one that ended`;
+    return '';
+  }
+
+  status(): ClusterStatus {
+    const { cluster } = this.#options.service();
+    const { connected, quorate, problem, members, heard, waitingBytes, connections, counters } = this.transport.state;
+    const lost = this.#lost.list.map(({ node, name, lostMs }) => ({
+      node,
+      name,
+      since: new Date(lostMs).toISOString(),
+    }));
+    return {
+      connected,
+      problem,
+      quorate,
+      agreedQuorate: cluster?.orderedQuorate ?? false,
+      exchanging: cluster?.exchanging ?? false,
+      fencing: this.#options.config.fencing?.kind ?? null,
+      members: members.map(({ node, name }) => ({ node, name })),
+      heard: [...heard],
+      lost,
+      waitingBytes,
+      connections,
+      counters: { ...counters },
+    };
+  }
+
+  logStatus(uuid: string): LogClusterStatus | null {
+    const table = this.#options.service().cluster?.tables.get(uuid);
+    if (table === undefined) return null;
+    const members = table.members.map(({ node, name, stage, present, valid, settled, needed }) => {
+      return { node, name, stage, present, valid, settled, needed };
+    });
+    return { members, writer: table.writer, writerEpoch: table.epoch, foreign: this.#foreign.has(uuid) };
+  }
+
+  #observed(): TransportEvents {
+    const { events } = this.#options;
+    return {
+      delivered: (order, message) => {
+        events.delivered(order, message);
+        if (message.type === MessageType.report || message.type === MessageType.dead) this.#lookDue = true;
+      },
+      acknowledged: (order) => events.acknowledged(order),
+      viewChanged: (view) => {
+        events.viewChanged(view);
+        this.#lookDue = true;
+      },
+      quorumChanged: (quorate) => {
+        this.#quorate = quorate;
+        events.quorumChanged(quorate);
+        this.#lookDue = true;
+      },
+    };
+  }
+
+  #foreignGroups(): ForeignGroups {
+    const { write, service } = this.#options;
+    return new ForeignGroups({
+      ask: async () => (await askCorosync()).groups,
+      served: function* () {
+        for (const { uuid, state } of service().logs()) if (state.lifeCycle !== LifeCycle.pending) yield uuid;
+      },
+      found: (uuid) => {
+        const text =
+          'an original cmirrord has this log too, on some host of this cluster: neither knows what the other marks; deactivate it there';
+        write({ level: 'error', event: 'foreign-cmirrord', fields: { uuid, text } });
+      },
+      gone: (uuid) => {
+        const text = 'no original cmirrord has this log any more; resync it if it was written there';
+        write({ level: 'notice', event: 'foreign-cmirrord-gone', fields: { uuid, text } });
+      },
+    });
+  }
+
+  /** Null where there is no device-mapper to ask: a simulated kernel's devices are not this host's, and only root may. */
+  #recoveryRestarts(): RecoveryRestarts | null {
+    const { config, write, service } = this.#options;
+    if (!config.restartRecovery || config.kernel.kind !== 'connector' || process.geteuid?.() !== 0) return null;
+    return new RecoveryRestarts({
+      stateDirectory: config.stateDirectory,
+      bootId: config.bootId,
+      restart: restartRecovery,
+      needed: (uuid) => {
+        for (const log of service().logs()) {
+          const { map, inSyncLatched, lifeCycle } = log.state;
+          if (log.uuid !== uuid || lifeCycle !== LifeCycle.active) continue;
+          return inSyncLatched && map.syncCount < map.regionCount;
+        }
+        return false;
+      },
+      report: (level, event, uuid, text) => write({ level, event, fields: { uuid, text } }),
+    });
+  }
+}
