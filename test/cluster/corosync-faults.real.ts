@@ -194,7 +194,7 @@ describe.skipIf(why !== '')(why === '' ? 'faults of corosync' : `faults of coros
     expect(second.views).toEqual([]);
     await member(1).kill();
     await until('it is in', () => other.view?.members.length === 3);
-    expect(witness(2).views.at(-1)?.members[0]?.incarnation).toBe('2');
+    await until('the others see it', () => witness(2).views.at(-1)?.members[0]?.incarnation === '2');
     await other.kill();
   });
 });

@@ -119,7 +119,7 @@ export interface DaemonStatus {
 /** One region of one log, as it stood between two requests. */
 export interface RegionStatus {
   /** The log at the same moment. */
-  readonly log: LogStatus;
+  readonly log: Omit<LogStatus, 'cluster'>;
   readonly region: number;
   readonly clean: boolean;
   readonly inSync: boolean;

@@ -4,7 +4,7 @@
  * A region is clean when no writer may be at work in it, and in sync when its legs are known to be equal; one that is out
  * of sync is never clean.
  */
-import type { LogStatus, RegionStatus } from './daemon-status.js';
+import type { RegionStatus } from './daemon-status.js';
 
 export interface Reason {
   readonly code: string;
@@ -19,7 +19,7 @@ export function reasonsOf(region: RegionStatus, name: string): Reason[] {
   return [{ code: 'releasing', text: 'nobody holds it any more: it becomes clean with the next commit' }];
 }
 
-function lifeReasons(log: LogStatus, name: string): Reason[] {
+function lifeReasons(log: RegionStatus['log'], name: string): Reason[] {
   const reasons: Reason[] = [];
   switch (log.lifeCycle) {
     case 'pending':

@@ -90,6 +90,7 @@ export class CorosyncTransport implements OrderedTransport {
   #connected = false;
   #closed = false;
   #quorate = false;
+  #quorumTold = false;
   /** The ring that `#quorate` is about, and the last of the group's own events. */
   #quorumRing = 0;
   #ring = 0;
@@ -125,7 +126,7 @@ export class CorosyncTransport implements OrderedTransport {
     const session = this.#session;
     return {
       connected: this.#connected,
-      quorate: this.#quorate,
+      quorate: this.#quorumTold,
       problem: this.problem,
       epoch: session.epoch,
       members: session.view,
@@ -242,7 +243,8 @@ export class CorosyncTransport implements OrderedTransport {
     this.#problem = why;
     this.#said = true;
     this.#options.reports.problem('corosync', `${why}; connecting anew`);
-    this.#changeQuorum(false);
+    this.#quorate = false;
+    this.#tellQuorum();
     this.#quorumRing = 0;
     this.#ring = 0;
     this.#ringDue = false;
@@ -280,6 +282,7 @@ export class CorosyncTransport implements OrderedTransport {
     }
     if (this.#closed || taken === 0) return taken;
     if (this.#session.inView) this.#reconnectMs = reconnectMsMin;
+    this.#tellQuorum();
     this.#session.settle();
     // An acknowledgement may have ended everything.
     if (!this.#closed) this.#options.endTurn();
@@ -301,7 +304,7 @@ export class CorosyncTransport implements OrderedTransport {
       this.#session.configuration(this.#group.configuration());
     } else if (event === CpgEvent.quorum) {
       this.#quorumRing = this.#group.event[CpgField.quorumRing] as number;
-      this.#changeQuorum(this.#group.event[CpgField.quorate] === 1);
+      this.#quorate = this.#group.event[CpgField.quorate] === 1;
       this.#tellQuorum();
     } else if (event === CpgEvent.ring) {
       this.#ring = this.#group.event[CpgField.ring] as number;
@@ -321,8 +324,10 @@ export class CorosyncTransport implements OrderedTransport {
   // ---- quorum
 
   /**
-   * What libquorum says comes in no order with the group's events. Whoever has seen a node leave wants to hear the quorum of what
-   * is left, also when it is as before: so it is told again as soon as it is known of that ring or a later one.
+   * What libquorum says comes in no order with the group's events. A loss of quorum is told at once. That there is quorum is told when
+   * the group's own events have come to the ring that has it and nobody is waited for: a member that was cut off alone would
+   * take it for its own, while the others that make it up are not in its view yet. Whoever has seen a node leave wants to hear
+   * the quorum of what is left, also when it is as before.
    */
   readonly #onView = (view: GroupView): void => {
     if (view.left.some(({ reason }) => reason === 'node-down' || reason === 'unknown')) {
@@ -335,14 +340,13 @@ export class CorosyncTransport implements OrderedTransport {
   };
 
   #tellQuorum(): void {
-    if (!this.#quorumDue || this.#ringDue || !this.#connected || this.#quorumRing < this.#ring) return;
+    if (this.#quorumTold === this.#quorate && !this.#quorumDue) return;
+    if (this.#quorate) {
+      const inRing = this.#connected && !this.#ringDue && this.#quorumRing === this.#ring;
+      if (!inRing || !this.#session.inView || this.#session.awaited.length > 0) return;
+    }
     this.#quorumDue = false;
+    this.#quorumTold = this.#quorate;
     this.#options.events.quorumChanged(this.#quorate);
-  }
-
-  #changeQuorum(quorate: boolean): void {
-    if (this.#quorate === quorate) return;
-    this.#quorate = quorate;
-    this.#options.events.quorumChanged(quorate);
   }
 }

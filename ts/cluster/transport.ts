@@ -22,7 +22,10 @@ export interface TransportEvents {
   /** All members have everything up to and including `order`. */
   acknowledged(order: number): void;
   viewChanged(view: GroupView): void;
-  /** Whether this node's partition has quorum. In no order with messages and views (R13). Before the first call: no. */
+  /**
+   * Whether this node's partition has quorum (R13). Before the first call: no. A loss is told in no order with messages and views; that there is
+   * quorum only when the view is of all who make it up.
+   */
   quorumChanged(quorate: boolean): void;
 }
 
