@@ -216,7 +216,7 @@ function loseState(host: Host): boolean {
   daemon.die();
   host.loseState();
   // The next one cannot load a log either whose kernel goes on writing.
-  if (host.prng.chance(0.3)) {
+  if (host.prng.chance(0.5)) {
     const reads = { errno: errnoEio, reads: true, writes: host.prng.chance(0.5), opens: false };
     host.timeline.after(down, () => void (!host.healing && failDisk(host, reads)));
   }
@@ -235,10 +235,20 @@ function failDisk(host: Host, fault: { errno: number; reads: boolean; writes: bo
   const operationsLeft = host.prng.pick([1, 1, 3, Number.POSITIVE_INFINITY]);
   const set = { ...fault, operationsLeft };
   disk.fault = set;
+  if (host.prng.chance(0.3)) askMeanwhile(host, disk);
   host.timeline.after(host.prng.real(500, 12_000), () => {
     if (disk.fault === set) disk.fault = null;
   });
   return true;
+}
+
+/** Somebody looks at the mirror while its log device fails, or right after. */
+function askMeanwhile(host: Host, disk: LogDisk): void {
+  host.timeline.after(host.prng.real(5, 3000), () => {
+    for (const mirror of host.mirrors.values()) {
+      if (mirror.disk === disk && !mirror.busy && mirror.device?.live) host.administrator.ask(mirror);
+    }
+  });
 }
 
 /** The log cannot be read when a table is reloaded. */
