@@ -12,6 +12,7 @@ import type { SimMirror } from './mirror.js';
 const smallUuid = 'LVM-too-small';
 const retryMs = 1000;
 const superviseMs = 700;
+const attentions = [1, 1, 1, 0.04] as const;
 /** How often the legs of a table open slowly, and how slowly. */
 const slowLegs = 0.1;
 const slowLegsMsMax = 20_000;
@@ -20,9 +21,12 @@ const resyncedRegionsMax = 2_000;
 
 export class Administrator {
   readonly #host: Host;
+  /** How likely he sees at a look that a mirror needs him: some are slow, and then the daemon has to help itself. */
+  readonly #attention: number;
 
   constructor(host: Host) {
     this.#host = host;
+    this.#attention = host.alone ? host.prng.pick(attentions) : 1;
   }
 
   /** Creates the mirrors of a fresh kernel. A core log has nothing to remember: it starts out of sync. */
@@ -35,7 +39,9 @@ export class Administrator {
     this.#host.timeline.after(superviseMs, () => {
       for (const mirror of this.#host.mirrors.values()) {
         const wanted = this.needsCare(mirror) || this.#longUnknown(mirror);
-        if (!mirror.busy && wanted && this.#host.diskWell(mirror)) this.reload(mirror);
+        const { healing, prng } = this.#host;
+        const seen = healing || this.#attention === 1 || prng.chance(this.#attention);
+        if (!mirror.busy && wanted && seen && this.#host.diskWell(mirror)) this.reload(mirror);
       }
       this.supervise();
     });

@@ -142,12 +142,16 @@ function killReconnecting(host: Host): boolean {
 function killWriting(host: Host): boolean {
   const daemon = host.daemon;
   if (daemon?.running !== true || daemon.kill.armed || !stallDisk(host)) return false;
+  const stalled = [...host.mirrors.values()].flatMap(({ disk }) => disk ?? []);
+  // What comes later may take another path than what hangs.
+  const elsewhere = host.alone && host.prng.chance(0.5);
   host.workload.stir();
   host.timeline.after(host.prng.real(0.5, 30), () => {
     if (!daemon.running || daemon.kill.armed || host.healing) return;
     const down = host.prng.real(1, 100);
     host.restartMs = () => down;
     daemon.die();
+    if (elsewhere) for (const disk of stalled) disk.stalledUntilMs = host.nowMs;
     // What the kernel asks the next daemon needs the device too.
     host.timeline.after(down + 5, () => host.workload.stir());
   });
@@ -216,7 +220,7 @@ function loseState(host: Host): boolean {
   daemon.die();
   host.loseState();
   // The next one cannot load a log either whose kernel goes on writing.
-  if (host.prng.chance(0.5)) {
+  if (host.alone && host.prng.chance(0.5)) {
     const reads = { errno: errnoEio, reads: true, writes: host.prng.chance(0.5), opens: false };
     host.timeline.after(down, () => void (!host.healing && failDisk(host, reads)));
   }
@@ -235,7 +239,7 @@ function failDisk(host: Host, fault: { errno: number; reads: boolean; writes: bo
   const operationsLeft = host.prng.pick([1, 1, 3, Number.POSITIVE_INFINITY]);
   const set = { ...fault, operationsLeft };
   disk.fault = set;
-  if (host.prng.chance(0.3)) askMeanwhile(host, disk);
+  if (host.alone && host.prng.chance(0.3)) askMeanwhile(host, disk);
   host.timeline.after(host.prng.real(500, 12_000), () => {
     if (disk.fault === set) disk.fault = null;
   });

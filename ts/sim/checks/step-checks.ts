@@ -2,7 +2,7 @@
  * Looks at the whole world after every step. What is checked here must hold at every instant, whoever was killed a
  * moment ago: that is what makes a crash or a power cut at that instant harmless.
  */
-import { LifeCycle } from '../../mirror/log-state.js';
+import { LifeCycle, serves } from '../../mirror/log-state.js';
 import type { CountedState } from '../daemon/counted-state.js';
 import type { SimMirror } from '../mirror.js';
 import type { TargetTruth } from './kernel-truth.js';
@@ -11,6 +11,8 @@ import { type CheckWorld, liveState } from './world.js';
 
 /** A sticky mark may outlive its idle time by this much: the time of a turn and of a commit under way. */
 const stickySlackMs = 1500;
+/** Within this time a daemon finds out that a log device is well again: a few of its attempts. */
+const repairMsMax = 15_000;
 
 export function checkStep(world: CheckWorld): void {
   for (const mirror of world.mirrors.values()) {
@@ -26,6 +28,7 @@ export function checkStep(world: CheckWorld): void {
     if (world.follows(state.identity.uuid)) checkMarked(world, mirror, truth, state);
     checkAssignment(world, truth, state);
     checkSticky(world, mirror, state, truth);
+    if (world.alone) checkRepair(world, mirror, state);
   }
 }
 
@@ -136,6 +139,22 @@ function checkSticky(world: CheckWorld, mirror: SimMirror, state: CountedState, 
     if (sinceMs < lateMs) fail('R5-sticky-ends', mirror, region, `is sticky since ${nowMs - sinceMs} ms`);
     evaluations.held('R5-sticky-ends');
   }
+}
+
+/** A log that serves does not stay failed when its device is well, whether its kernel has noticed or not. */
+function checkRepair(world: CheckWorld, mirror: SimMirror, state: CountedState): void {
+  const { disk } = mirror;
+  const { nowMs, evaluations } = world;
+  const well = disk !== null && disk.fault === null && disk.stalledUntilMs <= nowMs;
+  if (!state.logFailed || !well || !world.daemonPunctual || !serves(state)) {
+    mirror.repairDueSinceMs = -1;
+    return;
+  }
+  if (mirror.repairDueSinceMs < 0) mirror.repairDueSinceMs = nowMs;
+  const sinceMs = nowMs - mirror.repairDueSinceMs;
+  const text = () =>
+    `${mirror.shape.uuid}: its log device is well since ${sinceMs} ms and the log still counts as failed`;
+  evaluations.check('R16-healed', sinceMs <= repairMsMax, text);
 }
 
 function fail(rule: CheckedRule, mirror: SimMirror, region: number, text: string): never {
