@@ -79,6 +79,10 @@ export class MemberProcess implements OrderedTransport {
     return this.child.exitCode !== null || this.child.signalCode !== null;
   }
 
+  async entered(): Promise<void> {
+    await until(`node ${this.node} is in its group`, () => this.view !== null);
+  }
+
   #hear(said: Said): void {
     if (typeof said.delivered === 'number') this.#delivered(said.delivered, said.message);
     else if (typeof said.acknowledged === 'number') {

@@ -21,8 +21,10 @@ export class DaemonProcess {
   stderr = '';
   #changed: () => void = () => {};
 
-  constructor(argv: readonly string[], script: string = program) {
-    this.child = spawn(process.execPath, [script, ...argv], { stdio: ['ignore', 'pipe', 'pipe'] });
+  /** `before` is put before the command: what runs it somewhere else, in the same process. */
+  constructor(argv: readonly string[], script: string = program, before: readonly string[] = []) {
+    const [command = '', ...words] = [...before, process.execPath, script, ...argv];
+    this.child = spawn(command, words, { stdio: ['ignore', 'pipe', 'pipe'] });
     this.child.stdout?.on('data', (bytes: Buffer) => {
       this.stdout += bytes.toString();
       this.#changed();
