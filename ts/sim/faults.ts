@@ -30,7 +30,7 @@ export const faultKinds: readonly FaultKind[] = [
     apply: (host) => killSoon(host, () => host.prng.real(resendMs, 3 * resendMs)),
   },
   { name: 'daemon-killed-reconnecting', weight: 5, apply: killReconnecting },
-  { name: 'daemon-killed-writing', weight: 6, apply: killWriting },
+  { name: 'daemon-killed-writing', weight: 7, apply: killWriting },
   { name: 'power-cut', weight: 12, apply: powerCut },
   { name: 'state-lost', weight: 5, apply: loseState },
   { name: 'daemon-stopped', weight: 4, apply: stopDaemon },
@@ -142,19 +142,25 @@ function killReconnecting(host: Host): boolean {
 function killWriting(host: Host): boolean {
   const daemon = host.daemon;
   if (daemon?.running !== true || daemon.kill.armed || !stallDisk(host)) return false;
-  const stalled = [...host.mirrors.values()].flatMap(({ disk }) => disk ?? []);
-  // What comes later may take another path than what hangs.
-  const elsewhere = host.alone && host.prng.chance(0.5);
-  host.workload.stir();
-  host.timeline.after(host.prng.real(0.5, 30), () => {
+  const { prng, timeline, workload, node } = host;
+  const disks = [...host.mirrors.values()].flatMap(({ disk }) => disk ?? []);
+  const strike = (triesLeft: number) => {
     if (!daemon.running || daemon.kill.armed || host.healing) return;
-    const down = host.prng.real(1, 100);
+    if (triesLeft > 0 && !disks.some(({ underWay }) => (underWay.get(node) ?? 0) > 0)) {
+      timeline.after(prng.real(0.5, 20), () => strike(triesLeft - 1));
+      return;
+    }
+    const down = prng.real(1, 100);
     host.restartMs = () => down;
     daemon.die();
-    if (elsewhere) for (const disk of stalled) disk.stalledUntilMs = host.nowMs;
+    // What comes later may take another path than what hangs.
+    if (host.alone && prng.chance(0.5)) for (const disk of disks) disk.stalledUntilMs = host.nowMs;
     // What the kernel asks the next daemon needs the device too.
-    host.timeline.after(down + 5, () => host.workload.stir());
-  });
+    timeline.after(down + 5, () => workload.stir());
+    for (let i = 0; i < 3; i++) timeline.after(down + prng.real(5, 1500), () => workload.stir());
+  };
+  workload.stir();
+  timeline.after(prng.real(0.5, 30), () => strike(5));
   return true;
 }
 
