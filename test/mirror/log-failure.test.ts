@@ -168,6 +168,25 @@ describe('a device that cannot be read at RESUME', () => {
     expect(answers()).toEqual([[1, 0], [0]]);
   });
 
+  test('a kernel of unknown marks waits for RESUME, and after PRESUSPEND every RESUME lets it go', () => {
+    const { host, disk } = hostWithDisk(64, retry);
+    host.powerCut();
+    host.construct(mirrorA, diskText, { nul: true });
+    disk.readErrno = Errno.EIO;
+    const waits = host.send(DM_ULOG_RESUME, mirrorA);
+    host.settle();
+    expect(host.answerTo(waits)).toBeUndefined();
+    expect(host.ask(DM_ULOG_PRESUSPEND, mirrorA)?.error).toBe(-Errno.EIO);
+    expect(host.answerTo(waits)?.error).toBe(0);
+    // Another thread of it reconnects only now. An error would fail its question, and a write go out without a mark.
+    host.construct(mirrorA, diskText, { nul: true });
+    expect(host.ask(DM_ULOG_RESUME, mirrorA)?.error).toBe(0);
+    expect(host.ask(DM_ULOG_IN_SYNC, mirrorA, [1])?.values).toEqual([1]);
+    expect(host.flush(mirrorA, 1)?.error).toBe(-Errno.EIO);
+    expect(host.ask(DM_ULOG_POSTSUSPEND, mirrorA)?.error).toBe(-Errno.EIO);
+    expect(host.ask(DM_ULOG_PRESUSPEND, mirrorA)?.error).toBe(-Errno.EINVAL);
+  });
+
   test('a second RESUME tries at once; DTR gives up', () => {
     const { host, disk } = hostWithDisk(64, retry);
     host.powerCut();

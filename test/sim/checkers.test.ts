@@ -91,6 +91,7 @@ class World implements CheckWorld {
     type: number,
     values: readonly number[],
     reply: { error?: number; first?: number; second?: number; text?: string } = {},
+    cleanThen: ReadonlySet<number> | null = null,
   ): void {
     const request: RequestRecord = {
       seq: 1,
@@ -102,6 +103,7 @@ class World implements CheckWorld {
       markOrder: 1,
       open: 1,
       ordinal: 0,
+      cleanThen,
       hostile: false,
     };
     checkReply(this, request, { error: 0, first: 0, second: 0, text: '', ...reply });
@@ -521,10 +523,36 @@ describe('a checker', () => {
     }
   });
 
+  it('holds a RESUME to what was dirty when it came', () => {
+    const resumed = (spoil: (world: World) => void, cleanThen: ReadonlySet<number> | null) => {
+      const world = new World();
+      world.state.lifeCycle = LifeCycle.active;
+      world.disk.durable.set(logBytes(false));
+      world.state.map.inner.clean.delete(3);
+      spoil(world);
+      world.answer(DM_ULOG_RESUME, [], {}, cleanThen);
+    };
+    const nothing = () => {};
+    resumed(nothing, new Set([3]));
+    resumed((world) => world.setBit(3, false), null);
+    expect(() => resumed(nothing, null)).toThrow('R9-bytes');
+    expect(() => resumed(nothing, new Set([4]))).toThrow('R9-bytes');
+    expect(() => resumed((world) => world.kernel.flushed.add(3), new Set([3]))).toThrow('R9-bytes');
+  });
+
   it('sees a repetition that was taken and never answered', () => {
     const open = new OpenRequests();
     const made = (seq: number, type: number): RequestRecord => {
-      const rest = { values: [], text: '', endsWithNul: false, markOrder: 0, open: 0, ordinal: 0, hostile: false };
+      const rest = {
+        values: [],
+        text: '',
+        endsWithNul: false,
+        markOrder: 0,
+        open: 0,
+        ordinal: 0,
+        cleanThen: null,
+        hostile: false,
+      };
       return { seq, type, ...log, ...rest };
     };
     const [first, second] = [made(1, DM_ULOG_FLUSH), made(2, DM_ULOG_FLUSH)];
@@ -559,6 +587,7 @@ describe('a checker', () => {
       markOrder: 0,
       open: 1,
       ordinal: 0,
+      cleanThen: null,
       hostile: true,
     };
     checkReply(world, request, { error: -22, first: 0, second: 0, text: '' });

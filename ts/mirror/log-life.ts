@@ -412,9 +412,15 @@ export class LogLife {
     this.#failResumes(errno);
   }
 
-  /** A load has failed. A kernel that writes already (R3) must go on waiting: any error makes it write without marks. */
+  /**
+   * A load has failed. A kernel that writes already (R3) must hear of no error, which makes it write without marks: it goes on
+   * waiting, or is let go when another of its threads has begun the suspend.
+   */
   #failResumes(errno: number): void {
-    if (this.#parts.state.marksUnknown && !this.drains && !this.#abandoning) return;
+    if (this.#parts.state.marksUnknown && !this.#abandoning) {
+      if (this.drains) this.#letGo();
+      return;
+    }
     this.#resumes.answerAll((seq) => this.#parts.world.effects.reply(seq, DM_ULOG_RESUME, -errno));
   }
 

@@ -3,7 +3,7 @@
  * truth about its kernel. What hosts share (time, disks, legs, checkers, journal) is the simulation's. It offers what
  * can happen to a host as methods (kill, power cut, restart); when they happen is decided in faults.ts.
  */
-import { DM_ULOG_CTR, DM_ULOG_PRESUSPEND } from '../base/ulog-frames.js';
+import { DM_ULOG_CTR, DM_ULOG_PRESUSPEND, DM_ULOG_RESUME } from '../base/ulog-frames.js';
 import { LifeCycle, serves } from '../mirror/log-state.js';
 import type { LogMessage } from '../mirror/messages.js';
 import { MessageType } from '../mirror/messages.js';
@@ -447,7 +447,10 @@ export class Host implements CheckWorld, WireEnds {
     this.orphans.heard(request.key);
     const truth = this.truth.of(request);
     request.markOrder = truth.markOrder;
-    const known = this.states?.find(request.key) !== undefined;
+    const state = this.states?.find(request.key);
+    const known = state !== undefined;
+    if (request.type === DM_ULOG_RESUME && state?.lifeCycle === LifeCycle.active && state.marksUnknown)
+      request.cleanThen ??= cleanRegions(state);
     if (request.type === DM_ULOG_CTR && request.endsWithNul) {
       this.count('reconnect');
       const { atReconnect } = this;
@@ -514,6 +517,12 @@ export class Host implements CheckWorld, WireEnds {
   #late(ms: number): void {
     this.lateUntilMs = Math.max(this.lateUntilMs, this.nowMs + ms);
   }
+}
+
+function cleanRegions({ map }: CountedState): ReadonlySet<number> {
+  const clean = new Set<number>();
+  for (let region = 0; region < map.regionCount; region++) if (map.inner.isClean(region)) clean.add(region);
+  return clean;
 }
 
 function lifeCycleName(value: LifeCycle): string {

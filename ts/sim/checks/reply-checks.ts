@@ -157,9 +157,11 @@ function checkBytes({ world, request, state, mirror }: Judged, closed: boolean):
   const map = state.map.inner;
   const found = readLogBytes(disk.durable, map.regionCount);
   evaluations.check('R9-bytes', found.fault === '', () => `${name(request)}: ${found.fault}`);
-  // Marks that wait for their flush: what a RESUME of a log that serves does not answer for.
+  // What a RESUME of a log that serves does not answer for: marks that wait for their flush, and what became dirty behind it
+  // because a flush knew of no marks (R3), which waits for that flush.
   const { flushed } = world.truth.of(request);
-  const unflushed = (region: number) => map.isHeld(region) && !flushed.has(region);
+  const later = (region: number) => map.isHeld(region) || request.cleanThen?.has(region) === true;
+  const unflushed = (region: number) => later(region) && !flushed.has(region);
   const wrong = closed ? firstWrongBit(disk.durable, state) : firstTooClean(disk.durable, state, unflushed);
   evaluations.check('R9-bytes', wrong < 0, () => `${name(request)}: the bit of region ${wrong} on the device is wrong`);
   const intact = found.hasSession && sessionIntact(disk.durable) && sessionClosed(disk.durable) === closed;

@@ -23,6 +23,8 @@ export interface RequestRecord {
   open: number;
   /** The number of the frame among those of its log and type that this daemon took. */
   ordinal: number;
+  /** Of a RESUME of a log that served already: the regions that were clean when it came. */
+  cleanThen: ReadonlySet<number> | null;
   /** The simulator sent it on purpose to be refused. */
   readonly hostile: boolean;
 }
@@ -57,6 +59,7 @@ export function recordRequest(frame: Buffer, length: number, hostile: boolean): 
     markOrder: 0,
     open: 0,
     ordinal: 0,
+    cleanThen: null,
     hostile,
   };
 }
