@@ -48,7 +48,7 @@ const stages = [
   },
   {
     name: 'real corosync',
-    budgetMinutes: 1.5,
+    budgetMinutes: 2.5,
     skip: withoutCluster,
     commands: [[node, `${root}node_modules/vitest/vitest.mjs`, 'run', '--config', 'vitest.cluster.config.ts']],
     counts: vitestCounts,

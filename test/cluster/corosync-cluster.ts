@@ -178,6 +178,12 @@ export class CorosyncCluster {
     return [...said.matchAll(/^\s*(\d+)\s/gm)].map(([, node]) => Number(node)).sort((a, b) => a - b);
   }
 
+  /** What corosync itself says of its groups on a node, for whoever looks for the cause of something. */
+  groups(number: number): string {
+    const [command = '', ...rest] = this.command(number);
+    return spawnSync(command, [...rest, 'corosync-cpgtool'], { encoding: 'utf8', timeout: 5000 }).stdout;
+  }
+
   /** Waits until these nodes see each other and nobody else. */
   async settled(numbers: readonly number[]): Promise<void> {
     for (const number of numbers) {

@@ -14,12 +14,13 @@
  *   --resume               the legs hold something: never claims that they are equal (after a power cut)
  *   --rate N --depth N     writes a second (0: as fast as can be), writes under way at most (0 writers: none)
  *   --hot N --wide SHARE   regions that most writes go to, share of writes that go anywhere
+ *   --share I/N            this host is number I, from 1, of N that share legs and log: each writes sectors of its own
  *   --seconds S            stop after that long (0: run until a signal)
  *   --until-synced         stop when every region is in sync
  *   --seed N
  *
  * SIGTERM and SIGINT: the users stop, the mirror is suspended and removed, exit code 0. Exit code 1: the mirror could not
- * be made, or writes failed. A SIGKILL is a power cut for the legs: what their caches held is lost.
+ * be made, writes failed, or a sector does not hold what was written last. SIGUSR2: the mirror is suspended and resumed. A SIGKILL is a power cut for the legs: what their caches held is lost.
  */
 import { parseArgs } from 'node:util';
 import { FileMirror, type Load } from '../sim/file-mirror.js';
@@ -62,6 +63,7 @@ function readOptions(): Options {
       depth: { type: 'string', default: '16' },
       hot: { type: 'string', default: '12' },
       wide: { type: 'string', default: '0.05' },
+      share: { type: 'string', default: '1/1' },
       seconds: { type: 'string', default: '0' },
       'until-synced': { type: 'boolean', default: false },
       seed: { type: 'string', default: '1' },
@@ -89,6 +91,7 @@ function readOptions(): Options {
       sectorsMax: 8,
       hotRegions: readNumber('hot', values.hot),
       wideShare: readNumber('wide', values.wide),
+      ...readShare(values.share),
     },
     seconds: readNumber('seconds', values.seconds),
     untilSynced: values['until-synced'],
@@ -100,6 +103,13 @@ function readNumber(name: string, text: string): number {
   const value = Number(text);
   if (!Number.isFinite(value) || value < 0) throw new Error(`--${name} ${text}: not a number`);
   return value;
+}
+
+function readShare(text: string): { host: number; hosts: number } {
+  const match = /^(\d{1,3})\/(\d{1,3})$/.exec(text);
+  const [host, hosts] = [Number(match?.[1]), Number(match?.[2])];
+  if (!(host >= 1 && host <= hosts)) throw new Error(`--share ${text}: not a host's number and the number of hosts`);
+  return { host: host - 1, hosts };
 }
 
 function readBytes(text: string): number {
@@ -206,6 +216,9 @@ async function main(): Promise<number> {
     return 1;
   }
   say('active', { ...mirror.progress() });
+  process.on('SIGUSR2', () => {
+    void blocking(kernel, mirror.restart()).then((result) => say('restarted', { error: result }));
+  });
   const timer = setInterval(() => {
     report('progress', mirror, kernel, counter, legs);
     if (options.untilSynced && mirror.device.live?.inSync === true) stop();
@@ -216,11 +229,13 @@ async function main(): Promise<number> {
   await mirror.stopUsers();
   clearInterval(timer);
   report('stopping', mirror, kernel, counter, legs);
+  const stale = mirror.staleSectors();
+  if (stale.length > 0) say('stale', { sectors: stale.length, first: stale.slice(0, 20) });
   await blocking(kernel, mirror.retire());
   report('done', mirror, kernel, counter, legs);
   kernel.close();
   legs.close();
-  return mirror.errors > 0 ? 1 : 0;
+  return mirror.errors > 0 || stale.length > 0 ? 1 : 0;
 }
 
 try {

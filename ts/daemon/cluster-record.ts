@@ -48,8 +48,10 @@ export function writeClusterRecord(place: Place, { transport, node }: ClusterRec
 /** True when a daemon of this boot served logs alone that are still there. */
 export function servedAlone(place: Place): boolean {
   const record = readClusterRecord(place);
-  // Where there is no record a daemon was there that knew no other transport.
   if (record?.transport === 'corosync') return false;
+  // One of another boot: no daemon of this boot has run, and all that lies there is of the other one.
+  if (record === null && readOrEmpty(recordPath(place)).trim() !== '') return false;
+  // Where there is none at all a daemon was there that knew no other transport.
   try {
     return readdirSync(place.stateDirectory).some((name) => name.endsWith('.state'));
   } catch {

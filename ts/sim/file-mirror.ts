@@ -2,7 +2,8 @@
  * A mirror of the process `simulated-kernel`: its device, its users, and the figures it prints.
  *
  * Users write to a hot set of regions and now and then anywhere, never two at once to the same sectors. With a rate
- * they keep to it by the clock; without one each writes again as soon as its write is done.
+ * they keep to it by the clock; without one each writes again as soon as its write is done. Where several hosts share the legs
+ * each has sectors of its own, in every region, and knows in the end whether what it wrote last is still there.
  */
 
 import type { Kernel } from './kernel/kernel.js';
@@ -21,6 +22,9 @@ export interface Load {
   readonly hotRegions: number;
   /** Share of writes that go anywhere. */
   readonly wideShare: number;
+  /** This host's number among those that share the legs, from 0, and how many they are. */
+  readonly host: number;
+  readonly hosts: number;
 }
 
 export interface Progress {
@@ -44,7 +48,10 @@ export class FileMirror {
   readonly #table: LogTable;
   readonly #prng: Prng;
   readonly #load: Load;
+  readonly #legs: FileLegs;
   readonly #busySectors = new Set<number>();
+  /** Of sectors that were written: the stamp that was written last. */
+  readonly #written = new Map<number, number>();
   readonly #hot: number[] = [];
   #stamp: number;
   #underWay = 0;
@@ -53,6 +60,7 @@ export class FileMirror {
 
   constructor(kernel: Kernel, legs: FileLegs, table: LogTable, parts: { prng: Prng; load: Load; firstStamp: number }) {
     this.device = kernel.addDevice(legs);
+    this.#legs = legs;
     this.#table = table;
     this.#prng = parts.prng;
     this.#load = parts.load;
@@ -67,6 +75,17 @@ export class FileMirror {
   *retire(): Blocking {
     yield* this.device.suspend();
     yield* this.device.remove();
+  }
+
+  /** Suspends and resumes, as an administrator does so that the kernel asks for resync work again. */
+  *restart(): Blocking<number> {
+    yield* this.device.suspend();
+    return yield* this.device.resume();
+  }
+
+  /** Sectors of the default leg that do not hold what was written last. Only when nobody writes. */
+  staleSectors(): number[] {
+    return [...this.#written].filter(([sector, stamp]) => this.#legs.stampAt(0, sector) !== stamp).map(([at]) => at);
   }
 
   startUsers(): void {
@@ -118,6 +137,7 @@ export class FileMirror {
     const { sector, sectors } = this.#place();
     for (let at = sector; at < sector + sectors; at++) this.#busySectors.add(at);
     this.#stamp += 1;
+    const stamp = this.#stamp;
     this.#underWay += 1;
     const startMs = performance.now();
     const done = (ok: boolean) => {
@@ -125,11 +145,16 @@ export class FileMirror {
       this.#underWay -= 1;
       this.writes += 1;
       if (!ok) this.errors += 1;
+      for (let at = sector; at < sector + sectors; at++) {
+        if (ok) this.#written.set(at, stamp);
+        // It may be there, in part.
+        else this.#written.delete(at);
+      }
       this.slowestMs = Math.max(this.slowestMs, performance.now() - startMs);
       if (this.#stopped && this.#underWay === 0) this.#idle?.();
       if (!this.#stopped && this.#load.rate === 0) this.#write();
     };
-    this.device.submit({ sector, sectors, stamp: this.#stamp, region: 0, done });
+    this.device.submit({ sector, sectors, stamp, region: 0, done });
   }
 
   /** A place inside one region where no write is under way. */
@@ -141,8 +166,15 @@ export class FileMirror {
       const region = wide ? this.#prng.below(log.regionCount) : this.#prng.pick(this.#hot);
       const start = region * log.regionSectors;
       const end = Math.min(start + log.regionSectors, this.#table.sectors);
-      const sector = this.#prng.between(start, end - 1);
-      const sectors = Math.min(this.#prng.between(1, this.#load.sectorsMax), end - sector);
+      const { sectorsMax, host, hosts } = this.#load;
+      let sector = this.#prng.between(start, end - 1);
+      // Where the legs are shared: the first of the pieces behind it that is this host's.
+      if (hosts > 1) {
+        const piece = Math.ceil(sector / sectorsMax);
+        sector = (piece + ((host - (piece % hosts) + hosts) % hosts)) * sectorsMax;
+        if (sector >= end) continue;
+      }
+      const sectors = Math.min(this.#prng.between(1, sectorsMax), end - sector);
       let free = true;
       for (let at = sector; at < sector + sectors; at++) free &&= !this.#busySectors.has(at);
       if (free) return { sector, sectors };

@@ -67,6 +67,12 @@ class CachedFile {
     }
   }
 
+  stampAt(sector: number): number {
+    const bytes = Buffer.alloc(sectorBytes);
+    this.read(sector, bytes);
+    return bytes.readDoubleLE(0);
+  }
+
   writeThrough(sector: number, bytes: Buffer): void {
     writeSync(this.#fd, bytes, 0, bytes.length, sector * sectorBytes);
   }
@@ -144,6 +150,11 @@ export class FileLegs implements Legs {
       else done([]);
     };
     setImmediate(next);
+  }
+
+  /** Which write a sector of a leg holds. */
+  stampAt(leg: number, sector: number): number {
+    return this.#file(leg).stampAt(sector);
   }
 
   close(): void {
