@@ -166,6 +166,30 @@ describe.skipIf(why !== '')(why === '' ? 'daemons of a cluster' : `daemons of a 
     expect((await flushed).result).toBe(0);
   });
 
+  it('a RESUME right at the start of a daemon waits for the group, also that of a kernel which finds its daemon again', async () => {
+    hosts = nodes.map((node) => new ClusterHost(cluster, node, join(folder, String(node))));
+    for (const one of hosts) one.start();
+    for (const one of hosts) kernels.push(await one.kernel());
+    await Promise.all(
+      kernels.map(async (one) => {
+        expect((await one.ctr(log, text)).result).toBe(0);
+        expect((await one.resume(log)).result).toBe(0);
+        expect((await one.flush(log, [3])).result).toBe(0);
+      }),
+    );
+    for (let round = 0; round < 2; round++) {
+      await host(2).daemon.kill('SIGKILL');
+      kernel(2).close();
+      host(2).start();
+      kernels[1] = await host(2).kernel();
+      expect((await kernel(2).ctr(log, `${text}\0`)).result).toBe(0);
+      expect((await kernel(2).resume(log)).result).toBe(0);
+      expect((await kernel(2).flush(log, [4 + round])).result).toBe(0);
+    }
+    const { logs } = await host(1).stands('all marks are known', ({ logs: at }) => at[0]?.dirtyCount === 3);
+    expect(logs[0]?.inSyncCount).toBe(regionCount);
+  });
+
   it('a log that an original cmirrord has is not resumed, and one that appears later is an alarm', async () => {
     await start();
     const original = new MemberProcess(cluster, 2, `${log.uuid}\\0`, '1', new Witness());

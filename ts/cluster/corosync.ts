@@ -147,6 +147,11 @@ export class CorosyncTransport implements OrderedTransport {
     return this.#problem;
   }
 
+  /** There is no view yet, and nothing has failed: it takes milliseconds, or as long as others take to introduce themselves. */
+  get entering(): boolean {
+    return this.#connected ? !this.#session.inView : !this.#said;
+  }
+
   submit(message: LogMessage): void {
     if (this.#closed) throw new Error('the corosync transport is closed');
     this.#session.submit(message);

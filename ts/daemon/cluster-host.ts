@@ -20,6 +20,10 @@ import type { LogEntry } from './log-entry.js';
 import { LostNodes, type LostNodesEvents } from './lost-nodes.js';
 import { RecoveryRestarts } from './recovery-restarts.js';
 
+/** How long a RESUME waits for this host to enter its group; its kernel asks again after 15 s. */
+const enterMsMax = 10_000;
+const enterLookMs = 20;
+
 export interface ClusterHostOptions {
   readonly config: DaemonConfig;
   readonly self: GroupMember;
@@ -94,9 +98,12 @@ export class ClusterHost {
     return this.transport.problem;
   }
 
-  /** Why this log must not be resumed; empty: nothing speaks against it. */
-  whyNotResume(uuid: string): Promise<string> {
-    return this.#foreign.whyNot(uuid);
+  /** Why this log cannot be resumed; empty: nothing speaks against it. Waits for a group that is being entered. */
+  async whyNotResume(uuid: string): Promise<string> {
+    for (const endMs = performance.now() + enterMsMax; this.transport.entering && performance.now() < endMs; ) {
+      await new Promise((resolve) => setTimeout(resolve, enterLookMs));
+    }
+    return this.problem || this.#foreign.whyNot(uuid);
   }
 
   /** The core says that a member is lost. */

@@ -242,14 +242,15 @@ export class Engine {
   /** What must not reach the core, or not yet, where logs are shared. */
   readonly #turnAway = (request: RequestView): boolean => {
     if (this.#cluster === null && this.#unavailable === null) return false;
-    const why = this.#whyNoGroup();
     if (request.type === DM_ULOG_RESUME) {
-      if (why !== null) this.#refuseResume(request, why);
-      else this.#resumeWhenAlone(request);
+      // One that is in use is resumed again by a kernel that has found a daemon again: it goes on, and waits with its group.
+      if (!this.#isPending(request)) return false;
+      this.#resumeWhenPossible(request);
       return true;
     }
+    const why = this.#whyNoGroup();
     // The core's -ESRCH would make the kernel construct and resume the log again, two seconds a request, for nothing.
-    const repeats = why !== null && reconnecting.has(request.type) && this.#neverResumed(request);
+    const repeats = why !== null && reconnecting.has(request.type) && this.#isPending(request);
     if (repeats) this.#replies.reply(request.seq, request.type, -Errno.ENOENT);
     return repeats;
   };
@@ -260,11 +261,14 @@ export class Engine {
     return this.#cluster?.problem || null;
   }
 
-  /** A RESUME waits for the names of corosync's groups, which take a millisecond or do not come (R14). */
-  #resumeWhenAlone(request: RequestView): void {
+  /** A RESUME waits for the group, if that is being entered, and for the names of corosync's groups (R14): milliseconds. */
+  #resumeWhenPossible(request: RequestView): void {
+    if (this.#cluster === null) {
+      this.#refuseResume(request, this.#unavailable ?? '');
+      return;
+    }
     const copy = request.copied();
-    const asked = this.#cluster?.whyNotResume(copy.uuidText() ?? '') ?? Promise.resolve('');
-    void asked.then((why) => {
+    void this.#cluster.whyNotResume(copy.uuidText() ?? '').then((why) => {
       if (this.#closed) return;
       const nowMs = performance.now();
       if (why === '') this.#service.handle(copy, nowMs);
@@ -280,7 +284,7 @@ export class Engine {
     this.#write({ level: 'error', event: 'resume-refused', fields: { text, transport: this.#config.transport } });
   }
 
-  #neverResumed(request: RequestView): boolean {
+  #isPending(request: RequestView): boolean {
     for (const { state } of this.#service.logs()) {
       const { luidHigh, luidLow } = state.identity;
       if (luidLow === request.luidLow && luidHigh === request.luidHigh) return state.lifeCycle === LifeCycle.pending;
