@@ -1,5 +1,5 @@
 /**
- * `npm run long -- sim|fuzz|mutants|vm`: what takes too long for every change. The last result of each, with commit and
+ * `npm run long -- sim|fuzz|mutants|vm|soak`: what takes too long for every change. The last result of each, with commit and
  * machine, is written into docs/long-runs.md.
  */
 import { execFileSync } from 'node:child_process';
@@ -8,12 +8,20 @@ import { cpus, release, totalmem } from 'node:os';
 import { performance } from 'node:perf_hooks';
 import { root, run } from './stages.mjs';
 
-/** Command of each form, and which lines of its output are its result. */
+/** Ten minutes of faults on real corosync: test/cluster/soak.real.ts. */
+const soak = ['node_modules/vitest/vitest.mjs', 'run', '--config', 'vitest.cluster.config.ts', 'test/cluster/soak.real.ts'];
+
+/** Command of each form, its environment, and which lines of its output are its result. */
 const FORMS = {
   sim: { command: ['dist/bin/sim.js', '--seed', '1', '--seeds', '100000'], result: /./ },
   fuzz: { command: ['tools/fuzz.mjs', '--runs', '10000000'], result: /^fuzz_\w+: |^\d+ passed/ },
   mutants: { command: ['tools/mutants.mjs'], result: /^(found|MISSED) |^\d+ passed/ },
   vm: { command: ['test/vm/run.mjs', '--long'], result: /^ {2}(FAIL |\S+: [\d.]+ s$)|^\d+ at once|^\d+ passed/ },
+  soak: {
+    command: soak,
+    env: { LOCKSTEP_SOAK_SECONDS: '600', NO_COLOR: '1' },
+    result: /^soak: (seed|daemon)|skipped: |Tests +\d/,
+  },
 };
 
 const name = process.argv[2];
@@ -23,7 +31,9 @@ if (!(name in FORMS)) {
 }
 
 const started = performance.now();
-const { status, output } = await run(process.execPath, [...FORMS[name].command, ...process.argv.slice(3)]);
+const { status, output } = await run(process.execPath, [...FORMS[name].command, ...process.argv.slice(3)], {
+  env: FORMS[name].env ?? {},
+});
 const minutes = ((performance.now() - started) / 60_000).toFixed(1);
 
 const git = (...args) => execFileSync('git', args, { cwd: root, encoding: 'utf8' }).trim();

@@ -39,6 +39,7 @@ export class SimulatedHost {
   active = false;
   #restarts = 0;
   #suspending = false;
+  #quiet = false;
   readonly #host: number;
   #stderr = '';
 
@@ -73,6 +74,7 @@ export class SimulatedHost {
 
   #hear(said: Said, line: string): void {
     if (said.event === 'active') this.active = true;
+    if (said.event === 'quiet') this.#quiet = true;
     if (said.event === 'restarted') this.#restarts += 1;
     if (said.writes !== undefined) this.last = said;
     const wrong =
@@ -82,6 +84,12 @@ export class SimulatedHost {
       (['life-cycle', 'restarted'].includes(said.event) && said.error !== 0) ||
       (said.errors ?? 0) > 0;
     if (wrong) this.problems.push(`${new Date().toISOString()} host ${this.#host}: ${line}`);
+  }
+
+  /** Its users stop, and what they wrote is there. */
+  async quiet(): Promise<void> {
+    this.child.kill('SIGHUP');
+    await until('the users of a mirror stop', () => this.#quiet || this.ended);
   }
 
   /** Suspends and resumes the mirror. */

@@ -10,6 +10,7 @@
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { DaemonStatus } from '../../ts/admin/daemon-status.js';
 import { Prng } from '../../ts/sim/prng.js';
 import { readLogArea } from '../daemon/log-area.js';
 import { allJoined, ClusterHost, end } from './cluster-host.js';
@@ -184,11 +185,12 @@ class Soak {
   /** Stops the users, resyncs what is out of sync, and ends every host in order. */
   async finish(): Promise<void> {
     await this.everybodyGetsOn();
+    for (const kernel of this.kernels) await kernel.quiet();
     // A kernel that has once heard that all is in sync asks for no work before its mirror is resumed again.
     await (this.kernels[0] as SimulatedHost).restart();
-    const whole = ({ logs }: { logs: readonly { inSyncCount: number; regionCount: number }[] }) =>
-      logs.some((log) => log.regionCount === regionCount && log.inSyncCount === regionCount);
-    for (const host of this.hosts) await host.stands('all regions are in sync', whole);
+    const whole = ({ logs }: DaemonStatus) =>
+      logs.some((log) => log.inSyncCount === regionCount && log.dirtyCount === 0);
+    for (const host of this.hosts) await host.stands('all regions are in sync, and clean', whole);
     for (const kernel of this.kernels) await kernel.stop();
     this.problems.push(...this.kernels.flatMap((kernel) => kernel.problems));
   }

@@ -20,7 +20,8 @@
  *   --seed N
  *
  * SIGTERM and SIGINT: the users stop, the mirror is suspended and removed, exit code 0. Exit code 1: the mirror could not
- * be made, writes failed, or a sector does not hold what was written last. SIGUSR2: the mirror is suspended and resumed. A SIGKILL is a power cut for the legs: what their caches held is lost.
+ * be made, writes failed, or a sector does not hold what was written last. SIGHUP: the users stop, and
+ * nothing else. SIGUSR2: the mirror is suspended and resumed. A SIGKILL is a power cut for the legs: what their caches held is lost.
  */
 import { parseArgs } from 'node:util';
 import { FileMirror, type Load } from '../sim/file-mirror.js';
@@ -218,6 +219,9 @@ async function main(): Promise<number> {
   say('active', { ...mirror.progress() });
   process.on('SIGUSR2', () => {
     void blocking(kernel, mirror.restart()).then((result) => say('restarted', { error: result }));
+  });
+  process.once('SIGHUP', () => {
+    void mirror.stopUsers().then(() => say('quiet', { ...mirror.progress() }));
   });
   const timer = setInterval(() => {
     report('progress', mirror, kernel, counter, legs);
