@@ -9,7 +9,13 @@ import { performance } from 'node:perf_hooks';
 import { root, run } from './stages.mjs';
 
 /** Ten minutes of faults on real corosync: test/cluster/soak.real.ts. */
-const soak = ['node_modules/vitest/vitest.mjs', 'run', '--config', 'vitest.cluster.config.ts', 'test/cluster/soak.real.ts'];
+const soak = [
+  'node_modules/vitest/vitest.mjs',
+  'run',
+  '--config',
+  'vitest.cluster.config.ts',
+  'test/cluster/soak.real.ts',
+];
 
 /** Command of each form, its environment, and which lines of its output are its result. */
 const FORMS = {
