@@ -61,6 +61,12 @@ export interface ReplicaHooks {
   changed(): void;
 }
 
+/** What replicas do alike, by what all members know at a place of the order. */
+interface Allowed {
+  readonly mayClean: boolean;
+  readonly mayHandOut: boolean;
+}
+
 export class Replica {
   phase: Phase = 'outside';
   /** Generation of the member table in which the copy was last right; 0: never, or it is being overwritten. */
@@ -75,6 +81,8 @@ export class Replica {
   #asked: { id: number; provider: number } | null = null;
   #questions = 0;
   #kept: (() => void)[] | null = null;
+  /** What all members went by at the place of the kept message that is being applied. */
+  #then: Allowed | null = null;
   /** Of the table when the copy was begun. */
   #lineage = 0;
   #servedEpoch = -1;
@@ -115,12 +123,14 @@ export class Replica {
   get mayClean(): boolean {
     const { cluster } = this.#world;
     if (cluster === null) return true;
+    if (this.#then !== null) return this.#then.mayClean;
     const { table } = this;
     return cluster.orderedQuorate && table !== undefined && allSettled(table);
   }
 
   /** Replicated: a region may be handed out for recovery (R4, R10). */
   get mayHandOut(): boolean {
+    if (this.#then !== null) return this.#then.mayHandOut;
     return this.mayClean && (this.table === undefined || !anyHalted(this.table));
   }
 
@@ -428,7 +438,12 @@ export class Replica {
     if (this.phase === 'copying') {
       if (this.#kept !== null) {
         const kept = copyOf(message);
-        this.#kept.push(() => this.#applyKept(order, kept, nowMs));
+        const { mayClean, mayHandOut } = this;
+        this.#kept.push(() => {
+          this.#then = { mayClean, mayHandOut };
+          this.#applyKept(order, kept, nowMs);
+          this.#then = null;
+        });
       } else {
         this.#hooks.applyBits(message, this.#covered);
       }
