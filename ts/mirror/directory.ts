@@ -107,10 +107,10 @@ export class Directory {
     return true;
   }
 
-  /** The writer of this epoch does not follow, and has written its last. True when that changes the table. */
-  retired(uuid: string, node: number, epoch: number): boolean {
+  /** The writer, who does not follow, has written its last. True when that changes the table. */
+  retired(uuid: string, node: number): boolean {
     const table = this.tables.get(uuid);
-    if (table === undefined || table.writer !== node || table.epoch !== epoch) return false;
+    if (table === undefined || table.writer !== node || memberOf(table, node)?.valid !== false) return false;
     vacate(table, false);
     tableChanged(table);
     return true;

@@ -78,6 +78,11 @@ export class Membership implements ReplicaHooks {
     this.everythingOutOfSync(Number.POSITIVE_INFINITY);
   }
 
+  counts(): void {
+    const { store } = this.#log.life;
+    if (store !== null && !store.allDurable) store.confirmAgain();
+  }
+
   hush(): void {
     const { marks, waiters } = this.#log;
     marks.hush();

@@ -193,6 +193,7 @@ export class MirrorLog {
         effects.replyValue(seq, type, state.geometry.regionSizeSectors);
         return;
       case DM_ULOG_GET_SYNC_COUNT:
+        this.#recoveryRequests.latch();
         effects.replyValue(seq, type, state.lifeCycle === LifeCycle.resuming ? 0 : state.map.syncCount);
         return;
       case DM_ULOG_STATUS_TABLE:
@@ -301,8 +302,9 @@ export class MirrorLog {
     const { table } = this.replica;
     switch (message.type) {
       case MessageType.durable:
-        // R1, R8: nobody else's word counts, and none of an earlier epoch.
+        // R1, R8: nobody else's word counts, none of an earlier epoch, and none of who wrote what only he had.
         if (message.node !== table?.writer || message.regions[0] !== table.epoch) return;
+        if (memberOf(table, message.node)?.valid !== true) return;
         store?.confirmed(message.regions[1] as number);
         return;
       case MessageType.unknownDirty:

@@ -7,7 +7,7 @@
 import { Errno } from '../base/errno.js';
 import { DM_ULOG_GET_RESYNC_WORK, DM_ULOG_IS_REMOTE_RECOVERING, DM_ULOG_SET_REGION_SYNC } from '../base/ulog-frames.js';
 import type { LogParts } from './log-parts.js';
-import { LifeCycle } from './log-state.js';
+import { LifeCycle, serves } from './log-state.js';
 import { type LogMessage, MessageType } from './messages.js';
 import { noRegion } from './recovery.js';
 import { SeqList } from './seq-list.js';
@@ -75,11 +75,19 @@ export class RecoveryRequests {
       return;
     }
     const waits = replica.shared && this.#mustWait(region) ? 1 : 0;
+    this.latch();
     world.effects.replyPair(seq, DM_ULOG_IS_REMOTE_RECOVERING, waits, recovery.hint());
     const wanted = this.#mayHandOut && !state.map.isInSync(region) && region !== state.recoveringRegion;
     if (!wanted || this.isWished(region)) return;
     this.#wishing.add(region);
     world.sender.one(MessageType.wish, uuid, 0, region, 0);
+  }
+
+  /** R12: the kernel is about to hear that every region is in sync, also when that came with a copy of the log. */
+  latch(): void {
+    const { state } = this.#parts;
+    const { map } = state;
+    if (!state.inSyncLatched && serves(state) && map.syncCount === map.regionCount) state.inSyncLatched = true;
   }
 
   #mustWait(region: number): boolean {

@@ -42,6 +42,8 @@ export interface ReplicaHooks {
   follow(): void;
   /** The copy counts from here on although it may lack something, or although it is in pieces. */
   doubt(inPieces: boolean): void;
+  /** This node is the writer as all know, and may write: what it has written counts. */
+  counts(): void;
   /** The copy does not follow any more. */
   hush(): void;
   /** This node is the writer in an epoch that is new to it. */
@@ -87,6 +89,8 @@ export class Replica {
   #lineage = 0;
   #servedEpoch = -1;
   #wasSettled = false;
+  /** This node was the writer and might write. */
+  #wrote = false;
 
   constructor(world: World, state: LogState, hooks: ReplicaHooks) {
     this.#world = world;
@@ -219,7 +223,10 @@ export class Replica {
   /** One of this node was delivered and counts. */
   requestDelivered(type: MessageType): void {
     this.#requests.delete(type);
-    if (type === MessageType.ready && this.phase === 'announcing') this.phase = 'following';
+    if (type === MessageType.ready && this.phase === 'announcing') {
+      this.phase = 'following';
+      this.#wrote = false;
+    }
     if (type === MessageType.leave) this.phase = 'outside';
   }
 
@@ -347,7 +354,10 @@ export class Replica {
     } else if (this.#servedEpoch !== table.epoch && this.operational && !this.#requests.has(MessageType.leave)) {
       this.#servedEpoch = table.epoch;
       this.#hooks.serve();
+    } else if (this.writes && !this.#wrote) {
+      this.#hooks.counts();
     }
+    this.#wrote = this.writes;
   }
 
   #settledChanged(table: MemberTable): void {
@@ -384,8 +394,7 @@ export class Replica {
   #giveBack(): void {
     this.#servedEpoch = -1;
     this.#hooks.retire(() => {
-      const { table } = this;
-      if (table?.writer === this.#world.node) this.request(MessageType.retired, table.epoch);
+      if (this.table?.writer === this.#world.node) this.request(MessageType.retired, 0);
     });
   }
 
