@@ -28,15 +28,14 @@ export class Bonds {
     this.#sim = sim;
   }
 
+  /** In the middle of a step too: a view in which one of them lacks the other ends the bond at once. */
   bonded(uuid: string, a: Host, b: Host): boolean {
-    return this.#logs.get(uuid)?.pairs[this.#at(a, b)]?.bonded === true;
+    return this.#logs.get(uuid)?.pairs[this.#at(a, b)]?.bonded === true && together(a, b);
   }
 
   /** Hosts that must know of this log what `host` knows, but itself. */
   of(uuid: string, host: Host): Host[] {
-    const pairs = this.#logs.get(uuid)?.pairs;
-    if (pairs === undefined) return [];
-    return this.#sim.hosts.filter((other) => other !== host && pairs[this.#at(host, other)]?.bonded === true);
+    return this.#sim.hosts.filter((other) => other !== host && this.bonded(uuid, host, other));
   }
 
   /** Looks at all pairs; `bondedNow` hears of each new bond. */

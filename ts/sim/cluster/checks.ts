@@ -63,7 +63,8 @@ export class ClusterChecks {
   }
 
   writeIssued(host: Host, { uuid }: ObservedTarget, region: number, toAllLegs: boolean): void {
-    if (toAllLegs) this.#duties.written(uuid, region, host, this.#bonds.of(uuid, host));
+    const apart = (other: Host) => this.#bothMayGoOn(uuid, host, other);
+    if (toAllLegs) this.#duties.written(uuid, region, host, this.#bonds.of(uuid, host), apart);
     for (const other of this.#sim.hosts) {
       const truth = other.liveTruth(uuid);
       if (other === host || truth === null || this.#bothMayGoOn(uuid, host, other)) continue;
@@ -78,6 +79,7 @@ export class ClusterChecks {
   }
 
   recoveryStarted(host: Host, { uuid }: ObservedTarget, region: number): void {
+    this.#duties.copied(uuid, region, host, (other) => this.#bothMayGoOn(uuid, host, other));
     for (const other of this.#sim.hosts) {
       const truth = other.liveTruth(uuid);
       if (other === host || truth === null || this.#bothMayGoOn(uuid, host, other)) continue;

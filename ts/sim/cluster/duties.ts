@@ -13,12 +13,18 @@ export class Duties {
   /** By uuid: region -> hosts that must know. */
   readonly #regions = new Map<string, Map<number, Set<Host>>>();
 
+  /** Of regions that two sides wrote. */
+  readonly #contested = new WeakSet<Set<Host>>();
+
   constructor(sim: Simulation) {
     this.#sim = sim;
   }
 
-  /** A kernel begins a write to all legs. */
-  written(uuid: string, region: number, by: Host, bonded: Iterable<Host>): void {
+  /**
+   * A kernel begins a write to all legs. Nobody can keep two sides apart that both may go on: a region that both write is told of
+   * when they meet (R13), and until its legs are equal nobody has a duty for it.
+   */
+  written(uuid: string, region: number, by: Host, bonded: Iterable<Host>, apart: (other: Host) => boolean): void {
     let regions = this.#regions.get(uuid);
     if (regions === undefined) {
       regions = new Map();
@@ -29,8 +35,20 @@ export class Duties {
       hosts = new Set();
       regions.set(region, hosts);
     }
+    const copies = (other: Host) => other.liveTruth(uuid)?.copying === region;
+    const contested = this.#sim.hosts.some((other) => other !== by && (copies(other) || hosts.has(other)) && apart(other));
+    if (contested || this.#contested.has(hosts)) {
+      this.#contest(hosts);
+      return;
+    }
     hosts.add(by);
     for (const host of bonded) hosts.add(host);
+  }
+
+  /** A kernel begins to copy a region from leg to leg: that is a write too. */
+  copied(uuid: string, region: number, by: Host, apart: (other: Host) => boolean): void {
+    const hosts = this.#regions.get(uuid)?.get(region);
+    if (hosts !== undefined && [...hosts].some((other) => other !== by && apart(other))) this.#contest(hosts);
   }
 
   /** Two hosts have the same copy from now on. */
@@ -55,6 +73,11 @@ export class Duties {
       if (legs.differingRegions.has(region) || this.#underWay(uuid, region)) yield [region, hosts];
       else regions.delete(region);
     }
+  }
+
+  #contest(hosts: Set<Host>): void {
+    hosts.clear();
+    this.#contested.add(hosts);
   }
 
   #underWay(uuid: string, region: number): boolean {
