@@ -27,8 +27,8 @@ export interface ClusterEvents {
   tableChanged(uuid: string): void;
   /** A member is known dead or has left without a suspend; `member` is what it was. */
   gone(uuid: string, member: Member, died: boolean): void;
-  /** Two sides went on: nothing is known to be in sync. */
-  conflict(uuid: string): void;
+  /** What those who follow have may lack what others did: nothing is known to be in sync. */
+  resync(uuid: string, why: string): void;
   groupLost(): void;
   /** Somebody came: copies under way begin again. */
   exchangeBegun(): void;
@@ -41,6 +41,8 @@ interface Exchange {
   readonly reports: Map<number, Reporter>;
   readonly logs: Map<number, ReadonlyMap<string, LogReport>>;
 }
+
+const lostText = 'a node that may have gone on alone is dead';
 
 export class Cluster {
   readonly directory = new Directory();
@@ -233,13 +235,14 @@ export class Cluster {
       ...(exchange.reports.get(node) as Reporter),
       log: exchange.logs.get(node)?.get(uuid),
     }));
-    const { table, dead, conflict } = mergeReports(reporters);
+    const { table, dead, conflict, lost } = mergeReports(reporters);
     this.directory.tables.set(uuid, table);
     for (const member of dead) {
       this.#deadBoots.add(member.boot);
       this.#events.gone(uuid, member, true);
     }
-    if (conflict) this.#events.conflict(uuid);
+    if (conflict) this.#events.resync(uuid, 'two sides of the cluster went on, both with quorum');
+    else if (lost) this.#events.resync(uuid, lostText);
     this.#events.tableChanged(uuid);
   }
 
@@ -261,6 +264,7 @@ export class Cluster {
     for (let i = 0; i < count; i++) if (this.memberOfGroup(regions[i] as number) === null) return;
     const before = this.orderedQuorate;
     this.orderedQuorate = flag === 1;
+    if (!before && this.orderedQuorate && !this.exchanging) this.directory.quorumWon();
     if (before !== this.orderedQuorate) this.#events.operationalChanged();
   }
 
@@ -276,8 +280,9 @@ export class Cluster {
     const boot = Buffer.from(bytes.subarray(0, byteCount)).toString('latin1');
     this.#deadBoots.add(boot);
     if (this.#deaths.get(node) === boot) this.#deaths.delete(node);
-    for (const { uuid, member } of this.directory.died(node, boot)) {
+    for (const { uuid, member, lost } of this.directory.died(node, boot)) {
       this.#events.gone(uuid, member, true);
+      if (lost) this.#events.resync(uuid, lostText);
       this.#events.tableChanged(uuid);
     }
   }

@@ -13,6 +13,7 @@ import {
   type MemberTable,
   memberOf,
   newMember,
+  quorumWon,
   removeMember,
   tableChanged,
   vacate,
@@ -28,6 +29,15 @@ export interface JoinFacts {
   readonly disk: boolean;
   /** R3: what its kernel holds is not known. */
   readonly marksUnknown: boolean;
+}
+
+/** A node that was taken off a table. */
+export interface Death {
+  readonly uuid: string;
+  /** As it was. */
+  readonly member: Member;
+  /** Those who follow may lack what it did. */
+  readonly lost: boolean;
 }
 
 export class Directory {
@@ -116,17 +126,24 @@ export class Directory {
     return true;
   }
 
-  /** Takes a dead node off every table it is in; returns those with the member as it was. */
-  died(node: number, boot: string): { readonly uuid: string; readonly member: Member }[] {
-    const found: { uuid: string; member: Member }[] = [];
+  /** The members of the group have quorum anew. */
+  quorumWon(): void {
+    for (const table of this.tables.values()) quorumWon(table);
+  }
+
+  /** Takes a dead node off every table it is in. */
+  died(node: number, boot: string): Death[] {
+    const found: Death[] = [];
     for (const table of this.tables.values()) {
       const member = memberOf(table, node);
       if (member === undefined || member.boot !== boot) continue;
-      if (!anyValid(table) && member.stage !== 'joining') table.doubt = true;
+      const used = member.stage !== 'joining';
+      const lost = used && member.needed && anyValid(table);
+      if (used && !anyValid(table)) table.doubt = true;
       removeMember(table, node, true);
       if (!anyValid(table)) begunAnew(table);
       tableChanged(table);
-      found.push({ uuid: table.uuid, member });
+      found.push({ uuid: table.uuid, member, lost });
     }
     return found;
   }
@@ -145,6 +162,8 @@ function depart(table: MemberTable, departures: readonly Departure[]): boolean {
     const member = memberOf(table, gone.node);
     if (member === undefined || member.boot !== bootKey(gone.bootId) || !member.present) continue;
     if (member.valid) followed.push(member);
+    // Its daemon may be well, and have others with it.
+    if (reason === 'node-down' || reason === 'unknown') member.needed = true;
     member.present = false;
     member.valid = false;
     const daemonOnly = reason === 'leave' || reason === 'process-down';

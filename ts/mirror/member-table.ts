@@ -23,7 +23,10 @@ export interface Member {
   present: boolean;
   valid: boolean;
   settled: boolean;
-  /** Nobody is valid: the log may go on only when this one has returned or is known dead. */
+  /**
+   * It is away and may have gone on without those who are here: their copy counts only when this one has returned or is known
+   * dead, or when they have quorum, so that it cannot have gone on.
+   */
   needed: boolean;
   /** Of one that has returned: the generation in which its copy was last right, 0: it never was; and how far it had come. */
   rank: number;
@@ -35,7 +38,7 @@ export interface MemberTable {
   regionCount: number;
   regionSizeSectors: number;
   disk: boolean;
-  /** Rises with every change. */
+  /** Rises with every change, and by far when valid members have quorum anew: who is without it never comes so far. */
   generation: number;
   /** The generation in which somebody began to be valid who took no copy of a valid one; 0: nobody is. */
   lineage: number;
@@ -162,6 +165,16 @@ export function decide(table: MemberTable): void {
 function isNewer(member: Member, than: Member): boolean {
   if (member.rank !== than.rank) return member.rank > than.rank;
   return member.position > than.position;
+}
+
+/** Changes of the members while quorum is as it is. */
+const changesMax = 2 ** 20;
+
+/** Valid members have quorum anew: whoever is away cannot go on. */
+export function quorumWon(table: MemberTable): void {
+  if (!anyValid(table)) return;
+  for (const member of table.members) member.needed = false;
+  table.generation = (Math.floor(table.generation / changesMax) + 1) * changesMax;
 }
 
 /** After each change of the members. */

@@ -153,12 +153,15 @@ export class Membership implements ReplicaHooks {
   }
 
   everythingOutOfSync(limit: number): void {
-    const { map } = this.#log.state;
+    const { state, marks, recovery, replica, life, world } = this.#log;
+    const { map } = state;
     const end = Math.min(limit, map.regionCount);
     this.#log.marks.dropSticky();
     map.fillClean(0, end, false);
     map.fillInSync(0, end, false);
-    this.#log.recovery.outOfSync(0);
+    marks.dropSticky();
+    recovery.outOfSync(0);
+    if (replica.following) life.store?.changed(true, world.nowMs);
   }
 
   head(): ReplicaHead {

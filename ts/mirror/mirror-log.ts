@@ -331,13 +331,10 @@ export class MirrorLog {
     this.replica.gone(member, died);
   }
 
-  /** Two sides went on: nothing is known to be in sync. */
-  conflict(): void {
-    if (!this.replica.following) return;
-    const text = 'two sides of the cluster went on, both with quorum: every region is resynced';
-    report(this.#world, 'error', 'split-resync', this.uuid, text);
-    this.#membership.everythingOutOfSync(Number.POSITIVE_INFINITY);
-    this.life.store?.changed(true, this.#world.nowMs);
+  /** What all who follow have may lack what others did, at its place in the stream. */
+  resync(why: string): void {
+    if (this.replica.following) report(this.#world, 'error', 'split-resync', this.uuid, `${why}: every region is resynced`);
+    this.replica.resync();
   }
 
   /** A node has another table: what its kernel knew of regions out of sync ended with the one before (R10). */

@@ -132,7 +132,7 @@ export class MirrorLogs {
       liveReports: () => live().flatMap((log) => log.report() ?? []),
       tableChanged: (uuid) => this.#official.get(uuid)?.replica.tableChanged(),
       gone: (uuid, member, died) => this.#official.get(uuid)?.memberGone(member, died),
-      conflict: (uuid) => this.#official.get(uuid)?.conflict(),
+      resync: (uuid, why) => this.#official.get(uuid)?.resync(why),
       groupLost: () => {
         for (const log of live()) log.replica.groupLost();
       },

@@ -56,6 +56,8 @@ export interface ReplicaHooks {
   applyBits(message: LogMessage, limit: number): void;
   /** A member is gone. Regions below `limit`. */
   applyGone(member: Member, died: boolean, limit: number): void;
+  /** Nothing is known to be in sync. Regions below `limit`. */
+  everythingOutOfSync(limit: number): void;
   head(): ReplicaHead;
   takeHead(head: ReplicaHead): void;
   /** Everything that no owner explains any more is in the stream and all members are heard: what is left over can be cleaned. */
@@ -462,7 +464,20 @@ export class Replica {
 
   /** A member is gone, at its place in the stream. */
   gone(member: Member, died: boolean): void {
-    const apply = () => this.#hooks.applyGone(member, died, this.following ? Number.POSITIVE_INFINITY : this.#covered);
+    this.#apply(() => this.#hooks.applyGone(member, died, this.#limit));
+  }
+
+  /** All regions are out of sync, at this place in the stream. */
+  resync(): void {
+    this.#apply(() => this.#hooks.everythingOutOfSync(this.#limit));
+  }
+
+  /** Regions below this follow the stream. */
+  get #limit(): number {
+    return this.following ? Number.POSITIVE_INFINITY : this.#covered;
+  }
+
+  #apply(apply: () => void): void {
     if (this.#kept !== null) this.#kept.push(apply);
     else if (this.following || this.phase === 'copying') apply();
   }

@@ -53,6 +53,8 @@ export interface Merged {
   readonly dead: Member[];
   /** Two sides went on, both with quorum. */
   readonly conflict: boolean;
+  /** Somebody is dead who may have gone on without those who follow. */
+  readonly lost: boolean;
 }
 
 type Knower = Reporter & { readonly log: LogReport };
@@ -61,11 +63,12 @@ type Knower = Reporter & { readonly log: LogReport };
 export function mergeReports(reporters: readonly Reporter[]): Merged {
   const knowers = reporters.filter((reporter): reporter is Knower => reporter.log !== undefined);
   const sides = sidesOf(knowers);
-  const side = chooseSide(sides);
+  const side = chooseSide(sides, knowers, new Set(reporters.map(({ node }) => node)));
   const base = side === null ? newestOf(knowers) : (side[0] as Knower);
   const table = copyTable(base.log.table);
   for (const { log } of knowers) table.generation = Math.max(table.generation, log.table.generation);
   table.generation += 1;
+  const away = new Set(base.log.table.members.filter(({ needed }) => needed).map(({ node }) => node));
   const follows = new Set(side?.map(({ node }) => node) ?? []);
   for (const member of table.members) {
     member.needed = side === null && member.stage !== 'joining' && !wasAway(knowers, base, member.node);
@@ -75,6 +78,7 @@ export function mergeReports(reporters: readonly Reporter[]): Merged {
   const dead = table.members.filter(({ node, boot }) =>
     reporters.some((reporter) => reporter.node === node && reporter.boot !== boot),
   );
+  const lost = side !== null && dead.some(({ node, stage }) => stage !== 'joining' && away.has(node));
   for (const { node, stage } of dead) {
     if (side === null && stage !== 'joining') table.doubt = true;
     removeMember(table, node, true);
@@ -91,15 +95,16 @@ export function mergeReports(reporters: readonly Reporter[]): Merged {
   // Who copies begins again.
   table.lineage = anyValid(table) ? table.generation : 0;
   const conflict = sides.filter((one) => one.some(({ quorate }) => quorate)).length > 1;
-  return { table, dead, conflict };
+  return { table, dead, conflict, lost };
 }
 
-/** One who followed the stream to the last noted that the member was not there any more. */
+/** One who followed the stream to the last noted that the member was not there any more, and could not go on. */
 function wasAway(knowers: readonly Knower[], base: Knower, node: number): boolean {
   const { generation } = base.log.table;
   return knowers.some(({ log }) => {
     const lastWord = log.live !== null && log.rank === generation && log.table.generation === generation;
-    return lastWord && memberOf(log.table, node)?.present === false;
+    const member = memberOf(log.table, node);
+    return lastWord && member?.present === false && !member.needed;
   });
 }
 
@@ -143,10 +148,15 @@ function sidesOf(knowers: readonly Knower[]): Knower[][] {
   return [...sides.values()];
 }
 
-function chooseSide(sides: readonly Knower[][]): Knower[] | null {
+/** Null: none of them is known to have the last word. */
+function chooseSide(sides: readonly Knower[][], knowers: readonly Knower[], present: ReadonlySet<number>): Knower[] | null {
   let best: Knower[] | null = null;
   for (const side of sides) if (best === null || outranks(side, best)) best = side;
-  return best;
+  if (best === null || best.some(({ quorate }) => quorate)) return best;
+  // Without quorum: whoever it has lost may have gone on.
+  const { generation, members } = (best[0] as Knower).log.table;
+  if (knowers.some(({ log }) => log.live !== null && log.rank > generation)) return null;
+  return members.some(({ node, needed }) => needed && !present.has(node)) ? null : best;
 }
 
 function outranks(side: readonly Knower[], than: readonly Knower[]): boolean {
