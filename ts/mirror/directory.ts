@@ -117,10 +117,11 @@ export class Directory {
     return true;
   }
 
-  /** The writer, who does not follow, has written its last. True when that changes the table. */
-  retired(uuid: string, node: number): boolean {
+  /** The writer of this epoch, who does not follow, has written its last. True when that changes the table. */
+  retired(uuid: string, node: number, epoch: number): boolean {
     const table = this.tables.get(uuid);
-    if (table === undefined || table.writer !== node || memberOf(table, node)?.valid !== false) return false;
+    if (table === undefined || table.writer !== node || table.epoch !== epoch) return false;
+    if (memberOf(table, node)?.valid !== false) return false;
     vacate(table, false);
     tableChanged(table);
     return true;

@@ -36,7 +36,7 @@ export const MessageType = {
   quorum: 16,
   /** What `node` knows of all logs, when somebody came (returning.ts). */
   report: 17,
-  /** Nothing of `node` is on its way to the log device any more; who does not follow gives the writer's role back (R8). */
+  /** Nothing of `node` is on its way to the log device any more; who does not follow gives the writer's role of epoch `flag` back (R8). */
   retired: 18,
 } as const;
 export type MessageType = (typeof MessageType)[keyof typeof MessageType];

@@ -339,7 +339,7 @@ export class MirrorLog {
 
   /** A node has another table: what its kernel knew of regions out of sync ended with the one before (R10). */
   tableReplaced(node: number): void {
-    if (this.replica.following) this.#recovery.restrictions.removeNode(node);
+    this.replica.head(() => this.#recovery.restrictions.removeNode(node));
   }
 
   /** This node is no member any more: what it says of the log is what it knew when it left. */
@@ -367,7 +367,7 @@ export class MirrorLog {
 
   /** Somebody has resumed: the search for resync work begins anew on all replicas. */
   searchAnew(): void {
-    if (this.replica.following) this.#recovery.restart();
+    this.replica.head(() => this.#recovery.restart());
   }
 
   tick(nowMs: number): void {

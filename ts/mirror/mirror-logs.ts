@@ -111,7 +111,7 @@ export class MirrorLogs {
       if ((flag & 2) === 2) log?.searchAnew();
       if (own && (flag & 2) === 2) log?.lifeDelivered(message);
     } else if (type === MessageType.retired) {
-      directory.retired(uuid, node);
+      directory.retired(uuid, node, flag);
     } else if (type === MessageType.halt) {
       directory.halt(uuid, node);
       if (own) log?.lifeDelivered(message);

@@ -233,8 +233,11 @@ export class Replica {
   }
 
   get #readyFlag(): number {
-    const resumes = this.#resumes ? 2 : 0;
-    return resumes + (this.#state.marksUnknown && this.#state.everResumed ? 0 : 1);
+    const resumes = this.#resumes;
+    // What is not known ends with the resume that follows a suspend; a first resume is the one that began it (R3).
+    const { marksUnknown, everResumed } = this.#state;
+    const known = !marksUnknown || (resumes && everResumed);
+    return (resumes ? 2 : 0) + (known ? 1 : 0);
   }
 
   /** A RESUME waits for the ready message. */
@@ -394,9 +397,11 @@ export class Replica {
 
   /** Who does not follow does not write. It keeps the role until what it has begun is over: nobody else may write before that (R8). */
   #giveBack(): void {
+    const epoch = this.#servedEpoch;
     this.#servedEpoch = -1;
     this.#hooks.retire(() => {
-      if (this.table?.writer === this.#world.node) this.request(MessageType.retired, 0);
+      const { table } = this;
+      if (table?.writer === this.#world.node && table.epoch === epoch) this.request(MessageType.retired, epoch);
     });
   }
 
@@ -470,6 +475,13 @@ export class Replica {
   /** All regions are out of sync, at this place in the stream. */
   resync(): void {
     this.#apply(() => this.#hooks.everythingOutOfSync(this.#limit));
+  }
+
+  /** Changes what comes with the head of a copy, at this place in the stream. */
+  head(change: () => void): void {
+    this.#apply(() => {
+      if (this.following) change();
+    });
   }
 
   /** Regions below this follow the stream. */

@@ -321,7 +321,7 @@ export class Host implements CheckWorld, WireEnds {
         `${mirror.shape.uuid}: busy=${mirror.busy} reload=${mirror.needsReload} outstanding=${mirror.device?.outstanding}` +
         ` suspended=${mirror.device?.suspended} log-failed=${live?.logFailed} leg-failed=${live?.legFailed}` +
         ` life-cycle=${state?.lifeCycle} in-sync=${map?.syncCount}/${map?.regionCount} device-failed=${state?.logFailed}` +
-        ` marks-unknown=${state?.marksUnknown} recovering=${state?.recoveringRegion} hint=${live?.log.hint}` +
+        ` marks-unknown=${state?.marksUnknown} recovering=${state?.recoveringRegion}@${state?.recoveringNode} hint=${live?.log.hint}` +
         (this.alone ? '' : `; ${this.daemon?.describe(mirror.shape.uuid)}`)
       );
     });

@@ -12,6 +12,7 @@ import { bootKey } from '../../mirror/boot-key.js';
 import { type LogMessage, MessageType } from '../../mirror/messages.js';
 import { MapBits, type RegionMap } from '../../regions/region-map.js';
 import { type CheckedRule, Violation } from '../checks/violation.js';
+import type { CountedState } from '../daemon/counted-state.js';
 import type { LogDisk } from '../daemon/log-disk.js';
 import type { ReplyRecord, RequestRecord } from '../daemon/requests.js';
 import type { Host } from '../host.js';
@@ -221,6 +222,8 @@ export class ClusterChecks {
   /** Who must know that a region may differ has it not clean, and either out of sync or owned. */
   #checkKnown(uuid: string, region: number, must: ReadonlySet<Host>): void {
     const differs = this.#sim.shared.get(uuid)?.legs.differingRegions.has(region) === true;
+    // R3: whose marks were lost owns all that is not clean, without a name.
+    const unknown = this.#sim.hosts.some((host) => host.liveTruth(uuid)?.marksLost === true);
     for (const host of must) {
       if (!host.follows(uuid)) continue;
       const state = host.liveState(uuid);
@@ -233,7 +236,7 @@ export class ClusterChecks {
           `region ${region} is clean on ${host.name}, and ${differs ? 'its legs differ' : 'it is being written'}`,
         );
       this.#held('clean-anywhere');
-      if (state.marksUnknown) continue;
+      if (state.marksUnknown || unknown) continue;
       const known = !map.isInSync(region) || state.owners.ownerCount(region) > 0 || map.isHeld(region);
       if (!known)
         fail(
@@ -289,6 +292,9 @@ export class ClusterChecks {
       }
     }
     if (!counts) fail('copies-agree', uuid, `${a.name} and ${b.name} have other counts at the same place`);
+    const [left, right] = [assignment(a, first), assignment(b, second)];
+    if (left !== right)
+      fail('copies-agree', uuid, `recovery: ${a.name} has ${left}, ${b.name} ${right}, at the same place`);
     this.#held('copies-agree');
   }
 
@@ -340,6 +346,12 @@ export class ClusterChecks {
 
 function fail(rule: CheckedRule, uuid: string, text: string): never {
   throw new Violation(rule, `${uuid}: ${text}`);
+}
+
+/** Which region whose kernel recovers, as this host's daemon has it. */
+function assignment(host: Host, { recoveringRegion, recoveringNode }: CountedState): string {
+  if (recoveringRegion < 0) return 'none';
+  return `${recoveringRegion} by node ${recoveringNode < 0 ? host.node : recoveringNode}`;
 }
 
 function bits(map: { isClean(region: number): boolean; isInSync(region: number): boolean }, region: number): string {
