@@ -131,7 +131,8 @@ export class LogLife {
     if (used && !state.everResumed) state.everResumed = true;
     marks.resting = lifeCycle === LifeCycle.halted;
     const leaves = lifeCycle === LifeCycle.leaving;
-    replica.restored(leaves, decodeMembers(uuid, state.members)?.rank ?? (used ? 1 : 0));
+    const stored = decodeMembers(uuid, state.members);
+    replica.restored(leaves, stored?.rank ?? (used ? 1 : 0), stored?.table.members ?? []);
   }
 
   /** On its way out of the group. */

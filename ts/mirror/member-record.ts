@@ -61,7 +61,8 @@ export function decodeMembers(uuid: string, bytes: Uint8Array): StoredMembers | 
 function encodeMember(member: Member, name: Buffer): Buffer {
   const bytes = Buffer.alloc(memberBytes + name.length);
   bytes.writeUInt32LE(member.node, 0);
-  const flags = (member.present ? 4 : 0) | (member.valid ? 8 : 0) | (member.settled ? 16 : 0) | (member.needed ? 32 : 0);
+  const flags =
+    (member.present ? 4 : 0) | (member.valid ? 8 : 0) | (member.settled ? 16 : 0) | (member.needed ? 32 : 0);
   bytes.writeUInt8(stages.indexOf(member.stage) | flags, 4);
   bytes.write(member.boot, 5, 'hex');
   bytes.writeUInt8(name.length, 13);

@@ -7,7 +7,7 @@ import type { FlushWaiters, Progress } from './flush-waiters.js';
 import type { LogLife } from './log-life.js';
 import type { LogState } from './log-state.js';
 import type { CleanChange, Marks } from './marks.js';
-import type { Member } from './member-table.js';
+import { type Member, newMember } from './member-table.js';
 import { type LogMessage, MessageType } from './messages.js';
 import type { Recovery } from './recovery.js';
 import type { RecoveryRequests } from './recovery-requests.js';
@@ -142,6 +142,22 @@ export class Membership implements ReplicaHooks {
     this.#log.life.store?.changed(true, world.nowMs);
     this.restartRecovery();
     this.changed();
+  }
+
+  adopt(isMember: (node: number) => boolean): void {
+    const { recovery, state, world } = this.#log;
+    const known = this.#owningNodes();
+    if (recovery.recoverer >= 0) known.push(recovery.recoverer);
+    for (const [, node] of recovery.restrictions.list().pairs) known.push(node);
+    const gone = new Set(known.filter((node) => node !== world.node && !isMember(node)));
+    for (const node of gone) this.applyGone(newMember(node, '', '', 'active'), true, state.map.regionCount);
+  }
+
+  #owningNodes(): number[] {
+    const { owners, map } = this.#log.state;
+    const regions = new Float64Array(Math.max(1, owners.size));
+    const nodes = new Float64Array(regions.length);
+    return [...new Set(nodes.subarray(0, owners.listRange(0, map.regionCount, regions, nodes)))];
   }
 
   /** Regions that are dirty for a reason that no member knows; flag 1: all of them, flag 2: all are dirty and stay in sync. */

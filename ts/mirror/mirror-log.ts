@@ -333,7 +333,8 @@ export class MirrorLog {
 
   /** What all who follow have may lack what others did, at its place in the stream. */
   resync(why: string): void {
-    if (this.replica.following) report(this.#world, 'error', 'split-resync', this.uuid, `${why}: every region is resynced`);
+    if (this.replica.following)
+      report(this.#world, 'error', 'split-resync', this.uuid, `${why}: every region is resynced`);
     this.replica.resync();
   }
 

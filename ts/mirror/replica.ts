@@ -44,6 +44,8 @@ export interface ReplicaHooks {
   doubt(inPieces: boolean): void;
   /** This node is the writer as all know, and may write: what it has written counts. */
   counts(): void;
+  /** The copy counts from here on: owners that are not members in the boot of then are dead, or have left unheard. */
+  adopt(isMember: (node: number) => boolean): void;
   /** The copy does not follow any more. */
   hush(): void;
   /** This node is the writer in an epoch that is new to it. */
@@ -75,6 +77,8 @@ export class Replica {
   phase: Phase = 'outside';
   /** Generation of the member table in which the copy was last right; 0: never, or it is being overwritten. */
   rank = 0;
+  /** The members of that generation, node -> boot. */
+  #boots: ReadonlyMap<number, string> = new Map();
   readonly #world: World;
   readonly #state: LogState;
   readonly #hooks: ReplicaHooks;
@@ -177,9 +181,10 @@ export class Replica {
   }
 
   /** A record of an earlier daemon: its kernel uses the log. */
-  restored(leaving: boolean, rank: number): void {
+  restored(leaving: boolean, rank: number, members: readonly Member[]): void {
     this.phase = 'waiting';
     this.rank = rank;
+    this.#rememberBoots(members);
     this.#hooks.hush();
     if (leaving) {
       this.phase = 'outside';
@@ -309,6 +314,7 @@ export class Replica {
     if (me.valid) {
       if (table.doubt || this.rank === 0) this.#hooks.doubt(this.rank === 0);
       this.#follow();
+      this.#hooks.adopt((node) => memberOf(table, node)?.boot === this.#boots.get(node));
       return;
     }
     if (anyValid(table)) {
@@ -376,9 +382,16 @@ export class Replica {
   }
 
   #store(table: MemberTable): void {
-    if (this.following && this.#me?.valid) this.rank = table.generation;
+    if (this.following && this.#me?.valid) {
+      this.rank = table.generation;
+      this.#rememberBoots(table.members);
+    }
     const bytes = encodeMembers(table, this.rank);
     if (bytes.length <= memberTableBytesMax) this.#state.members = bytes;
+  }
+
+  #rememberBoots(members: readonly Member[]): void {
+    this.#boots = new Map(members.map(({ node, boot }) => [node, boot]));
   }
 
   /** The copy does not follow any more, and somebody else's will have to be taken. */

@@ -149,7 +149,11 @@ function sidesOf(knowers: readonly Knower[]): Knower[][] {
 }
 
 /** Null: none of them is known to have the last word. */
-function chooseSide(sides: readonly Knower[][], knowers: readonly Knower[], present: ReadonlySet<number>): Knower[] | null {
+function chooseSide(
+  sides: readonly Knower[][],
+  knowers: readonly Knower[],
+  present: ReadonlySet<number>,
+): Knower[] | null {
   let best: Knower[] | null = null;
   for (const side of sides) if (best === null || outranks(side, best)) best = side;
   if (best === null || best.some(({ quorate }) => quorate)) return best;

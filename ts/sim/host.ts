@@ -212,6 +212,12 @@ export class Host implements CheckWorld, WireEnds {
 
   startDaemon(): void {
     if (this.dark || this.daemon?.alive === true) return;
+    const exitMs = this.#lastDaemon?.exitMs ?? 0;
+    if (!this.alone && exitMs > this.nowMs) {
+      // Two of them do not run at once, however long the first takes to end.
+      this.timeline.at(exitMs, () => this.startDaemon());
+      return;
+    }
     const { scenario } = this.sim;
     const prng = this.prng.fork();
     this.#daemons += 1;

@@ -7,6 +7,7 @@ import {
   DM_ULOG_FLUSH,
   DM_ULOG_GET_RESYNC_WORK,
   DM_ULOG_GET_SYNC_COUNT,
+  DM_ULOG_IS_REMOTE_RECOVERING,
   DM_ULOG_MARK_REGION,
   DM_ULOG_POSTSUSPEND,
   DM_ULOG_PRESUSPEND,
@@ -182,6 +183,8 @@ export class KernelTruth {
     }
     if (reply.error !== 0) return;
     if (request.type === DM_ULOG_GET_SYNC_COUNT && reply.first >= regionCount) truth.latched = true;
+    // A hint behind the last region ends all questions just so.
+    if (request.type === DM_ULOG_IS_REMOTE_RECOVERING && reply.second >= regionCount) truth.latched = true;
     if (request.type === DM_ULOG_GET_RESYNC_WORK && reply.first === 1) truth.handedOut = reply.second;
     const marks = request.type === DM_ULOG_MARK_REGION || request.type === DM_ULOG_FLUSH;
     if (marks && request.values.length > 0) {

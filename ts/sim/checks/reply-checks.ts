@@ -376,10 +376,12 @@ function checkHint({ world, request, reply, state, mirror }: Judged): void {
     const text = () => `${mirror.shape.uuid}: another node recovers, on one host`;
     evaluations.check('R4-hand-out', reply.first === 0, text);
   } else if (reply.first === 0) {
-    // A kernel that hears "no" may write without a mark to a region that another one may be given at any time.
+    // A kernel that hears "no" may write without a mark to a region that another one may be given at any time; not when IN_SYNC
+    // says yes of all regions until its next resume (R12), for then it marks.
     const region = request.values[0] ?? 0;
     const { latched, copying } = world.truth.of(request);
-    const may = state.map.inner.isInSync(region) || latched || copying === region;
+    const marks = latched || state.inSyncLatched;
+    const may = state.map.inner.isInSync(region) || marks || copying === region;
     evaluations.check(
       'R4-hand-out',
       may,

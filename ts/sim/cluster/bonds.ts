@@ -43,7 +43,8 @@ export class Bonds {
     const { hosts } = this.#sim;
     for (const uuid of uuids) {
       const log = this.#log(uuid);
-      for (const host of hosts) log.follows[host.node] = host.follows(uuid);
+      // While its daemon hears who else is there, it has not come to the place of the order where that is decided.
+      for (const host of hosts) log.follows[host.node] = host.follows(uuid) && host.daemon?.exchanging === false;
       for (let i = 0; i < hosts.length; i++) {
         for (let j = i + 1; j < hosts.length; j++) {
           const [a, b] = [hosts[i] as Host, hosts[j] as Host];

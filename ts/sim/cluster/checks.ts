@@ -223,9 +223,7 @@ export class ClusterChecks {
   #checkKnown(uuid: string, region: number, must: ReadonlySet<Host>): void {
     const differs = this.#sim.shared.get(uuid)?.legs.differingRegions.has(region) === true;
     // R3: whose marks are not known owns all that is not clean, without a name.
-    const unknown = this.#sim.hosts.some(
-      (host) => host.liveTruth(uuid)?.marksLost === true || host.liveState(uuid)?.marksUnknown === true,
-    );
+    const lost = this.#sim.hosts.some((host) => host.liveTruth(uuid)?.marksLost === true);
     for (const host of must) {
       if (!host.follows(uuid)) continue;
       const state = host.liveState(uuid);
@@ -238,7 +236,7 @@ export class ClusterChecks {
           `region ${region} is clean on ${host.name}, and ${differs ? 'its legs differ' : 'it is being written'}`,
         );
       this.#held('clean-anywhere');
-      if (unknown) continue;
+      if (lost || state.marksUnknown || host.daemon?.settled(uuid) === false) continue;
       const known = !map.isInSync(region) || state.owners.ownerCount(region) > 0 || map.isHeld(region);
       if (!known)
         fail(

@@ -36,7 +36,9 @@ export class Duties {
       regions.set(region, hosts);
     }
     const copies = (other: Host) => other.liveTruth(uuid)?.copying === region;
-    const contested = this.#sim.hosts.some((other) => other !== by && (copies(other) || hosts.has(other)) && apart(other));
+    const contested = this.#sim.hosts.some(
+      (other) => other !== by && (copies(other) || hosts.has(other)) && apart(other),
+    );
     if (contested || this.#contested.has(hosts)) {
       this.#contest(hosts);
       return;

@@ -84,6 +84,8 @@ export class DaemonProcess {
   readonly kill = new KillSwitch();
   alive = true;
   turns = 0;
+  /** When its process is gone: a write that it has begun is over first. */
+  exitMs = 0;
   readonly #world: DaemonWorld;
   readonly #service: MirrorService;
   readonly #stream: MessageStream;
@@ -199,6 +201,17 @@ export class DaemonProcess {
     return false;
   }
 
+  /** Daemons say what they know, and it has not heard all of them. */
+  get exchanging(): boolean {
+    return this.#service.cluster?.exchanging === true;
+  }
+
+  /** What the kernels of all members hold is known (R3); until then nothing is cleaned or recovered. */
+  settled(uuid: string): boolean {
+    const table = this.#service.cluster?.tables.get(uuid);
+    return table === undefined || table.members.every(({ settled }) => settled);
+  }
+
   /** It may begin to write the log device at any time (R8). */
   writes(uuid: string): boolean {
     for (const log of this.#service.logs())
@@ -257,6 +270,7 @@ export class DaemonProcess {
     this.#inbox = [];
     let exitMs = this.#world.timeline.nowMs;
     for (const device of this.#devices) exitMs = Math.max(exitMs, device.abandon(this.#world.isDark()));
+    this.exitMs = exitMs;
     this.#stream.died(exitMs);
     this.#world.watch.died();
   }
