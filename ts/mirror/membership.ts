@@ -144,20 +144,14 @@ export class Membership implements ReplicaHooks {
     this.changed();
   }
 
-  adopt(isMember: (node: number) => boolean): void {
-    const { recovery, state, world } = this.#log;
-    const known = this.#owningNodes();
-    if (recovery.recoverer >= 0) known.push(recovery.recoverer);
-    for (const [, node] of recovery.restrictions.list().pairs) known.push(node);
-    const gone = new Set(known.filter((node) => node !== world.node && !isMember(node)));
-    for (const node of gone) this.applyGone(newMember(node, '', '', 'active'), true, state.map.regionCount);
-  }
-
-  #owningNodes(): number[] {
-    const { owners, map } = this.#log.state;
-    const regions = new Float64Array(Math.max(1, owners.size));
-    const nodes = new Float64Array(regions.length);
-    return [...new Set(nodes.subarray(0, owners.listRange(0, map.regionCount, regions, nodes)))];
+  adopt(gone: readonly number[], unknown: boolean): void {
+    const { state, world } = this.#log;
+    for (const node of gone) {
+      if (node === world.node) continue;
+      const member = newMember(node, '', '', 'active');
+      member.settled = !unknown;
+      this.applyGone(member, true, state.map.regionCount);
+    }
   }
 
   /** Regions that are dirty for a reason that no member knows; flag 1: all of them, flag 2: all are dirty and stay in sync. */

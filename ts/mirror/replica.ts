@@ -44,8 +44,11 @@ export interface ReplicaHooks {
   doubt(inPieces: boolean): void;
   /** This node is the writer as all know, and may write: what it has written counts. */
   counts(): void;
-  /** The copy counts from here on: owners that are not members in the boot of then are dead, or have left unheard. */
-  adopt(isMember: (node: number) => boolean): void;
+  /**
+   * The copy counts from here on. These nodes were members when it followed last and are dead, or have left unheard. `unknown`: what
+   * they held was in the memory of a daemon that has ended.
+   */
+  adopt(gone: readonly number[], unknown: boolean): void;
   /** The copy does not follow any more. */
   hush(): void;
   /** This node is the writer in an epoch that is new to it. */
@@ -79,6 +82,8 @@ export class Replica {
   rank = 0;
   /** The members of that generation, node -> boot. */
   #boots: ReadonlyMap<number, string> = new Map();
+  /** What members held is in memory. */
+  #ownersKnown = true;
   readonly #world: World;
   readonly #state: LogState;
   readonly #hooks: ReplicaHooks;
@@ -185,6 +190,7 @@ export class Replica {
     this.phase = 'waiting';
     this.rank = rank;
     this.#rememberBoots(members);
+    this.#ownersKnown = false;
     this.#hooks.hush();
     if (leaving) {
       this.phase = 'outside';
@@ -314,7 +320,12 @@ export class Replica {
     if (me.valid) {
       if (table.doubt || this.rank === 0) this.#hooks.doubt(this.rank === 0);
       this.#follow();
-      this.#hooks.adopt((node) => memberOf(table, node)?.boot === this.#boots.get(node));
+      const known = [...this.#boots].filter(([node, boot]) => memberOf(table, node)?.boot !== boot);
+      this.#hooks.adopt(
+        known.map(([node]) => node),
+        !this.#ownersKnown,
+      );
+      this.#ownersKnown = true;
       return;
     }
     if (anyValid(table)) {
@@ -437,6 +448,7 @@ export class Replica {
     this.#questions += 1;
     this.#asked = { id: this.#questions, provider: providerOf(table, this.#world.node) };
     if (from === 0) this.#spoil(table);
+    this.#ownersKnown = true;
     this.#lineage = table.lineage;
     this.#world.sender.numbers(MessageType.want, this.#uuid, this.#questions, 0, [from]);
   }
