@@ -235,12 +235,13 @@ export class Cluster {
       ...(exchange.reports.get(node) as Reporter),
       log: exchange.logs.get(node)?.get(uuid),
     }));
-    const { table, dead, conflict, lost } = mergeReports(reporters);
+    const { table, dead, left, conflict, lost } = mergeReports(reporters);
     this.directory.tables.set(uuid, table);
     for (const member of dead) {
       this.#deadBoots.add(member.boot);
       this.#events.gone(uuid, member, true);
     }
+    for (const member of left) this.#events.gone(uuid, member, false);
     if (conflict) this.#events.resync(uuid, 'two sides of the cluster went on, both with quorum');
     else if (lost) this.#events.resync(uuid, lostText);
     this.#events.tableChanged(uuid);

@@ -67,6 +67,7 @@ export class LogLife {
   #leaveWaits = false;
   #joining = false;
   #haltWaits = false;
+  #haltOrder = 0;
   /** The last member cannot close the log yet: there is no quorum. */
   #closeWaits = false;
   #closeErrno = 0;
@@ -271,15 +272,30 @@ export class LogLife {
     this.#hooks.changed();
   }
 
-  haltDelivered(): void {
-    // R10: while another node's recovery is in flight its end is waited for.
+  haltDelivered(order: number): void {
+    // R10: while another node's recovery is in flight its end is waited for; and all members must know that this kernel rests.
     this.#haltWaits = true;
+    this.#haltOrder = this.#parts.replica.shared ? order : 0;
     this.poll();
+  }
+
+  /** Something waits for other nodes. */
+  get waits(): boolean {
+    return this.#haltWaits;
+  }
+
+  /** The copy follows the stream again: what others may not have heard goes once more. */
+  resubmit(): void {
+    if (!this.#haltWaits) return;
+    this.#haltWaits = false;
+    this.#parts.replica.request(MessageType.halt, 0);
   }
 
   /** Does what had to wait for other nodes. */
   poll(): void {
-    if (this.#haltWaits && this.#parts.recovery.recoveredElsewhere < 0) this.#halted();
+    const { recovery, world } = this.#parts;
+    const known = this.#haltOrder <= world.acknowledgedOrder;
+    if (this.#haltWaits && known && recovery.recoveredElsewhere < 0) this.#halted();
     if (this.#closeWaits) this.#close();
   }
 

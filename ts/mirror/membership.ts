@@ -63,9 +63,10 @@ export class Membership implements ReplicaHooks {
 
   /** Everything that the kernel holds was submitted. */
   announced(): void {
-    const { waiters, progress, marks, recoveryRequests, replica } = this.#log;
+    const { waiters, progress, marks, recoveryRequests, life, replica } = this.#log;
     waiters.announced(progress, marks.marksSubmitted);
     recoveryRequests.resubmit();
+    life.resubmit();
     replica.announced();
   }
 

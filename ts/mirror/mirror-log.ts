@@ -275,11 +275,11 @@ export class MirrorLog {
         this.#recoveryRequests.wishDelivered(message.regions[0] as number);
         break;
       case MessageType.assign:
-        this.#recoveryRequests.assignDelivered(message.node);
+        this.#recoveryRequests.assignDelivered(message.node, order);
         break;
       default:
         if (this.replica.shared) this.#deliverShared(message, change);
-        else if (own) this.lifeDelivered(message);
+        else if (own) this.lifeDelivered(order, message);
     }
     if (change.dirtied > 0 || change.cleaned > 0) this.life.store?.changed(change.dirtied > 0, nowMs);
     if (own && message.type === MessageType.mark) this.#waiters.delivered(this.#progress);
@@ -394,6 +394,7 @@ export class MirrorLog {
   endTurn(nowMs: number): void {
     this.needsTurn = false;
     this.life.poll();
+    this.#recoveryRequests.poll();
     this.#answerWaiters();
     const { store } = this.life;
     const writes = store !== null && this.replica.writes;
@@ -419,7 +420,7 @@ export class MirrorLog {
 
   /** True while a request waits for the stream or the device. */
   get waiting(): boolean {
-    return this.#waiters.size > 0;
+    return this.#waiters.size > 0 || this.#recoveryRequests.waiting || this.life.waits;
   }
 
   /** How a region stands, for people who ask why. */
@@ -448,14 +449,14 @@ export class MirrorLog {
   }
 
   /** A message of this node about its own place. */
-  lifeDelivered(message: LogMessage): void {
+  lifeDelivered(order: number, message: LogMessage): void {
     switch (message.type) {
       case MessageType.join:
       case MessageType.ready:
         this.life.joinDelivered();
         return;
       case MessageType.halt:
-        this.life.haltDelivered();
+        this.life.haltDelivered(order);
         return;
       case MessageType.leave:
         this.life.leaveDelivered();

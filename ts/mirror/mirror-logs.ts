@@ -83,7 +83,7 @@ export class MirrorLogs {
     const place = placeTypes.has(message.type);
     if (cluster !== null && message.type === MessageType.durable) this.#durableDelivered(cluster, message, log);
     if (cluster === null || !place) log?.deliver(order, message, nowMs);
-    else if (!cluster.exchanging) this.#deliverPlace(cluster, message, log);
+    else if (!cluster.exchanging) this.#deliverPlace(cluster, order, message, log);
   }
 
   #durableDelivered({ directory, exchanging }: Cluster, message: LogMessage, log: MirrorLog | undefined): void {
@@ -92,7 +92,7 @@ export class MirrorLogs {
     if (news) log?.replica.tableChanged();
   }
 
-  #deliverPlace(cluster: Cluster, message: LogMessage, log: MirrorLog | undefined): void {
+  #deliverPlace(cluster: Cluster, order: number, message: LogMessage, log: MirrorLog | undefined): void {
     const { type, node, uuid, flag, regions } = message;
     const { directory } = cluster;
     const own = node === this.#world.node;
@@ -109,18 +109,18 @@ export class MirrorLogs {
       if (!directory.ready(uuid, node, flag, regions[0] as number)) return;
       if (own) log?.replica.requestDelivered(type);
       if ((flag & 2) === 2) log?.searchAnew();
-      if (own && (flag & 2) === 2) log?.lifeDelivered(message);
+      if (own && (flag & 2) === 2) log?.lifeDelivered(order, message);
     } else if (type === MessageType.retired) {
       directory.retired(uuid, node, flag);
     } else if (type === MessageType.halt) {
       directory.halt(uuid, node);
-      if (own) log?.lifeDelivered(message);
+      if (own) log?.lifeDelivered(order, message);
     } else {
       if (own) cluster.leaveDelivered(uuid);
       const member = directory.leave(uuid, node);
       if (own) log?.left();
       else if (member !== undefined) log?.memberGone(member, false);
-      if (own) log?.lifeDelivered(message);
+      if (own) log?.lifeDelivered(order, message);
     }
     log?.replica.tableChanged();
   }

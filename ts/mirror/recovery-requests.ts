@@ -20,12 +20,19 @@ export class RecoveryRequests {
   readonly #answerWhenDurable: (seq: number) => void;
   readonly #syncChanges = new SyncChanges();
   readonly #assigns = new SeqList();
+  /** What the kernel is to hear when all members have the message of this place in the order. */
+  #assigned: { readonly region: number; readonly order: number } | null = null;
   /** Wishes on their way through the stream. */
   readonly #wishing = new Set<number>();
 
   constructor(parts: LogParts, answerWhenDurable: (seq: number) => void) {
     this.#parts = parts;
     this.#answerWhenDurable = answerWhenDurable;
+  }
+
+  /** An answer waits for what members acknowledge. */
+  get waiting(): boolean {
+    return this.#assigned !== null;
   }
 
   /** True when a write waits for the region's recovery, or is about to say so (R5). */
@@ -106,12 +113,22 @@ export class RecoveryRequests {
   }
 
   /** An `assign` message. On a cluster every replica decides it alike, by what all of them know. */
-  assignDelivered(node: number): void {
+  assignDelivered(node: number, order: number): void {
     const { world, recovery, replica } = this.#parts;
     const may = replica.shared ? replica.mayHandOut : this.#mayHandOut;
     const assigned = may ? recovery.assign(node) : noRegion;
     if (node !== world.node) return;
-    const region = this.#mayHandOut ? assigned : noRegion;
+    this.#assigned = { region: assigned, order: replica.shared && assigned !== noRegion ? order : 0 };
+    this.poll();
+  }
+
+  /** Hands out what was assigned when every member knows it: one that does not would let its kernel write there (R4). */
+  poll(): void {
+    const { world, state } = this.#parts;
+    const assigned = this.#assigned;
+    if (assigned === null || assigned.order > world.acknowledgedOrder) return;
+    this.#assigned = null;
+    const region = this.#mayHandOut && state.recoveringRegion === assigned.region ? assigned.region : noRegion;
     const found = region === noRegion ? 0 : 1;
     this.#assigns.answerAll((seq) =>
       world.effects.replyPair(seq, DM_ULOG_GET_RESYNC_WORK, found, found === 1 ? region : 0),
@@ -145,6 +162,7 @@ export class RecoveryRequests {
     for (const { region, inSync, seq } of this.#syncChanges.waiting()) {
       sender.one(MessageType.inSync, this.#parts.uuid, seq, region, inSync ? 1 : 0);
     }
+    this.#assigned = null;
     if (this.#assigns.count > 0) sender.one(MessageType.assign, this.#parts.uuid, 0, -1, 0);
     this.#wishing.clear();
   }

@@ -51,6 +51,8 @@ export interface Merged {
   readonly table: MemberTable;
   /** Members that are there with another boot id: taken off the table already. */
   readonly dead: Member[];
+  /** Members that have left, of which the others had not heard: taken off as well. */
+  readonly left: Member[];
   /** Two sides went on, both with quorum. */
   readonly conflict: boolean;
   /** Somebody is dead who may have gone on without those who follow. */
@@ -83,6 +85,10 @@ export function mergeReports(reporters: readonly Reporter[]): Merged {
     if (side === null && stage !== 'joining') table.doubt = true;
     removeMember(table, node, true);
   }
+  const left = table.members.filter(({ node }) =>
+    reporters.some((reporter) => reporter.node === node && hasLeft(reporter, node)),
+  );
+  for (const { node } of left) removeMember(table, node, false);
   for (const reporter of reporters) enter(table, reporter);
   decide(table);
   // A writer that is there and does not follow has only just begun again: its role is given away anew, at once or when its last
@@ -95,7 +101,7 @@ export function mergeReports(reporters: readonly Reporter[]): Merged {
   // Who copies begins again.
   table.lineage = anyValid(table) ? table.generation : 0;
   const conflict = sides.filter((one) => one.some(({ quorate }) => quorate)).length > 1;
-  return { table, dead, conflict, lost };
+  return { table, dead, left, conflict, lost };
 }
 
 /** One who followed the stream to the last noted that the member was not there any more, and could not go on. */
@@ -106,6 +112,11 @@ function wasAway(knowers: readonly Knower[], base: Knower, node: number): boolea
     const member = memberOf(log.table, node);
     return lastWord && member?.present === false && !member.needed;
   });
+}
+
+/** It knows the log, and that it is no member of it. One whose state was lost knows nothing, or what others say. */
+function hasLeft({ log }: Reporter, node: number): boolean {
+  return log !== undefined && log.live === null && memberOf(log.table, node) === undefined;
 }
 
 /** A reporter's place in the table. */

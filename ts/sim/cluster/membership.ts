@@ -115,7 +115,8 @@ export class Membership {
 
   /** Another member has everything up to `serial`; it may be ahead of this one. */
   told(by: Membership, serial: number): void {
-    this.#told.set(by, serial);
+    // What was said later may have come sooner.
+    this.#told.set(by, Math.max(serial, this.#told.get(by) ?? 0));
     for (const waiting of this.#unacknowledged) if (waiting.serial <= serial) waiting.waitsFor.delete(by);
     this.#acknowledge();
   }
