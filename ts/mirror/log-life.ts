@@ -133,7 +133,8 @@ export class LogLife {
     marks.resting = lifeCycle === LifeCycle.halted;
     const leaves = lifeCycle === LifeCycle.leaving;
     const stored = decodeMembers(uuid, state.members);
-    replica.restored(leaves, stored?.rank ?? (used ? 1 : 0), stored?.table.members ?? []);
+    const { rank = used ? 1 : 0, hint = 0, table } = stored ?? {};
+    replica.restored(leaves, { rank, hint, members: table?.members ?? [] });
   }
 
   /** On its way out of the group. */
@@ -259,6 +260,7 @@ export class LogLife {
     }
     if (!replica.shared) recovery.restart();
     state.inSyncLatched = map.syncCount === map.regionCount;
+    replica.hint = 0;
     marks.resting = false;
     // In this order: killed in between, a record that is active has been resumed, but one that is resuming may
     // not seem to have been resumed before.

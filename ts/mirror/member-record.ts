@@ -2,18 +2,18 @@
  * A member table as bytes for the state record (R2), where it has to fit `memberTableBytesMax`: what a daemon has to know of a
  * log when it starts again. Names are for people, and shortened when there is no room for them.
  *
- * All numbers are little-endian: generation f64, writer u32 (+1), epoch f64, last leaver u32 (+1), flags u8, count u8, rank f64; then each
+ * All numbers are little-endian: generation f64, writer u32 (+1), epoch f64, last leaver u32 (+1), flags u8, count u8, rank f64, hint f64; then each
  * member: node u32, flags u8, boot 8 bytes, length of the name u8, name.
  */
 import { memberTableBytesMax } from '../base/limits.js';
 import { emptyTable, type Member, type MemberTable, newMember, type Stage } from './member-table.js';
 
-const headBytes = 34;
+const headBytes = 42;
 const memberBytes = 14;
 const stages: readonly Stage[] = ['joining', 'active', 'halted'];
 
-/** `rank`: the generation in which the copy in the record was last right. */
-export function encodeMembers(table: MemberTable, rank: number): Uint8Array {
+/** `rank`: the generation in which the copy in the record was last right; `hint`: the highest that the kernel was told. */
+export function encodeMembers(table: MemberTable, rank: number, hint: number): Uint8Array {
   const names = table.members.map(({ name }) => Buffer.from(name, 'utf8'));
   const room = memberTableBytesMax - headBytes - memberBytes * names.length;
   if (room < 0) throw new RangeError(`${names.length} members of a log do not fit a state record`);
@@ -27,12 +27,14 @@ export function encodeMembers(table: MemberTable, rank: number): Uint8Array {
   head.writeUInt8((table.writerDied ? 1 : 0) | (table.doubt ? 2 : 0), 24);
   head.writeUInt8(parts.length, 25);
   head.writeDoubleLE(rank, 26);
+  head.writeDoubleLE(hint, 34);
   return Buffer.concat([head, ...parts]);
 }
 
 export interface StoredMembers {
   readonly table: MemberTable;
   readonly rank: number;
+  readonly hint: number;
 }
 
 /** Null when the bytes are no table: a record of a log that no other node had. */
@@ -55,7 +57,7 @@ export function decodeMembers(uuid: string, bytes: Uint8Array): StoredMembers | 
     table.members.push(decodeMember(from.subarray(at, end)));
     at = end;
   }
-  return { table, rank: from.readDoubleLE(26) };
+  return { table, rank: from.readDoubleLE(26), hint: from.readDoubleLE(34) };
 }
 
 function encodeMember(member: Member, name: Buffer): Buffer {

@@ -346,7 +346,7 @@ export class MirrorLog {
   /** This node is no member any more: what it says of the log is what it knew when it left. */
   left(): void {
     const { table } = this.replica;
-    if (table !== undefined) this.state.members = encodeMembers(table, this.replica.rank);
+    if (table !== undefined) this.state.members = encodeMembers(table, this.replica.rank, this.replica.hint);
   }
 
   /** What this node says of the log when somebody comes to the group; null: its kernel does not use it. */

@@ -83,6 +83,7 @@ export class RecoveryRequests {
     }
     const waits = replica.shared && this.#mustWait(region) ? 1 : 0;
     this.latch();
+    replica.tellHint(recovery.hint());
     world.effects.replyPair(seq, DM_ULOG_IS_REMOTE_RECOVERING, waits, recovery.hint());
     const wanted = this.#mayHandOut && !state.map.isInSync(region) && region !== state.recoveringRegion;
     if (!wanted || this.isWished(region)) return;
@@ -98,9 +99,9 @@ export class RecoveryRequests {
   }
 
   #mustWait(region: number): boolean {
-    const { state, recovery } = this.#parts;
+    const { state, recovery, replica } = this.#parts;
     if (recovery.recoveredElsewhere === region) return true;
-    if (state.inSyncLatched || state.map.isInSync(region)) return false;
+    if (state.inSyncLatched || region < replica.hint || state.map.isInSync(region)) return false;
     return state.recoveringRegion !== region;
   }
 

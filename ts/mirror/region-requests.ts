@@ -137,8 +137,9 @@ export class RegionRequests {
   }
 
   #isInSync(region: number): boolean {
-    const { state } = this.#parts;
-    return state.lifeCycle === LifeCycle.halted || state.inSyncLatched || state.map.isInSync(region);
+    const { state, replica } = this.#parts;
+    if (state.lifeCycle === LifeCycle.halted || state.inSyncLatched || state.map.isInSync(region)) return true;
+    return region < replica.hint;
   }
 
   /**

@@ -80,6 +80,8 @@ export class Replica {
   phase: Phase = 'outside';
   /** Generation of the member table in which the copy was last right; 0: never, or it is being overwritten. */
   rank = 0;
+  /** The highest in-sync hint that the kernel was told since its resume. */
+  hint = 0;
   /** The members of that generation, node -> boot. */
   #boots: ReadonlyMap<number, string> = new Map();
   /** What members held is in memory. */
@@ -176,6 +178,17 @@ export class Replica {
     return this.table === undefined || providerOf(this.table, -1) === this.#world.node;
   }
 
+  /**
+   * The kernel is about to hear this in-sync hint. Of regions below it, it does not ask any more whether another node recovers
+   * them; so none of them may ever be out of sync for it before its next resume (R12), also when a death makes it so.
+   */
+  tellHint(hint: number): void {
+    const { table } = this;
+    if (!this.shared || hint <= this.hint) return;
+    this.hint = hint;
+    if (table !== undefined) this.#store(table);
+  }
+
   // Requests about membership.
 
   /** RESUME. */
@@ -186,10 +199,11 @@ export class Replica {
   }
 
   /** A record of an earlier daemon: its kernel uses the log. */
-  restored(leaving: boolean, rank: number, members: readonly Member[]): void {
+  restored(leaving: boolean, stored: { rank: number; hint: number; members: readonly Member[] }): void {
     this.phase = 'waiting';
-    this.rank = rank;
-    this.#rememberBoots(members);
+    this.rank = stored.rank;
+    this.hint = stored.hint;
+    this.#rememberBoots(stored.members);
     this.#ownersKnown = false;
     this.#hooks.hush();
     if (leaving) {
@@ -397,7 +411,7 @@ export class Replica {
       this.rank = table.generation;
       this.#rememberBoots(table.members);
     }
-    const bytes = encodeMembers(table, this.rank);
+    const bytes = encodeMembers(table, this.rank, this.hint);
     if (bytes.length <= memberTableBytesMax) this.#state.members = bytes;
   }
 

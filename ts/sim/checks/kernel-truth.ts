@@ -41,6 +41,8 @@ export interface TargetTruth {
   markOrder: number;
   /** The kernel has seen every region in sync since its last resume. */
   latched: boolean;
+  /** The highest hint that it was told since its last suspend: of regions below it the kernel asks nothing but IN_SYNC. */
+  hintMax: number;
   /** Between PRESUSPEND and POSTSUSPEND. */
   draining: boolean;
   /** PRESUSPEND was answered, POSTSUSPEND not sent: no write may be held back any more. */
@@ -73,6 +75,7 @@ export class KernelTruth {
         handedOut: -1,
         markOrder: 0,
         latched: false,
+        hintMax: 0,
         draining: false,
         letDrain: false,
         halted: false,
@@ -165,6 +168,7 @@ export class KernelTruth {
     truth.draining = false;
     truth.handedOut = -1;
     truth.letDrain = false;
+    truth.hintMax = 0;
     truth.halted = false;
     truth.marksLost = false;
     truth.marked.clear();
@@ -184,7 +188,10 @@ export class KernelTruth {
     if (reply.error !== 0) return;
     if (request.type === DM_ULOG_GET_SYNC_COUNT && reply.first >= regionCount) truth.latched = true;
     // A hint behind the last region ends all questions just so.
-    if (request.type === DM_ULOG_IS_REMOTE_RECOVERING && reply.second >= regionCount) truth.latched = true;
+    if (request.type === DM_ULOG_IS_REMOTE_RECOVERING) {
+      if (reply.second >= regionCount) truth.latched = true;
+      if (!truth.draining) truth.hintMax = Math.max(truth.hintMax, reply.second);
+    }
     if (request.type === DM_ULOG_GET_RESYNC_WORK && reply.first === 1) truth.handedOut = reply.second;
     const marks = request.type === DM_ULOG_MARK_REGION || request.type === DM_ULOG_FLUSH;
     if (marks && request.values.length > 0) {

@@ -274,7 +274,9 @@ function checkInSync({ world, request, reply, state }: Judged): void {
       () => `IN_SYNC of region ${region} answered ${reply.first} after the latch`,
     );
   } else if (!state.inSyncLatched && !state.marksUnknown && state.lifeCycle === LifeCycle.active) {
-    const expected = state.map.inner.isInSync(region) ? 1 : 0;
+    // A kernel that does not ask who recovers a region must not write to it without a mark.
+    const unasked = !world.alone && region < truth.of(request).hintMax;
+    const expected = state.map.inner.isInSync(region) || unasked ? 1 : 0;
     evaluations.check(
       'in-sync-answer',
       reply.first === expected,
@@ -379,8 +381,8 @@ function checkHint({ world, request, reply, state, mirror }: Judged): void {
     // A kernel that hears "no" may write without a mark to a region that another one may be given at any time; not when IN_SYNC
     // says yes of all regions until its next resume (R12), for then it marks.
     const region = request.values[0] ?? 0;
-    const { latched, copying } = world.truth.of(request);
-    const marks = latched || state.inSyncLatched;
+    const { latched, copying, hintMax } = world.truth.of(request);
+    const marks = latched || state.inSyncLatched || region < hintMax;
     const may = state.map.inner.isInSync(region) || marks || copying === region;
     evaluations.check(
       'R4-hand-out',
