@@ -263,9 +263,11 @@ export class Cluster {
   #quorumDelivered({ flag, regions, count }: LogMessage): void {
     // Sent by somebody who did not know yet that a node is lost.
     for (let i = 0; i < count; i++) if (this.memberOfGroup(regions[i] as number) === null) return;
+    // Whose copy counts is not decided: who was without quorum stays so until then, and hears it again.
+    if (this.exchanging && flag === 1) return;
     const before = this.orderedQuorate;
     this.orderedQuorate = flag === 1;
-    if (!before && this.orderedQuorate && !this.exchanging) this.directory.quorumWon();
+    if (!before && this.orderedQuorate) this.directory.quorumWon();
     if (before !== this.orderedQuorate) this.#events.operationalChanged();
   }
 

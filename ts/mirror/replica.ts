@@ -326,8 +326,19 @@ export class Replica {
     if (this.phase === 'waiting') this.#start(table, me);
     else if (this.phase === 'loading') this.#keepLoading(table);
     else if (this.phase === 'copying') this.#keepCopying(table, me);
+    if (this.phase === 'following') this.#chosen(table, me);
     this.#writerChanged(table);
     this.#settledChanged(table);
+  }
+
+  /** A copy that has followed all the time may be chosen among those that nobody follows with: as others, it says so anew. */
+  #chosen(table: MemberTable, me: Member): void {
+    const anew = table.lineage !== this.#lineage;
+    this.#lineage = table.lineage;
+    if (anew && table.doubt) this.#hooks.doubt(false);
+    const flag = this.#readyFlag;
+    if (!me.settled && (flag & 1) === 1 && !this.#requests.has(MessageType.ready))
+      this.request(MessageType.ready, flag);
   }
 
   #start(table: MemberTable, me: Member): void {
