@@ -158,9 +158,23 @@ class Soak {
     await sleep(this.#prng.between(200, 2500));
   }
 
+  /**
+   * What an administrator does when status says so. A daemon that is killed while its kernel reconnects leaves a log whose marks are not
+   * known; nothing is recovered, on any host, before that one's mirror was suspended and resumed.
+   */
+  async #administer(): Promise<void> {
+    for (const [i, host] of this.hosts.entries()) {
+      const status = await host.status();
+      if (status?.logs.some((log) => log.marksUnknown && log.lifeCycle === 'active') !== true) continue;
+      this.faults.set('suspended and resumed', (this.faults.get('suspended and resumed') ?? 0) + 1);
+      await (this.kernels[i] as SimulatedHost).restart();
+    }
+  }
+
   /** Everybody is in the group again, and writes. */
   async everybodyGetsOn(): Promise<void> {
     await allJoined(this.hosts);
+    await this.#administer();
     const before = this.kernels.map((kernel) => kernel.writes);
     await until('every host writes', () => {
       this.#complain();
@@ -200,8 +214,9 @@ class Soak {
     const parts: string[] = [];
     for (const host of this.hosts) {
       const { name, node, daemon } = host;
-      const cluster = JSON.stringify((await host.status())?.cluster ?? null);
-      parts.push(`${name}: ${cluster}\n${this.#cluster.groups(node)}\n${daemon.stderr.slice(-6000)}`);
+      const status = await host.status();
+      const stands = JSON.stringify({ cluster: status?.cluster, logs: status?.logs });
+      parts.push(`${name}: ${stands}\n${this.#cluster.groups(node)}\n${daemon.stderr.slice(-6000)}`);
     }
     return parts.join('\n');
   }

@@ -4,8 +4,9 @@ import type { ClusterView, LogView, Problem, WaitReason } from './status-view.js
 
 export function clusterView({ cluster, node }: DaemonStatus): ClusterView | null {
   if (cluster === null) return null;
-  const { problem, quorate, agreedQuorate, exchanging, fencing, members, heard, lost } = cluster;
-  const withoutDaemon = heard.filter((one) => !members.some((member) => member.node === one));
+  const { problem, quorate, agreedQuorate, exchanging, fencing, members, heard, awaited, lost } = cluster;
+  const there = new Set([...members.map((member) => member.node), ...awaited]);
+  const withoutDaemon = heard.filter((one) => !there.has(one));
   return {
     node,
     problem: problem === '' ? null : problem,
@@ -14,6 +15,7 @@ export function clusterView({ cluster, node }: DaemonStatus): ClusterView | null
     fencing,
     members,
     withoutDaemon,
+    awaited,
     lost,
   };
 }

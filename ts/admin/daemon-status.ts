@@ -76,6 +76,8 @@ export interface ClusterStatus {
   readonly members: readonly { readonly node: number; readonly name: string }[];
   /** Nodes that corosync hears, with or without a daemon. */
   readonly heard: readonly number[];
+  /** Nodes whose daemons are in the group and have not introduced themselves yet. */
+  readonly awaited: readonly number[];
   /** Hosts with logs that are gone and not known dead. */
   readonly lost: readonly { readonly node: number; readonly name: string; readonly since: string }[];
   /** What corosync has not taken yet. */

@@ -49,9 +49,11 @@ function clusterLines({ cluster }: StatusView): string[] {
     ({ node, name, since }) => `${node} ${name} since ${since.slice(0, 19).replace('T', ' ')}`,
   );
   const bare = cluster.withoutDaemon.join(', ');
+  const coming = cluster.awaited.join(', ');
   return [
     `cluster: ${state.join(', ')}; members: ${members.join(', ') || 'none'}`,
     ...(bare === '' ? [] : [`without a daemon: node ${bare}`]),
+    ...(coming === '' ? [] : [`coming in: node ${coming}`]),
     ...(lost.length === 0 ? [] : [`lost: ${lost.join(', ')}`]),
   ];
 }

@@ -76,6 +76,8 @@ export interface ClusterView {
   readonly members: ClusterStatus['members'];
   /** Hosts that corosync hears and that run no daemon of ours. */
   readonly withoutDaemon: readonly number[];
+  /** Hosts whose daemons have come and have not introduced themselves yet. */
+  readonly awaited: readonly number[];
   readonly lost: ClusterStatus['lost'];
 }
 

@@ -60,6 +60,8 @@ export interface CorosyncState {
   readonly members: readonly GroupMember[];
   /** Nodes that corosync hears, with or without a daemon. */
   readonly heard: readonly number[];
+  /** Nodes whose daemons are in the group and have not introduced themselves yet: no view with them before that. */
+  readonly awaited: readonly number[];
   readonly waitingBytes: number;
   readonly onTheWay: number;
   readonly connections: number;
@@ -131,6 +133,7 @@ export class CorosyncTransport implements OrderedTransport {
       epoch: session.epoch,
       members: session.view,
       heard: this.#heard,
+      awaited: session.awaited.map(({ node }) => node),
       waitingBytes: session.waitingBytes,
       onTheWay: session.onTheWay,
       connections: this.#connections,

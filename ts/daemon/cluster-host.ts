@@ -144,7 +144,8 @@ export class ClusterHost {
 
   status(): ClusterStatus {
     const { cluster } = this.#options.service();
-    const { connected, quorate, problem, members, heard, waitingBytes, connections, counters } = this.transport.state;
+    const { connected, quorate, problem, members, heard, awaited, waitingBytes, connections, counters } =
+      this.transport.state;
     const lost = this.#lost.list.map(({ node, name, lostMs }) => ({
       node,
       name,
@@ -159,6 +160,7 @@ export class ClusterHost {
       fencing: this.#options.config.fencing?.kind ?? null,
       members: members.map(({ node, name }) => ({ node, name })),
       heard: [...heard],
+      awaited: [...awaited],
       lost,
       waitingBytes,
       connections,
