@@ -4,6 +4,8 @@ import {
   DM_ULOG_CLEAR_REGION,
   DM_ULOG_FLUSH,
   DM_ULOG_GET_RESYNC_WORK,
+  DM_ULOG_IN_SYNC,
+  DM_ULOG_IS_REMOTE_RECOVERING,
   DM_ULOG_MARK_REGION,
   DM_ULOG_POSTSUSPEND,
   DM_ULOG_PRESUSPEND,
@@ -169,4 +171,38 @@ test.each([core, disk])('the last to leave closes the log, and whoever comes nex
     const { map } = group.host(node).state(mirrorA);
     expect([map.isInSync(6), map.isInSync(7)]).toEqual([true, false]);
   }
+});
+
+test('R12: a region below a hint that the kernel was told stays in sync for it, also behind a restart', () => {
+  const { group } = groupWith('64 clustered-core 8', [1, 2]);
+  expect(group.ask(1, DM_ULOG_GET_RESYNC_WORK, mirrorA)?.values).toEqual([1, 0]);
+  group.ask(1, DM_ULOG_SET_REGION_SYNC, mirrorA, [0, 1]);
+  expect(group.ask(2, DM_ULOG_IS_REMOTE_RECOVERING, mirrorA, [5])?.values).toEqual([1, 1]);
+  group.ask(1, DM_ULOG_MARK_REGION, mirrorA, [0]);
+  group.cutPower(1);
+  group.host(2).service.confirmDead(1, null, group.host(2).nowMs);
+  group.settle();
+  expect(group.host(2).state(mirrorA).map.isInSync(0)).toBe(false);
+  expect(group.ask(2, DM_ULOG_IN_SYNC, mirrorA, [0])?.values).toEqual([1]);
+  expect(group.ask(2, DM_ULOG_IN_SYNC, mirrorA, [3])?.values).toEqual([0]);
+  group.killDaemon(2);
+  group.join(2);
+  group.settle();
+  expect(group.ask(2, DM_ULOG_IN_SYNC, mirrorA, [0])?.values).toEqual([1]);
+});
+
+test('R7: a member that died while nobody had a copy that counts leaves nothing clean that it held', () => {
+  const { group } = groupWith(core, [1, 2]);
+  group.ask(1, DM_ULOG_MARK_REGION, mirrorA, [5]);
+  group.killDaemon(2);
+  group.cutPower(1);
+  group.join(2);
+  group.settle();
+  // It may have gone on.
+  expect(group.host(2).log(mirrorA).replica.following).toBe(false);
+  group.join(1);
+  group.settle();
+  const { map } = group.host(2).state(mirrorA);
+  expect(group.host(2).log(mirrorA).replica.phase).toBe('following');
+  expect([map.isClean(5), map.isInSync(5)]).toEqual([false, false]);
 });

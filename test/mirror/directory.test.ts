@@ -1,0 +1,90 @@
+/** What delivered messages and views make of a member table. */
+import { expect, test } from 'vitest';
+import type { DepartureReason, GroupMember } from '../../ts/base/group-view.js';
+import { bootKey } from '../../ts/mirror/boot-key.js';
+import { Directory } from '../../ts/mirror/directory.js';
+import { memberOf } from '../../ts/mirror/member-table.js';
+
+const uuid = 'LVM-a';
+const host = (node: number): GroupMember => ({ node, name: `n${node}`, bootId: `boot-${node}`, incarnation: '1' });
+
+/** A log that `nodes` have joined; those in `ready` are valid, one after the other. */
+function directoryOf(nodes: readonly number[], ready: readonly number[]): Directory {
+  const directory = new Directory();
+  const geometry = { regionCount: 64, regionSizeSectors: 8, disk: true, marksUnknown: false };
+  for (const node of nodes)
+    directory.join(uuid, { node, name: `n${node}`, boot: bootKey(`boot-${node}`), ...geometry });
+  for (const node of ready) directory.ready(uuid, node, 3, directory.tableOf(uuid).lineage);
+  return directory;
+}
+
+function part(directory: Directory, nodes: readonly number[], reason: DepartureReason): void {
+  directory.departed(nodes.map((node) => ({ member: host(node), reason })));
+}
+
+test('a copy of somebody who has left since does not count beside what another has begun', () => {
+  const directory = directoryOf([1, 2, 3], [3]);
+  const { lineage } = directory.tableOf(uuid);
+  directory.leave(uuid, 3);
+  // 2 has copied from 3 and says so; 1 is the first now and loads the device.
+  expect(directory.tableOf(uuid).writer).toBe(1);
+  expect(directory.ready(uuid, 2, 3, lineage)).toBe(false);
+  expect(directory.ready(uuid, 2, 3, 0)).toBe(false);
+  expect(directory.ready(uuid, 1, 3, 0)).toBe(true);
+  expect(directory.ready(uuid, 2, 3, lineage)).toBe(false);
+  expect(directory.ready(uuid, 2, 3, directory.tableOf(uuid).lineage)).toBe(true);
+});
+
+test('R8: what a dead writer left is looked at once, by the first that writes', () => {
+  const directory = directoryOf([1, 2, 3], [1, 2, 3]);
+  const table = directory.tableOf(uuid);
+  part(directory, [1], 'node-down');
+  expect(table.writer).toBe(1);
+  directory.died(1, bootKey('boot-1'));
+  expect([table.writer, table.writerDied]).toEqual([2, true]);
+  expect(directory.durable(uuid, 2, table.epoch - 1)).toBe(false);
+  expect(directory.durable(uuid, 3, table.epoch)).toBe(false);
+  expect(directory.durable(uuid, 2, table.epoch)).toBe(true);
+  directory.leave(uuid, 2);
+  expect([table.writer, table.writerDied]).toEqual([3, false]);
+});
+
+test('R8: only a writer that does not follow gives its role back, and only of this epoch', () => {
+  const directory = directoryOf([1, 2], [1, 2]);
+  const table = directory.tableOf(uuid);
+  expect(directory.retired(uuid, 1, table.epoch)).toBe(false);
+  Object.assign(memberOf(table, 1) ?? {}, { valid: false });
+  expect(directory.retired(uuid, 1, table.epoch - 1)).toBe(false);
+  expect(directory.retired(uuid, 2, table.epoch)).toBe(false);
+  expect(directory.retired(uuid, 1, table.epoch)).toBe(true);
+  expect(table.writer).toBe(2);
+});
+
+test('R13: who is lost with its node may have gone on, until those who are left have quorum', () => {
+  const directory = directoryOf([1, 2, 3], [1, 2, 3]);
+  const table = directory.tableOf(uuid);
+  part(directory, [2, 3], 'node-down');
+  expect(table.members.map(({ needed }) => needed)).toEqual([false, true, true]);
+  expect(directory.died(2, bootKey('boot-2'))).toMatchObject([{ uuid, lost: true }]);
+  const before = table.generation;
+  directory.quorumWon();
+  expect(memberOf(table, 3)?.needed).toBe(false);
+  expect(table.generation - before).toBeGreaterThan(1000);
+  expect(directory.died(3, bootKey('boot-3'))).toMatchObject([{ uuid, lost: false }]);
+});
+
+test('only the daemon of a member is gone: it does not go on', () => {
+  const directory = directoryOf([1, 2], [1, 2]);
+  part(directory, [2], 'process-down');
+  expect(memberOf(directory.tableOf(uuid), 2)?.needed).toBe(false);
+});
+
+test('the last valid member leaves others that are in use and have no whole copy: they are told to doubt', () => {
+  const directory = directoryOf([1, 2], [1, 2]);
+  const table = directory.tableOf(uuid);
+  Object.assign(memberOf(table, 2) ?? {}, { valid: false, rank: 0 });
+  directory.leave(uuid, 1);
+  expect([memberOf(table, 2)?.valid, table.doubt, table.writerDied]).toEqual([true, true, true]);
+  expect(directory.ready(uuid, 2, 1, table.lineage)).toBe(true);
+  expect(table.doubt).toBe(false);
+});

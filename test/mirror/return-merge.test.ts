@@ -1,0 +1,84 @@
+/** What daemons that meet make of what each of them says. */
+import { expect, test } from 'vitest';
+import { emptyTable, type Member, type MemberTable, memberOf, newMember } from '../../ts/mirror/member-table.js';
+import { type LogReport, mergeReports, type Reporter } from '../../ts/mirror/return-merge.js';
+
+const uuid = 'LVM-a';
+
+function member(node: number, facts: Partial<Member> = {}): Member {
+  return Object.assign(newMember(node, `n${node}`, `boot${node}`, 'active'), { valid: true }, facts);
+}
+
+function tableOf(generation: number, members: readonly Member[], facts: Partial<MemberTable> = {}): MemberTable {
+  return { ...emptyTable(uuid), generation, lineage: 1, members: [...members], writer: 1, epoch: 3, ...facts };
+}
+
+function reporter(node: number, table: MemberTable, facts: Partial<LogReport & Reporter> = {}): Reporter {
+  const { quorate = false, boot = `boot${node}`, ...of } = facts;
+  const { generation: rank } = table;
+  const log = {
+    table,
+    live: 'active' as const,
+    marksUnknown: false,
+    valid: true,
+    writing: false,
+    rank,
+    position: 0,
+    ...of,
+  };
+  return { node, name: `n${node}`, boot, quorate, log };
+}
+
+const validOf = (table: MemberTable) => table.members.filter(({ valid }) => valid).map(({ node }) => node);
+
+test('R13: a copy that was cut off alone yields to a newer record, also of a daemon that was restarted', () => {
+  const newer = tableOf(200, [member(1), member(2, { present: false, valid: false })]);
+  const older = tableOf(9, [member(1, { present: false, valid: false, needed: true }), member(2)]);
+  const { table } = mergeReports([reporter(1, newer, { valid: false }), reporter(2, older)]);
+  expect(validOf(table)).toEqual([1]);
+});
+
+test('R13: without quorum a copy waits for those who may have gone on without it', () => {
+  const alone = tableOf(9, [member(1, { present: false, valid: false, needed: true }), member(2)]);
+  const fresh = { ...reporter(3, emptyTable(uuid)), log: undefined };
+  expect(validOf(mergeReports([reporter(2, alone), fresh]).table)).toEqual([]);
+  expect(validOf(mergeReports([reporter(2, alone, { quorate: true }), fresh]).table)).toEqual([2]);
+});
+
+test('R7: who may have gone on and is there with another boot has taken what it did along', () => {
+  const members = [member(1, { present: false, valid: false, needed: true }), member(2)];
+  const back = { ...reporter(1, emptyTable(uuid)), boot: 'another', log: undefined };
+  const { table, dead, lost } = mergeReports([back, reporter(2, tableOf(9, members))]);
+  expect([validOf(table), dead.map(({ node }) => node), lost]).toEqual([[2], [1], true]);
+  const seen = [member(1, { present: false, valid: false }), member(2)];
+  expect(mergeReports([back, reporter(2, tableOf(9, seen))]).lost).toBe(false);
+});
+
+test('who has left, of which the others had not heard, is taken off', () => {
+  const theirs = tableOf(9, [member(1), member(2, { present: false, valid: false })]);
+  const own = tableOf(8, [member(1)], { ended: ['boot2'] });
+  const { table, left } = mergeReports([
+    reporter(1, theirs, { quorate: true }),
+    reporter(2, own, { live: null, valid: false }),
+  ]);
+  expect([table.members.map(({ node }) => node), left.map(({ node }) => node)]).toEqual([[1], [2]]);
+});
+
+test('R8: a writer that comes back without a copy keeps its role while a write of it is under way', () => {
+  const theirs = tableOf(200, [member(1, { present: false, valid: false }), member(2)]);
+  const merged = (writing: boolean) =>
+    mergeReports([
+      reporter(1, tableOf(9, [member(1)]), { valid: false, writing }),
+      reporter(2, theirs, { quorate: true }),
+    ]).table;
+  expect([merged(true).writer, merged(true).epoch]).toEqual([1, 3]);
+  expect([merged(false).writer, merged(false).epoch]).toEqual([2, 4]);
+});
+
+test('two sides with quorum: one of them counts, and that is told', () => {
+  const one = tableOf(20, [member(1), member(2, { present: false, valid: false })]);
+  const other = tableOf(30, [member(1, { present: false, valid: false }), member(2)]);
+  const merged = mergeReports([reporter(1, one, { quorate: true }), reporter(2, other, { quorate: true })]);
+  expect([merged.conflict, validOf(merged.table)]).toEqual([true, [2]]);
+  expect(memberOf(merged.table, 1)?.present).toBe(true);
+});
