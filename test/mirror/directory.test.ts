@@ -67,7 +67,7 @@ test('R13: who is lost with its node may have gone on, until those who are left 
   expect(table.members.map(({ needed }) => needed)).toEqual([false, true, true]);
   expect(directory.died(2, bootKey('boot-2'))).toMatchObject([{ uuid, lost: true }]);
   const before = table.generation;
-  directory.quorumWon();
+  directory.quorumWon(true);
   expect(memberOf(table, 3)?.needed).toBe(false);
   expect(table.generation - before).toBeGreaterThan(1000);
   expect(directory.died(3, bootKey('boot-3'))).toMatchObject([{ uuid, lost: false }]);
@@ -87,4 +87,14 @@ test('the last valid member leaves others that are in use and have no whole copy
   expect([memberOf(table, 2)?.valid, table.doubt, table.writerDied]).toEqual([true, true, true]);
   expect(directory.ready(uuid, 2, 1, table.lineage)).toBe(true);
   expect(table.doubt).toBe(false);
+});
+
+test('R13: of two who each have quorum alone neither knows what the other promised of a core log', () => {
+  for (const disk of [true, false]) {
+    const directory = directoryOf([1, 2], [1, 2]);
+    Object.assign(directory.tableOf(uuid), { disk });
+    part(directory, [2], 'node-down');
+    directory.quorumWon(true);
+    expect(directory.died(2, bootKey('boot-2'))).toMatchObject([{ lost: !disk }]);
+  }
 });

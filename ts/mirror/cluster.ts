@@ -267,7 +267,7 @@ export class Cluster {
     if (this.exchanging && flag === 1) return;
     const before = this.orderedQuorate;
     this.orderedQuorate = flag === 1;
-    if (!before && this.orderedQuorate) this.directory.quorumWon();
+    if (!before && this.orderedQuorate) this.directory.quorumWon(this.#members.length === 1);
     if (before !== this.orderedQuorate) this.#events.operationalChanged();
   }
 

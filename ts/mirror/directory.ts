@@ -128,8 +128,8 @@ export class Directory {
   }
 
   /** The members of the group have quorum anew. */
-  quorumWon(): void {
-    for (const table of this.tables.values()) quorumWon(table);
+  quorumWon(alone: boolean): void {
+    for (const table of this.tables.values()) quorumWon(table, alone);
   }
 
   /** Takes a dead node off every table it is in. */

@@ -170,10 +170,13 @@ function isNewer(member: Member, than: Member): boolean {
 /** Changes of the members while quorum is as it is. */
 const changesMax = 2 ** 20;
 
-/** Valid members have quorum anew: whoever is away cannot go on. */
-export function quorumWon(table: MemberTable): void {
+/**
+ * Valid members have quorum anew: whoever is away cannot go on. Somebody who has it `alone` is one of two who each may have it:
+ * the other may promise marks of a core log too; those of a disk log the one writer promises (R8).
+ */
+export function quorumWon(table: MemberTable, alone: boolean): void {
   if (!anyValid(table)) return;
-  for (const member of table.members) member.needed = false;
+  if (table.disk || !alone) for (const member of table.members) member.needed = false;
   table.generation = (Math.floor(table.generation / changesMax) + 1) * changesMax;
 }
 

@@ -22,6 +22,8 @@ export class RecoveryRequests {
   readonly #assigns = new SeqList();
   /** What the kernel is to hear when all members have the message of this place in the order. */
   #assigned: { readonly region: number; readonly order: number } | null = null;
+  /** What this daemon has handed out last. */
+  #handedOut: number = noRegion;
   /** Wishes on their way through the stream. */
   readonly #wishing = new Set<number>();
 
@@ -102,7 +104,8 @@ export class RecoveryRequests {
     const { state, recovery, replica } = this.#parts;
     if (recovery.recoveredElsewhere === region) return true;
     if (state.inSyncLatched || region < replica.hint || state.map.isInSync(region)) return false;
-    return state.recoveringRegion !== region;
+    // Its own recovery the kernel knows of; not of one that is assigned and was not handed out.
+    return state.recoveringRegion !== region || this.#handedOut !== region;
   }
 
   wishDelivered(region: number): void {
@@ -130,6 +133,7 @@ export class RecoveryRequests {
     if (assigned === null || assigned.order > world.acknowledgedOrder) return;
     this.#assigned = null;
     const region = this.#mayHandOut && state.recoveringRegion === assigned.region ? assigned.region : noRegion;
+    this.#handedOut = region;
     const found = region === noRegion ? 0 : 1;
     this.#assigns.answerAll((seq) =>
       world.effects.replyPair(seq, DM_ULOG_GET_RESYNC_WORK, found, found === 1 ? region : 0),

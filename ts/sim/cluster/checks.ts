@@ -18,7 +18,7 @@ import type { ReplyRecord, RequestRecord } from '../daemon/requests.js';
 import type { Host } from '../host.js';
 import type { ObservedTarget } from '../kernel/world.js';
 import type { Simulation } from '../simulation.js';
-import { Bonds } from './bonds.js';
+import { Bonds, together } from './bonds.js';
 import { Duties } from './duties.js';
 
 /** From the loss of quorum being told until what was on its way has come to rest. */
@@ -314,7 +314,7 @@ export class ClusterChecks {
     const watchKey = `${uuid} ${host.node}`;
     const state = host.liveState(uuid);
     // What all members do together they do by the word of one who knows.
-    const knows = host.toldQuorate || this.#bonds.of(uuid, host).some((other) => other.toldQuorate);
+    const knows = this.#sim.hosts.some((other) => other.toldQuorate && (other === host || together(host, other)));
     const rests = !knows && this.#sim.nowMs > host.toldQuorumMs + settledMs && host.follows(uuid);
     if (!rests || state === null || !host.daemonPunctual) {
       this.#inquorate.delete(watchKey);

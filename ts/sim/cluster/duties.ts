@@ -36,6 +36,10 @@ export class Duties {
       regions.set(region, hosts);
     }
     const copies = (other: Host) => other.liveTruth(uuid)?.copying === region;
+    const { cluster, shared } = this.#sim;
+    // What a side that is gone by now wrote nobody here can know.
+    const unknown = cluster?.plan.twoNode === true && !hosts.has(by);
+    if (unknown && shared.get(uuid)?.legs.differingRegions.has(region)) this.#contest(hosts);
     const contested = this.#sim.hosts.some(
       (other) => other !== by && (copies(other) || hosts.has(other)) && apart(other),
     );

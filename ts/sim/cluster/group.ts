@@ -31,6 +31,8 @@ interface Node {
   side: number;
   ring: Ring | null;
   quorate: boolean;
+  /** Since it began it has been in one ring with all others. */
+  sawAll: boolean;
   transport: SimulatedTransport | null;
   /** Daemons that wait for the service, or for the one before them to be gone. */
   readonly waiting: SimulatedTransport[];
@@ -44,13 +46,22 @@ export class SimulatedGroup {
   #serial = 0;
   #change = 0;
 
-  /** `twoNode`: of two nodes each has quorum alone. */
+  /** `twoNode`: of two nodes each has quorum alone, once it has seen the other (corosync's two_node brings wait_for_all along). */
   constructor(parts: { timeline: Timeline; prng: Prng; nodes: readonly number[]; twoNode?: boolean }) {
     this.#timeline = parts.timeline;
     this.#prng = parts.prng;
     this.#twoNode = parts.twoNode === true;
     for (const node of parts.nodes) {
-      this.#nodes.set(node, { node, up: false, side: 0, ring: null, quorate: false, transport: null, waiting: [] });
+      this.#nodes.set(node, {
+        node,
+        up: false,
+        side: 0,
+        ring: null,
+        quorate: false,
+        sawAll: false,
+        transport: null,
+        waiting: [],
+      });
     }
   }
 
@@ -82,6 +93,7 @@ export class SimulatedGroup {
     const node = this.#node(number);
     if (node.up) return;
     node.up = true;
+    node.sawAll = false;
     this.#reconfigure();
   }
 
@@ -360,9 +372,9 @@ export class SimulatedGroup {
       this.#dispatch(member);
     }
     const total = this.#nodes.size;
-    const quorate = ring.nodes.size * 2 > total || (this.#twoNode && total === 2);
     for (const node of nodes) {
-      node.quorate = quorate;
+      if (ring.nodes.size === total) node.sawAll = true;
+      node.quorate = ring.nodes.size * 2 > total || (this.#twoNode && total === 2 && node.sawAll);
       if (node.transport !== null) this.tellQuorum(node.transport);
       else if (node.waiting.length > 0) this.#attachSoon(node);
     }
