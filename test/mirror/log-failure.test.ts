@@ -4,6 +4,7 @@ import { Errno } from '../../ts/base/errno.js';
 import {
   DM_ULOG_DTR,
   DM_ULOG_FLUSH,
+  DM_ULOG_GET_RESYNC_WORK,
   DM_ULOG_IN_SYNC,
   DM_ULOG_IS_REMOTE_RECOVERING,
   DM_ULOG_POSTSUSPEND,
@@ -166,6 +167,27 @@ describe('a device that cannot be read at RESUME', () => {
     expect(host.ask(DM_ULOG_POSTSUSPEND, mirrorA)?.error).toBe(-Errno.EIO);
     expect(host.ask(DM_ULOG_RESUME, mirrorA)?.error).toBe(-Errno.EIO);
     expect(answers()).toEqual([[1, 0], [0]]);
+  });
+
+  test('a load that ends after PRESUSPEND leaves the log halted: its kernel hears of no region out of sync any more', () => {
+    const { host, disk } = hostWithDisk(64, retry);
+    host.flush(mirrorA, 1);
+    host.powerCut();
+    host.construct(mirrorA, diskText);
+    disk.readErrno = Errno.EIO;
+    expect(host.ask(DM_ULOG_RESUME, mirrorA)?.error).toBe(-Errno.EIO);
+    expect(host.ask(DM_ULOG_PRESUSPEND, mirrorA)?.error).toBe(-Errno.EIO);
+    expect(host.ask(DM_ULOG_IS_REMOTE_RECOVERING, mirrorA, [1])?.values).toEqual([0, 64]);
+    disk.readErrno = 0;
+    host.wait(1500);
+    expect(host.state(mirrorA).lifeCycle).toBe(LifeCycle.halted);
+    expect(host.state(mirrorA).map.isInSync(1)).toBe(false);
+    expect(host.ask(DM_ULOG_IN_SYNC, mirrorA, [1])?.values).toEqual([1]);
+    expect(host.ask(DM_ULOG_GET_RESYNC_WORK, mirrorA)?.values[0]).toBe(0);
+    expect(host.flush(mirrorA, 1)?.error).toBe(0);
+    expect(host.ask(DM_ULOG_POSTSUSPEND, mirrorA)?.error).toBe(0);
+    expect(host.ask(DM_ULOG_RESUME, mirrorA)?.error).toBe(0);
+    expect(host.ask(DM_ULOG_IN_SYNC, mirrorA, [1])?.values).toEqual([0]);
   });
 
   test('a kernel of unknown marks waits for RESUME, and after PRESUSPEND every RESUME lets it go', () => {

@@ -4,7 +4,7 @@
  * | life cycle | meaning                                  | on                      | becomes                             |
  * | ---------- | ---------------------------------------- | ----------------------- | ----------------------------------- |
  * | pending    | constructed or left                      | RESUME                  | resuming                            |
- * | resuming   | its device is being loaded, or cannot be | loaded, `join` delivered | active                             |
+ * | resuming   | its device is being loaded, or cannot be | loaded, `join` delivered | active; halted after PRESUSPEND    |
  * |            |                                          | POSTSUSPEND, DTR        | pending, gone                       |
  * | active     | serves                                   | `halt` delivered        | halted                              |
  * |            |                                          | POSTSUSPEND, DTR        | leaving                             |
@@ -261,13 +261,16 @@ export class LogLife {
     if (!replica.shared) recovery.restart();
     state.inSyncLatched = map.syncCount === map.regionCount;
     replica.hint = 0;
-    marks.resting = false;
+    // R10: PRESUSPEND came before the log was loaded, and its kernel was told that nothing is recovered any more.
+    const rests = state.lifeCycle === LifeCycle.resuming && state.draining;
+    marks.resting = rests;
     // In this order: killed in between, a record that is active has been resumed, but one that is resuming may
     // not seem to have been resumed before.
-    state.lifeCycle = LifeCycle.active;
+    state.lifeCycle = rests ? LifeCycle.halted : LifeCycle.active;
     if (!state.everResumed) state.everResumed = true;
     if (state.draining) state.draining = false;
     if (!replica.shared) marks.announce();
+    else if (rests) replica.request(MessageType.halt, 0);
     const inSync = `${map.syncCount} of ${map.regionCount} regions in sync, ${map.regionCount - map.cleanCount} dirty`;
     report(world, 'info', 'resumed', this.#parts.uuid, inSync);
     this.#resumes.answerAll((seq) => this.#resumeAgain(seq));
