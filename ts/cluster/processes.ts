@@ -114,10 +114,11 @@ export class Processes {
     }
     // Somebody who had to stand back for the one that is gone gets another chance.
     const waiting = !ownInView || this.all.some((peer) => !peer.inView && !peer.refused);
-    const roundBegun = came || (gone && !this.#round && waiting);
+    // Also in the middle of a round: corosync may tell one that slept of a successor first and of the one that is gone then,
+    // and the others the other way round. All have to mean the same processes in the end.
+    const roundBegun = came || (gone && (this.#round || waiting));
     if (roundBegun) {
       this.#round = true;
-      // Who leaves before the round is complete changes nothing of what the others have said.
       this.#digest = groupDigest(this.all);
       for (const peer of this.all) {
         peer.hello = null;
