@@ -98,3 +98,11 @@ test('R13: of two who each have quorum alone neither knows what the other promis
     expect(directory.died(2, bootKey('boot-2'))).toMatchObject([{ lost: !disk }]);
   }
 });
+
+test('the last valid member leaves while another is away: what that one has is older', () => {
+  const directory = directoryOf([1, 2], [1, 2]);
+  part(directory, [2], 'process-down');
+  directory.leave(uuid, 1);
+  const table = directory.tableOf(uuid);
+  expect([memberOf(table, 2)?.valid, table.doubt]).toEqual([false, true]);
+});

@@ -82,3 +82,10 @@ test('two sides with quorum: one of them counts, and that is told', () => {
   expect([merged.conflict, validOf(merged.table)]).toEqual([true, [2]]);
   expect(memberOf(merged.table, 1)?.present).toBe(true);
 });
+
+test('who may have gone on and has no copy any more leaves a doubt', () => {
+  const own = tableOf(9, [member(1), member(2)]);
+  const without = { ...reporter(1, emptyTable(uuid)), log: undefined };
+  const { table } = mergeReports([without, reporter(2, own, { valid: false })]);
+  expect([validOf(table), table.doubt]).toEqual([[2], true]);
+});

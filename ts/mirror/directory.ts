@@ -101,7 +101,11 @@ export class Directory {
     if (table === undefined || member === undefined) return undefined;
     removeMember(table, node, false);
     if (!anyValid(table)) {
-      if (member.valid) table.lastLeaver = node;
+      if (member.valid) {
+        table.lastLeaver = node;
+        // What it knew it takes along; those who are away have an older copy.
+        if (table.members.some(({ stage }) => stage !== 'joining')) table.doubt = true;
+      }
       begunAnew(table);
     }
     tableChanged(table);

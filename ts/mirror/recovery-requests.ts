@@ -131,6 +131,8 @@ export class RecoveryRequests {
     const { world, state } = this.#parts;
     const assigned = this.#assigned;
     if (assigned === null || assigned.order > world.acknowledgedOrder) return;
+    // A kernel that is told of none may not ask again, and nobody else is given what is its own.
+    if (assigned.region !== noRegion && this.#mayAsk && !this.#parts.replica.operational) return;
     this.#assigned = null;
     const region = this.#mayHandOut && state.recoveringRegion === assigned.region ? assigned.region : noRegion;
     this.#handedOut = region;
@@ -173,8 +175,13 @@ export class RecoveryRequests {
   }
 
   get #mayHandOut(): boolean {
-    const { state, marks, replica } = this.#parts;
-    if (!replica.operational) return false;
+    const { replica } = this.#parts;
+    return this.#mayAsk && replica.operational;
+  }
+
+  /** This kernel may recover, as far as it is concerned. */
+  get #mayAsk(): boolean {
+    const { state, marks } = this.#parts;
     return state.lifeCycle === LifeCycle.active && !marks.resting && !state.marksUnknown;
   }
 }

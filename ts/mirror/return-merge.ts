@@ -131,6 +131,8 @@ function enter(table: MemberTable, { node, name, boot, log }: Reporter): void {
   }
   member.present = true;
   if (live === null) {
+    // Nobody has what it may have done.
+    if (member.needed && !anyValid(table)) table.doubt = true;
     // Its state was lost, or its kernel has left unheard: which of them, that node finds out (R2, R3).
     member.valid = false;
     member.settled = false;

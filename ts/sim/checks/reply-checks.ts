@@ -381,9 +381,9 @@ function checkHint({ world, request, reply, state, mirror }: Judged): void {
     // A kernel that hears "no" may write without a mark to a region that another one may be given at any time; not when IN_SYNC
     // says yes of all regions until its next resume (R12), for then it marks.
     const region = request.values[0] ?? 0;
-    const { latched, copying, hintMax } = world.truth.of(request);
+    const { latched, copying, handedOut, hintMax } = world.truth.of(request);
     const marks = latched || state.inSyncLatched || region < hintMax;
-    const may = state.map.inner.isInSync(region) || marks || copying === region;
+    const may = state.map.inner.isInSync(region) || marks || copying === region || handedOut === region;
     evaluations.check(
       'R4-hand-out',
       may,
