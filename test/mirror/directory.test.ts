@@ -106,3 +106,17 @@ test('the last valid member leaves while another is away: what that one has is o
   const table = directory.tableOf(uuid);
   expect([memberOf(table, 2)?.valid, table.doubt]).toEqual([false, true]);
 });
+
+test('R3: the state of the only member was lost: whoever is first loads the device', () => {
+  const directory = directoryOf([2], [2]);
+  const table = directory.tableOf(uuid);
+  part(directory, [2], 'process-down');
+  const geometry = { regionCount: 64, regionSizeSectors: 8, disk: true };
+  directory.join(uuid, { node: 2, name: 'n2', boot: bootKey('boot-2'), ...geometry, marksUnknown: true });
+  expect([memberOf(table, 2)?.stage, memberOf(table, 2)?.settled, table.writer, table.doubt]).toEqual([
+    'joining',
+    false,
+    2,
+    true,
+  ]);
+});

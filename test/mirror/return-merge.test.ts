@@ -89,3 +89,9 @@ test('who may have gone on and has no copy any more leaves a doubt', () => {
   const { table } = mergeReports([without, reporter(2, own, { valid: false })]);
   expect([validOf(table), table.doubt]).toEqual([[2], true]);
 });
+
+test('R3: a member whose daemon knows nothing of the log has no copy that could count', () => {
+  const table = tableOf(9, [member(1)]);
+  const merged = mergeReports([reporter(1, table, { live: null, valid: false, rank: 0 })]).table;
+  expect([merged.members.map(({ node }) => node), validOf(merged)]).toEqual([[1], []]);
+});

@@ -60,7 +60,10 @@ export class Directory {
     const same = table.regionCount === regionCount && table.regionSizeSectors === regionSizeSectors;
     if (!same || table.disk !== disk) return false;
     const before = memberOf(table, facts.node);
-    const member = newMember(facts.node, facts.name, facts.boot, before?.stage ?? 'joining');
+    // Its state was lost and nobody has a copy (R3): as if nobody had the log, but for what its kernel holds.
+    const anew = facts.marksUnknown && !anyValid(table);
+    if (anew && before !== undefined && before.stage !== 'joining') table.doubt = true;
+    const member = newMember(facts.node, facts.name, facts.boot, anew ? 'joining' : (before?.stage ?? 'joining'));
     member.settled = !facts.marksUnknown && (before?.settled ?? true);
     if (table.writer === facts.node && before !== undefined) vacate(table, false);
     addMember(table, member);

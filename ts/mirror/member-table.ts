@@ -60,6 +60,9 @@ export interface MemberTable {
   ended: string[];
 }
 
+/** The rank of a member whose daemon knows nothing of the log. */
+export const withoutCopy = -1;
+
 /** Ended boots that are remembered of one log. */
 const endedMax = 64;
 
@@ -148,7 +151,9 @@ export function anyHalted(table: MemberTable): boolean {
  */
 export function decide(table: MemberTable): void {
   if (anyValid(table)) return;
-  const returned = table.members.filter(({ present, stage }) => present && stage !== 'joining');
+  const returned = table.members.filter(
+    ({ present, stage, rank }) => present && stage !== 'joining' && rank !== withoutCopy,
+  );
   if (returned.length === 0 || table.members.some(({ needed, present }) => needed && !present)) return;
   let best = returned[0] as Member;
   for (const member of returned) if (isNewer(member, best)) best = member;

@@ -20,6 +20,7 @@ import {
   newMember,
   removeMember,
   type Stage,
+  withoutCopy,
 } from './member-table.js';
 
 /** What one daemon says of one log. */
@@ -136,6 +137,7 @@ function enter(table: MemberTable, { node, name, boot, log }: Reporter): void {
     // Its state was lost, or its kernel has left unheard: which of them, that node finds out (R2, R3).
     member.valid = false;
     member.settled = false;
+    member.rank = withoutCopy;
     return;
   }
   if (log === undefined) return;

@@ -19,7 +19,7 @@ import {
 } from '../../base/ulog-frames.js';
 import type { MirrorEffects, MirrorReport } from '../../mirror/effects.js';
 import type { LogDevice, LogDeviceEvents } from '../../mirror/log-device.js';
-import { serves } from '../../mirror/log-state.js';
+import { LifeCycle, serves } from '../../mirror/log-state.js';
 import { LostRequests, type LostWindow } from '../../mirror/lost-requests.js';
 import type { LogMessage } from '../../mirror/messages.js';
 import { MirrorService } from '../../mirror/mirror-service.js';
@@ -230,7 +230,7 @@ export class DaemonProcess {
   /** Who has which log, as this daemon has it, for people. */
   describe(uuid: string): string {
     for (const { replica, state, life, uuid: name } of this.#service.logs()) {
-      if (name !== uuid || !serves(state)) continue;
+      if (name !== uuid || state.lifeCycle === LifeCycle.pending) continue;
       const { table, phase } = replica;
       const members = table?.members.map(({ node, stage, present, valid, settled }) => {
         return `${node} ${stage}${present ? '' : ' away'}${valid ? ' valid' : ''}${settled ? '' : ' unsettled'}`;
