@@ -119,7 +119,10 @@ export class RecoveryRequests {
   /** An `assign` message. On a cluster every replica decides it alike, by what all of them know. */
   assignDelivered(node: number, order: number): void {
     const { world, recovery, replica } = this.#parts;
-    const may = replica.shared ? replica.mayHandOut : this.#mayHandOut;
+    // What stands is given again: who suspends waits for its end (R10).
+    const { map, recoveringRegion } = this.#parts.state;
+    const stands = replica.shared && recovery.recoverer === node && !map.isInSync(recoveringRegion);
+    const may = stands || (replica.shared ? replica.mayHandOut : this.#mayHandOut);
     const assigned = may ? recovery.assign(node) : noRegion;
     if (node !== world.node) return;
     this.#assigned = { region: assigned, order: replica.shared && assigned !== noRegion ? order : 0 };

@@ -169,9 +169,10 @@ export class RegionRequests {
   /** FLUSH may be answered at all: the group has quorum (R13), and nobody else recovers a region that this kernel holds (R4). */
   get mayPromise(): boolean {
     const { replica, recovery, state } = this.#parts;
-    if (!replica.operational) return false;
+    if (!replica.mayPromise) return false;
     const elsewhere = recovery.recoveredElsewhere;
-    return elsewhere < 0 || !state.map.isHeld(elsewhere);
+    // Whose marks are not known may hold any region.
+    return elsewhere < 0 || (!state.map.isHeld(elsewhere) && !state.marksUnknown);
   }
 
   /** R13: repeats of what was promised once go on. True when the flush was answered. */
@@ -192,7 +193,7 @@ export class RegionRequests {
       effects.reply(seq, DM_ULOG_FLUSH, -Errno.EIO);
       return;
     }
-    if (!this.#parts.replica.operational && this.#withoutGroup(seq)) return;
+    if (!this.#parts.replica.mayPromise && this.#withoutGroup(seq)) return;
     const delivered = this.mayPromise && marks.marksDelivered === marks.marksAwaited;
     if (delivered && marks.lastMarkOrder <= acknowledgedOrder && (this.#life.store?.allDurable ?? true)) {
       marks.promised(marks.fresh);

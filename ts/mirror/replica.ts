@@ -127,6 +127,16 @@ export class Replica {
     return cluster === null || (cluster.operational && this.following);
   }
 
+  /**
+   * New marks may be promised. Not without the writer of a disk log, also when the device has them: where he is, with quorum of his
+   * own as one of two may have, he may clean what nobody there holds.
+   */
+  get mayPromise(): boolean {
+    if (!this.operational) return false;
+    const { table } = this;
+    return table === undefined || !table.disk || memberOf(table, table.writer)?.present === true;
+  }
+
   /** No other node has the log. */
   get sole(): boolean {
     return !this.shared || this.others === 0;
