@@ -40,7 +40,9 @@ function run(seed: number): ProcessGroup {
     else if (process !== undefined && what < 0.75) group.orderNext(process);
     else if (process !== undefined && what < 0.85) process.submit(random() < 0.05 ? 150_000 : 0);
     else if (process !== undefined && what < 0.95) process.settle();
-    else if (what < 0.97) {
+    else if (what < 0.957) group.sleep(1 + Math.floor(random() * nodes));
+    else if (what < 0.962) group.wakeAll();
+    else if (what < 0.975) {
       const node = 1 + Math.floor(random() * nodes);
       if (twice || !group.living.some((other) => other.node === node)) group.start(node);
     } else if (random() < faulty) {

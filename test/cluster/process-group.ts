@@ -1,7 +1,8 @@
 /**
  * A model of a CPG group for `GroupSession`: agreed order within a component of the network, and nothing more. What corosync leaves
  * open is left to chance here: how long a process takes to see an event, when a multicast gets its place, what was on its way
- * when the network broke (it is sent in the next component), and that whoever comes in a merge sees the others come one by one.
+ * when the network broke (it is sent in the next component), and that whoever comes in a merge sees the others come one by one. A
+ * node that slept hears of what came meanwhile before it hears of what went.
  *
  * It checks at every step what a transport promises; whoever finds it wanting throws.
  */
@@ -171,6 +172,8 @@ export class ProcessGroup {
   /** Component of each node. */
   readonly #component = new Map<number, number>();
   readonly #byPid = new Map<number, ModelProcess>();
+  /** Nodes that sleep: where they belong, and whom they believe to be there. */
+  readonly #asleep = new Map<number, { readonly home: number; readonly knew: readonly ModelProcess[] }>();
   #events = 0;
   #pids = 0;
 
@@ -198,6 +201,7 @@ export class ProcessGroup {
   }
 
   start(node: number): ModelProcess {
+    this.wake(node);
     this.#pids += 1;
     const process = new ModelProcess(this, node, this.#pids);
     this.processes.push(process);
@@ -227,6 +231,7 @@ export class ProcessGroup {
 
   /** Gives every node a component anew; those that part see each other leave, those that meet see each other come. */
   rewire(componentOf: (node: number) => number): void {
+    this.wakeAll();
     const before = new Map(this.#component);
     for (const node of before.keys()) this.#component.set(node, componentOf(node));
     const sides = new Map<string, ModelProcess[]>();
@@ -253,6 +258,52 @@ export class ProcessGroup {
         this.#tell(side, { members: [...members], left: [], joined });
       }
     }
+  }
+
+  /** The node hears nothing, and does not notice; to the others it is gone. Only a node that has one process, with others beside. */
+  sleep(node: number): void {
+    const [own, ...more] = this.living.filter((process) => process.node === node);
+    const others = this.#inComponent(this.component(node)).filter((process) => process.node !== node);
+    if (own === undefined || more.length > 0 || others.length === 0 || this.#asleep.has(node)) return;
+    this.#asleep.set(node, { home: this.component(node), knew: [own, ...others] });
+    this.#component.set(node, -node);
+    const left = [{ ...address(own), reason: CpgReason.nodeDown }];
+    this.#tell(others, { members: others.map(address), left, joined: [] });
+  }
+
+  /** It meets the others again: their processes go and come again at once, successors come before those that are gone leave. */
+  wake(node: number): void {
+    const slept = this.#asleep.get(node);
+    if (slept === undefined) return;
+    this.#asleep.delete(node);
+    const own = this.living.find((process) => process.node === node);
+    this.#component.set(node, slept.home);
+    if (own === undefined) return;
+    const there = this.#inComponent(slept.home).filter((process) => process !== own);
+    const members = [...slept.knew];
+    for (const process of there) {
+      const known = members.includes(process);
+      const left = known ? [{ ...address(process), reason: CpgReason.nodeDown }] : [];
+      if (known)
+        this.#tell([own], { members: members.filter((other) => other !== process).map(address), left, joined: [] });
+      else members.push(process);
+      const joined = [{ ...address(process), reason: CpgReason.nodeUp }];
+      this.#tell([own], { members: members.map(address), left: [], joined });
+    }
+    for (const gone of slept.knew.filter((process) => process !== own && !there.includes(process))) {
+      members.splice(members.indexOf(gone), 1);
+      const left = [{ ...address(gone), reason: CpgReason.processDown }];
+      this.#tell([own], { members: members.map(address), left, joined: [] });
+    }
+    this.#tell(there, {
+      members: [...there, own].map(address),
+      left: [],
+      joined: [{ ...address(own), reason: CpgReason.nodeUp }],
+    });
+  }
+
+  wakeAll(): void {
+    for (const node of [...this.#asleep.keys()]) this.wake(node);
   }
 
   #tell(processes: readonly ModelProcess[], configuration: CpgConfiguration): void {
