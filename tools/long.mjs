@@ -26,7 +26,7 @@ const FORMS = {
   soak: {
     command: soak,
     env: { LOCKSTEP_SOAK_SECONDS: '600', NO_COLOR: '1' },
-    result: /^soak: (seed|daemon)|skipped: |Tests +\d/,
+    result: /^soak: (seed|daemon that)|skipped: |Tests +\d/,
   },
 };
 
