@@ -255,12 +255,13 @@ export class LogLife {
       // Ends with the resume that follows a suspend; a first resume is the one that began it (R3).
       if (state.marksUnknown && state.everResumed) state.marksUnknown = false;
       if (!replica.shared) marks.forgetOwners();
+      // A kernel that only reconnects keeps what it was told.
+      replica.hint = 0;
     } else if (state.lifeCycle !== LifeCycle.halted) {
       return;
     }
     if (!replica.shared) recovery.restart();
     state.inSyncLatched = map.syncCount === map.regionCount;
-    replica.hint = 0;
     // R10: PRESUSPEND came before the log was loaded, and its kernel was told that nothing is recovered any more.
     const rests = state.lifeCycle === LifeCycle.resuming && state.draining;
     marks.resting = rests;

@@ -177,10 +177,12 @@ export class RegionRequests {
 
   /** R13: repeats of what was promised once go on. True when the flush was answered. */
   #withoutGroup(seq: number): boolean {
-    const { world, marks } = this.#parts;
+    const { world, marks, state } = this.#parts;
     const fails = world.settings.onQuorumLoss === 'fail';
-    if (!marks.allPromised && !fails) return false;
-    world.effects.reply(seq, DM_ULOG_FLUSH, marks.allPromised ? 0 : -Errno.EIO);
+    // What is not known (R3) may be a new mark.
+    const repeats = marks.allPromised && !state.marksUnknown;
+    if (!repeats && !fails) return false;
+    world.effects.reply(seq, DM_ULOG_FLUSH, repeats ? 0 : -Errno.EIO);
     return true;
   }
 

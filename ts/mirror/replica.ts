@@ -70,6 +70,9 @@ export interface ReplicaHooks {
   changed(): void;
 }
 
+/** Chunks that cannot be taken before the copy is given up for now. */
+const copiesFailedMax = 3;
+
 /** What replicas do alike, by what all members know at a place of the order. */
 interface Allowed {
   readonly mayClean: boolean;
@@ -95,6 +98,8 @@ export class Replica {
   #covered = 0;
   #asked: { id: number; provider: number } | null = null;
   #questions = 0;
+  /** Chunks in a row that could not be taken. */
+  #failures = 0;
   #kept: (() => void)[] | null = null;
   /** What all members went by at the place of the kept message that is being applied. */
   #then: Allowed | null = null;
@@ -585,17 +590,15 @@ export class Replica {
     if (flag !== this.#world.node || this.#asked?.id !== seq || this.phase !== 'copying' || kept === null) return;
     const chunk = decodeChunk(bytes.subarray(0, byteCount), this.#state.map.regionCount);
     if (chunk === null || chunk.from !== this.#covered || !this.#import(chunk)) {
-      report(
-        this.#world,
-        'error',
-        'copy-failed',
-        this.#uuid,
-        'a copy of the log cannot be taken; it is asked for again',
-      );
-      this.#ask(0);
+      report(this.#world, 'error', 'copy-failed', this.#uuid, 'a copy of the log cannot be taken');
+      this.#failures += 1;
+      // What fails again and again will not be mended by asking: the next change of the members tries once more.
+      if (this.#failures < copiesFailedMax) this.#ask(0);
+      else this.#hold();
       return;
     }
     this.#kept = null;
+    this.#failures = 0;
     this.#covered = chunk.to;
     if (chunk.head === null) {
       for (const apply of kept) apply();

@@ -157,6 +157,7 @@ function inSync(host: Host): boolean {
 function retire(sim: Simulation): void {
   for (const { host, mirror } of allMirrors(sim)) {
     const last = host === sim.hosts.at(-1);
+    runUntil(sim, healMsMax, () => !mirror.busy);
     host.administrator.retire(mirror, () => {
       if (last) suspendedCheck(host, mirror);
     });
