@@ -97,9 +97,10 @@ export class ClusterChecks {
         uuid,
         () => `${host.name} copies region ${region} while ${other.name} copies ${truth.copying}`,
       );
+      // One that is cut off may rest unheard: no new mark of it is promised there (R13), and what it writes is looked at besides.
       this.#check(
         'R10-suspend',
-        !truth.halted,
+        !truth.halted || !other.toldQuorate,
         uuid,
         () => `${host.name} copies region ${region} while the kernel of ${other.name} is being suspended`,
       );
