@@ -9,7 +9,7 @@ import { Errno } from '../../ts/base/errno.js';
 import { lockstep } from '../bin-lockstep/lockstep-process.js';
 import type { KernelClient } from '../connector/kernel-client.js';
 import { allJoined, ClusterHost, end, joined } from './cluster-host.js';
-import { CorosyncCluster, whyNoCluster } from './corosync-cluster.js';
+import { CorosyncCluster, until, whyNoCluster } from './corosync-cluster.js';
 import { MemberProcess } from './member-process.js';
 import { Witness } from './transport-conformance.js';
 
@@ -83,7 +83,9 @@ describe.skipIf(why !== '')(why === '' ? 'daemons of a cluster' : `daemons of a 
     await host(1).daemon.said(/fencing-unclear .*node3 3: exit code 1/);
     await host(2).daemon.said(/fencing-unclear /);
     writeFileSync(join(folder, 'dead-node3-3'), '');
-    await host(1).daemon.said(/dead-confirmed .*node 3 \(node3\) is dead, says .*confirm node3 3: exit code 0/);
+    // Both ask; whoever hears it first tells the other.
+    const confirmed = /dead-confirmed .*node 3 \(node3\) is dead, says .*confirm node3 3: exit code 0/;
+    await until('one of them confirms it', () => [1, 2].some((node) => confirmed.test(host(node).daemon.stderr)));
     for (const node of [1, 2]) {
       const after = await host(node).stands('nobody is lost', ({ cluster: at }) => at?.lost.length === 0);
       expect(after.logs[0]?.inSyncCount).toBe(regionCount - 2);
