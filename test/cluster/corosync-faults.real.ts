@@ -132,7 +132,7 @@ describe.skipIf(why !== '')(why === '' ? 'faults of corosync' : `faults of coros
     await settled(nodes);
   });
 
-  it('a corosync that is stopped: the member works on, waits for it, and comes back by itself', async () => {
+  it('R15: a corosync that is stopped: the member works on, waits for it, and comes back by itself', async () => {
     member(3).submit(message(1, [], 3));
     await settled(nodes);
     await member(3).ask('state');
