@@ -47,6 +47,11 @@ const stages = [
     commands: [[node, 'dist/bin/sim.js', '--seed', '1', '--seeds', '1000']],
   },
   {
+    name: 'simulated cluster, fixed seeds',
+    budgetMinutes: 1,
+    commands: [[node, 'dist/bin/sim.js', '--seed', '1', '--seeds', '200', '--hosts', '2..5']],
+  },
+  {
     name: 'real corosync',
     budgetMinutes: 2.5,
     skip: withoutCluster,
