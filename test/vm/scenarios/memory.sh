@@ -24,7 +24,7 @@ echo 50 >/proc/sys/vm/dirty_background_ratio
 awk '/^Mem(Total|Available)/ { printf "%s %d MiB  ", $1, $2 / 1024 } END { print "" }' /proc/meminfo
 # What is available is dirty pages for the most part; the program asks for more than the rest.
 for _ in $(seq $ROUNDS); do
-  "$HOG" $(($(awk '/^MemAvailable/ { print int($2 / 1024) }' /proc/meminfo) - 40)) 10 &
+  "$HOG" $(($(awk '/^MemAvailable/ { print int($2 / 1024) }' /proc/meminfo) - 56)) 10 &
   HOGGING=$!
   for name in core disk; do
     fio --name=$name --directory=/run/$name --rw=randwrite --bs=16k --size=$((LEG_MIB / 2))M --overwrite=1 --fallocate=none \
