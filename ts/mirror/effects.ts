@@ -22,7 +22,7 @@ export interface MirrorEffects {
   device(events: LogDeviceEvents, shared: boolean): LogDevice;
   /** A member of a log is lost and not known dead: whoever can find that out is asked (R7). Once a boot; `boot` as tables have it. */
   lost?(node: number, name: string, boot: string): void;
-  /** Suspend and resume the log's mapped device, so that its kernel asks for recovery again (R11); the core hears `recoveryRestarted`. */
+  /** Suspend and resume the log's mapped device, so that its kernel asks for recovery again (R11); tried until it is done. */
   restartRecovery?(uuid: string): void;
   /** Something an operator or a test should see. */
   report(event: MirrorReport): void;
