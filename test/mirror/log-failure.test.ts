@@ -2,6 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { Errno } from '../../ts/base/errno.js';
 import {
+  DM_ULOG_CLEAR_REGION,
   DM_ULOG_DTR,
   DM_ULOG_FLUSH,
   DM_ULOG_GET_RESYNC_WORK,
@@ -119,6 +120,21 @@ describe('R16', () => {
     disk.writeErrno = Errno.EIO;
     host.flush(mirrorA, 5);
     expect(host.ask(DM_ULOG_RESUME, mirrorA)?.error).toBe(0);
+  });
+
+  test('what a kernel held when its FLUSH failed is resynced: it may not say which write failed on a leg', () => {
+    const { host, disk } = hostWithDisk(64, retry);
+    expect(host.flush(mirrorA, 5)?.error).toBe(0);
+    disk.writeErrno = Errno.EIO;
+    expect(host.flush(mirrorA, 6)?.error).toBe(-Errno.EIO);
+    const { map } = host.state(mirrorA);
+    expect([map.isInSync(5), map.isInSync(6), map.isInSync(7)]).toEqual([false, false, true]);
+    disk.writeErrno = 0;
+    host.wait(1500);
+    host.ask(DM_ULOG_CLEAR_REGION, mirrorA, [5, 6]);
+    host.wait(5000);
+    expect([map.isClean(5), map.isClean(6), map.cleanCount]).toEqual([false, false, 62]);
+    expect(disk.isCleanOnDisk(5)).toBe(false);
   });
 
   test('flushes that wait are answered when the write fails', () => {

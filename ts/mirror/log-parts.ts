@@ -1,5 +1,6 @@
 /** What the parts of one log share. Made by `MirrorLog`. */
 import type { ConstructorArgs } from './constructor-args.js';
+import type { FlushFailures } from './flush-failures.js';
 import type { FlushWaiters } from './flush-waiters.js';
 import type { LogState } from './log-state.js';
 import type { Marks } from './marks.js';
@@ -16,4 +17,5 @@ export interface LogParts {
   readonly recovery: Recovery;
   readonly replica: Replica;
   readonly waiters: FlushWaiters;
+  readonly failures: FlushFailures;
 }

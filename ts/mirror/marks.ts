@@ -142,7 +142,10 @@ export class Marks {
     if (cleanable > 0) change.cleaned += map.markClean(this.#scratch, cleanable);
   }
 
-  /** Delivery of SET_REGION_SYNC of any node. The region is never clean and out of sync, not even between two stores. */
+  /**
+   * Delivery of an inSync message of any node, a region at a time. The region is never clean and out of sync, not even between
+   * two stores.
+   */
   applySync(region: number, inSync: boolean, change: CleanChange): void {
     const { map, sticky } = this.#state;
     this.#one[0] = region;

@@ -3,6 +3,7 @@
  * device. Without a cluster nothing of this is ever called.
  */
 import { announceRegionsMax } from '../base/limits.js';
+import type { FlushFailures } from './flush-failures.js';
 import type { FlushWaiters, Progress } from './flush-waiters.js';
 import type { LogLife } from './log-life.js';
 import type { LogState } from './log-state.js';
@@ -24,6 +25,7 @@ export interface MembershipParts {
   readonly recovery: Recovery;
   readonly recoveryRequests: RecoveryRequests;
   readonly waiters: FlushWaiters;
+  readonly failures: FlushFailures;
   readonly progress: Progress;
   readonly life: LogLife;
   readonly replica: Replica;
@@ -55,7 +57,8 @@ export class Membership implements ReplicaHooks {
   }
 
   follow(): void {
-    const { marks } = this.#log;
+    const { marks, failures } = this.#log;
+    failures.resubmit();
     marks.announce();
     if (!marks.announcing) this.announced();
     this.changed();
@@ -85,8 +88,9 @@ export class Membership implements ReplicaHooks {
   }
 
   hush(): void {
-    const { marks, waiters } = this.#log;
+    const { marks, waiters, failures } = this.#log;
     marks.hush();
+    failures.hush();
     waiters.unsettle();
     this.changed();
   }
@@ -122,8 +126,7 @@ export class Membership implements ReplicaHooks {
     const change = this.#change;
     if (type === MessageType.mark) marks.applyMark(node, regions, regions.length, 0, -1, change);
     else if (type === MessageType.release) marks.applyRelease(node, regions, regions.length, change);
-    else if (type === MessageType.inSync && regions.length > 0)
-      marks.applySync(regions[0] as number, flag === 1, change);
+    else if (type === MessageType.inSync) for (const region of regions) marks.applySync(region, flag === 1, change);
     else if (type === MessageType.unknownDirty) this.unknownDirty(message, limit);
   }
 

@@ -43,6 +43,7 @@ import {
   type RequestView,
 } from '../base/ulog-frames.js';
 import type { ConstructorArgs } from './constructor-args.js';
+import { FlushFailures } from './flush-failures.js';
 import { FlushWaiters, type Progress } from './flush-waiters.js';
 import { type LifeHooks, LogLife } from './log-life.js';
 import type { LogParts } from './log-parts.js';
@@ -102,6 +103,7 @@ export class MirrorLog {
   readonly #recovery: Recovery;
   readonly #membership = new Membership();
   readonly #waiters = new FlushWaiters();
+  readonly #failures: FlushFailures;
   readonly #change: CleanChange = { dirtied: 0, cleaned: 0 };
   readonly #progress: Progress;
   readonly #answerSafe = (seq: number, type: number): void => this.#world.effects.reply(seq, type, 0);
@@ -120,7 +122,9 @@ export class MirrorLog {
     const marks = new Marks(world, state, replica, (region) => !this.#recoveryRequests.isWished(region));
     this.#marks = marks;
     const { uuid } = this;
-    const parts: LogParts = { world, state, args, uuid, marks, recovery, replica, waiters: this.#waiters };
+    const failures = new FlushFailures(world, state);
+    this.#failures = failures;
+    const parts: LogParts = { world, state, args, uuid, marks, recovery, replica, waiters: this.#waiters, failures };
     this.#recoveryRequests = new RecoveryRequests(parts, (seq) =>
       this.#waiters.add(DM_ULOG_SET_REGION_SYNC, seq, marks.marksDelivered, this.#progress),
     );
@@ -269,7 +273,8 @@ export class MirrorLog {
         this.#marks.applyRelease(message.node, message.regions, message.count, change);
         break;
       case MessageType.inSync:
-        this.#marks.applySync(message.regions[0] as number, message.flag === 1, change);
+        for (let i = 0; i < message.count; i++)
+          this.#marks.applySync(message.regions[i] as number, message.flag === 1, change);
         break;
       case MessageType.wish:
         this.#recoveryRequests.wishDelivered(message.regions[0] as number);
@@ -322,8 +327,7 @@ export class MirrorLog {
   #logState(failed: boolean): void {
     if (this.state.logFailed !== failed) this.state.logFailed = failed;
     if (!failed) return;
-    const { effects } = this.#world;
-    this.#waiters.takeAll((seq, type) => effects.reply(seq, type, type === DM_ULOG_RESUME ? 0 : -Errno.EIO));
+    this.#failures.failAll(this.#waiters);
   }
 
   /** A member is gone, at its place in the stream. */

@@ -145,21 +145,26 @@ export class RecoveryRequests {
     );
   }
 
-  /** SET_REGION_SYNC of any node has taken effect. `waits`: its region is dirty and that may not be durable yet. */
+  /** An inSync message of any node has taken effect. `waits`: its regions are dirty and that may not be durable yet. */
   syncDelivered(message: LogMessage, waits: boolean): void {
-    const { world, state, recovery, replica, uuid } = this.#parts;
+    for (let i = 0; i < message.count; i++) {
+      this.#regionSyncDelivered(message.node, message.regions[i] as number, message.flag === 1, waits);
+    }
+  }
+
+  #regionSyncDelivered(node: number, region: number, inSync: boolean, waits: boolean): void {
+    const { world, state, recovery, replica, failures, uuid } = this.#parts;
     const { map } = state;
-    const region = message.regions[0] as number;
-    const inSync = message.flag === 1;
-    recovery.ended(message.node, region, inSync);
+    recovery.ended(node, region, inSync);
     if (inSync) recovery.restrictions.remove(region);
-    else if (replica.shared) recovery.restrictions.add(region, message.node);
+    else if (replica.shared) recovery.restrictions.add(region, node);
     if (map.syncCount === map.regionCount) recovery.restrictions.clear();
     if (inSync && !state.inSyncLatched && map.syncCount === map.regionCount) {
       state.inSyncLatched = true;
       report(world, 'notice', 'resync-done', uuid, `all ${map.regionCount} regions are in sync`);
     }
-    if (message.node !== world.node) return;
+    if (node !== world.node) return;
+    failures.syncDelivered(region);
     this.#syncChanges.take(region, inSync)?.answerAll((seq) => {
       if (waits) this.#answerWhenDurable(seq);
       else world.effects.reply(seq, DM_ULOG_SET_REGION_SYNC, 0);

@@ -177,12 +177,13 @@ export class RegionRequests {
 
   /** R13: repeats of what was promised once go on. True when the flush was answered. */
   #withoutGroup(seq: number): boolean {
-    const { world, marks, state } = this.#parts;
+    const { world, marks, state, failures } = this.#parts;
     const fails = world.settings.onQuorumLoss === 'fail';
     // What is not known (R3) may be a new mark.
     const repeats = marks.allPromised && !state.marksUnknown;
     if (!repeats && !fails) return false;
-    world.effects.reply(seq, DM_ULOG_FLUSH, repeats ? 0 : -Errno.EIO);
+    if (repeats) world.effects.reply(seq, DM_ULOG_FLUSH, 0);
+    else failures.fail(seq);
     return true;
   }
 
@@ -192,7 +193,7 @@ export class RegionRequests {
     if (count > 0) marks.mark(regions, count);
     else if (this.#parts.state.marksUnknown && !this.#flushIsOurs) this.#distrust(nowMs);
     if (this.#parts.state.logFailed) {
-      effects.reply(seq, DM_ULOG_FLUSH, -Errno.EIO);
+      this.#parts.failures.fail(seq);
       return;
     }
     if (!this.#parts.replica.mayPromise && this.#withoutGroup(seq)) return;

@@ -2,9 +2,7 @@
  * What a log does when its device says something: the owner of the store (store-owner.ts). What the bits are after a
  * load is derived in resume-bits.ts; whether the log serves then is decided in log-life.ts.
  */
-import { Errno } from '../base/errno.js';
 import { messageRegionsMax } from '../base/limits.js';
-import { DM_ULOG_RESUME } from '../base/ulog-frames.js';
 import type { LogDeviceInfo } from './log-device.js';
 import type { LogHeader, LogSession } from './log-image.js';
 import type { LogParts } from './log-parts.js';
@@ -99,7 +97,7 @@ export class StoreAnswers implements LogStoreOwner {
   }
 
   failed(errno: number, text: string, goal: StoreGoal): void {
-    const { world, state, waiters, uuid } = this.#parts;
+    const { world, state, waiters, failures, uuid } = this.#parts;
     report(world, 'error', 'log-failed', uuid, text);
     this.#hooks.changed();
     if (goal === StoreGoal.learn) return;
@@ -112,8 +110,7 @@ export class StoreAnswers implements LogStoreOwner {
       world.counters.logFailures += 1;
       this.#tellState(1);
     }
-    // A resumed log stays resumed, whatever its device does.
-    waiters.takeAll((seq, type) => world.effects.reply(seq, type, type === DM_ULOG_RESUME ? 0 : -Errno.EIO));
+    failures.failAll(waiters);
   }
 
   committed(): void {

@@ -26,7 +26,7 @@ import { watchKernel } from './kernel-watch.js';
 import { LegPort } from './leg-port.js';
 import { SimMirror } from './mirror.js';
 import type { Prng } from './prng.js';
-import { permitAtRemoval, permitAtRequest } from './recovery-permits.js';
+import { permitAtFailure, permitAtRemoval, permitAtRequest } from './recovery-permits.js';
 import type { MirrorPlan } from './scenario.js';
 import type { Simulation } from './simulation.js';
 import { TableLooks } from './table-looks.js';
@@ -489,6 +489,8 @@ export class Host implements CheckWorld, WireEnds {
     this.#submitted += 1;
     this.count(`message ${message.type}`);
     this.sim.cluster?.checks.submitted(this, message);
+    const mirror = this.mirrors.get(message.uuid);
+    if (mirror !== undefined && this.alone) permitAtFailure(mirror, this.states, message);
     if (message.type !== MessageType.mark) return;
     // Alone the order is that of submission; with others it is known at the delivery.
     const order = this.alone ? this.#submitted : Number.POSITIVE_INFINITY;

@@ -6,6 +6,7 @@
  */
 import { DM_ULOG_CTR, DM_ULOG_DTR, DM_ULOG_RESUME, DM_ULOG_SET_REGION_SYNC } from '../base/ulog-frames.js';
 import { LifeCycle } from '../mirror/log-state.js';
+import { type LogMessage, MessageType } from '../mirror/messages.js';
 import { SearchStart } from '../mirror/resume-bits.js';
 import type { RegionMap } from '../regions/region-map.js';
 import { forEachNotClean, readLogBytes } from './checks/log-bytes.js';
@@ -22,6 +23,17 @@ export function permitAtRequest(mirror: SimMirror, states: CountedStates | null,
   // A constructor for an address that was given away again removes the log that had it.
   const removes = request.type === DM_ULOG_DTR || request.type === DM_ULOG_CTR;
   if (removes) permitAtRemoval(mirror, states, states?.find(request.key));
+}
+
+/** A FLUSH fails with the log device: what the kernel holds may differ between the legs, and the kernel would not say so. */
+export function permitAtFailure(mirror: SimMirror, states: CountedStates | null, message: LogMessage): void {
+  if (message.type !== MessageType.inSync || message.flag !== 0) return;
+  for (const state of states?.live.values() ?? []) {
+    if (state.identity.uuid !== message.uuid || !state.logFailed) continue;
+    for (const region of message.regions.subarray(0, message.count)) {
+      if (state.map.inner.isHeld(region)) mirror.mayRecover.add(region);
+    }
+  }
 }
 
 /** What only a log with a failed device knew goes with it, unless another of its uuid was resumed since. */

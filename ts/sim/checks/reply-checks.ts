@@ -45,6 +45,7 @@ export function checkReply(world: CheckWorld, request: RequestRecord, reply: Rep
   if (request.type === DM_ULOG_DTR && reply.error === 0) {
     world.evaluations.check('R2-store-before-reply', state === undefined, () => 'DTR answered, the record is there');
   }
+  if (reply.error !== 0 && request.type === DM_ULOG_FLUSH) checkFlushFailed(world, request, state);
   if (reply.error !== 0 || mirror === undefined || request.type === DM_ULOG_DTR) return;
   // RESUME of a log that is not known promises nothing: the next request makes the kernel reconnect.
   const promised = request.type !== DM_ULOG_RESUME;
@@ -216,6 +217,18 @@ function checkCleared({ world, request, state }: Judged): void {
       'R2-store-before-reply',
       !state.map.inner.isHeld(region),
       () => `${name(request)} answered, region ${region} is still stored as held`,
+    );
+  }
+}
+
+/** From this answer on the kernel says no more which writes a leg has failed: nothing that it holds may count as in sync. */
+function checkFlushFailed(world: CheckWorld, request: RequestRecord, state: CountedState | undefined): void {
+  if (state?.lifeCycle !== LifeCycle.active || state.marksUnknown || !world.follows(request.uuid)) return;
+  for (const region of world.truth.of(request).marked.keys()) {
+    world.evaluations.check(
+      'R16-flush-failed',
+      !state.map.inner.isInSync(region),
+      () => `${name(request)} failed, and region ${region}, which is held, counts as in sync`,
     );
   }
 }

@@ -52,6 +52,7 @@ export const checkedRules = [
   'R9-resume-reads',
   'R10-halted',
   'R12-latch',
+  'R16-flush-failed',
   'R16-status',
   'R16-healed',
   'R17-sizes',
