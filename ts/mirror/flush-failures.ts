@@ -1,86 +1,107 @@
 /**
- * Answers FLUSH with an error. From that answer on, until a later FLUSH succeeds, dm-mirror does not say which writes a
- * leg has failed: such a region would be cleared like any other and its legs differ. So everything that the kernel holds then
- * counts as if it had said so of all of it, and the answer follows when that is delivered: the stream's inSync messages.
+ * What follows when a FLUSH is answered with an error. From that answer on, until a later FLUSH succeeds, dm-mirror does not say
+ * which writes a leg has failed: it would clear such a region like any other. So what it holds is in doubt, all of it:
  *
- * While the copy does not follow the stream nothing can be delivered. The answer is given at once and the regions are
- * remembered, whatever becomes of their marks, until it follows again; a daemon that ends before that forgets them.
+ * 1. Its CLEAR is not believed any more: what it held stays held, in the state folder too, and so stays dirty.
+ * 2. When the log device is well again and has those marks on stable storage, what is held goes out of sync by ordered
+ *    messages, as if the kernel had reported it, and is resynced. Not sooner: a kernel that knows a region to be out of sync
+ *    writes there without a mark, and the device might have it as clean.
+ * 3. When that is delivered CLEAR counts again, and the log device is called well.
+ *
+ * A daemon that is killed in between finds the device failed and everything still held, and goes on here. Where the group is what
+ * failed (R13), and not the device, a killed daemon forgets the doubt.
  */
 import { Errno } from '../base/errno.js';
-import { flushSeqsMax, messageRegionsMax } from '../base/limits.js';
+import { messageRegionsMax } from '../base/limits.js';
 import { DM_ULOG_FLUSH, DM_ULOG_RESUME } from '../base/ulog-frames.js';
 import type { FlushWaiters } from './flush-waiters.js';
-import type { LogState } from './log-state.js';
+import { type LogState, serves } from './log-state.js';
+import type { Marks } from './marks.js';
 import { MessageType } from './messages.js';
-import { SeqList } from './seq-list.js';
+import type { Replica } from './replica.js';
 import type { World } from './world.js';
 
 export class FlushFailures {
   readonly #world: World;
   readonly #state: LogState;
-  /** Held when a FLUSH failed, in sync, and not yet delivered as out of sync. */
-  readonly #doubtful = new Set<number>();
-  readonly #failing = new SeqList(flushSeqsMax);
+  readonly #marks: Marks;
+  readonly #replica: Replica;
+  /** On their way out of sync. */
+  readonly #leaving = new Set<number>();
   readonly #batch = new Float64Array(messageRegionsMax);
-  #hushed = false;
+  /** Another FLUSH has failed since those went. */
+  #failedAgain = false;
+  /** The log device works again; the log counts as failed until nothing is in doubt. */
+  #whenWell: (() => void) | null = null;
 
-  constructor(world: World, state: LogState) {
+  constructor(world: World, state: LogState, marks: Marks, replica: Replica) {
     this.#world = world;
     this.#state = state;
+    this.#marks = marks;
+    this.#replica = replica;
+    marks.doubted = state.restored && state.logFailed;
+  }
+
+  /** True while no FLUSH can succeed for the log device's sake. */
+  get deviceFails(): boolean {
+    return this.#state.logFailed && this.#whenWell === null;
   }
 
   fail(seq: number): void {
-    this.#failing.add(seq);
-    this.#doubtHeld();
-    this.#answer();
+    this.#marks.doubted = true;
+    this.#failedAgain = true;
+    this.#world.effects.reply(seq, DM_ULOG_FLUSH, -Errno.EIO);
   }
 
-  /** None of those who wait for the device can become ready. A resumed log stays resumed, whatever its device does. */
+  /** The log device has failed: none of those who wait for it can become ready. A resumed log stays resumed all the same. */
   failAll(waiters: FlushWaiters): void {
-    const { effects } = this.#world;
+    this.#whenWell = null;
     waiters.takeAll((seq, type) => {
-      if (type === DM_ULOG_FLUSH) this.#failing.add(seq);
-      else effects.reply(seq, type, type === DM_ULOG_RESUME ? 0 : -Errno.EIO);
+      if (type === DM_ULOG_FLUSH) this.fail(seq);
+      else this.#world.effects.reply(seq, type, type === DM_ULOG_RESUME ? 0 : -Errno.EIO);
     });
-    if (this.#failing.count === 0) return;
-    this.#doubtHeld();
-    this.#answer();
   }
 
-  /** Delivery of an inSync message about the region. */
-  syncDelivered(region: number): void {
-    if (this.#doubtful.delete(region)) this.#answer();
+  /** The log device works again. The log counts as failed until nothing is in doubt; then `said` is called. */
+  deviceWell(said: () => void = () => {}): void {
+    this.#whenWell = said;
+    if (!this.#marks.doubted) this.#settled();
   }
 
-  /** The copy does not follow the stream any more. */
-  hush(): void {
-    this.#hushed = true;
-    this.#answer();
+  /** What is in doubt may go out of sync now. `durable`: every mark so far is on stable storage. */
+  mayEndDoubt(durable: boolean): boolean {
+    const { doubted, announcing } = this.#marks;
+    if (!doubted || !durable || announcing || this.deviceFails) return false;
+    return this.#leaving.size === 0 && this.#replica.mayPromise && serves(this.#state);
   }
 
-  /** It follows again: what was on its way goes once more. */
-  resubmit(): void {
-    this.#hushed = false;
-    this.#submit(this.#doubtful);
-  }
-
-  #doubtHeld(): void {
+  endDoubt(): void {
+    this.#failedAgain = false;
     const { map } = this.#state;
-    const fresh: number[] = [];
     let region = map.heldCount === 0 ? -1 : map.nextHeld(0);
     while (region >= 0) {
-      if (map.isInSync(region) && !this.#doubtful.has(region)) fresh.push(region);
+      if (map.isInSync(region)) this.#leaving.add(region);
       region = region + 1 < map.regionCount ? map.nextHeld(region + 1) : -1;
     }
-    for (const held of fresh) this.#doubtful.add(held);
-    this.#submit(fresh);
+    if (this.#leaving.size === 0) this.#settled();
+    else this.#submit();
   }
 
-  #submit(regions: Iterable<number>): void {
-    if (this.#hushed) return;
+  /** Delivery of an inSync message of this node about the region. */
+  syncDelivered(region: number): void {
+    if (!this.#leaving.delete(region) || this.#leaving.size > 0) return;
+    if (!this.#failedAgain && !this.deviceFails) this.#settled();
+  }
+
+  /** The copy does not follow the stream any more: what was on its way may be lost. */
+  hush(): void {
+    this.#leaving.clear();
+  }
+
+  #submit(): void {
     const { sender } = this.#world;
     let count = 0;
-    for (const region of regions) {
+    for (const region of this.#leaving) {
       this.#batch[count++] = region;
       if (count < this.#batch.length) continue;
       sender.regions(MessageType.inSync, this.#state.identity.uuid, 0, this.#batch, count);
@@ -89,8 +110,12 @@ export class FlushFailures {
     if (count > 0) sender.regions(MessageType.inSync, this.#state.identity.uuid, 0, this.#batch, count);
   }
 
-  #answer(): void {
-    if (this.#doubtful.size > 0 && !this.#hushed) return;
-    this.#failing.answerAll((seq) => this.#world.effects.reply(seq, DM_ULOG_FLUSH, -Errno.EIO));
+  #settled(): void {
+    this.#marks.doubted = false;
+    const said = this.#whenWell;
+    if (said === null) return;
+    this.#whenWell = null;
+    this.#state.logFailed = false;
+    said();
   }
 }

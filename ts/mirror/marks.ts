@@ -39,6 +39,8 @@ export class Marks {
   marksSubmitted = 0;
   marksDelivered = 0;
   lastMarkOrder = 0;
+  /** A FLUSH has failed: the kernel's CLEAR is not believed (flush-failures.ts). */
+  doubted = false;
   /** Between PRESUSPEND and resume nothing sticks. */
   resting = false;
   readonly #world: World;
@@ -101,6 +103,7 @@ export class Marks {
 
   /** CLEAR. A region that this kernel never marked (it was just recovered) is released all the same. */
   clear(regions: Float64Array, count: number, nowMs: number): void {
+    if (this.doubted) return;
     const { map, owners } = this.#state;
     const sticks = this.#sticks();
     let released = 0;

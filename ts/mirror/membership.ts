@@ -57,8 +57,7 @@ export class Membership implements ReplicaHooks {
   }
 
   follow(): void {
-    const { marks, failures } = this.#log;
-    failures.resubmit();
+    const { marks } = this.#log;
     marks.announce();
     if (!marks.announcing) this.announced();
     this.changed();
@@ -195,11 +194,12 @@ export class Membership implements ReplicaHooks {
   }
 
   takeHead(head: ReplicaHead): void {
-    const { state, recovery, life, world } = this.#log;
+    const { state, recovery, life, world, failures } = this.#log;
     state.searchPosition = head.searchPosition;
     state.recoveringNode = head.recoveringNode === world.node ? -1 : head.recoveringNode;
     state.recoveringRegion = head.recoveringRegion;
-    if (state.logFailed !== head.logFailed) state.logFailed = head.logFailed;
+    if (state.logFailed && !head.logFailed) failures.deviceWell();
+    else if (head.logFailed && !state.logFailed) state.logFailed = true;
     recovery.refresh();
     recovery.wishes.clear();
     for (const region of head.wishes) recovery.wishes.add(region);

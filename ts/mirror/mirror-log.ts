@@ -122,7 +122,7 @@ export class MirrorLog {
     const marks = new Marks(world, state, replica, (region) => !this.#recoveryRequests.isWished(region));
     this.#marks = marks;
     const { uuid } = this;
-    const failures = new FlushFailures(world, state);
+    const failures = new FlushFailures(world, state, marks, replica);
     this.#failures = failures;
     const parts: LogParts = { world, state, args, uuid, marks, recovery, replica, waiters: this.#waiters, failures };
     this.#recoveryRequests = new RecoveryRequests(parts, (seq) =>
@@ -325,8 +325,9 @@ export class MirrorLog {
 
   /** R16: what the writer's device does is every member's business. */
   #logState(failed: boolean): void {
-    if (this.state.logFailed !== failed) this.state.logFailed = failed;
+    if (this.state.logFailed && !failed) this.#failures.deviceWell();
     if (!failed) return;
+    if (!this.state.logFailed) this.state.logFailed = true;
     this.#failures.failAll(this.#waiters);
   }
 
@@ -379,11 +380,16 @@ export class MirrorLog {
     this.needsTurn = true;
     this.#marks.expire(nowMs);
     if (this.#marks.announcesOn) this.#announceOn();
+    if (this.#doubtMayEnd) this.#failures.endDoubt();
     if (this.#marks.sweeping) {
       this.#marks.sweep();
       this.life.swept();
     }
     if (this.replica.writes) this.life.store?.tick(nowMs);
+  }
+
+  get #doubtMayEnd(): boolean {
+    return this.#failures.mayEndDoubt(this.life.store?.allDurable ?? true);
   }
 
   #announceOn(): void {
@@ -405,13 +411,13 @@ export class MirrorLog {
     if (writes) {
       if (this.replica.sole) store.countWritten();
       // What other nodes have marked they wait for, without a waiter here.
-      const owed = !this.replica.sole && store.generation > store.startedGeneration;
+      const owed = (!this.replica.sole || this.#marks.doubted) && store.generation > store.startedGeneration;
       store.commitIfDue(owed || this.#waiters.needsWrite(store.startedGeneration), nowMs);
       // Nothing had to be written after all: what waited is safe.
       if (this.needsTurn) this.#answerWaiters();
     }
     let deadlineMs = earlier(this.#marks.deadlineMs(), writes ? store.deadlineMs() : -1);
-    if (this.#marks.sweeping || this.#marks.announcesOn) deadlineMs = nowMs;
+    if (this.#marks.sweeping || this.#marks.announcesOn || this.#doubtMayEnd) deadlineMs = nowMs;
     this.deadlineMs = deadlineMs;
   }
 

@@ -192,7 +192,7 @@ export class RegionRequests {
     const marks = this.#parts.marks;
     if (count > 0) marks.mark(regions, count);
     else if (this.#parts.state.marksUnknown && !this.#flushIsOurs) this.#distrust(nowMs);
-    if (this.#parts.state.logFailed) {
+    if (this.#parts.failures.deviceFails) {
       this.#parts.failures.fail(seq);
       return;
     }

@@ -133,12 +133,13 @@ export class StoreAnswers implements LogStoreOwner {
   }
 
   restored(): void {
-    const { world, state, uuid } = this.#parts;
+    const { world, state, failures, uuid } = this.#parts;
     if (state.logFailed) {
-      state.logFailed = false;
-      this.#tellState(0);
-      world.counters.repairs += 1;
-      report(world, 'notice', 'log-repaired', uuid, 'every block was written again and read back');
+      failures.deviceWell(() => {
+        this.#tellState(0);
+        world.counters.repairs += 1;
+        report(world, 'notice', 'log-repaired', uuid, 'every block was written again and read back');
+      });
     }
     if (state.lifeCycle === LifeCycle.resuming) this.#hooks.ready();
   }

@@ -2,6 +2,8 @@
  * What the kernel truly holds, told by the kernel itself and by the frames that left it: the yardstick of the
  * checkers. One record for each table's log.
  */
+
+import { Errno } from '../../base/errno.js';
 import {
   DM_ULOG_CLEAR_REGION,
   DM_ULOG_FLUSH,
@@ -27,6 +29,10 @@ export interface TargetTruth {
   readonly dirtyWhenMarked: Set<number>;
   /** Those of them that a FLUSH made safe: the kernel writes under their protection. */
   readonly flushed: Set<number>;
+  /** Those that were safe when a later FLUSH failed and are not known to be out of sync: see flush-failures.ts. */
+  readonly doubtful: Set<number>;
+  /** A FLUSH has failed since the last resume. */
+  flushFailed: boolean;
   /** Region -> writes under way to all legs. */
   readonly open: Map<number, number>;
   /** Region -> writes under way to the default leg only. */
@@ -68,6 +74,8 @@ export class KernelTruth {
         marked: new Map(),
         dirtyWhenMarked: new Set(),
         flushed: new Set(),
+        doubtful: new Set(),
+        flushFailed: false,
         open: new Map(),
         openDefault: new Map(),
         givenUp: new Set(),
@@ -161,6 +169,7 @@ export class KernelTruth {
     if (request.type === DM_ULOG_RESUME) {
       truth.latched = false;
       truth.letDrain = false;
+      truth.flushFailed = false;
     }
     if (request.type === DM_ULOG_PRESUSPEND) truth.draining = true;
     if (request.type !== DM_ULOG_POSTSUSPEND) return;
@@ -173,13 +182,17 @@ export class KernelTruth {
     truth.marksLost = false;
     truth.marked.clear();
     truth.flushed.clear();
+    truth.doubtful.clear();
   }
 
   /** A reply leaves the daemon: from here on a mark is the kernel's. `map` is the daemon's, when it has one. */
   replied(request: RequestRecord, reply: ReplyRecord, map: RegionMap | undefined): void {
     const regionCount = map?.regionCount ?? Number.POSITIVE_INFINITY;
     const truth = this.of(request);
-    if (request.type === DM_ULOG_FLUSH) flushEnded(truth, request, reply.error);
+    if (request.type === DM_ULOG_FLUSH) {
+      if (reply.error === -Errno.EIO) becomesDoubtful(truth, map);
+      flushEnded(truth, request, reply.error);
+    }
     if (request.type === DM_ULOG_PRESUSPEND && truth.draining) {
       truth.letDrain = true;
       // Refused, the log was not resumed and its kernel writes nothing.
@@ -203,6 +216,12 @@ export class KernelTruth {
       }
     }
   }
+}
+
+/** Which of its writes a leg fails the kernel does not say any more. */
+function becomesDoubtful(truth: TargetTruth, map: RegionMap | undefined): void {
+  truth.flushFailed = true;
+  for (const region of truth.flushed) if (map?.isInSync(region) === true) truth.doubtful.add(region);
 }
 
 /** A flush that failed protects nothing: the kernel issues no write under its marks. */

@@ -45,7 +45,6 @@ export function checkReply(world: CheckWorld, request: RequestRecord, reply: Rep
   if (request.type === DM_ULOG_DTR && reply.error === 0) {
     world.evaluations.check('R2-store-before-reply', state === undefined, () => 'DTR answered, the record is there');
   }
-  if (reply.error !== 0 && request.type === DM_ULOG_FLUSH) checkFlushFailed(world, request, state);
   if (reply.error !== 0 || mirror === undefined || request.type === DM_ULOG_DTR) return;
   // RESUME of a log that is not known promises nothing: the next request makes the kernel reconnect.
   const promised = request.type !== DM_ULOG_RESUME;
@@ -212,6 +211,10 @@ function checkHeld({ world, request, state }: Judged): void {
 }
 
 function checkCleared({ world, request, state }: Judged): void {
+  // A CLEAR behind a FLUSH that failed is not believed.
+  const { doubtful, flushFailed } = world.truth.of(request);
+  checkDoubtful(world, request, state, doubtful);
+  if (state.logFailed || (flushFailed && !world.alone)) return;
   for (const region of request.values) {
     world.evaluations.check(
       'R2-store-before-reply',
@@ -221,15 +224,17 @@ function checkCleared({ world, request, state }: Judged): void {
   }
 }
 
-/** From this answer on the kernel says no more which writes a leg has failed: nothing that it holds may count as in sync. */
-function checkFlushFailed(world: CheckWorld, request: RequestRecord, state: CountedState | undefined): void {
-  if (state?.lifeCycle !== LifeCycle.active || state.marksUnknown || !world.follows(request.uuid)) return;
-  for (const region of world.truth.of(request).marked.keys()) {
+/** What was held when a FLUSH failed may differ between the legs, and the kernel does not say so. */
+function checkDoubtful(world: CheckWorld, request: RequestRecord, state: CountedState, doubtful: Set<number>): void {
+  if (state.lifeCycle !== LifeCycle.active || state.marksUnknown) return;
+  const { inner } = state.map;
+  for (const region of doubtful) {
     world.evaluations.check(
       'R16-flush-failed',
-      !state.map.inner.isInSync(region),
-      () => `${name(request)} failed, and region ${region}, which is held, counts as in sync`,
+      inner.isHeld(region) || !inner.isInSync(region),
+      () => `${name(request)}: region ${region} was held when a FLUSH failed, and counts as in sync`,
     );
+    if (!inner.isInSync(region)) doubtful.delete(region);
   }
 }
 
