@@ -94,7 +94,7 @@ function syncReasons(region: RegionStatus, name: string): Reason[] {
   }
   if (region.log.inSyncLatched) {
     const text =
-      'out of sync: a write to a leg failed after the mirror had been in sync; the kernel recovers it after the next ' +
+      'out of sync: a write to a leg, or the log device, failed after the mirror had been in sync; the kernel recovers it after the next ' +
       `suspend and resume: dmsetup suspend ${name} && dmsetup resume ${name}`;
     return [{ code: 'failed-write', text }];
   }
