@@ -17,6 +17,7 @@ const daemon: DaemonFact = {
   version: '1',
   logs: [log],
   simulated: false,
+  transport: 'local',
   stateDirectory: '/run/lockstep/logs',
   overruns: 0,
   capabilities: allCapabilities,
@@ -56,6 +57,11 @@ function check(name: string, facts: Partial<DoctorFacts>): Check {
   if (found === undefined) throw new Error(`no check ${name}`);
   return found;
 }
+
+it('a daemon that shares its logs by corosync passes where corosync is set up', () => {
+  const facts = { corosyncConfigured: true, daemon: { ...daemon, transport: 'corosync' as const } };
+  expect(check('cluster', facts)).toMatchObject({ result: 'ok', text: expect.stringContaining('by corosync') });
+});
 
 it('a host that is well passes every check', () => {
   const bad = checksOf(wellHost).filter(({ result }) => result !== 'ok');
@@ -102,7 +108,19 @@ describe('what is wrong is found, and has a remedy', () => {
     ['capabilities', { daemon: { ...daemon, capabilities: null }, capabilities: null }, 'warn', /cannot be read/],
     ['two-daemons', { pidFiles: [own, two] }, 'fail', /lockstepd 100, .*cmirrord 7/],
     ['two-daemons', { pidFiles: [own, { ...two, holder: null }] }, 'warn', /cannot look at \/run\/cmirrord.pid/],
-    ['cluster', { corosyncConfigured: true }, 'warn', /corosync\.conf exists/],
+    [
+      'cluster',
+      { corosyncConfigured: true },
+      'warn',
+      /corosync\.conf exists, and .* only host \(transport = "local"\)/,
+    ],
+    ['cluster', { corosyncConfigured: true, daemon: null }, 'warn', /exists: this host may share its mirrors/],
+    [
+      'cluster',
+      { daemon: { ...daemon, transport: 'corosync' } },
+      'warn',
+      /there is no .*corosync\.conf: it resumes no log/,
+    ],
     ['receive-buffer', { daemon: { ...daemon, capabilities: 0n } }, 'warn', /208 KiB, the daemon wants 8 MiB/],
     ['drops', { listeners: [{ portId: 1, queuedBytes: 0, drops: 3 }] }, 'warn', /3 requests/],
     ['drops', { daemon: { ...daemon, overruns: 2 } }, 'warn', /2 requests/],

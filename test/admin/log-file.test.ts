@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { DirtyRanges, readLogArea } from '../../ts/admin/log-file.js';
+import { DirtyRanges, dirtyRangesOf, type Range, readLogArea } from '../../ts/admin/log-file.js';
 import { findingsOf } from '../../ts/admin/log-findings.js';
 import { NativeLogImage } from '../../ts/native/log-image.js';
 import { NativeRegionMap } from '../../ts/native/region-map.js';
@@ -45,9 +45,7 @@ function write(damage: Damage): void {
 
 function codes(damage: Damage, regions: number | null = null): string[] {
   write(damage);
-  return findingsOf(readLogArea(file, 0), regions).map(({ code, severity }) =>
-    severity === 'note' ? `(${code})` : code,
-  );
+  return findingsOf(readLogArea(file), regions).map(({ code, severity }) => (severity === 'note' ? `(${code})` : code));
 }
 
 describe('a finding', () => {
@@ -85,7 +83,7 @@ describe('a finding', () => {
           for (const [at, value] of bytes) area[at] = value;
           return area.subarray(0, length);
         });
-        const area = readLogArea(file, 10);
+        const area = readLogArea(file);
         for (const { text } of findingsOf(area, 80)) expect(text).not.toBe('');
         return area.dirtyCount <= area.readableRegions;
       }),
@@ -103,7 +101,8 @@ describe('dirty ranges', () => {
         fc.integer({ min: 1, max: 5 }),
         (bytes, short, step) => {
           const count = Math.max(0, bytes.length * 8 - short);
-          const found = new DirtyRanges(0);
+          const ranges: Range[] = [];
+          const found = new DirtyRanges((range) => ranges.push(range));
           for (let at = 0; at < bytes.length; at += step) {
             found.take(Uint8Array.from(bytes.slice(at, at + step)), at * 8, Math.min(step * 8, count - at * 8));
           }
@@ -111,13 +110,13 @@ describe('dirty ranges', () => {
           const plain = Array.from({ length: count }, (_, i) => i).filter(
             (i) => (((bytes[i >> 3] ?? 0) >> (i & 7)) & 1) === 0,
           );
-          const listed = found.ranges.flatMap(([first, last]) =>
+          const listed = ranges.flatMap(([first, last]) =>
             Array.from({ length: last - first + 1 }, (_, i) => first + i),
           );
           expect(listed).toEqual(plain);
           expect(found.dirtyCount).toBe(plain.length);
-          for (let i = 1; i < found.ranges.length; i++) {
-            expect(found.ranges[i]?.[0]).toBeGreaterThan((found.ranges[i - 1]?.[1] ?? 0) + 1);
+          for (let i = 1; i < ranges.length; i++) {
+            expect(ranges[i]?.[0]).toBeGreaterThan((ranges[i - 1]?.[1] ?? 0) + 1);
           }
         },
       ),
@@ -127,11 +126,13 @@ describe('dirty ranges', () => {
   it('of a log of 2^26 regions, most of it dirty, are read in pieces', () => {
     write((area) => void area.writeBigUInt64LE(2n ** 26n, 8));
     truncateSync(file, 1024 + 2 ** 23);
-    const area = readLogArea(file, 2);
+    const area = readLogArea(file);
     expect(area.dirtyCount).toBe(2 ** 26 - (regionCount - dirty.length));
-    expect(area.ranges).toEqual([
+    expect([...dirtyRangesOf(area)].flat()).toEqual([
       [0, 2],
       [7, 8],
+      [40, 40],
+      [79, 2 ** 26 - 1],
     ]);
     expect(area.rangeCount).toBe(4);
   });
@@ -159,6 +160,32 @@ describe('the command', () => {
     });
     expect((await lockstep('log', 'dump', '--limit', '1', file)).stdout).toMatch(/ 0-2\n +and 3 ranges more/);
     expect(readFileSync(file)).toEqual(before);
+  });
+
+  it('dumps every range of a log that is in pieces all over', async () => {
+    const regions = 2 ** 22;
+    write((area) => {
+      area.writeBigUInt64LE(BigInt(regions), 8);
+      return Buffer.concat([area.subarray(0, 1024), Buffer.alloc(regions / 8, 0x55)]);
+    });
+    const ran = await lockstep('log', 'dump', '--limit', '0', file);
+    expect(ran).toMatchObject({ code: 0, stderr: '' });
+    expect(ran.stdout).toMatch(/dirty {4}2097152, in 2097152 ranges\n {9}1 3 5 7 /);
+    expect(ran.stdout.match(/\d+\n$/)?.[0]).toBe(`${regions - 1}\n`);
+    const words = ran.stdout
+      .split(/ in \d+ ranges\n/)[1]
+      ?.trim()
+      .split(/\s+/);
+    expect(words).toHaveLength(regions / 2);
+    const json = JSON.parse((await lockstep('log', 'dump', '--json', '--limit', '20000', file)).stdout);
+    expect(json.ranges).toHaveLength(20_000);
+    expect(json.ranges.at(-1)).toEqual([39_999, 39_999]);
+  });
+
+  it('says in a dump that bits are missing', async () => {
+    write((area) => area.subarray(0, 1026));
+    const ran = await lockstep('log', 'dump', file);
+    expect(ran.stdout).toMatch(/\nbits {5}of 64 regions are missing: the file ends before them\nclean {4}/);
   });
 
   it('checks: 0 for a sound one, 1 with the findings for another', async () => {

@@ -243,6 +243,16 @@ it('doctor looks at the daemon that it is told of', async () => {
   for (const { result, remedy } of checks) expect(remedy !== '').toBe(result !== 'ok');
 });
 
+it('Ctrl-C ends a command that waits for a daemon which does not answer', async () => {
+  daemon.child.kill('SIGSTOP');
+  const asking = new Watched('status', ...socket);
+  await new Promise((resolve) => setTimeout(resolve, 3_000));
+  expect(asking.child.exitCode).toBe(null);
+  await asking.stop();
+  expect(asking.child.signalCode).toBe('SIGINT');
+  daemon.child.kill('SIGCONT');
+});
+
 it('a reader that goes away ends it quietly', async () => {
   const { spawnSync } = await import('node:child_process');
   const { program } = await import('./lockstep-process.js');

@@ -7,6 +7,8 @@
  *
  * A machine can be stopped on purpose (`stop`): killed, or with its power cut; another one can boot on the same disks.
  *
+ * Or a person sits at it (`terminal`): then QEMU has this process's own terminal, and the script's words go beside it.
+ *
  * A limit on time is a limit on hangs: it is far above what a run takes, and when it strikes the result says which
  * step was under way and what the kernel said last.
  */
@@ -39,6 +41,8 @@ const guestFile = (name) => readFileSync(new URL(`guest/${name}`, import.meta.ur
 const bootLimitMs = 150_000;
 /** Emulated: an old one, a sixth cheaper than all that can be emulated; its random numbers make the boot wait for nobody. */
 const emulatedCpu = 'Nehalem,+rdrand';
+/** Descriptor of QEMU for what the script prints where its standard output is a person's terminal. */
+const wordsFd = 3;
 const statusLine = /^lockstep-vm-status (\d+)$/;
 
 /** Linux counts a process's CPU time in these for everybody who asks. */
@@ -66,7 +70,8 @@ process.on('exit', () => {
  * @param {Disks} [options.disks] instead: disks that outlive this machine; the caller removes them
  * @param {Record<string, string>} [options.environment] more variables for the script
  * @param {number} [options.memoryMiB] 1536 by default
- * @param {number} options.limitMs limit on hangs, from the start of the script
+ * @param {number} options.limitMs limit on hangs, from the start of the script; Infinity: a person decides
+ * @param {boolean} [options.terminal] standard input and output of this process are the guest's /dev/hvc0
  * @param {Stop} [options.stop]
  * @param {string} options.results folder for what comes back: the guest's $RESULTS, its output, its console
  * @param {(line: string, cpuSeconds: number) => void} [options.onLine] each line, and what the machine has used by then
@@ -132,6 +137,9 @@ function qemuArguments({ image, initrd, accelerator, console, append = '' }) {
   ];
 }
 
+/** Ctrl-C is a byte for the guest, and nothing to QEMU. */
+const silentStdio = (id) => `stdio,id=${id},signal=off`;
+
 function machineArguments({ kernel, folder, disks, accelerator, options }) {
   return [
     ...qemuArguments({
@@ -143,8 +151,14 @@ function machineArguments({ kernel, folder, disks, accelerator, options }) {
     ...['-m', `${options.memoryMiB ?? 1536}M`, '-smp', '2', '-device', 'virtio-rng-pci'],
     ...['-virtfs', 'local,path=/,mount_tag=host,readonly=on,security_model=none,multidevs=remap'],
     ...['-virtfs', `local,path=${comma(options.results)},mount_tag=results,security_model=none`],
-    ...['-device', 'virtio-serial-pci', '-chardev', 'stdio,id=out,signal=off'],
+    ...[
+      '-device',
+      'virtio-serial-pci',
+      '-chardev',
+      options.terminal ? `socket,id=out,fd=${wordsFd}` : silentStdio('out'),
+    ],
     ...['-device', 'virtserialport,chardev=out,name=lockstep.out'],
+    ...(options.terminal ? ['-chardev', silentStdio('terminal'), '-device', 'virtconsole,chardev=terminal'] : []),
     ...disks.arguments(),
   ];
 }
@@ -155,7 +169,8 @@ function boot(machine) {
   return new Promise((resolve) => {
     const started = performance.now();
     // Standard input stays open and silent: at its end QEMU would unplug the port, and the guest's writes wait.
-    const child = spawn('qemu-system-x86_64', machineArguments(machine), { stdio: ['pipe', 'pipe', 'pipe'] });
+    const stdio = options.terminal ? ['inherit', 'inherit', 'pipe', 'pipe'] : ['pipe', 'pipe', 'pipe'];
+    const child = spawn('qemu-system-x86_64', machineArguments(machine), { stdio });
     running.add(child);
     let status = -1;
     let stopped = false;
@@ -171,6 +186,7 @@ function boot(machine) {
     let stopTimer = null;
     const limit = (ms, what) => {
       clearTimeout(timer);
+      if (ms === Infinity) return;
       timer = setTimeout(() => {
         reason = `hung: ${what()} took more than ${ms / 1000} s`;
         child.kill('SIGKILL');
@@ -185,7 +201,7 @@ function boot(machine) {
     };
     limit(bootLimitMs, () => 'the boot');
     let first = true;
-    createInterface({ input: child.stdout }).on('line', (line) => {
+    createInterface({ input: options.terminal ? child.stdio[wordsFd] : child.stdout }).on('line', (line) => {
       if (first) limit(options.limitMs, () => step || 'the script');
       first = false;
       measure();

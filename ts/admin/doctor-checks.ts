@@ -149,12 +149,27 @@ function twoDaemonsCheck({ pidFiles }: DoctorFacts): Check {
   return ok('two-daemons', held.length === 0 ? 'no pid file is locked' : `one daemon holds ${text}`);
 }
 
-function corosyncCheck({ corosyncConfigured }: DoctorFacts): Check {
+function corosyncCheck({ corosyncConfigured, daemon }: DoctorFacts): Check {
+  const exists = '/etc/corosync/corosync.conf exists';
+  if (daemon?.transport === 'corosync') {
+    if (corosyncConfigured)
+      return ok('cluster', 'the daemon shares its logs with the hosts of its cluster, by corosync');
+    return warn(
+      'cluster',
+      'the daemon wants to share its logs by corosync, and there is no /etc/corosync/corosync.conf: it resumes no log',
+      'where no other host uses these mirrors: transport = "local" in lockstep.toml; else set corosync up',
+    );
+  }
   if (!corosyncConfigured) return ok('cluster', 'no corosync configuration: this host is alone');
+  if (daemon === null) {
+    const remedy =
+      'where no other host uses them: transport = "local" in lockstep.toml; where others do: lockstep.toml(5)';
+    return warn('cluster', `${exists}: this host may share its mirrors`, remedy);
+  }
   return warn(
     'cluster',
-    '/etc/corosync/corosync.conf exists: this host may share its mirrors',
-    'only where no other host uses them: transport = "local" in lockstep.toml, or --transport local; then nothing is left to do',
+    `${exists}, and the daemon serves its mirrors as the only host (transport = "local")`,
+    'nothing, where that is true; another host that writes to them now corrupts them',
   );
 }
 
@@ -242,7 +257,7 @@ function stateCheck({ stateDirectory, stateMount, daemon }: DoctorFacts): Check 
   if (freeBytes < stateFreeBytes) {
     return fail(
       'state',
-      `${stateDirectory} has ${bytesText(freeBytes)} left: a full one ends the daemon at the next mark`,
+      `${stateDirectory} has ${bytesText(freeBytes)} left: in a full one large logs take no new marks, and writes to their mirrors fail`,
       'make room on that file system',
     );
   }

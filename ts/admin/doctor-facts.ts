@@ -7,8 +7,8 @@ import { release } from 'node:os';
 import { dirname, join } from 'node:path';
 import { NativeLogDevice } from '../native/log-device.js';
 import { pidFileHolder } from '../native/process.js';
-import { ControlClient } from './control-client.js';
-import type { LogStatus } from './daemon-status.js';
+import { askDaemon, statusOf } from './ask-daemon.js';
+import type { DaemonStatus, LogStatus } from './daemon-status.js';
 
 export interface PidFileFact {
   readonly path: string;
@@ -29,6 +29,7 @@ export interface DaemonFact {
   readonly version: string;
   readonly logs: readonly LogStatus[];
   readonly simulated: boolean;
+  readonly transport: DaemonStatus['transport'];
   readonly stateDirectory: string;
   readonly overruns: number;
   /** Effective capabilities, as the kernel's bit mask; null: not to be read. */
@@ -109,18 +110,15 @@ export async function doctorFacts(socket: string, stateDirectoryGiven: string | 
 }
 
 async function daemonFact(socket: string): Promise<{ daemon: DaemonFact | null; daemonProblem: string }> {
-  let client: ControlClient | null = null;
   try {
-    client = await ControlClient.connect(socket);
-    const { status } = await client.status();
-    if (status === null)
-      return { daemon: null, daemonProblem: `the daemon at ${socket} has an engine that does not answer` };
+    const status = await askDaemon(socket, (client) => statusOf(client, socket));
     const { pid } = status;
     const daemon: DaemonFact = {
       pid,
       version: status.version,
       logs: status.logs,
       simulated: status.kernel === 'simulated',
+      transport: status.transport,
       stateDirectory: status.stateDirectory,
       overruns: status.counters.frames.overruns,
       capabilities: capabilitiesOf(String(pid)),
@@ -131,8 +129,6 @@ async function daemonFact(socket: string): Promise<{ daemon: DaemonFact | null; 
     return { daemon, daemonProblem: '' };
   } catch (error) {
     return { daemon: null, daemonProblem: error instanceof Error ? error.message : String(error) };
-  } finally {
-    client?.close();
   }
 }
 

@@ -2,7 +2,7 @@
  * `lockstep fence-confirm NODE`: an operator says that a lost host is dead (R7). The one command that changes something; so it says
  * what that is, and does it only with `--yes`.
  */
-import { ControlClient } from './control-client.js';
+import { askDaemon, statusOf } from './ask-daemon.js';
 import type { ClusterStatus, DaemonStatus } from './daemon-status.js';
 import { Exit, type Terminal, UsageError } from './terminal.js';
 
@@ -13,15 +13,11 @@ export interface FenceOptions {
   readonly yes: boolean;
 }
 
-export async function fenceConfirmCommand(options: FenceOptions, terminal: Terminal): Promise<Exit> {
-  const client = await ControlClient.connect(options.socket);
-  try {
-    const { status } = await client.status();
-    const cluster = status?.cluster ?? null;
-    if (status === null || cluster === null) {
-      throw new UsageError('this daemon serves its logs alone: it knows of no other node');
-    }
-    const node = nodeOf(options.node, cluster);
+export function fenceConfirmCommand(options: FenceOptions, terminal: Terminal): Promise<Exit> {
+  return askDaemon(options.socket, async (client) => {
+    const status = await statusOf(client, options.socket);
+    if (status.cluster === null) throw new UsageError('this daemon serves its logs alone: it knows of no other node');
+    const node = nodeOf(options.node, status.cluster);
     const logs = status.logs.filter((log) => log.cluster?.members.some((member) => member.node === node));
     if (!options.yes) {
       terminal.out(`${explanation(node, status, logs.length)}\n`);
@@ -34,9 +30,7 @@ export async function fenceConfirmCommand(options: FenceOptions, terminal: Termi
     }
     terminal.out(`node ${node} is confirmed dead; all members of the cluster are told\n`);
     return Exit.ok;
-  } finally {
-    client.close();
-  }
+  });
 }
 
 function nodeOf(text: string, cluster: ClusterStatus): number {

@@ -1,12 +1,12 @@
 /** `lockstep log dump` and `lockstep log check`: what stands on a log device, and whether it is sound. No daemon is asked. */
-
-import { type LogArea, LogFileError, readLogArea } from './log-file.js';
+import { dirtyRangesOf, type LogArea, LogFileError, type Range, readLogArea } from './log-file.js';
 import { type Finding, findingsOf } from './log-findings.js';
 import { bytesText } from './status-text.js';
 import { Exit, type Terminal } from './terminal.js';
 
 const indent = ' '.repeat(9);
 const lineCharacters = 70;
+const rangesAPiece = 8192;
 
 export const logSchema = 'lockstep-log-1';
 
@@ -19,19 +19,22 @@ export interface LogFileOptions {
   readonly regionCount: number | null;
 }
 
-export async function logDumpCommand(options: LogFileOptions, terminal: Terminal): Promise<Exit> {
-  const area = read(options.path, options.limit, terminal);
-  if (area === null) return Exit.trouble;
-  const valid = area.header.kind === 'valid';
-  if (options.json) terminal.out(`${JSON.stringify(dumpJson(area), null, 2)}\n`);
-  else terminal.out(`${dumpLines(area).join('\n')}\n`);
-  if (!valid) terminal.err(`lockstep: ${findingsOf(area, null)[0]?.text ?? 'no log'}\n`);
-  return valid ? Exit.ok : Exit.trouble;
+export function logDumpCommand(options: LogFileOptions, terminal: Terminal): Promise<Exit> {
+  return reading(terminal, async () => {
+    const area = readLogArea(options.path);
+    const valid = area.header.kind === 'valid';
+    if (options.json) await dumpJson(area, options.limit, terminal);
+    else await dumpText(area, options.limit, terminal);
+    if (!valid) terminal.err(`lockstep: ${findingsOf(area, null)[0]?.text ?? 'no log'}\n`);
+    return valid ? Exit.ok : Exit.trouble;
+  });
 }
 
-export async function logCheckCommand(options: LogFileOptions, terminal: Terminal): Promise<Exit> {
-  const area = read(options.path, 1, terminal);
-  if (area === null) return Exit.trouble;
+export function logCheckCommand(options: LogFileOptions, terminal: Terminal): Promise<Exit> {
+  return reading(terminal, async () => checked(readLogArea(options.path), options, terminal));
+}
+
+function checked(area: LogArea, options: LogFileOptions, terminal: Terminal): Exit {
   const findings = findingsOf(area, options.regionCount);
   const sound = findings.every(({ severity }) => severity === 'note');
   if (options.json) {
@@ -44,13 +47,32 @@ export async function logCheckCommand(options: LogFileOptions, terminal: Termina
   return sound ? Exit.ok : Exit.trouble;
 }
 
-function read(path: string, rangesMax: number, terminal: Terminal): LogArea | null {
+async function reading(terminal: Terminal, read: () => Promise<Exit>): Promise<Exit> {
   try {
-    return readLogArea(path, rangesMax);
+    return await read();
   } catch (error) {
     if (!(error instanceof LogFileError)) throw error;
     terminal.err(`lockstep: ${error.message}\n`);
-    return null;
+    return Exit.trouble;
+  }
+}
+
+/** The first ranges of dirty regions, as texts of at most some hundred KiB, until nobody wants more. */
+async function inPieces(area: LogArea, limit: number, terminal: Terminal, take: (ranges: readonly Range[]) => void) {
+  let left = limit === 0 ? Number.POSITIVE_INFINITY : limit;
+  let wanted = true;
+  void terminal.stopped.then(() => {
+    wanted = false;
+  });
+  for (const found of dirtyRangesOf(area)) {
+    for (let at = 0; at < found.length && left > 0 && wanted; at += rangesAPiece) {
+      const some = found.slice(at, at + Math.min(rangesAPiece, left));
+      left -= some.length;
+      take(some);
+      // A reader that is gone, and Ctrl-C, are heard between two pieces.
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    if (left === 0 || !wanted) return;
   }
 }
 
@@ -58,13 +80,33 @@ function headJson({ kind, bytes, header, session, areaBytes }: LogArea): object 
   return { kind, bytes, header, session, areaBytes: header.kind === 'valid' ? areaBytes : null };
 }
 
-function dumpJson(area: LogArea): object {
-  const { path, dirtyCount, ranges, rangeCount, readableRegions } = area;
-  return { schema: logSchema, path, ...headJson(area), readableRegions, dirtyRegions: dirtyCount, rangeCount, ranges };
+async function dumpJson(area: LogArea, limit: number, terminal: Terminal): Promise<void> {
+  const { path, dirtyCount, rangeCount, readableRegions } = area;
+  const head = { schema: logSchema, path, ...headJson(area), readableRegions, dirtyRegions: dirtyCount, rangeCount };
+  terminal.out(`${JSON.stringify(head, null, 2).slice(0, -'\n}'.length)},\n  "ranges": [`);
+  let separator = '\n';
+  await inPieces(area, limit, terminal, (ranges) => {
+    terminal.out(separator + ranges.map(([first, last]) => `    [${first}, ${last}]`).join(',\n'));
+    separator = ',\n';
+  });
+  terminal.out(separator === '\n' ? ']\n}\n' : '\n  ]\n}\n');
 }
 
-function dumpLines(area: LogArea): string[] {
-  const { header, session, dirtyCount, readableRegions, ranges, rangeCount } = area;
+async function dumpText(area: LogArea, limit: number, terminal: Terminal): Promise<void> {
+  terminal.out(`${headLines(area).join('\n')}\n`);
+  if (area.header.kind !== 'valid') return;
+  let shown = 0;
+  await inPieces(area, limit, terminal, (ranges) => {
+    shown += ranges.length;
+    const words = ranges.map(([first, last]) => (first === last ? `${first}` : `${first}-${last}`));
+    terminal.out(filled(words));
+  });
+  if (area.rangeCount > shown)
+    terminal.out(`         and ${area.rangeCount - shown} ranges more (--limit 0 shows all)\n`);
+}
+
+function headLines(area: LogArea): string[] {
+  const { header, session, dirtyCount, readableRegions, rangeCount } = area;
   const lines = [`${area.path}: ${area.kind} of ${area.bytes} bytes (${bytesText(area.bytes)})`];
   if (header.kind !== 'valid') return lines;
   lines.push(
@@ -77,25 +119,25 @@ function dumpLines(area: LogArea): string[] {
     lines.push(`         host ${JSON.stringify(session.nodeName)}, boot ${session.bootId}`);
     lines.push(`         epoch ${session.writerEpoch}, resumes ${session.resumeCount}`);
   }
-  lines.push(`clean    ${readableRegions - dirtyCount}`, `dirty    ${dirtyCount}, in ${rangeCount} ranges`);
-  lines.push(...filled(ranges.map(([first, last]) => (first === last ? `${first}` : `${first}-${last}`))));
-  if (rangeCount > ranges.length)
-    lines.push(`         and ${rangeCount - ranges.length} ranges more (--limit 0 shows all)`);
+  const missing = header.regionCount - readableRegions;
+  if (missing > 0) lines.push(`bits     of ${missing} regions are missing: the ${area.kind} ends before them`);
+  const ranges = rangeCount === 1 ? 'range' : 'ranges';
+  lines.push(`clean    ${readableRegions - dirtyCount}`, `dirty    ${dirtyCount}, in ${rangeCount} ${ranges}`);
   return lines;
 }
 
 /** Words put together into lines. */
-function filled(words: readonly string[]): string[] {
-  const lines: string[] = [];
+function filled(words: readonly string[]): string {
+  let text = '';
   let line = '';
   for (const word of words) {
     if (line !== '' && line.length + word.length + 1 > lineCharacters) {
-      lines.push(indent + line);
+      text += `${indent}${line}\n`;
       line = '';
     }
     line += line === '' ? word : ` ${word}`;
   }
-  return line === '' ? lines : [...lines, indent + line];
+  return line === '' ? text : `${text}${indent}${line}\n`;
 }
 
 function checkLines(area: LogArea, findings: readonly Finding[], sound: boolean): string[] {

@@ -2,8 +2,8 @@
  * Reads the log area of a device or file: header, session record, bits as ranges. Never writes, and opens for reading only,
  * so a device that a daemon uses may be looked at any time; what it shows then is a moment of it.
  *
- * Header and session record are decoded by the code that the daemon uses. The bits come in pieces of 1 MiB, so that a log of
- * any size takes little memory.
+ * Header and session record are decoded by the code that the daemon uses. The bits come in pieces of 1 MiB, and ranges are
+ * handed on and not kept, so that a log of any size takes little memory.
  */
 import { closeSync, constants, fstatSync, openSync, readFileSync, readSync, statSync } from 'node:fs';
 import { fileErrorText } from '../base/errno.js';
@@ -29,40 +29,60 @@ export interface LogArea {
   /** Regions whose bits lie on the device, all of the header's on a sound one. */
   readonly readableRegions: number;
   readonly dirtyCount: number;
-  /** The first of the dirty ranges, and how many there are. */
-  readonly ranges: readonly Range[];
+  /** How many runs of dirty regions there are; `dirtyRangesOf` has them. */
   readonly rangeCount: number;
 }
 
 /** The device or file cannot be read; its text is for the user. */
 export class LogFileError extends Error {}
 
-/**
- * @param rangesMax ranges to keep, 0: all.
- * @throws LogFileError
- */
-export function readLogArea(path: string, rangesMax: number): LogArea {
+/** @throws LogFileError */
+export function readLogArea(path: string): LogArea {
   const fd = openForReading(path);
   try {
     const status = fstatSync(fd);
     const device = status.isBlockDevice();
-    const bytes = device ? deviceBytes(fd, status.rdev) : status.size;
+    const bytes = device ? deviceBytes(path, status.rdev) : status.size;
     const head = readAt(fd, path, 0, Math.min(logBitsOffset, bytes));
     const { header, session } = decodeHead(head);
     const areaBytes = logBitsOffset + Math.ceil(header.regionCount / 8);
     const room = Math.max(0, bytes - logBitsOffset) * 8;
     const readableRegions = Math.min(header.regionCount, room);
-    const bits = new DirtyRanges(rangesMax);
-    for (let region = 0; region < readableRegions; region += logReadBytesMax * 8) {
-      const count = Math.min(logReadBytesMax * 8, readableRegions - region);
-      bits.take(readAt(fd, path, logBitsOffset + region / 8, Math.ceil(count / 8)), region, count);
-    }
-    bits.end(readableRegions);
-    const { dirtyCount, ranges, rangeCount } = bits;
+    const bits = new DirtyRanges(() => {});
+    for (const _piece of piecesOf(fd, path, readableRegions, bits));
+    const { dirtyCount, rangeCount } = bits;
     const kind = device ? 'device' : 'file';
-    return { path, kind, bytes, header, session, head, areaBytes, readableRegions, dirtyCount, ranges, rangeCount };
+    return { path, kind, bytes, header, session, head, areaBytes, readableRegions, dirtyCount, rangeCount };
   } finally {
     closeSync(fd);
+  }
+}
+
+/**
+ * The runs of dirty regions among the first so many regions, a piece of the bits at a time. They are read anew: while a daemon
+ * writes the device they need not be those that `readLogArea` has counted.
+ * @throws LogFileError
+ */
+export function* dirtyRangesOf({ path, readableRegions }: LogArea): Generator<readonly Range[]> {
+  const fd = openForReading(path);
+  try {
+    let found: Range[] = [];
+    const bits = new DirtyRanges((range) => found.push(range));
+    for (const _piece of piecesOf(fd, path, readableRegions, bits)) {
+      if (found.length > 0) yield found;
+      found = [];
+    }
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function* piecesOf(fd: number, path: string, regions: number, bits: DirtyRanges): Generator<void> {
+  for (let region = 0; region < regions; region += logReadBytesMax * 8) {
+    const count = Math.min(logReadBytesMax * 8, regions - region);
+    bits.take(readAt(fd, path, logBitsOffset + region / 8, Math.ceil(count / 8)), region, count);
+    if (region + count === regions) bits.end(regions);
+    yield;
   }
 }
 
@@ -80,15 +100,13 @@ function openForReading(path: string): number {
 }
 
 /** From /sys, in sectors of 512 bytes. */
-function deviceBytes(fd: number, rdev: number): number {
+function deviceBytes(path: string, rdev: number): number {
   const major = Math.floor(rdev / 2 ** 8) & 0xfff;
   const minor = (rdev & 0xff) | ((Math.floor(rdev / 2 ** 12) & 0xfff00) >>> 0);
   try {
     return Number(readFileSync(`/sys/dev/block/${major}:${minor}/size`, 'utf8')) * 512;
   } catch (error) {
-    throw new LogFileError(
-      `cannot tell the device's size (fd ${fd}): ${error instanceof Error ? error.message : error}`,
-    );
+    throw new LogFileError(`${path}: its size cannot be told: ${fileErrorText(error)}`);
   }
 }
 
@@ -100,9 +118,7 @@ function readAt(fd: number, path: string, offset: number, length: number): Buffe
     try {
       count = readSync(fd, buffer, done, length - done, offset + done);
     } catch (error) {
-      throw new LogFileError(
-        `${path}: reading at byte ${offset + done}: ${error instanceof Error ? error.message : error}`,
-      );
+      throw new LogFileError(`${path}: reading at byte ${offset + done}: ${fileErrorText(error)}`);
     }
     if (count === 0) throw new LogFileError(`${path}: ends at byte ${offset + done}, though it claimed to be longer`);
     done += count;
@@ -119,16 +135,15 @@ function decodeHead(head: Buffer): { header: LogHeader; session: LogSession | nu
   }
 }
 
-/** Gathers runs of zero bits, byte by byte where a byte is all one or all zero. */
+/** Finds runs of zero bits, byte by byte where a byte is all one or all zero, and hands each on when it has ended. */
 export class DirtyRanges {
-  readonly ranges: Range[] = [];
   dirtyCount = 0;
   rangeCount = 0;
-  readonly #rangesMax: number;
+  readonly #take: (range: Range) => void;
   #first = -1;
 
-  constructor(rangesMax: number) {
-    this.#rangesMax = rangesMax;
+  constructor(take: (range: Range) => void) {
+    this.#take = take;
   }
 
   /** Bits of regions `from` to `from + count - 1`; `from` is a multiple of 8. */
@@ -147,7 +162,7 @@ export class DirtyRanges {
   end(region: number): void {
     if (this.#first < 0) return;
     this.rangeCount += 1;
-    if (this.#rangesMax === 0 || this.ranges.length < this.#rangesMax) this.ranges.push([this.#first, region - 1]);
+    this.#take([this.#first, region - 1]);
     this.#first = -1;
   }
 

@@ -1,5 +1,6 @@
 /** `lockstep status`: once, or again and again, as a table or as JSON. */
-import { ControlClient, NoDaemonError } from './control-client.js';
+import { askDaemon, silentEngine } from './ask-daemon.js';
+import { NoDaemonError } from './control-client.js';
 import { dmNames } from './dm-names.js';
 import { chooseLog } from './log-choice.js';
 import { statusLines } from './status-text.js';
@@ -59,20 +60,17 @@ function text(view: StatusView, terminal: Terminal): string {
   return `${statusLines(view, terminal.columns).join('\n')}\n`;
 }
 
-async function look({ socket, logs }: StatusOptions): Promise<StatusView> {
-  const client = await ControlClient.connect(socket);
-  try {
+function look({ socket, logs }: StatusOptions): Promise<StatusView> {
+  return askDaemon(socket, async (client) => {
     const [result, names] = await Promise.all([client.status(), dmNames()]);
     const { status } = result;
     const chosen = new Set(logs.map((log) => chooseLog(log, status?.logs ?? [], names).uuid));
     const seen = (uuid: string) => chosen.size === 0 || chosen.has(uuid);
     const some = status === null ? null : { ...status, logs: status.logs.filter((log) => seen(log.uuid)) };
     const view = statusView({ ...result, status: some }, names, new Date().toISOString());
-    if (view === null) throw new NoDaemonError(`the daemon at ${socket} runs, but its engine does not answer`);
+    if (view === null) throw silentEngine(socket);
     return view;
-  } finally {
-    client.close();
-  }
+  });
 }
 
 function sleep(ms: number): Promise<void> {

@@ -1,5 +1,5 @@
 /** `lockstep why LOG REGION`: how one region stands, who holds it, and what will change that. */
-import { ControlClient, NoDaemonError } from './control-client.js';
+import { askDaemon, silentEngine, statusOf } from './ask-daemon.js';
 import type { RegionStatus } from './daemon-status.js';
 import { dmNames } from './dm-names.js';
 import { chooseLog } from './log-choice.js';
@@ -15,27 +15,22 @@ export interface WhyOptions {
   readonly region: number;
 }
 
-export async function whyCommand(options: WhyOptions, terminal: Terminal): Promise<Exit> {
-  const client = await ControlClient.connect(options.socket);
-  try {
-    const [{ status }, names] = await Promise.all([client.status(), dmNames()]);
-    if (status === null)
-      throw new NoDaemonError(`the daemon at ${options.socket} runs, but its engine does not answer`);
+export function whyCommand(options: WhyOptions, terminal: Terminal): Promise<Exit> {
+  return askDaemon(options.socket, async (client) => {
+    const [status, names] = await Promise.all([statusOf(client, options.socket), dmNames()]);
     const log = chooseLog(options.log, status.logs, names);
     if (options.region >= log.regionCount) {
       throw new UsageError(`region ${options.region}: ${log.uuid} has regions 0 to ${log.regionCount - 1}`);
     }
     const { region, fresh } = await client.region(log.uuid, log.luid, options.region);
-    if (!fresh) throw new NoDaemonError(`the daemon at ${options.socket} runs, but its engine does not answer`);
+    if (!fresh) throw silentEngine(options.socket);
     if (region === null) throw new UsageError(`the log ${log.uuid} went away while it was asked about`);
     const name = names.get(log.uuid) ?? null;
     const reasons = reasonsOf(region, name ?? 'NAME');
     if (options.json) terminal.out(`${JSON.stringify(asJson(name, region, reasons), null, 2)}\n`);
     else terminal.out(asText(name, region, reasons));
     return Exit.ok;
-  } finally {
-    client.close();
-  }
+  });
 }
 
 function asJson(name: string | null, { log, ...region }: RegionStatus, reasons: readonly Reason[]): object {

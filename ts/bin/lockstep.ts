@@ -4,7 +4,7 @@
  * commands do stands in `admin/`.
  */
 import { homedir } from 'node:os';
-import { NoDaemonError } from '../admin/control-client.js';
+import { NoDaemonError, RequestError } from '../admin/control-client.js';
 import { doctorCommand } from '../admin/doctor-command.js';
 import { eventsCommand } from '../admin/events-command.js';
 import { fenceConfirmCommand } from '../admin/fence-command.js';
@@ -25,20 +25,31 @@ function userFacts(): UserFacts {
   };
 }
 
-/** A pipe whose reader is gone (`| head`) ends a command as Ctrl-C does. */
+/**
+ * A pipe whose reader is gone (`| head`) ends a command as Ctrl-C does. Who does not ask for `stopped` is ended by the signal
+ * itself, in the middle of whatever it does.
+ */
 function terminalOf(): Terminal {
-  const stopped = new Promise<void>((resolve) => {
-    process.once('SIGINT', () => resolve());
-    process.once('SIGTERM', () => resolve());
-    process.stdout.once('error', () => resolve());
+  let stopped: Promise<void> | null = null;
+  const unread = new Promise<void>((resolve) => {
+    process.stdout.on('error', () => resolve());
   });
+  const waitForStop = () =>
+    new Promise<void>((resolve) => {
+      process.once('SIGINT', () => resolve());
+      process.once('SIGTERM', () => resolve());
+      void unread.then(resolve);
+    });
   return {
     out: (text) => process.stdout.write(text),
     err: (text) => process.stderr.write(text),
     get columns() {
       return process.stdout.isTTY ? process.stdout.columns : null;
     },
-    stopped,
+    get stopped() {
+      stopped ??= waitForStop();
+      return stopped;
+    },
   };
 }
 
@@ -75,7 +86,9 @@ async function main(): Promise<Exit> {
   try {
     return await run(parseCommand(process.argv.slice(2), userFacts()), terminal);
   } catch (error) {
-    if (!(error instanceof NoDaemonError || error instanceof UsageError)) throw error;
+    // A daemon of another release may not know the request.
+    const known = [NoDaemonError, RequestError, UsageError].some((kind) => error instanceof kind);
+    if (!known || !(error instanceof Error)) throw error;
     terminal.err(`lockstep: ${error.message}\n`);
     return error instanceof UsageError ? Exit.usage : Exit.noDaemon;
   }
