@@ -97,7 +97,7 @@ test('R7: a node that comes back with another boot id has died', () => {
     group
       .host(2)
       .log(mirrorA)
-      .replica.table?.members.map(({ node }) => node),
+      .replica.rights.table?.members.map(({ node }) => node),
   ).toEqual([2]);
 });
 

@@ -98,7 +98,7 @@ export class LogLife {
   /** A log of an earlier daemon of this boot: goes on from where it was. */
   start(): void {
     const { state, marks, replica } = this.#parts;
-    if (replica.shared && state.lifeCycle !== LifeCycle.pending) {
+    if (replica.rights.shared && state.lifeCycle !== LifeCycle.pending) {
       this.#startShared();
       return;
     }
@@ -159,7 +159,7 @@ export class LogLife {
       this.#beginResume();
     } else if (state.lifeCycle === LifeCycle.halted) {
       this.#join();
-    } else if (this.#parts.replica.shared) {
+    } else if (this.#parts.replica.rights.shared) {
       if (this.#parts.replica.phase === 'outside') this.#enter();
     } else if (this.store !== null && !this.store.busy && !this.#joining) {
       this.#load();
@@ -178,7 +178,7 @@ export class LogLife {
       if (this.#halts.count > 1) return;
       marks.resting = true;
       marks.dropSticky();
-      if (replica.shared) replica.request(MessageType.halt, 0);
+      if (replica.rights.shared) replica.request(MessageType.halt, 0);
       else world.sender.one(MessageType.halt, uuid, seq, -1, 0);
       return;
     }
@@ -251,16 +251,16 @@ export class LogLife {
     this.#joining = false;
     const { map } = state;
     if (state.lifeCycle === LifeCycle.resuming) {
-      if (this.store === null && !replica.shared) deriveCoreBits(state, args, this.#hooks.predecessors());
+      if (this.store === null && !replica.rights.shared) deriveCoreBits(state, args, this.#hooks.predecessors());
       // Ends with the resume that follows a suspend; a first resume is the one that began it (R3).
       if (state.marksUnknown && state.everResumed) state.marksUnknown = false;
-      if (!replica.shared) marks.forgetOwners();
+      if (!replica.rights.shared) marks.forgetOwners();
       // A kernel that only reconnects keeps what it was told.
-      replica.hint = 0;
+      replica.record.hint = 0;
     } else if (state.lifeCycle !== LifeCycle.halted) {
       return;
     }
-    if (!replica.shared) recovery.restart();
+    if (!replica.rights.shared) recovery.restart();
     state.inSyncLatched = map.syncCount === map.regionCount;
     // R10: PRESUSPEND came before the log was loaded, and its kernel was told that nothing is recovered any more.
     const rests = state.lifeCycle === LifeCycle.resuming && state.draining;
@@ -270,7 +270,7 @@ export class LogLife {
     state.lifeCycle = rests ? LifeCycle.halted : LifeCycle.active;
     if (!state.everResumed) state.everResumed = true;
     if (state.draining) state.draining = false;
-    if (!replica.shared) marks.announce();
+    if (!replica.rights.shared) marks.announce();
     else if (rests) replica.request(MessageType.halt, 0);
     const inSync = `${map.syncCount} of ${map.regionCount} regions in sync, ${map.regionCount - map.cleanCount} dirty`;
     report(world, 'info', 'resumed', this.#parts.uuid, inSync);
@@ -281,7 +281,7 @@ export class LogLife {
   haltDelivered(order: number): void {
     // R10: while another node's recovery is in flight its end is waited for; and all members must know that this kernel rests.
     this.#haltWaits = true;
-    this.#haltOrder = this.#parts.replica.shared ? order : 0;
+    this.#haltOrder = this.#parts.replica.rights.shared ? order : 0;
     this.poll();
   }
 
@@ -317,7 +317,7 @@ export class LogLife {
     if (state.lifeCycle !== LifeCycle.leaving) return;
     marks.forgetOwners();
     recovery.forget();
-    if (replica.shared) this.#left(this.#closeErrno);
+    if (replica.rights.shared) this.#left(this.#closeErrno);
     else if (this.store === null) this.#left(0);
     else this.store.finish((errno) => this.#left(errno));
   }
@@ -337,7 +337,7 @@ export class LogLife {
     if (state.draining) state.draining = false;
     state.lifeCycle = LifeCycle.resuming;
     this.#hooks.official(true);
-    if (this.#parts.replica.shared) this.#enter();
+    if (this.#parts.replica.rights.shared) this.#enter();
     else this.#load();
   }
 
@@ -355,14 +355,14 @@ export class LogLife {
     }
     const { state, args, replica } = this.#parts;
     deriveCoreBits(state, args, this.#hooks.predecessors());
-    if (replica.table?.doubt || (state.everResumed && this.#isOutdated())) this.#forgetBits();
+    if (replica.rights.table?.doubt || (state.everResumed && this.#isOutdated())) this.#forgetBits();
     replica.loaded();
   }
 
   /** Others had the log after this node had left it: what they did to it is not known here. */
   #isOutdated(): boolean {
     const { state, replica, world, uuid } = this.#parts;
-    const last = replica.table?.lastLeaver ?? -1;
+    const last = replica.rights.table?.lastLeaver ?? -1;
     if (last !== -1) return last !== world.node;
     return (decodeMembers(uuid, state.members)?.table.members ?? []).some(({ node }) => node !== world.node);
   }
@@ -379,7 +379,7 @@ export class LogLife {
   /** The members have a log of another size. */
   joinRefused(): void {
     const { world, args, replica, uuid } = this.#parts;
-    const there = replica.table;
+    const there = replica.rights.table;
     const text = `its members have ${there?.regionCount} regions of ${there?.regionSizeSectors} sectors, this table ${args.regionCount} of ${args.regionSizeSectors}`;
     report(world, 'error', 'resume-refused', uuid, text);
     replica.phase = 'outside';
@@ -403,7 +403,7 @@ export class LogLife {
 
   #join(): void {
     const { world, replica, uuid } = this.#parts;
-    if (replica.shared) {
+    if (replica.rights.shared) {
       replica.loaded();
       return;
     }
@@ -431,7 +431,7 @@ export class LogLife {
 
   /** The device must not be used: nothing is tried again, and on a cluster another member may. */
   #refuse(errno: number): void {
-    if (this.#parts.replica.shared) this.#parts.replica.withdraw();
+    if (this.#parts.replica.rights.shared) this.#parts.replica.withdraw();
     this.#failResumes(errno);
   }
 
@@ -462,7 +462,7 @@ export class LogLife {
   /** Leaves out of a load: nothing was served, so nothing is committed. */
   #abandon(): void {
     this.#abandoning = true;
-    if (this.#parts.replica.shared) this.#parts.replica.withdraw();
+    if (this.#parts.replica.rights.shared) this.#parts.replica.withdraw();
     this.#failResumes(Errno.EIO);
     const done = () => {
       this.#abandoning = false;
@@ -484,7 +484,7 @@ export class LogLife {
 
   #sendLeave(): void {
     this.#leaveWaits = false;
-    if (this.#parts.replica.shared) this.#close();
+    if (this.#parts.replica.rights.shared) this.#close();
     else this.#parts.world.sender.one(MessageType.leave, this.#parts.uuid, 0, -1, 0);
   }
 
@@ -494,11 +494,11 @@ export class LogLife {
    */
   #close(): void {
     const { replica } = this.#parts;
-    this.#closeWaits = this.store !== null && replica.sole && !replica.writes;
+    this.#closeWaits = this.store !== null && replica.rights.sole && !replica.writes;
     if (this.#closeWaits) return;
     this.#closeErrno = 0;
     if (this.store === null) replica.leave();
-    else if (!replica.sole) this.store.abandon(() => replica.leave());
+    else if (!replica.rights.sole) this.store.abandon(() => replica.leave());
     else
       this.store.finish((errno) => {
         this.#closeErrno = errno;

@@ -25,7 +25,7 @@
 import { announceRegionsMax, messageRegionsMax, payloadRegionsMax, sweepRegionsMax } from '../base/limits.js';
 import type { LogState } from './log-state.js';
 import { MessageType } from './messages.js';
-import type { Replica } from './replica.js';
+import type { ReplicaRights } from './replica-rights.js';
 import { report, type World } from './world.js';
 
 /** What a delivered change did to the clean bits, so that the log device hears of it. */
@@ -47,7 +47,7 @@ export class Marks {
   readonly #state: LogState;
   readonly #uuid: string;
   readonly #mayStick: (region: number) => boolean;
-  readonly #replica: Replica;
+  readonly #rights: ReplicaRights;
   /** Regions whose release is on its way. */
   readonly #releasing = new Set<number>();
   readonly #scratch = new Float64Array(Math.max(payloadRegionsMax, messageRegionsMax));
@@ -66,12 +66,12 @@ export class Marks {
   #promised: number;
 
   /** `mayStick` says whether a region waits for recovery; the rest of R5 is decided here. */
-  constructor(world: World, state: LogState, replica: Replica, mayStick: (region: number) => boolean) {
+  constructor(world: World, state: LogState, rights: ReplicaRights, mayStick: (region: number) => boolean) {
     this.#world = world;
     this.#state = state;
     this.#uuid = state.identity.uuid;
     this.#mayStick = mayStick;
-    this.#replica = replica;
+    this.#rights = rights;
     this.#promised = state.restored ? -1 : 0;
   }
 
@@ -279,7 +279,7 @@ export class Marks {
     const { map } = this.#state;
     if (this.#sweepFrom < 0) return;
     let released = 0;
-    const nothing = map.syncCount === 0 && !this.#replica.shared;
+    const nothing = map.syncCount === 0 && !this.#rights.shared;
     let region = nothing ? -1 : map.nextDirty(this.#sweepFrom);
     for (let looked = 0; region >= 0 && looked < sweepRegionsMax; looked++) {
       if (this.#isLeftOver(region)) this.#scratch[released++] = region;
@@ -296,10 +296,10 @@ export class Marks {
   /** Dirty, and nobody will release it: on a cluster what this node owns and its kernel does not hold, and what nobody owns. */
   #isLeftOver(region: number): boolean {
     if (this.#releasing.has(region)) return false;
-    if (!this.#replica.shared) return this.#mayClean(region);
+    if (!this.#rights.shared) return this.#mayClean(region);
     const { map, owners, sticky, marksUnknown } = this.#state;
     if (marksUnknown || map.isHeld(region) || sticky.has(region)) return false;
-    return owners.has(this.#world.node, region) || (this.#replica.leads && this.#mayClean(region));
+    return owners.has(this.#world.node, region) || (this.#rights.leads && this.#mayClean(region));
   }
 
   /** The release of a region is on its way through the stream. */
@@ -324,7 +324,7 @@ export class Marks {
   #isSticky(region: number): boolean {
     const { sticky, map, marksUnknown } = this.#state;
     // R13: others may have recovered the region on their side of a split.
-    if (!this.#replica.operational) return false;
+    if (!this.#rights.operational) return false;
     return sticky.size > 0 && sticky.has(region) && map.isInSync(region) && !map.isClean(region) && !marksUnknown;
   }
 
@@ -344,9 +344,9 @@ export class Marks {
   #mayClean(region: number): boolean {
     const { map, owners, sticky, marksUnknown } = this.#state;
     if (map.isClean(region) || !map.isInSync(region)) return false;
-    if (this.#replica.shared) {
+    if (this.#rights.shared) {
       // By what all members know alone, so that all do the same.
-      return owners.ownerCount(region) === 0 && !this.#ownersFull && this.#replica.mayClean;
+      return owners.ownerCount(region) === 0 && !this.#ownersFull && this.#rights.mayClean;
     }
     if (marksUnknown) return false;
     // Held: a mark of this kernel is on its way behind this release. Owners that did not fit may be anybody's.

@@ -12,7 +12,8 @@ import { type Member, newMember } from './member-table.js';
 import { type LogMessage, MessageType } from './messages.js';
 import type { Recovery } from './recovery.js';
 import type { RecoveryRequests } from './recovery-requests.js';
-import type { Replica, ReplicaHooks } from './replica.js';
+import type { Replica } from './replica.js';
+import type { ReplicaHooks } from './replica-hooks.js';
 import { StoreGoal, StorePhase } from './store-owner.js';
 import type { ReplicaHead } from './transfer.js';
 import { report, type World } from './world.js';
@@ -219,7 +220,7 @@ export class Membership implements ReplicaHooks {
     const { state, replica, recovery, world } = this.#log;
     const { map, inSyncLatched, identity } = state;
     if (!inSyncLatched || map.syncCount === map.regionCount || recovery.recoverer !== -1) return;
-    if (replica.leads && replica.operational) world.effects.restartRecovery?.(identity.uuid);
+    if (replica.rights.leads && replica.rights.operational) world.effects.restartRecovery?.(identity.uuid);
   }
 
   #putOutOfSync(region: number): void {

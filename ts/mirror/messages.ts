@@ -57,3 +57,13 @@ export interface LogMessage {
   bytes: Uint8Array;
   byteCount: number;
 }
+
+/** For a message that is applied later: its record is used again. */
+export function copyOfMessage(message: LogMessage): LogMessage {
+  const { count, byteCount } = message;
+  return {
+    ...message,
+    regions: message.regions.slice(0, count),
+    bytes: Uint8Array.from(message.bytes.subarray(0, byteCount)),
+  };
+}

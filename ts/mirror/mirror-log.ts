@@ -119,7 +119,7 @@ export class MirrorLog {
     this.#recovery = recovery;
     const replica = new Replica(world, state, this.#membership);
     this.replica = replica;
-    const marks = new Marks(world, state, replica, (region) => !this.#recoveryRequests.isWished(region));
+    const marks = new Marks(world, state, replica.rights, (region) => !this.#recoveryRequests.isWished(region));
     this.#marks = marks;
     const { uuid } = this;
     const failures = new FlushFailures(world, state, marks, replica);
@@ -283,7 +283,7 @@ export class MirrorLog {
         this.#recoveryRequests.assignDelivered(message.node, order);
         break;
       default:
-        if (this.replica.shared) this.#deliverShared(message, change);
+        if (this.replica.rights.shared) this.#deliverShared(message, change);
         else if (own) this.lifeDelivered(order, message);
     }
     if (change.dirtied > 0 || change.cleaned > 0) this.life.store?.changed(change.dirtied > 0, nowMs);
@@ -295,16 +295,16 @@ export class MirrorLog {
     const { store } = this.life;
     const dirtied = message.flag === 0;
     // On a cluster all members must know first, as of a mark.
-    if (own && dirtied && this.replica.shared) this.#marks.lastMarkOrder = order;
+    if (own && dirtied && this.replica.rights.shared) this.#marks.lastMarkOrder = order;
     // Not only when it changed something: the same request again finds the region dirty and its write under way.
-    const open = this.replica.shared || (store !== null && !store.allDurable);
+    const open = this.replica.rights.shared || (store !== null && !store.allDurable);
     this.#recoveryRequests.syncDelivered(message, dirtied && open && !this.state.logFailed);
   }
 
   /** What only several members have to say to each other. */
   #deliverShared(message: LogMessage, change: CleanChange): void {
     const { store } = this.life;
-    const { table } = this.replica;
+    const { table } = this.replica.rights;
     switch (message.type) {
       case MessageType.durable:
         // R1, R8: nobody else's word counts, none of an earlier epoch, and none of who wrote what only he had.
@@ -350,8 +350,9 @@ export class MirrorLog {
 
   /** This node is no member any more: what it says of the log is what it knew when it left. */
   left(): void {
-    const { table } = this.replica;
-    if (table !== undefined) this.state.members = encodeMembers(table, this.replica.rank, this.replica.hint);
+    const { table } = this.replica.rights;
+    if (table !== undefined)
+      this.state.members = encodeMembers(table, this.replica.record.rank, this.replica.record.hint);
   }
 
   /** What this node says of the log when somebody comes to the group; null: its kernel does not use it. */
@@ -362,13 +363,13 @@ export class MirrorLog {
       if (replica.phase === 'outside') return null;
     }
     const fresh = () => Object.assign(emptyTable(uuid), this.state.geometry, { disk: this.state.image !== null });
-    const table = replica.table ?? fresh();
+    const table = replica.rights.table ?? fresh();
     const me = memberOf(table, this.#world.node);
     const resuming = lifeCycle === LifeCycle.resuming;
     const live = resuming ? (me?.stage ?? 'joining') : lifeCycle === LifeCycle.halted ? 'halted' : 'active';
     const valid = replica.following && me?.valid === true;
     const writing = this.life.store?.writing === true;
-    return { table, live, marksUnknown, valid, writing, rank: replica.rank, position };
+    return { table, live, marksUnknown, valid, writing, rank: replica.record.rank, position };
   }
 
   /** Somebody has resumed: the search for resync work begins anew on all replicas. */
@@ -395,7 +396,7 @@ export class MirrorLog {
   #announceOn(): void {
     this.#marks.announceStep();
     if (this.#marks.announcing) return;
-    if (this.replica.shared) this.#membership.announced();
+    if (this.replica.rights.shared) this.#membership.announced();
     else this.#waiters.announced(this.#progress, this.#marks.marksSubmitted);
     this.life.swept();
   }
@@ -409,9 +410,9 @@ export class MirrorLog {
     const { store } = this.life;
     const writes = store !== null && this.replica.writes;
     if (writes) {
-      if (this.replica.sole) store.countWritten();
+      if (this.replica.rights.sole) store.countWritten();
       // What other nodes have marked they wait for, without a waiter here.
-      const owed = (!this.replica.sole || this.#marks.doubted) && store.generation > store.startedGeneration;
+      const owed = (!this.replica.rights.sole || this.#marks.doubted) && store.generation > store.startedGeneration;
       store.commitIfDue(owed || this.#waiters.needsWrite(store.startedGeneration), nowMs);
       // Nothing had to be written after all: what waited is safe.
       if (this.needsTurn) this.#answerWaiters();

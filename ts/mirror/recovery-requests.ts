@@ -83,7 +83,7 @@ export class RecoveryRequests {
       world.effects.replyPair(seq, DM_ULOG_IS_REMOTE_RECOVERING, state.map.isHeld(region) ? 0 : 1, 0);
       return;
     }
-    const waits = replica.shared && this.#mustWait(region) ? 1 : 0;
+    const waits = replica.rights.shared && this.#mustWait(region) ? 1 : 0;
     this.latch();
     replica.tellHint(recovery.hint());
     world.effects.replyPair(seq, DM_ULOG_IS_REMOTE_RECOVERING, waits, recovery.hint());
@@ -103,7 +103,7 @@ export class RecoveryRequests {
   #mustWait(region: number): boolean {
     const { state, recovery, replica } = this.#parts;
     if (recovery.recoveredElsewhere === region) return true;
-    if (state.inSyncLatched || region < replica.hint || state.map.isInSync(region)) return false;
+    if (state.inSyncLatched || region < replica.record.hint || state.map.isInSync(region)) return false;
     // Its own recovery the kernel knows of; not of one that is assigned and was not handed out.
     return state.recoveringRegion !== region || this.#handedOut !== region;
   }
@@ -121,11 +121,11 @@ export class RecoveryRequests {
     const { world, recovery, replica } = this.#parts;
     // What stands is given again: who suspends waits for its end (R10).
     const { map, recoveringRegion } = this.#parts.state;
-    const stands = replica.shared && recovery.recoverer === node && !map.isInSync(recoveringRegion);
-    const may = stands || (replica.shared ? replica.mayHandOut : this.#mayHandOut);
+    const stands = replica.rights.shared && recovery.recoverer === node && !map.isInSync(recoveringRegion);
+    const may = stands || (replica.rights.shared ? replica.rights.mayHandOut : this.#mayHandOut);
     const assigned = may ? recovery.assign(node) : noRegion;
     if (node !== world.node) return;
-    this.#assigned = { region: assigned, order: replica.shared && assigned !== noRegion ? order : 0 };
+    this.#assigned = { region: assigned, order: replica.rights.shared && assigned !== noRegion ? order : 0 };
     this.poll();
   }
 
@@ -135,7 +135,7 @@ export class RecoveryRequests {
     const assigned = this.#assigned;
     if (assigned === null || assigned.order > world.acknowledgedOrder) return;
     // A kernel that is told of none may not ask again, and nobody else is given what is its own.
-    if (assigned.region !== noRegion && this.#mayAsk && !this.#parts.replica.operational) return;
+    if (assigned.region !== noRegion && this.#mayAsk && !this.#parts.replica.rights.operational) return;
     this.#assigned = null;
     const region = this.#mayHandOut && state.recoveringRegion === assigned.region ? assigned.region : noRegion;
     this.#handedOut = region;
@@ -157,7 +157,7 @@ export class RecoveryRequests {
     const { map } = state;
     recovery.ended(node, region, inSync);
     if (inSync) recovery.restrictions.remove(region);
-    else if (replica.shared) recovery.restrictions.add(region, node);
+    else if (replica.rights.shared) recovery.restrictions.add(region, node);
     if (map.syncCount === map.regionCount) recovery.restrictions.clear();
     if (inSync && !state.inSyncLatched && map.syncCount === map.regionCount) {
       state.inSyncLatched = true;
@@ -184,7 +184,7 @@ export class RecoveryRequests {
 
   get #mayHandOut(): boolean {
     const { replica } = this.#parts;
-    return this.#mayAsk && replica.operational;
+    return this.#mayAsk && replica.rights.operational;
   }
 
   /** This kernel may recover, as far as it is concerned. */

@@ -139,7 +139,7 @@ export class RegionRequests {
   #isInSync(region: number): boolean {
     const { state, replica } = this.#parts;
     if (state.lifeCycle === LifeCycle.halted || state.inSyncLatched || state.map.isInSync(region)) return true;
-    return region < replica.hint;
+    return region < replica.record.hint;
   }
 
   /**
@@ -150,7 +150,7 @@ export class RegionRequests {
     const { map } = this.#parts.state;
     this.#flushIsOurs = true;
     if (map.cleanCount === 0) return;
-    if (this.#parts.replica.shared) {
+    if (this.#parts.replica.rights.shared) {
       // Every replica does it, at one place of the order; the flush waits as for a mark.
       this.#parts.marks.distrustAll();
     } else {
@@ -169,7 +169,7 @@ export class RegionRequests {
   /** FLUSH may be answered at all: the group has quorum (R13), and nobody else recovers a region that this kernel holds (R4). */
   get mayPromise(): boolean {
     const { replica, recovery, state } = this.#parts;
-    if (!replica.mayPromise) return false;
+    if (!replica.rights.mayPromise) return false;
     const elsewhere = recovery.recoveredElsewhere;
     // Whose marks are not known may hold any region.
     return elsewhere < 0 || (!state.map.isHeld(elsewhere) && !state.marksUnknown);
@@ -196,7 +196,7 @@ export class RegionRequests {
       this.#parts.failures.fail(seq);
       return;
     }
-    if (!this.#parts.replica.mayPromise && this.#withoutGroup(seq)) return;
+    if (!this.#parts.replica.rights.mayPromise && this.#withoutGroup(seq)) return;
     const delivered = this.mayPromise && marks.marksDelivered === marks.marksAwaited;
     if (delivered && marks.lastMarkOrder <= acknowledgedOrder && (this.#life.store?.allDurable ?? true)) {
       marks.promised(marks.fresh);

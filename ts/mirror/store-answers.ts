@@ -53,17 +53,17 @@ export class StoreAnswers implements LogStoreOwner {
   }
 
   get epoch(): number {
-    return this.#parts.replica.epoch;
+    return this.#parts.replica.rights.epoch;
   }
 
   get alone(): boolean {
-    return this.#parts.replica.sole;
+    return this.#parts.replica.rights.sole;
   }
 
   /** R8: after the death of a writer, what its device has as dirty and no member knows belongs to nobody and is resynced. */
   foundOnDevice(offset: number, bytes: Uint8Array, regionLimit: number): number {
     const { state, world, replica, uuid } = this.#parts;
-    if (!replica.table?.writerDied) return 0;
+    if (!replica.rights.table?.writerDied) return 0;
     const regions = onlyOnDevice(state.map, offset, bytes, regionLimit);
     if (regions.length === 0) return 0;
     report(
@@ -116,7 +116,7 @@ export class StoreAnswers implements LogStoreOwner {
   committed(): void {
     const { replica, world, uuid } = this.#parts;
     // After the death of a writer every node hears that its device was read, those without the log too.
-    if (replica.writes && (!replica.sole || replica.table?.writerDied === true)) {
+    if (replica.writes && (!replica.rights.sole || replica.rights.table?.writerDied === true)) {
       world.sender.numbers(MessageType.durable, uuid, 0, 0, [this.epoch, this.#hooks.writtenGeneration()]);
     }
     this.#hooks.changed();
@@ -129,7 +129,7 @@ export class StoreAnswers implements LogStoreOwner {
   /** Every member's status says so (R16). */
   #tellState(flag: number): void {
     const { replica, world, uuid } = this.#parts;
-    if (!replica.sole) world.sender.numbers(MessageType.logState, uuid, 0, flag, []);
+    if (!replica.rights.sole) world.sender.numbers(MessageType.logState, uuid, 0, flag, []);
   }
 
   restored(): void {

@@ -196,7 +196,8 @@ export class DaemonProcess {
   /** The copy of this log is what all members have. */
   follows(uuid: string): boolean {
     for (const log of this.#service.logs()) {
-      if (log.uuid === uuid && serves(log.state)) return log.replica.phase === 'following' || !log.replica.shared;
+      if (log.uuid === uuid && serves(log.state))
+        return log.replica.phase === 'following' || !log.replica.rights.shared;
     }
     return false;
   }
@@ -231,7 +232,8 @@ export class DaemonProcess {
   describe(uuid: string): string {
     for (const { replica, state, life, uuid: name } of this.#service.logs()) {
       if (name !== uuid || state.lifeCycle === LifeCycle.pending) continue;
-      const { table, phase } = replica;
+      const { phase } = replica;
+      const { table } = replica.rights;
       const members = table?.members.map(({ node, stage, present, valid, settled }) => {
         return `${node} ${stage}${present ? '' : ' away'}${valid ? ' valid' : ''}${settled ? '' : ' unsettled'}`;
       });

@@ -1,0 +1,120 @@
+/**
+ * Taking a copy of a log, chunk after chunk, while the stream goes on.
+ *
+ * Regions below `covered` follow the stream already. While a question (`want`) is under way its answer is what its provider had at the
+ * delivery of the question; so messages behind that are kept and applied after the answer. One question at a time bounds both
+ * sides. Whom to ask and when to begin is the replica's decision (replica.ts); a chunk's bytes are transfer.ts's.
+ */
+import type { LogState } from './log-state.js';
+import { type LogMessage, MessageType } from './messages.js';
+import { type Chunk, decodeChunk, type ReplicaHead } from './transfer.js';
+import { report, type World } from './world.js';
+
+/** Chunks that cannot be taken before the copy is given up for now. */
+const copiesFailedMax = 3;
+
+/** What follows from a chunk; `kept` are the changes that came behind the question, oldest first. */
+export interface IncomingCopyHooks {
+  /** There is more to ask for. */
+  next(kept: readonly (() => void)[]): void;
+  /** The copy is complete. */
+  complete(head: ReplicaHead, kept: readonly (() => void)[]): void;
+  /** A chunk could not be taken: once more from the beginning, or not now. */
+  failed(again: boolean): void;
+}
+
+export class IncomingCopy {
+  /** Regions below this follow the stream. */
+  covered = 0;
+  /** Who was asked last; -1: nobody. */
+  provider = -1;
+  readonly #world: World;
+  readonly #state: LogState;
+  readonly #hooks: IncomingCopyHooks;
+  /** The number of the question that is under way; 0: none is. */
+  #asked = 0;
+  #questions = 0;
+  /** Chunks in a row that could not be taken. */
+  #failures = 0;
+  #kept: (() => void)[] | null = null;
+
+  constructor(world: World, state: LogState, hooks: IncomingCopyHooks) {
+    this.#world = world;
+    this.#state = state;
+    this.#hooks = hooks;
+  }
+
+  ask(provider: number, from: number): void {
+    this.covered = from;
+    this.provider = provider;
+    this.#kept = null;
+    this.#questions += 1;
+    this.#asked = this.#questions;
+    this.#world.sender.numbers(MessageType.want, this.#state.identity.uuid, this.#questions, 0, [from]);
+  }
+
+  /** Nothing is asked any more. */
+  forget(): void {
+    this.covered = 0;
+    this.#kept = null;
+    this.#forgetQuestion();
+  }
+
+  /** The copy follows as it is. */
+  whole(): void {
+    this.covered = this.#state.map.regionCount;
+    this.#forgetQuestion();
+  }
+
+  /** A question was delivered and its answer was not: changes have to be kept. */
+  get asks(): boolean {
+    return this.#kept !== null;
+  }
+
+  /** Keeps a change until the answer has come. */
+  keep(apply: () => void): void {
+    this.#kept?.push(apply);
+  }
+
+  /** A question of this node was delivered. */
+  questionDelivered(seq: number): void {
+    if (this.#asked === seq) this.#kept = [];
+  }
+
+  chunkDelivered({ flag, seq, bytes, byteCount }: LogMessage): void {
+    const kept = this.#kept;
+    if (flag !== this.#world.node || this.#asked !== seq || kept === null) return;
+    const chunk = decodeChunk(bytes.subarray(0, byteCount), this.#state.map.regionCount);
+    if (chunk === null || chunk.from !== this.covered || !this.#import(chunk)) {
+      report(this.#world, 'error', 'copy-failed', this.#state.identity.uuid, 'a copy of the log cannot be taken');
+      this.#failures += 1;
+      // What fails again and again will not be mended by asking: the next change of the members tries once more.
+      this.#hooks.failed(this.#failures < copiesFailedMax);
+      return;
+    }
+    this.#kept = null;
+    this.#failures = 0;
+    this.covered = chunk.to;
+    if (chunk.head === null) this.#hooks.next(kept);
+    else this.#hooks.complete(chunk.head, kept);
+  }
+
+  #forgetQuestion(): void {
+    this.#asked = 0;
+    this.provider = -1;
+  }
+
+  /** False: no room. */
+  #import({ from, owners, clean, sync }: Chunk): boolean {
+    const { map } = this.#state;
+    if (from === 0) this.#state.owners.clear();
+    // Never clean and out of sync: what is not in sync is not clean either, so the sync bits first.
+    if (!map.importBits(1, from / 8, sync) || !map.importBits(0, from / 8, clean)) return false;
+    const one = new Float64Array(1);
+    for (let i = 0; i < owners.length; i += 2) {
+      one[0] = owners[i] as number;
+      if (!this.#state.owners.add(owners[i + 1] as number, one, 1)) return false;
+    }
+    return true;
+  }
+}

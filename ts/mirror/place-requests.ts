@@ -1,0 +1,67 @@
+/**
+ * This node's messages about its own place among the members of a log: join, ready, halt, leave, retired. Each is sent again until it
+ * is delivered and counts: an exchange (cluster.ts) swallows them, and so does a group that is lost.
+ *
+ * One of a type waits at a time. What follows from their delivery is not known here.
+ */
+import type { LogState } from './log-state.js';
+import { MessageType } from './messages.js';
+import type { ReplicaRights } from './replica-rights.js';
+import type { World } from './world.js';
+
+export class PlaceRequests {
+  readonly #world: World;
+  readonly #state: LogState;
+  readonly #rights: ReplicaRights;
+  /** Not delivered yet, with their flags. */
+  readonly #waiting = new Map<MessageType, number>();
+
+  constructor(world: World, state: LogState, rights: ReplicaRights) {
+    this.#world = world;
+    this.#state = state;
+    this.#rights = rights;
+  }
+
+  /** Sends the message, now or when the group takes it; again until it is delivered. */
+  ask(type: MessageType, flag: number): void {
+    this.#waiting.set(type, flag);
+    if (this.#world.cluster?.exchanging === false) this.#send(type, flag);
+  }
+
+  /** The group takes messages again. */
+  askAgain(): void {
+    for (const [type, flag] of this.#waiting) this.#send(type, flag);
+  }
+
+  has(type: MessageType): boolean {
+    return this.#waiting.has(type);
+  }
+
+  /** Undefined: none of the type waits. */
+  flagOf(type: MessageType): number | undefined {
+    return this.#waiting.get(type);
+  }
+
+  /** It was delivered and counts, or nobody wants it any more. */
+  drop(type: MessageType): void {
+    this.#waiting.delete(type);
+  }
+
+  clear(): void {
+    this.#waiting.clear();
+  }
+
+  #send(type: MessageType, flag: number): void {
+    const { sender } = this.#world;
+    const { uuid } = this.#state.identity;
+    if (type === MessageType.ready) {
+      sender.numbers(type, uuid, 0, flag, [this.#rights.table?.lineage ?? 0]);
+    } else if (type === MessageType.join) {
+      const { regionCount, regionSizeSectors } = this.#state.geometry;
+      const disk = this.#state.image === null ? 0 : 1;
+      sender.numbers(type, uuid, 0, flag, [regionCount, regionSizeSectors, disk]);
+    } else {
+      sender.numbers(type, uuid, 0, flag, []);
+    }
+  }
+}

@@ -1,0 +1,43 @@
+/**
+ * What a replica (replica.ts) asks of its log: the steps that follow from its place among the members. What they do to marks,
+ * recovery, life and device is in membership.ts.
+ */
+import type { Member } from './member-table.js';
+import type { LogMessage } from './messages.js';
+import type { ReplicaHead } from './transfer.js';
+
+export interface ReplicaHooks {
+  /** Nobody has the log: load it. */
+  load(): void;
+  abandonLoad(): void;
+  /** The copy follows from here on: announce what the kernel holds. */
+  follow(): void;
+  /** The copy counts from here on although it may lack something, or although it is in pieces. */
+  doubt(inPieces: boolean): void;
+  /** This node is the writer as all know, and may write: what it has written counts. */
+  counts(): void;
+  /**
+   * The copy counts from here on. These nodes were members when it followed last and are dead, or have left unheard. `unknown`: what
+   * they held was in the memory of a daemon that has ended.
+   */
+  adopt(gone: readonly number[], unknown: boolean): void;
+  /** The copy does not follow any more. */
+  hush(): void;
+  /** This node is the writer in an epoch that is new to it. */
+  serve(): void;
+  /** This node must not write: `done` when nothing of it is on its way to the log device. */
+  retire(done: () => void): void;
+  /** A message at its place, whole. */
+  apply(order: number, message: LogMessage, nowMs: number): void;
+  /** The part of a message that concerns the bits of regions below `limit`. */
+  applyBits(message: LogMessage, limit: number): void;
+  /** A member is gone. Regions below `limit`. */
+  applyGone(member: Member, died: boolean, limit: number): void;
+  /** Nothing is known to be in sync. Regions below `limit`. */
+  everythingOutOfSync(limit: number): void;
+  head(): ReplicaHead;
+  takeHead(head: ReplicaHead): void;
+  /** Everything that no owner explains any more is in the stream and all members are heard: what is left over can be cleaned. */
+  settled(): void;
+  changed(): void;
+}

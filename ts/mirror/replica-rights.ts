@@ -1,0 +1,102 @@
+/**
+ * What a node may do with a log as one of its members: promise marks, clean, hand out (R4, R10, R13). Without a cluster it may do
+ * everything.
+ *
+ * Two kinds. What this node says to its own kernel goes by its own knowledge too, and may be held back at any time
+ * (`operational`, `mayPromise`). What all replicas do alike goes by what all members know at a place of the order (`mayClean`,
+ * `mayHandOut`); a message that waited for a copy is applied by what they went by at its own place (`as`).
+ */
+import { allSettled, anyHalted, type MemberTable, memberOf, providerOf } from './member-table.js';
+import type { World } from './world.js';
+
+/** What replicas do alike, by what all members know at a place of the order. */
+export interface Allowed {
+  readonly mayClean: boolean;
+  readonly mayHandOut: boolean;
+}
+
+export class ReplicaRights {
+  readonly #world: World;
+  readonly #uuid: string;
+  readonly #follows: () => boolean;
+  /** What all members went by at the place of the message that is being applied, when that is not now. */
+  #then: Allowed | null = null;
+
+  /** `follows`: the copy is what all members have. */
+  constructor(world: World, uuid: string, follows: () => boolean) {
+    this.#world = world;
+    this.#uuid = uuid;
+    this.#follows = follows;
+  }
+
+  get shared(): boolean {
+    return this.#world.cluster !== null;
+  }
+
+  get table(): MemberTable | undefined {
+    return this.#world.cluster?.tables.get(this.#uuid);
+  }
+
+  /** New marks may be promised; what this node writes and hands out is right (R13). */
+  get operational(): boolean {
+    const { cluster } = this.#world;
+    return cluster === null || (cluster.operational && this.#follows());
+  }
+
+  /**
+   * New marks may be promised. Not without the writer of a disk log, also when the device has them: where he is, with quorum of his
+   * own as one of two may have, he may clean what nobody there holds.
+   */
+  get mayPromise(): boolean {
+    if (!this.operational) return false;
+    const { table } = this;
+    return table === undefined || !table.disk || memberOf(table, table.writer)?.present === true;
+  }
+
+  /** No other node has the log. */
+  get sole(): boolean {
+    return !this.shared || this.others === 0;
+  }
+
+  get others(): number {
+    return this.table?.members.filter(({ node }) => node !== this.#world.node).length ?? 0;
+  }
+
+  /** Replicated: a region without an owner may be cleaned. */
+  get mayClean(): boolean {
+    const { cluster } = this.#world;
+    if (cluster === null) return true;
+    if (this.#then !== null) return this.#then.mayClean;
+    const { table } = this;
+    return cluster.orderedQuorate && table !== undefined && allSettled(table);
+  }
+
+  /** Replicated: a region may be handed out for recovery (R4, R10). */
+  get mayHandOut(): boolean {
+    if (this.#then !== null) return this.#then.mayHandOut;
+    return this.mayClean && (this.table === undefined || !anyHalted(this.table));
+  }
+
+  /** What replicas do alike now, for a message that is applied later. */
+  get allowed(): Allowed {
+    const { mayClean, mayHandOut } = this;
+    return { mayClean, mayHandOut };
+  }
+
+  /** Applies a message by what all members went by at its place. */
+  as(then: Allowed, apply: () => void): void {
+    this.#then = then;
+    apply();
+    this.#then = null;
+  }
+
+  /** The lowest member that follows: it does what one has to do for all. */
+  get leads(): boolean {
+    return this.table === undefined || providerOf(this.table, -1) === this.#world.node;
+  }
+
+  /** What a write and its confirmation carry (R1). */
+  get epoch(): number {
+    return this.shared ? (this.table?.epoch ?? 0) : this.#world.epoch;
+  }
+}

@@ -1,0 +1,73 @@
+/**
+ * The writer's role of a shared disk log as this node sees it (R8): when it takes it up, when what it writes counts, and how it gives
+ * it back. Who has the role is in the member table; what taking up and giving back mean for the device is the log's business
+ * (replica-hooks.ts). A core log has a writer too, who writes nothing.
+ */
+import type { MemberTable } from './member-table.js';
+import { MessageType } from './messages.js';
+import type { PlaceRequests } from './place-requests.js';
+import type { ReplicaHooks } from './replica-hooks.js';
+import type { ReplicaRights } from './replica-rights.js';
+import type { World } from './world.js';
+
+export class WriterRole {
+  readonly #world: World;
+  readonly #hooks: ReplicaHooks;
+  readonly #rights: ReplicaRights;
+  readonly #requests: PlaceRequests;
+  #servedEpoch = -1;
+  /** This node was the writer and might write. */
+  #wrote = false;
+
+  constructor(world: World, hooks: ReplicaHooks, rights: ReplicaRights, requests: PlaceRequests) {
+    this.#world = world;
+    this.#hooks = hooks;
+    this.#rights = rights;
+    this.#requests = requests;
+  }
+
+  /** This node commits the log device. */
+  get writes(): boolean {
+    const { shared, operational, table } = this.#rights;
+    if (!shared) return true;
+    return operational && table?.writer === this.#world.node && this.#servedEpoch === table.epoch;
+  }
+
+  /** The first member has the role before it follows: it loads the device. */
+  begin(epoch: number): void {
+    this.#servedEpoch = epoch;
+  }
+
+  /** The table has changed, or who may do what, and the copy follows. */
+  tableChanged(table: MemberTable): void {
+    if (table.writer !== this.#world.node) {
+      this.#servedEpoch = -1;
+      this.#hooks.retire(() => {});
+    } else if (
+      this.#servedEpoch !== table.epoch &&
+      this.#rights.operational &&
+      !this.#requests.has(MessageType.leave)
+    ) {
+      this.#servedEpoch = table.epoch;
+      this.#hooks.serve();
+    } else if (this.writes && !this.#wrote) {
+      this.#hooks.counts();
+    }
+    this.#wrote = this.writes;
+  }
+
+  /** What was written is to be said anew. */
+  sayAgain(): void {
+    this.#wrote = false;
+  }
+
+  /** Who does not follow does not write. It keeps the role until what it has begun is over: nobody else may write before that (R8). */
+  giveBack(): void {
+    const epoch = this.#servedEpoch;
+    this.#servedEpoch = -1;
+    this.#hooks.retire(() => {
+      const { table } = this.#rights;
+      if (table?.writer === this.#world.node && table.epoch === epoch) this.#requests.ask(MessageType.retired, epoch);
+    });
+  }
+}
