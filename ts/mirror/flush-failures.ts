@@ -18,14 +18,14 @@ import type { FlushWaiters } from './flush-waiters.js';
 import { type LogState, serves } from './log-state.js';
 import type { Marks } from './marks.js';
 import { MessageType } from './messages.js';
-import type { Replica } from './replica.js';
+import type { ReplicaRights } from './replica-rights.js';
 import type { World } from './world.js';
 
 export class FlushFailures {
   readonly #world: World;
   readonly #state: LogState;
   readonly #marks: Marks;
-  readonly #replica: Replica;
+  readonly #rights: ReplicaRights;
   /** On their way out of sync. */
   readonly #leaving = new Set<number>();
   readonly #batch = new Float64Array(messageRegionsMax);
@@ -34,11 +34,11 @@ export class FlushFailures {
   /** The log device works again; the log counts as failed until nothing is in doubt. */
   #whenWell: (() => void) | null = null;
 
-  constructor(world: World, state: LogState, marks: Marks, replica: Replica) {
+  constructor(world: World, state: LogState, marks: Marks, rights: ReplicaRights) {
     this.#world = world;
     this.#state = state;
     this.#marks = marks;
-    this.#replica = replica;
+    this.#rights = rights;
     marks.doubted = state.restored && state.logFailed;
   }
 
@@ -72,7 +72,7 @@ export class FlushFailures {
   mayEndDoubt(durable: boolean): boolean {
     const { doubted, announcing } = this.#marks;
     if (!doubted || !durable || announcing || this.deviceFails) return false;
-    return this.#leaving.size === 0 && this.#replica.mayPromise && serves(this.#state);
+    return this.#leaving.size === 0 && this.#rights.mayPromise && serves(this.#state);
   }
 
   endDoubt(): void {

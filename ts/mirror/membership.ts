@@ -50,7 +50,7 @@ export class Membership implements ReplicaHooks {
   }
 
   load(): void {
-    this.#log.life.loadFirst();
+    this.#log.life.entry.loadFirst();
   }
 
   abandonLoad(): void {
@@ -69,7 +69,7 @@ export class Membership implements ReplicaHooks {
     const { waiters, progress, marks, recoveryRequests, life, replica } = this.#log;
     waiters.announced(progress, marks.marksSubmitted);
     recoveryRequests.resubmit();
-    life.resubmit();
+    life.halt.resubmit();
     replica.announced();
   }
 

@@ -45,14 +45,16 @@ import {
 import type { ConstructorArgs } from './constructor-args.js';
 import { FlushFailures } from './flush-failures.js';
 import { FlushWaiters, type Progress } from './flush-waiters.js';
-import { type LifeHooks, LogLife } from './log-life.js';
+import type { LifeHooks } from './life-parts.js';
+import { LogDeliveries } from './log-deliveries.js';
+import { LogLife } from './log-life.js';
 import type { LogParts } from './log-parts.js';
 import { LifeCycle, type LogState, serves } from './log-state.js';
-import { type CleanChange, Marks } from './marks.js';
+import { Marks } from './marks.js';
 import { encodeMembers } from './member-record.js';
 import { emptyTable, type Member, memberOf } from './member-table.js';
 import { Membership } from './membership.js';
-import { type LogMessage, MessageType } from './messages.js';
+import type { LogMessage } from './messages.js';
 import { reconnects, reconnectsLive } from './reconnect.js';
 import { Recovery } from './recovery.js';
 import { RecoveryRequests } from './recovery-requests.js';
@@ -104,7 +106,7 @@ export class MirrorLog {
   readonly #membership = new Membership();
   readonly #waiters = new FlushWaiters();
   readonly #failures: FlushFailures;
-  readonly #change: CleanChange = { dirtied: 0, cleaned: 0 };
+  readonly #deliveries: LogDeliveries;
   readonly #progress: Progress;
   readonly #answerSafe = (seq: number, type: number): void => this.#world.effects.reply(seq, type, 0);
 
@@ -122,7 +124,7 @@ export class MirrorLog {
     const marks = new Marks(world, state, replica.rights, (region) => !this.#recoveryRequests.isWished(region));
     this.#marks = marks;
     const { uuid } = this;
-    const failures = new FlushFailures(world, state, marks, replica);
+    const failures = new FlushFailures(world, state, marks, replica.rights);
     this.#failures = failures;
     const parts: LogParts = { world, state, args, uuid, marks, recovery, replica, waiters: this.#waiters, failures };
     this.#recoveryRequests = new RecoveryRequests(parts, (seq) =>
@@ -148,12 +150,12 @@ export class MirrorLog {
       },
     };
     this.#regionRequests = new RegionRequests(parts, life, this.#recoveryRequests, this.#progress);
+    const more = { life, recoveryRequests: this.#recoveryRequests, progress: this.#progress };
+    this.#deliveries = new LogDeliveries({ ...parts, ...more, membership: this.#membership });
     this.#membership.attach({
       ...parts,
-      life,
-      recoveryRequests: this.#recoveryRequests,
-      progress: this.#progress,
-      apply: (order, message, nowMs) => this.#apply(order, message, nowMs),
+      ...more,
+      apply: (order, message, nowMs) => this.#deliveries.apply(order, message, nowMs),
       changed,
     });
   }
@@ -188,10 +190,10 @@ export class MirrorLog {
     this.#regionRequests.seen(type);
     switch (type) {
       case DM_ULOG_DTR:
-        this.life.destroy(seq);
+        this.life.exit.destroy(seq);
         return;
       case DM_ULOG_PRESUSPEND:
-        this.life.presuspend(seq);
+        this.life.halt.presuspend(seq);
         return;
       case DM_ULOG_GET_REGION_SIZE:
         effects.replyValue(seq, type, state.geometry.regionSizeSectors);
@@ -223,7 +225,7 @@ export class MirrorLog {
         this.#regionRequests.handle(request, type, seq, nowMs);
         return;
       case DM_ULOG_POSTSUSPEND:
-        this.life.postsuspend(seq);
+        this.life.exit.postsuspend(seq);
         return;
     }
   }
@@ -257,78 +259,7 @@ export class MirrorLog {
   /** A message of the ordered stream, at its place in the order. */
   deliver(order: number, message: LogMessage, nowMs: number): void {
     this.needsTurn = true;
-    if (this.replica.takes(order, message, nowMs)) this.#apply(order, message, nowMs);
-  }
-
-  #apply(order: number, message: LogMessage, nowMs: number): void {
-    const own = message.node === this.#world.node;
-    const change = this.#change;
-    change.dirtied = 0;
-    change.cleaned = 0;
-    switch (message.type) {
-      case MessageType.mark:
-        this.#marks.applyMark(message.node, message.regions, message.count, order, message.flag, change);
-        break;
-      case MessageType.release:
-        this.#marks.applyRelease(message.node, message.regions, message.count, change);
-        break;
-      case MessageType.inSync:
-        for (let i = 0; i < message.count; i++)
-          this.#marks.applySync(message.regions[i] as number, message.flag === 1, change);
-        break;
-      case MessageType.wish:
-        this.#recoveryRequests.wishDelivered(message.regions[0] as number);
-        break;
-      case MessageType.assign:
-        this.#recoveryRequests.assignDelivered(message.node, order);
-        break;
-      default:
-        if (this.replica.rights.shared) this.#deliverShared(message, change);
-        else if (own) this.lifeDelivered(order, message);
-    }
-    if (change.dirtied > 0 || change.cleaned > 0) this.life.store?.changed(change.dirtied > 0, nowMs);
-    if (own && message.type === MessageType.mark) this.#waiters.delivered(this.#progress);
-    if (message.type === MessageType.inSync) this.#syncDelivered(order, message, own);
-  }
-
-  #syncDelivered(order: number, message: LogMessage, own: boolean): void {
-    const { store } = this.life;
-    const dirtied = message.flag === 0;
-    // On a cluster all members must know first, as of a mark.
-    if (own && dirtied && this.replica.rights.shared) this.#marks.lastMarkOrder = order;
-    // Not only when it changed something: the same request again finds the region dirty and its write under way.
-    const open = this.replica.rights.shared || (store !== null && !store.allDurable);
-    this.#recoveryRequests.syncDelivered(message, dirtied && open && !this.state.logFailed);
-  }
-
-  /** What only several members have to say to each other. */
-  #deliverShared(message: LogMessage, change: CleanChange): void {
-    const { store } = this.life;
-    const { table } = this.replica.rights;
-    switch (message.type) {
-      case MessageType.durable:
-        // R1, R8: nobody else's word counts, none of an earlier epoch, and none of who wrote what only he had.
-        if (message.node !== table?.writer || message.regions[0] !== table.epoch) return;
-        if (memberOf(table, message.node)?.valid !== true) return;
-        store?.confirmed(message.regions[1] as number);
-        return;
-      case MessageType.unknownDirty:
-        this.#membership.unknownDirty(message, Number.POSITIVE_INFINITY);
-        change.dirtied += 1;
-        if (message.node === this.#world.node && message.flag === 0) store?.merged();
-        return;
-      case MessageType.logState:
-        if (message.node === table?.writer) this.#logState(message.flag === 1);
-        return;
-    }
-  }
-
-  /** R16: what the writer's device does is every member's business. */
-  #logState(failed: boolean): void {
-    if (this.state.logFailed && !failed) this.#failures.deviceWell();
-    if (!failed) return;
-    if (!this.state.logFailed) this.state.logFailed = true;
-    this.#failures.failAll(this.#waiters);
+    if (this.replica.takes(order, message, nowMs)) this.#deliveries.apply(order, message, nowMs);
   }
 
   /** A member is gone, at its place in the stream. */
@@ -384,7 +315,7 @@ export class MirrorLog {
     if (this.#doubtMayEnd) this.#failures.endDoubt();
     if (this.#marks.sweeping) {
       this.#marks.sweep();
-      this.life.swept();
+      this.life.exit.swept();
     }
     if (this.replica.writes) this.life.store?.tick(nowMs);
   }
@@ -398,7 +329,7 @@ export class MirrorLog {
     if (this.#marks.announcing) return;
     if (this.replica.rights.shared) this.#membership.announced();
     else this.#waiters.announced(this.#progress, this.#marks.marksSubmitted);
-    this.life.swept();
+    this.life.exit.swept();
   }
 
   /** Answers what has become safe, starts the commit that is due, and says when `tick` is needed. */
@@ -431,7 +362,7 @@ export class MirrorLog {
 
   /** True while a request waits for the stream or the device. */
   get waiting(): boolean {
-    return this.#waiters.size > 0 || this.#recoveryRequests.waiting || this.life.waits;
+    return this.#waiters.size > 0 || this.#recoveryRequests.waiting || this.life.halt.waits;
   }
 
   /** How a region stands, for people who ask why. */
@@ -457,22 +388,6 @@ export class MirrorLog {
     const durable = this.life.store?.durableGeneration ?? 0;
     const fresh = this.#waiters.takeReady(this.#world.acknowledgedOrder, durable, this.#answerSafe);
     this.#marks.promised(fresh);
-  }
-
-  /** A message of this node about its own place. */
-  lifeDelivered(order: number, message: LogMessage): void {
-    switch (message.type) {
-      case MessageType.join:
-      case MessageType.ready:
-        this.life.joinDelivered();
-        return;
-      case MessageType.halt:
-        this.life.haltDelivered(order);
-        return;
-      case MessageType.leave:
-        this.life.leaveDelivered();
-        return;
-    }
   }
 }
 

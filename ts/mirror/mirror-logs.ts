@@ -23,17 +23,16 @@ import {
   DM_ULOG_RESUME,
   type RequestView,
 } from '../base/ulog-frames.js';
-import { bootKey } from './boot-key.js';
-import type { Cluster, ClusterEvents } from './cluster.js';
+import type { ClusterEvents } from './cluster.js';
 import { answerConstructor, Constructions, settleMarks, type Wanted } from './constructions.js';
 import { type ConstructorArgs, parseConstructor } from './constructor-args.js';
-import type { JoinFacts } from './directory.js';
 import type { LogDeviceInfo } from './log-device.js';
 import { LifeCycle, type LogState } from './log-state.js';
 import { decodeMembers } from './member-record.js';
 import { type LogMessage, MessageType } from './messages.js';
 import { MirrorLog } from './mirror-log.js';
 import { Orphans } from './orphans.js';
+import { deliverDurable, deliverPlace, isPlaceMessage } from './place-messages.js';
 import { reconnects } from './reconnect.js';
 import { SearchStart } from './resume-bits.js';
 import { report, type World } from './world.js';
@@ -73,56 +72,13 @@ export class MirrorLogs {
     return this.#official.get(uuid);
   }
 
-  /**
-   * A message about membership, or about one log. Those about membership change the directory on every node, whether it has the
-   * log or not; while an exchange is under way they do not count.
-   */
+  /** A message about membership (place-messages.ts), or about one log. */
   deliver(order: number, message: LogMessage, nowMs: number): void {
-    const { cluster } = this.#world;
+    const { cluster, node } = this.#world;
     const log = this.#official.get(message.uuid);
-    const place = placeTypes.has(message.type);
-    if (cluster !== null && message.type === MessageType.durable) this.#durableDelivered(cluster, message, log);
-    if (cluster === null || !place) log?.deliver(order, message, nowMs);
-    else if (!cluster.exchanging) this.#deliverPlace(cluster, order, message, log);
-  }
-
-  #durableDelivered({ directory, exchanging }: Cluster, message: LogMessage, log: MirrorLog | undefined): void {
-    if (exchanging) return;
-    const news = directory.durable(message.uuid, message.node, message.regions[0] as number);
-    if (news) log?.replica.tableChanged();
-  }
-
-  #deliverPlace(cluster: Cluster, order: number, message: LogMessage, log: MirrorLog | undefined): void {
-    const { type, node, uuid, flag, regions } = message;
-    const { directory } = cluster;
-    const own = node === this.#world.node;
-    if (own && type !== MessageType.ready) log?.replica.requestDelivered(type);
-    if (type === MessageType.join) {
-      const facts = joinFacts(cluster, message);
-      if (facts === null) return;
-      if (!directory.join(uuid, facts)) {
-        if (own) log?.life.joinRefused();
-        return;
-      }
-      if ((flag & 1) === 1) log?.tableReplaced(node);
-    } else if (type === MessageType.ready) {
-      if (!directory.ready(uuid, node, flag, regions[0] as number)) return;
-      if (own) log?.replica.requestDelivered(type);
-      if ((flag & 2) === 2) log?.searchAnew();
-      if (own && (flag & 2) === 2) log?.lifeDelivered(order, message);
-    } else if (type === MessageType.retired) {
-      directory.retired(uuid, node, flag);
-    } else if (type === MessageType.halt) {
-      directory.halt(uuid, node);
-      if (own) log?.lifeDelivered(order, message);
-    } else {
-      if (own) cluster.leaveDelivered(uuid);
-      const member = directory.leave(uuid, node);
-      if (own) log?.left();
-      else if (member !== undefined) log?.memberGone(member, false);
-      if (own) log?.lifeDelivered(order, message);
-    }
-    log?.replica.tableChanged();
+    if (cluster !== null && message.type === MessageType.durable) deliverDurable(cluster, message, log);
+    if (cluster !== null && isPlaceMessage(message)) deliverPlace(cluster, node, order, message, log);
+    else log?.deliver(order, message, nowMs);
   }
 
   /** What the cluster asks of this host's logs. */
@@ -240,7 +196,7 @@ export class MirrorLogs {
       report(this.#world, 'notice', 'orphaned', log.uuid, 'no device-mapper table names it any more: it leaves');
       this.#orphaned.add(log);
       log.needsTurn = true;
-      log.life.retire(() => log.life.remove());
+      log.life.exit.retire(() => log.life.exit.remove());
     }
   }
 
@@ -292,8 +248,8 @@ export class MirrorLogs {
     before.silent = false;
     const successor: Successor = { wanted, seq };
     this.#successors.set(before, successor);
-    before.life.retire(() => {
-      before.life.remove();
+    before.life.exit.retire(() => {
+      before.life.exit.remove();
       this.#constructions.begin(successor.wanted, successor.seq);
     });
   }
@@ -332,12 +288,12 @@ export class MirrorLogs {
     log.heardAtMs = nowMs;
     log.needsTurn = true;
     const official = this.#official.get(log.uuid);
-    if (official?.life.leaves) {
-      official.life.whenLeft(() => this.#resumeLater(log, seq));
+    if (official?.life.exit.leaves) {
+      official.life.exit.whenLeft(() => this.#resumeLater(log, seq));
       return;
     }
     if (official === undefined || official === log) {
-      log.life.resume(seq);
+      log.life.entry.resume(seq);
       return;
     }
     if (!this.#hasGone(official, log, nowMs)) {
@@ -347,7 +303,7 @@ export class MirrorLogs {
     const text = 'its suspend was missed: it leaves for the instance that is being resumed';
     report(this.#world, 'notice', 'retired', log.uuid, text);
     official.needsTurn = true;
-    official.life.retire(() => this.#resumeLater(log, seq));
+    official.life.exit.retire(() => this.#resumeLater(log, seq));
   }
 
   /** Its suspend was missed: see above. Notes that the RESUME of `next` was refused when it has not gone. */
@@ -362,7 +318,7 @@ export class MirrorLogs {
   /** A RESUME that has waited for an instance to leave; its own may be gone by now, or go. */
   #resumeLater(log: MirrorLog, seq: number): void {
     if (!this.all.includes(log)) this.#world.effects.reply(seq, DM_ULOG_RESUME, -Errno.EINVAL);
-    else if (log.life.goes) this.#world.effects.reply(seq, DM_ULOG_RESUME, -Errno.ENOENT);
+    else if (log.life.exit.goes) this.#world.effects.reply(seq, DM_ULOG_RESUME, -Errno.ENOENT);
     else this.#resume(log, seq, log.heardAtMs);
   }
 
@@ -414,30 +370,6 @@ export class MirrorLogs {
 
 function makesSense({ type, wellFormed }: RequestView): boolean {
   return type >= DM_ULOG_CTR && type <= DM_ULOG_IS_REMOTE_RECOVERING && wellFormed;
-}
-
-/** Messages about who has a log. */
-const placeTypes: ReadonlySet<number> = new Set([
-  MessageType.join,
-  MessageType.ready,
-  MessageType.halt,
-  MessageType.leave,
-  MessageType.retired,
-]);
-
-/** Null: its sender is not in the group any more. */
-function joinFacts(cluster: Cluster, { node, regions, flag }: LogMessage): JoinFacts | null {
-  const member = cluster.memberOfGroup(node);
-  if (member === null) return null;
-  return {
-    node,
-    name: member.name,
-    boot: bootKey(member.bootId),
-    regionCount: regions[0] as number,
-    regionSizeSectors: regions[1] as number,
-    disk: regions[2] === 1,
-    marksUnknown: (flag & 2) === 2,
-  };
 }
 
 /** What the record holds is what its constructor asks for. */

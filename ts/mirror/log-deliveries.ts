@@ -1,0 +1,104 @@
+/**
+ * What a message of the ordered stream does to one log, at its place in the order: the same on every member that has the log. Which
+ * part of a log changes is decided here, and how in marks.ts, recovery-requests.ts, membership.ts and log-life.ts.
+ */
+import type { FlushWaiters, Progress } from './flush-waiters.js';
+import type { LogLife } from './log-life.js';
+import type { LogParts } from './log-parts.js';
+import type { CleanChange } from './marks.js';
+import { memberOf } from './member-table.js';
+import type { Membership } from './membership.js';
+import { type LogMessage, MessageType } from './messages.js';
+import type { RecoveryRequests } from './recovery-requests.js';
+
+export interface DeliveryParts extends LogParts {
+  readonly life: LogLife;
+  readonly recoveryRequests: RecoveryRequests;
+  readonly membership: Membership;
+  readonly waiters: FlushWaiters;
+  readonly progress: Progress;
+}
+
+export class LogDeliveries {
+  readonly #log: DeliveryParts;
+  readonly #change: CleanChange = { dirtied: 0, cleaned: 0 };
+
+  constructor(parts: DeliveryParts) {
+    this.#log = parts;
+  }
+
+  apply(order: number, message: LogMessage, nowMs: number): void {
+    const { world, marks, recoveryRequests, replica, life, waiters, progress } = this.#log;
+    const own = message.node === world.node;
+    const change = this.#change;
+    change.dirtied = 0;
+    change.cleaned = 0;
+    switch (message.type) {
+      case MessageType.mark:
+        marks.applyMark(message.node, message.regions, message.count, order, message.flag, change);
+        break;
+      case MessageType.release:
+        marks.applyRelease(message.node, message.regions, message.count, change);
+        break;
+      case MessageType.inSync:
+        for (let i = 0; i < message.count; i++)
+          marks.applySync(message.regions[i] as number, message.flag === 1, change);
+        break;
+      case MessageType.wish:
+        recoveryRequests.wishDelivered(message.regions[0] as number);
+        break;
+      case MessageType.assign:
+        recoveryRequests.assignDelivered(message.node, order);
+        break;
+      default:
+        if (replica.rights.shared) this.#applyShared(message, change);
+        else if (own) life.delivered(order, message);
+    }
+    if (change.dirtied > 0 || change.cleaned > 0) life.store?.changed(change.dirtied > 0, nowMs);
+    if (own && message.type === MessageType.mark) waiters.delivered(progress);
+    if (message.type === MessageType.inSync) this.#syncDelivered(order, message, own);
+  }
+
+  #syncDelivered(order: number, message: LogMessage, own: boolean): void {
+    const { state, marks, replica, life, recoveryRequests } = this.#log;
+    const { shared } = replica.rights;
+    const dirtied = message.flag === 0;
+    // On a cluster all members must know first, as of a mark.
+    if (own && dirtied && shared) marks.lastMarkOrder = order;
+    // Not only when it changed something: the same request again finds the region dirty and its write under way.
+    const open = shared || (life.store !== null && !life.store.allDurable);
+    recoveryRequests.syncDelivered(message, dirtied && open && !state.logFailed);
+  }
+
+  /** What only several members have to say to each other. */
+  #applyShared(message: LogMessage, change: CleanChange): void {
+    const { world, membership, replica } = this.#log;
+    const { store } = this.#log.life;
+    const { table } = replica.rights;
+    switch (message.type) {
+      case MessageType.durable:
+        // R1, R8: nobody else's word counts, none of an earlier epoch, and none of who wrote what only he had.
+        if (message.node !== table?.writer || message.regions[0] !== table.epoch) return;
+        if (memberOf(table, message.node)?.valid !== true) return;
+        store?.confirmed(message.regions[1] as number);
+        return;
+      case MessageType.unknownDirty:
+        membership.unknownDirty(message, Number.POSITIVE_INFINITY);
+        change.dirtied += 1;
+        if (message.node === world.node && message.flag === 0) store?.merged();
+        return;
+      case MessageType.logState:
+        if (message.node === table?.writer) this.#logState(message.flag === 1);
+        return;
+    }
+  }
+
+  /** R16: what the writer's device does is every member's business. */
+  #logState(failed: boolean): void {
+    const { state, failures, waiters } = this.#log;
+    if (state.logFailed && !failed) failures.deviceWell();
+    if (!failed) return;
+    if (!state.logFailed) state.logFailed = true;
+    failures.failAll(waiters);
+  }
+}

@@ -1,0 +1,211 @@
+/**
+ * How a log is entered: RESUME, by a load of its device or as one of several members, and what a RESUME hears when that goes wrong.
+ * The table of all life cycles is in log-life.ts.
+ */
+import { Errno } from '../base/errno.js';
+import { DM_ULOG_RESUME } from '../base/ulog-frames.js';
+import type { LifeParts } from './life-parts.js';
+import { LifeCycle } from './log-state.js';
+import { decodeMembers } from './member-record.js';
+import { MessageType } from './messages.js';
+import { deriveCoreBits, deriveDiskBits } from './resume-bits.js';
+import { SeqList } from './seq-list.js';
+import { StoreGoal } from './store-owner.js';
+import { report } from './world.js';
+
+export class LogEntry {
+  readonly #parts: LifeParts;
+  /** The log leaves out of its load. */
+  readonly #abandoning: () => boolean;
+  readonly #resumes = new SeqList();
+  #joining = false;
+
+  constructor(parts: LifeParts, abandoning: () => boolean) {
+    this.#parts = parts;
+    this.#abandoning = abandoning;
+    parts.replica.resuming = () => this.#resumes.count > 0 || parts.state.lifeCycle === LifeCycle.resuming;
+  }
+
+  /** RESUME. The registry has seen to it that no instance has the uuid that is not this one, or leaves. */
+  resume(seq: number): void {
+    const { state } = this.#parts;
+    if (state.lifeCycle === LifeCycle.active) {
+      this.#resumeAgain(seq);
+      return;
+    }
+    this.#resumes.add(seq);
+    if (state.lifeCycle === LifeCycle.pending) {
+      this.#beginResume();
+    } else if (state.lifeCycle === LifeCycle.halted) {
+      this.join();
+    } else if (this.#parts.replica.rights.shared) {
+      if (this.#parts.replica.phase === 'outside') this.#enter();
+    } else if (this.#parts.store !== null && !this.#parts.store.busy && !this.#joining) {
+      this.load();
+    }
+  }
+
+  joinDelivered(): void {
+    const { state, world, args, marks, recovery, replica } = this.#parts;
+    this.#joining = false;
+    const { map } = state;
+    if (state.lifeCycle === LifeCycle.resuming) {
+      if (this.#parts.store === null && !replica.rights.shared)
+        deriveCoreBits(state, args, this.#parts.hooks.predecessors());
+      // Ends with the resume that follows a suspend; a first resume is the one that began it (R3).
+      if (state.marksUnknown && state.everResumed) state.marksUnknown = false;
+      if (!replica.rights.shared) marks.forgetOwners();
+      // A kernel that only reconnects keeps what it was told.
+      replica.record.hint = 0;
+    } else if (state.lifeCycle !== LifeCycle.halted) {
+      return;
+    }
+    if (!replica.rights.shared) recovery.restart();
+    state.inSyncLatched = map.syncCount === map.regionCount;
+    // R10: PRESUSPEND came before the log was loaded, and its kernel was told that nothing is recovered any more.
+    const rests = state.lifeCycle === LifeCycle.resuming && state.draining;
+    marks.resting = rests;
+    // In this order: killed in between, a record that is active has been resumed, but one that is resuming may
+    // not seem to have been resumed before.
+    state.lifeCycle = rests ? LifeCycle.halted : LifeCycle.active;
+    if (!state.everResumed) state.everResumed = true;
+    if (state.draining) state.draining = false;
+    if (!replica.rights.shared) marks.announce();
+    else if (rests) replica.request(MessageType.halt, 0);
+    const inSync = `${map.syncCount} of ${map.regionCount} regions in sync, ${map.regionCount - map.cleanCount} dirty`;
+    report(world, 'info', 'resumed', this.#parts.uuid, inSync);
+    this.#resumes.answerAll((seq) => this.#resumeAgain(seq));
+    this.#parts.hooks.changed();
+  }
+
+  #beginResume(): void {
+    const { state } = this.#parts;
+    state.resumeCount += 1;
+    if (state.draining) state.draining = false;
+    state.lifeCycle = LifeCycle.resuming;
+    this.#parts.hooks.official(true);
+    if (this.#parts.replica.rights.shared) this.#enter();
+    else this.load();
+  }
+
+  /** Flag 1: the first resume of this table; 2: what the kernel holds is not known (R3). */
+  #enter(): void {
+    const { state, replica } = this.#parts;
+    replica.enter((state.everResumed ? 0 : 1) + (state.marksUnknown && !state.everResumed ? 2 : 0));
+  }
+
+  /** On a cluster: nobody has the log. */
+  loadFirst(): void {
+    if (this.#parts.store !== null) {
+      this.load();
+      return;
+    }
+    const { state, args, replica } = this.#parts;
+    deriveCoreBits(state, args, this.#parts.hooks.predecessors());
+    if (replica.rights.table?.doubt || (state.everResumed && this.#isOutdated())) this.#forgetBits();
+    replica.loaded();
+  }
+
+  /** Others had the log after this node had left it: what they did to it is not known here. */
+  #isOutdated(): boolean {
+    const { state, replica, world, uuid } = this.#parts;
+    const last = replica.rights.table?.lastLeaver ?? -1;
+    if (last !== -1) return last !== world.node;
+    return (decodeMembers(uuid, state.members)?.table.members ?? []).some(({ node }) => node !== world.node);
+  }
+
+  #forgetBits(): void {
+    const { map } = this.#parts.state;
+    map.fillClean(0, map.regionCount, false);
+    map.fillInSync(0, map.regionCount, false);
+    const text =
+      'other nodes had the log since this one left it, and none of them has it now: every region is resynced';
+    report(this.#parts.world, 'warning', 'copy-outdated', this.#parts.uuid, text);
+  }
+
+  /** The members have a log of another size. */
+  joinRefused(): void {
+    const { world, args, replica, uuid } = this.#parts;
+    const there = replica.rights.table;
+    const text = `its members have ${there?.regionCount} regions of ${there?.regionSizeSectors} sectors, this table ${args.regionCount} of ${args.regionSizeSectors}`;
+    report(world, 'error', 'resume-refused', uuid, text);
+    replica.phase = 'outside';
+    this.failResumes(Errno.EINVAL);
+  }
+
+  load(): void {
+    const { state } = this.#parts;
+    if (this.#parts.store === null) {
+      this.join();
+      return;
+    }
+    if (state.logFailed && state.everResumed) {
+      // R16: the device missed what memory knows, so memory is written and not the device read.
+      deriveDiskBits(state, this.#parts.hooks.predecessors());
+      this.#parts.store.begin(StoreGoal.repair);
+    } else {
+      this.#parts.store.begin(StoreGoal.load);
+    }
+  }
+
+  join(): void {
+    const { world, replica, uuid } = this.#parts;
+    if (replica.rights.shared) {
+      replica.loaded();
+      return;
+    }
+    if (this.#joining) return;
+    this.#joining = true;
+    world.sender.one(MessageType.join, uuid, 0, -1, 0);
+  }
+
+  /** RESUME of a log that serves: answered like a flush, so that its answer always means a log in order. */
+  #resumeAgain(seq: number): void {
+    const { world, state, waiters, marks } = this.#parts;
+    if (this.#parts.store === null || state.logFailed || this.#parts.store.allDurable) {
+      world.effects.reply(seq, DM_ULOG_RESUME, 0);
+      return;
+    }
+    const { marksDelivered, lastMarkOrder } = marks;
+    waiters.add(DM_ULOG_RESUME, seq, marksDelivered, {
+      marksDelivered,
+      lastMarkOrder,
+      generation: this.#parts.store.generation,
+      fresh: marks.fresh,
+    });
+    this.#parts.hooks.changed();
+  }
+
+  /** The device must not be used: nothing is tried again, and on a cluster another member may. */
+  refuse(errno: number): void {
+    if (this.#parts.replica.rights.shared) this.#parts.replica.withdraw();
+    this.failResumes(errno);
+  }
+
+  /**
+   * A load has failed. A kernel that writes already (R3) must hear of no error, which makes it write without marks: it goes on
+   * waiting, or is let go when another of its threads has begun the suspend.
+   */
+  failResumes(errno: number): void {
+    if (this.#parts.state.marksUnknown && !this.#abandoning()) {
+      if (this.#parts.state.draining) this.letGo();
+      return;
+    }
+    this.#resumes.answerAll((seq) => this.#parts.world.effects.reply(seq, DM_ULOG_RESUME, -errno));
+  }
+
+  /** The writes of a kernel that waits for RESUME must drain: they go on to marks and flushes, which fail. */
+  letGo(): void {
+    this.#resumes.answerAll((seq) => this.#parts.world.effects.reply(seq, DM_ULOG_RESUME, 0));
+  }
+
+  /** The log has left. */
+  left(): void {
+    this.#joining = false;
+  }
+
+  /** The log goes: nobody will resume it. */
+  removed(): void {
+    this.#resumes.answerAll((seq) => this.#parts.world.effects.reply(seq, DM_ULOG_RESUME, -Errno.ENOENT));
+  }
+}

@@ -1,0 +1,88 @@
+/**
+ * Messages about who has a log and in which stage: join, ready, halt, leave, retired. They change the directory on every node, whether
+ * it has the log or not; while an exchange is under way they do not count, and who sent one sends it again.
+ */
+import { bootKey } from './boot-key.js';
+import type { Cluster } from './cluster.js';
+import type { JoinFacts } from './directory.js';
+import { type LogMessage, MessageType } from './messages.js';
+import type { MirrorLog } from './mirror-log.js';
+
+const placeTypes: ReadonlySet<number> = new Set([
+  MessageType.join,
+  MessageType.ready,
+  MessageType.halt,
+  MessageType.leave,
+  MessageType.retired,
+]);
+
+export function isPlaceMessage({ type }: LogMessage): boolean {
+  return placeTypes.has(type);
+}
+
+/** `log`: this host's official one of the uuid. */
+export function deliverPlace(
+  cluster: Cluster,
+  self: number,
+  order: number,
+  message: LogMessage,
+  log: MirrorLog | undefined,
+): void {
+  if (cluster.exchanging) return;
+  const { type, node, uuid, flag, regions } = message;
+  const { directory } = cluster;
+  const own = node === self;
+  if (own && type !== MessageType.ready) log?.replica.requestDelivered(type);
+  if (type === MessageType.join) {
+    const facts = joinFacts(cluster, message);
+    if (facts === null) return;
+    if (!directory.join(uuid, facts)) {
+      if (own) log?.life.entry.joinRefused();
+      return;
+    }
+    if ((flag & 1) === 1) log?.tableReplaced(node);
+  } else if (type === MessageType.ready) {
+    if (!directory.ready(uuid, node, flag, regions[0] as number)) return;
+    if (own) log?.replica.requestDelivered(type);
+    if ((flag & 2) === 2) log?.searchAnew();
+    if (own && (flag & 2) === 2) log?.life.delivered(order, message);
+  } else if (type === MessageType.retired) {
+    directory.retired(uuid, node, flag);
+  } else if (type === MessageType.halt) {
+    directory.halt(uuid, node);
+    if (own) log?.life.delivered(order, message);
+  } else {
+    if (own) cluster.leaveDelivered(uuid);
+    const member = directory.leave(uuid, node);
+    if (own) log?.left();
+    else if (member !== undefined) log?.memberGone(member, false);
+    if (own) log?.life.delivered(order, message);
+  }
+  log?.replica.tableChanged();
+}
+
+/** The writer has written: what a dead one before it left on the device is known. */
+export function deliverDurable(
+  { directory, exchanging }: Cluster,
+  message: LogMessage,
+  log: MirrorLog | undefined,
+): void {
+  if (exchanging) return;
+  const news = directory.durable(message.uuid, message.node, message.regions[0] as number);
+  if (news) log?.replica.tableChanged();
+}
+
+/** Null: its sender is not in the group any more. */
+function joinFacts(cluster: Cluster, { node, regions, flag }: LogMessage): JoinFacts | null {
+  const member = cluster.memberOfGroup(node);
+  if (member === null) return null;
+  return {
+    node,
+    name: member.name,
+    boot: bootKey(member.bootId),
+    regionCount: regions[0] as number,
+    regionSizeSectors: regions[1] as number,
+    disk: regions[2] === 1,
+    marksUnknown: (flag & 2) === 2,
+  };
+}
