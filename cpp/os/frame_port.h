@@ -113,6 +113,7 @@ class FramePort {
   uint32_t receive_round(uint32_t filled);
   bool keep(uint32_t index, uint32_t filled);
   uint32_t send_now(uint32_t count);
+  int send_some(uint32_t first, uint32_t count);
   void enqueue(const uint8_t* frame, uint32_t length);
 
   Accept accept_;

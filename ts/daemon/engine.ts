@@ -15,6 +15,7 @@
  */
 
 import { dirname } from 'node:path';
+import { performance } from 'node:perf_hooks';
 import { Errno } from '../base/errno.js';
 import type { GroupMember } from '../base/group-view.js';
 import {
