@@ -40,7 +40,7 @@ const device = new NativeLogDevice(
       else submit();
     },
   },
-  { writer: 'uring' },
+  { writer: 'auto' },
 );
 
 /** The stride of peers/raw_write.c; from turn to turn another bit of the block, so that the block does change. */

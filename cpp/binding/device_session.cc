@@ -74,9 +74,9 @@ struct DeviceSession::Opening {
   std::chrono::milliseconds retry_ = claim_retry_min;
 };
 
-std::shared_ptr<DeviceSession> DeviceSession::make(Napi::Env env, Listener* listener, bool prefer_uring,
+std::shared_ptr<DeviceSession> DeviceSession::make(Napi::Env env, Listener* listener, LogWriter writer,
                                                    std::shared_ptr<LogIoCounters> counters) {
-  std::shared_ptr<DeviceSession> session(new DeviceSession(env, listener, prefer_uring, std::move(counters)));
+  std::shared_ptr<DeviceSession> session(new DeviceSession(env, listener, writer, std::move(counters)));
   session->wake_ = std::make_shared<EventFd>();
   if (!session->wake_->valid()) return nullptr;
   session->poll_ = LoopPoll::start(
@@ -166,7 +166,9 @@ void DeviceSession::on_opened() {
     return;
   }
   const int fd = opening->file.fd.get();
-  std::unique_ptr<IoQueue> queue = prefer_uring_ ? make_uring_queue(fd, *wake_) : nullptr;
+  const bool uring =
+      writer_ == LogWriter::automatic ? opening->file.is_block_device : writer_ == LogWriter::uring;
+  std::unique_ptr<IoQueue> queue = uring ? make_uring_queue(fd, *wake_) : nullptr;
   if (queue == nullptr) queue = make_thread_queue(fd, *wake_);
   if (queue == nullptr) {
     listener_->opened(EAGAIN, nullptr, "");

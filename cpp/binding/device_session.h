@@ -24,6 +24,11 @@
 
 namespace lockstep::binding {
 
+/// How a session writes. `automatic`: io_uring for a block device, a thread for a file. A durable write to a
+/// file ends in a queue of the file system's where the disk has a volatile cache; a thread that waits for it
+/// is faster (docs/DESIGN.md), and leaves nothing to whoever runs that queue.
+enum class LogWriter : uint8_t { automatic, uring, thread };
+
 class DeviceSession : public std::enable_shared_from_this<DeviceSession> {
  public:
   /// Who is told. Calls come with a handle scope open, and never inside a call of the session.
@@ -40,7 +45,7 @@ class DeviceSession : public std::enable_shared_from_this<DeviceSession> {
   };
 
   /// Null when the process has no descriptor left or the loop refuses.
-  static std::shared_ptr<DeviceSession> make(Napi::Env env, Listener* listener, bool prefer_uring,
+  static std::shared_ptr<DeviceSession> make(Napi::Env env, Listener* listener, LogWriter writer,
                                              std::shared_ptr<LogIoCounters> counters);
 
   /// Claims the device when there is a limit for that, and fails with EBUSY when it is over.
@@ -49,12 +54,13 @@ class DeviceSession : public std::enable_shared_from_this<DeviceSession> {
   void read(uint64_t offset, uint32_t length);
   void write(std::vector<LogImage::Run> runs, std::shared_ptr<const LogSource> source, bool durable);
   void abandon();
+  bool is_open() const { return io_ != nullptr; }
   bool uses_thread() const { return io_ != nullptr && io_->uses_thread(); }
 
  private:
   struct Opening;
-  DeviceSession(Napi::Env env, Listener* listener, bool prefer_uring, std::shared_ptr<LogIoCounters> counters)
-      : env_(env), listener_(listener), prefer_uring_(prefer_uring), counters_(std::move(counters)) {}
+  DeviceSession(Napi::Env env, Listener* listener, LogWriter writer, std::shared_ptr<LogIoCounters> counters)
+      : env_(env), listener_(listener), writer_(writer), counters_(std::move(counters)) {}
 
   void on_wake();
   void on_opened();
@@ -66,7 +72,7 @@ class DeviceSession : public std::enable_shared_from_this<DeviceSession> {
 
   Napi::Env env_;
   Listener* listener_;
-  bool prefer_uring_;
+  LogWriter writer_;
   std::shared_ptr<LogIoCounters> counters_;
   std::shared_ptr<EventFd> wake_;
   LoopPoll* poll_ = nullptr;

@@ -69,7 +69,7 @@ class LogDeviceWrap : public Napi::ObjectWrap<LogDeviceWrap>, private DeviceSess
   Napi::Value writes(const Napi::CallbackInfo& info) { return number(info, counters_->writes); }
   Napi::Value barriers(const Napi::CallbackInfo& info) { return number(info, counters_->barriers); }
 
-  bool prefer_uring_ = false;
+  LogWriter writer_ = LogWriter::automatic;
   std::shared_ptr<LogIoCounters> counters_ = std::make_shared<LogIoCounters>();
   std::shared_ptr<DeviceSession> session_;
   Napi::FunctionReference on_opened_;
@@ -85,8 +85,14 @@ Napi::FunctionReference event_function(const Napi::Object& events, const char* n
 
 LogDeviceWrap::LogDeviceWrap(const Napi::CallbackInfo& info) : Napi::ObjectWrap<LogDeviceWrap>(info) {
   const std::string kind = text_argument(info, 0);
-  if (kind != "uring" && kind != "thread") throw_type(info.Env(), "a writer is uring or thread");
-  prefer_uring_ = kind == "uring" && uring_available();
+  if (kind == "thread" || !uring_available()) {
+    writer_ = LogWriter::thread;
+  } else if (kind == "uring") {
+    writer_ = LogWriter::uring;
+  }
+  if (kind != "auto" && kind != "uring" && kind != "thread") {
+    throw_type(info.Env(), "a writer is auto, uring or thread");
+  }
   const Napi::Object events = object_argument(info, 1);
   on_opened_ = event_function(events, "opened");
   on_read_ = event_function(events, "read");
@@ -94,7 +100,7 @@ LogDeviceWrap::LogDeviceWrap(const Napi::CallbackInfo& info) : Napi::ObjectWrap<
 }
 
 DeviceSession* LogDeviceWrap::session(Napi::Env env) {
-  if (session_ == nullptr) session_ = DeviceSession::make(env, this, prefer_uring_, counters_);
+  if (session_ == nullptr) session_ = DeviceSession::make(env, this, writer_, counters_);
   return session_.get();
 }
 
@@ -135,8 +141,10 @@ Napi::Value LogDeviceWrap::write(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value LogDeviceWrap::writer(const Napi::CallbackInfo& info) {
-  const bool thread = !prefer_uring_ || (session_ != nullptr && session_->uses_thread());
-  return Napi::String::New(info.Env(), thread ? "thread" : "uring");
+  const bool thread = writer_ == LogWriter::thread || (session_ != nullptr && session_->uses_thread());
+  if (thread) return Napi::String::New(info.Env(), "thread");
+  const bool open = session_ != nullptr && session_->is_open();
+  return Napi::String::New(info.Env(), writer_ == LogWriter::automatic && !open ? "auto" : "uring");
 }
 
 Napi::Value describe(Napi::Env env, const BlockFile* file) {

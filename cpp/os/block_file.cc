@@ -103,6 +103,7 @@ int describe_block_device(const struct stat& status, BlockFile& into) {
   into.device_major = major(status.st_rdev);
   into.device_minor = minor(status.st_rdev);
   into.identity = std::to_string(into.device_major) + ":" + std::to_string(into.device_minor);
+  into.is_block_device = true;
   into.bytes = bytes;
   into.logical_block_bytes = static_cast<uint32_t>(block_size);
   return 0;

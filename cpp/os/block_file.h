@@ -16,6 +16,7 @@ struct BlockFile {
   uint32_t device_minor = 0;
   uint64_t bytes = 0;
   uint32_t logical_block_bytes = 0;
+  bool is_block_device = false;
   /// False where the file system does not offer O_DIRECT.
   bool direct = false;
 };

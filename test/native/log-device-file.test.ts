@@ -204,6 +204,15 @@ describe.each<LogWriterKind>(['uring', 'thread'])('a log device with the %s writ
   });
 });
 
+describe('the automatic writer', () => {
+  it('is the thread for a file', async () => {
+    const test = new TestDevice('auto');
+    expect((await test.open(path)).errno).toBe(0);
+    expect(test.device.writer).toBe('thread');
+    test.device.close();
+  });
+});
+
 describe('both writers', () => {
   it('write equal bytes', async () => {
     const files = await Promise.all(

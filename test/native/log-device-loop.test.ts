@@ -35,7 +35,7 @@ function probe(): string {
 
 const reason = probe();
 
-describe.skipIf(reason !== '').each<LogWriterKind>(['uring', 'thread'])(
+describe.skipIf(reason !== '').each<LogWriterKind>(['auto', 'uring', 'thread'])(
   `a log device over a loop device, %s writer${reason && ` (skipped: ${reason})`}`,
   (writer) => {
     let folder: TestFolder;
@@ -63,6 +63,7 @@ describe.skipIf(reason !== '').each<LogWriterKind>(['uring', 'thread'])(
       const { major, minor } = numbers();
       const info = { identity: `${major}:${minor}`, major, minor, bytes: 1 << 20, logicalBlockBytes: 512 };
       expect(await test.open(loop)).toEqual({ errno: 0, info });
+      if (writer === 'auto') expect(test.device.writer).toBe(new TestDevice('uring').device.writer);
       expect(await test.open(`${major}:${minor}`)).toEqual({ errno: 0, info });
     });
 

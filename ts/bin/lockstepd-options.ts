@@ -39,7 +39,7 @@ export const usageText = `Usage: lockstepd [options]
    --transport local           this host is alone; needed where corosync is configured
    --state-dir DIR             records that outlive a killed daemon; best on a tmpfs
    --pid-file PATH             locked while the daemon runs
-   --log-writer uring|thread   how disk logs are written (uring)
+   --log-writer HOW            auto, uring or thread: how disk logs are written (auto)
    --force-foreign-session     take over disk logs that another host did not close
    --boot-id ID                instead of the kernel's, for tests
    --status-file PATH          status as JSON, replaced at SIGUSR1 and every --status-interval-ms

@@ -75,9 +75,9 @@ export const configKeys = {
   },
   'log_device.writer': {
     kind: 'choice',
-    choices: ['uring', 'thread'],
+    choices: ['auto', 'uring', 'thread'],
     text: 'how disk logs are written',
-    fallback: '"uring"',
+    fallback: '"auto"',
   },
   'log_device.retry_ms': {
     kind: 'milliseconds',

@@ -41,7 +41,7 @@ function defaults(host: HostFacts): Record<ConfigKey, ConfigValue | null> {
     'marks.sticky_idle_ms': 2000,
     'marks.sticky_max': 4096,
     'marks.clean_commit_ms': 1000,
-    'log_device.writer': 'uring',
+    'log_device.writer': 'auto',
     'log_device.retry_ms': 3000,
     'cluster.on_quorum_loss': 'wait',
     'cluster.restart_recovery': true,

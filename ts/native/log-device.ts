@@ -19,11 +19,12 @@ import { addon } from './addon.js';
 import type { NativeLogImage } from './log-image.js';
 
 /**
- * `uring`: submitted to io_uring from the calling thread, for devices of this host alone; falls back to `thread`
+ * `auto`: `uring` for a block device and `thread` for a file, whose durable writes end in a queue of the file system's where the
+ * disk has a volatile cache: slower than to wait for them. `uring`: submitted to io_uring from the calling thread, for devices of this host alone; falls back to `thread`
  * where the kernel has no io_uring or forbids it. `thread`: synchronous writes on a native thread, so that a
  * daemon's disappearance comes after its IO (R8).
  */
-export type LogWriterKind = 'uring' | 'thread';
+export type LogWriterKind = 'auto' | 'uring' | 'thread';
 
 export interface LogDeviceOptions {
   readonly writer: LogWriterKind;
@@ -77,7 +78,7 @@ export class NativeLogDevice implements LogDevice {
     });
   }
 
-  /** The writer in use: `thread` also where `uring` was asked for and is not to be had. */
+  /** The writer in use: `thread` also where `uring` is not to be had; `auto` before a device is open. */
   get writer(): LogWriterKind {
     return this.#handle.writer;
   }
