@@ -573,6 +573,12 @@ describe('a checker', () => {
     for (const seq of [30, 31]) open.take(made(seq, DM_ULOG_CTR));
     expect(open.forgotten().map(({ seq }) => seq)).not.toContain(30);
     expect(open.forgotten().map(({ seq }) => seq)).toContain(31);
+    // The frame of one constructor twice: the second takes the place of the first.
+    const again = made(32, DM_ULOG_CTR);
+    for (let i = 0; i < 2; i++) open.take(again);
+    expect(open.forgotten()).toContain(again);
+    open.answered(again);
+    expect(open.forgotten()).not.toContain(again);
   });
 
   it('sees a request that makes no sense and was answered', () => {

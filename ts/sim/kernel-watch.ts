@@ -2,6 +2,8 @@
  * What one host's kernel says of itself, on its way to those who judge: the truth that the checkers compare with, the
  * counts and the journal.
  */
+
+import { LifeCycle } from '../mirror/log-state.js';
 import type { KernelTruth } from './checks/kernel-truth.js';
 import { Inconclusive } from './checks/violation.js';
 import type { CountedStates } from './daemon/counted-state.js';
@@ -73,7 +75,8 @@ function checkLogged(host: KernelWatcher, log: ObservedTarget, region: number, t
   const truth = host.truth.of(log);
   if (truth.marked.has(region) || !truth.givenUp.has(region)) return;
   const state = host.states?.find(log.key);
-  const known =
-    !toAllLegs && state !== undefined && !state.map.inner.isClean(region) && !state.map.inner.isInSync(region);
+  // Before the log is loaded its bits say nothing of what is on the device.
+  const loaded = state?.lifeCycle === LifeCycle.active || state?.lifeCycle === LifeCycle.halted;
+  const known = !toAllLegs && loaded && !state.map.inner.isClean(region) && !state.map.inner.isInSync(region);
   if (!known) throw new Inconclusive('unlogged write after a reconnect without RESUME');
 }

@@ -72,6 +72,8 @@ const requestTypes = 256;
 /** The requests that one daemon process has taken and not answered. */
 export class OpenRequests {
   readonly #open = new Map<number, RequestRecord>();
+  /** Answered since their last frame was taken, and open because an earlier frame waits. */
+  readonly #answeredSince = new Set<number>();
   /** Frames taken, by log and type. */
   readonly #taken = new Map<string, Float64Array>();
 
@@ -89,6 +91,7 @@ export class OpenRequests {
     counts[request.type] = request.ordinal;
     request.open += 1;
     this.#open.set(request.seq, request);
+    this.#answeredSince.delete(request.seq);
   }
 
   find(seq: number): RequestRecord | undefined {
@@ -98,6 +101,8 @@ export class OpenRequests {
   answered(request: RequestRecord): void {
     request.open -= 1;
     if (request.open === 0) this.#open.delete(request.seq);
+    if (request.open > 0) this.#answeredSince.add(request.seq);
+    else this.#answeredSince.delete(request.seq);
   }
 
   /**
@@ -105,9 +110,10 @@ export class OpenRequests {
    * it waited the oldest numbers may be forgotten; of a constructor, all but the last.
    */
   forgotten(): readonly RequestRecord[] {
-    return [...this.#open.values()].filter(({ key, type, ordinal }) => {
+    return [...this.#open.values()].filter(({ key, type, ordinal, seq }) => {
       const later = (this.#taken.get(key)?.[type] ?? 0) - ordinal;
-      return later < (type === DM_ULOG_CTR ? 1 : resendsMax);
+      if (type === DM_ULOG_CTR) return later < 1 && !this.#answeredSince.has(seq);
+      return later < resendsMax;
     });
   }
 }
