@@ -6,7 +6,7 @@
  *   --seed S          the first seed (1)
  *   --fresh           a first seed of chance, printed
  *   --hosts N|A..B    hosts that share the mirrors, N or from A to B by the seed (1)
- *   --jobs J          workers (as many as processors, at most 2)
+ *   --jobs J          workers (as many as processors, at most 2); 0: none, all in this thread
  *   --until-failure   stop at the first seed that fails
  *   --quiet           no table at the end
  *   --events N        events that a failure prints (40)
@@ -25,6 +25,8 @@ import { Summary } from '../sim/summary.js';
 
 const failuresPrintedMax = 5;
 const chunkSeeds = 20;
+/** A run makes much that is soon forgotten: with the usual room for it every seventh moment is spent clearing it. */
+const resourceLimits = { maxYoungGenerationSizeMb: 96 };
 const hostsMax = 32;
 
 interface Options {
@@ -93,7 +95,7 @@ async function runAll(options: Options, summary: Summary): Promise<void> {
     if (result.failure !== null && summary.failures.length <= failuresPrintedMax) printFailure(result);
   };
   const over = () => options.untilFailure && summary.failures.length > 0;
-  if (options.jobs <= 1 || options.seeds <= chunkSeeds) {
+  if (options.jobs === 0 || options.seeds <= chunkSeeds) {
     for (let i = 0; i < options.seeds && !over(); i++) {
       const seed = options.first + i;
       take(runSeed(seed, { events: options.events, hosts: hostsOf(seed, options.hosts) }));
@@ -105,7 +107,7 @@ async function runAll(options: Options, summary: Summary): Promise<void> {
     if (next >= options.seeds || over()) return null;
     const first = next;
     next = Math.min(options.seeds, next + chunkSeeds);
-    return { first: options.first + first, count: next - first, hosts: options.hosts };
+    return { first: options.first + first, count: next - first, hosts: options.hosts, events: options.events };
   };
   await Promise.all(Array.from({ length: options.jobs }, () => runWorker(chunk, take)));
 }
@@ -113,7 +115,7 @@ async function runAll(options: Options, summary: Summary): Promise<void> {
 /** One worker, until there is no chunk left. */
 function runWorker(chunk: () => Chunk | null, take: (result: RunResult) => void): Promise<void> {
   return new Promise((resolve, reject) => {
-    const worker = new Worker(new URL('../sim/run-worker.js', import.meta.url));
+    const worker = new Worker(new URL('../sim/run-worker.js', import.meta.url), { resourceLimits });
     const feed = () => {
       const work = chunk();
       if (work !== null) worker.postMessage(work);

@@ -75,9 +75,8 @@ export class Host implements CheckWorld, WireEnds {
   #lastDaemon: DaemonProcess | null = null;
   /** Messages of the daemon of now; the transport delivers them in this order. */
   #submitted = 0;
-  #passed = 0;
-  /** Steps in which the daemon did something. */
-  #lastEffects = 0;
+  /** Entries of the daemons before the one of now. */
+  #entriesBefore = 0;
   #lifeCycles = new Map<string, LifeCycle>();
 
   constructor(sim: Simulation, node: number) {
@@ -166,7 +165,7 @@ export class Host implements CheckWorld, WireEnds {
   }
 
   note(what: string, numbers: readonly number[], detail: () => string): void {
-    this.sim.note(what, numbers, this.alone ? detail : () => `${this.node}: ${detail()}`);
+    this.sim.note(what, numbers, detail, this.alone ? 0 : this.node);
   }
 
   plan(mirror: SimMirror): MirrorPlan | undefined {
@@ -184,15 +183,8 @@ export class Host implements CheckWorld, WireEnds {
   }
 
   /** Rises with everything of this host that a checker of the whole world looks at. */
-  changes(): number {
-    let changes = this.truth.changes + this.#lastEffects;
-    const passed = this.daemon?.kill.passed ?? 0;
-    if (passed !== this.#passed) {
-      this.#passed = passed;
-      this.#lastEffects += 1;
-      changes += 1;
-    }
-    return changes;
+  get changes(): number {
+    return this.truth.changes + this.#entriesBefore + (this.daemon?.entries ?? 0);
   }
 
   /** Power on: a kernel, then a daemon; the mirrors are activated as soon as the daemon answers. */
@@ -251,6 +243,7 @@ export class Host implements CheckWorld, WireEnds {
     );
     this.#lastDaemon = daemon;
     this.#submitted = 0;
+    this.#entriesBefore += this.daemon?.entries ?? 0;
     this.daemon = daemon;
     this.toldQuorate = false;
     this.toldQuorumMs = this.nowMs;
@@ -352,11 +345,12 @@ export class Host implements CheckWorld, WireEnds {
 
   /** Counts which way the records go through their life. */
   watchLifeCycles(): void {
-    for (const [key, state] of this.states?.live ?? []) {
+    if (this.states === null) return;
+    for (const { key, lifeCycle } of this.states.live.values()) {
       const last = this.#lifeCycles.get(key);
-      if (last === state.lifeCycle) continue;
-      this.#lifeCycles.set(key, state.lifeCycle);
-      if (last !== undefined) this.count(`${lifeCycleName(last)} -> ${lifeCycleName(state.lifeCycle)}`);
+      if (last === lifeCycle) continue;
+      this.#lifeCycles.set(key, lifeCycle);
+      if (last !== undefined) this.count(`${lifeCycleName(last)} -> ${lifeCycleName(lifeCycle)}`);
     }
   }
 

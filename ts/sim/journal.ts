@@ -6,6 +6,8 @@
 interface Entry {
   readonly atMs: number;
   readonly what: string;
+  /** 0: no host's, or that of the only one. */
+  readonly node: number;
   readonly detail: () => string;
 }
 
@@ -17,11 +19,11 @@ export class Journal {
   #next = 0;
 
   /** `numbers` go into the hash; `detail` is made only when the entry is printed. */
-  add(atMs: number, what: string, numbers: readonly number[], detail: () => string): void {
+  add(atMs: number, what: string, numbers: readonly number[], detail: () => string, node = 0): void {
     this.#mix(Math.round(atMs * 1000));
     this.#mix(what.length * 31 + what.charCodeAt(0));
     for (const number of numbers) this.#mix(number);
-    this.#kept[this.#next % keptMax] = { atMs, what, detail };
+    this.#kept[this.#next % keptMax] = { atMs, what, node, detail };
     this.#next += 1;
   }
 
@@ -34,8 +36,10 @@ export class Journal {
     const lines: string[] = [];
     for (let i = Math.max(0, this.#next - Math.min(count, keptMax)); i < this.#next; i++) {
       const entry = this.#kept[i % keptMax];
-      if (entry !== undefined)
-        lines.push(`${entry.atMs.toFixed(3).padStart(12)} ms  ${entry.what.padEnd(12)} ${entry.detail()}`);
+      if (entry === undefined) continue;
+      const { atMs, what, node, detail } = entry;
+      const whose = node === 0 ? '' : `${node}: `;
+      lines.push(`${atMs.toFixed(3).padStart(12)} ms  ${what.padEnd(12)} ${whose}${detail()}`);
     }
     return lines;
   }

@@ -7,6 +7,8 @@ export interface Chunk {
   readonly first: number;
   readonly count: number;
   readonly hosts: HostRange | null;
+  /** How many of the last events a failure brings along. */
+  readonly events: number;
 }
 
 const port = parentPort;
@@ -15,7 +17,7 @@ port.on('message', (chunk: Chunk) => {
   port.postMessage(
     Array.from({ length: chunk.count }, (_, index) => {
       const seed = chunk.first + index;
-      return runSeed(seed, { hosts: hostsOf(seed, chunk.hosts) });
+      return runSeed(seed, { hosts: hostsOf(seed, chunk.hosts), events: chunk.events });
     }),
   );
 });

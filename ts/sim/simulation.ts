@@ -3,7 +3,7 @@
  * of it after every step. A host that is alone is a world with one host: there is no other simulator. What can happen
  * to a host is in host.ts, when it happens in faults.ts, how a whole run goes in run.ts.
  */
-import { checkStep } from './checks/step-checks.js';
+import { checkShared, checkStep } from './checks/step-checks.js';
 import { Evaluations } from './checks/violation.js';
 import { Cluster } from './cluster/cluster.js';
 import { LogDisk } from './daemon/log-disk.js';
@@ -69,8 +69,8 @@ export class Simulation {
     this.counts.set(what, (this.counts.get(what) ?? 0) + 1);
   }
 
-  note(what: string, numbers: readonly number[], detail: () => string): void {
-    this.journal.add(this.nowMs, what, numbers, detail);
+  note(what: string, numbers: readonly number[], detail: () => string, node = 0): void {
+    this.journal.add(this.timeline.nowMs, what, numbers, detail, node);
   }
 
   /** One event of the world, then the checkers. False when nothing can happen any more. */
@@ -80,16 +80,21 @@ export class Simulation {
     const anew = shared !== this.#checkedShared;
     let looked = false;
     for (const host of this.hosts) {
-      const changes = host.changes();
-      if (!anew && this.#checkedHosts.get(host) === changes) continue;
+      const { changes } = host;
+      const changed = this.#checkedHosts.get(host) !== changes;
+      if (!anew && !changed) continue;
       this.#checkedHosts.set(host, changes);
       looked = true;
+      if (!changed && this.cluster !== null) {
+        checkShared(host);
+        continue;
+      }
       checkStep(host);
       host.orphans.step();
       host.watchLifeCycles();
     }
     this.#checkedShared = shared;
-    if (looked) this.cluster?.checks.step();
+    if (looked) this.cluster?.checks.step(anew);
     return true;
   }
 

@@ -68,14 +68,14 @@ export class OrphanChecks {
 
   step(): void {
     const { states, nowMs, daemonPunctual } = this.#world;
-    const uuids = new Set(this.#logs().map((log) => log.uuid));
     for (const [key, missing] of this.#missing) {
-      if (states?.live.get(key) === missing.state && !uuids.has(missing.state.identity.uuid)) continue;
+      if (states?.live.get(key) === missing.state && !this.#named(missing.state.identity.uuid)) continue;
       if (missing.state.removed && missing.decidedMs >= 0) this.#world.evaluations.held('R2-orphan-leaves');
       this.#missing.delete(key);
     }
-    for (const [key, state] of states?.live ?? []) {
-      if (uuids.has(state.identity.uuid)) continue;
+    if (states === null) return;
+    for (const [key, state] of states.live) {
+      if (this.#named(state.identity.uuid)) continue;
       const missing = this.#missing.get(key);
       if (missing === undefined) this.#missing.set(key, { state, sinceMs: nowMs, decidedMs: -1 });
       else if (daemonPunctual) this.#checkInTime(missing);
@@ -100,6 +100,14 @@ export class OrphanChecks {
       if (building !== null && (this.#heardMs.get(building.key) ?? -1) < building.begunMs) unheard.add(building);
     }
     return this.#logs().filter((log) => !unheard.has(log));
+  }
+
+  /** A log of this uuid is in a table or under construction. */
+  #named(uuid: string): boolean {
+    for (const { live, loaded, building } of this.#world.kernel?.devices ?? []) {
+      if (live?.log.uuid === uuid || loaded?.log.uuid === uuid || building?.uuid === uuid) return true;
+    }
+    return false;
   }
 
   /** Every log that the kernel has: in a table, or under construction. */

@@ -4,6 +4,7 @@
  */
 import { LifeCycle, serves } from '../../mirror/log-state.js';
 import type { CountedState } from '../daemon/counted-state.js';
+import type { LogDisk } from '../daemon/log-disk.js';
 import type { SimMirror } from '../mirror.js';
 import type { TargetTruth } from './kernel-truth.js';
 import { type CheckedRule, Violation } from './violation.js';
@@ -22,8 +23,10 @@ export function checkStep(world: CheckWorld): void {
     const state = liveState(world, mirror);
     checkWriters(world, mirror, truth, state);
     // On a cluster it depends on who wrote (see sim/cluster/duties.ts).
-    if (world.alone && mirror.legs.differingSectors > 0) checkDiffering(world, mirror, truth, state);
-    if (mirror.legs.differingSectors > 0) checkDevice(world, mirror);
+    if (world.alone && mirror.legs.differingSectors > 0) {
+      checkDiffering(world, mirror, truth, state);
+      checkDevice(world, mirror);
+    }
     if (state === undefined) continue;
     if (world.follows(state.identity.uuid)) checkMarked(world, mirror, truth, state);
     checkAssignment(world, truth, state);
@@ -32,26 +35,40 @@ export function checkStep(world: CheckWorld): void {
   }
 }
 
+/** What hosts share has changed, and this one has not: only what it holds against the device can be otherwise than before. */
+export function checkShared(world: CheckWorld): void {
+  for (const mirror of world.mirrors.values()) {
+    const log = mirror.device?.live?.log;
+    if (log !== undefined && mirror.disk !== null)
+      checkDeviceOfWriters(world, mirror, world.truth.of(log), mirror.disk);
+  }
+}
+
+function checkDeviceOfWriters(world: CheckWorld, mirror: SimMirror, { open }: TargetTruth, disk: LogDisk): void {
+  for (const region of open.keys()) {
+    if (disk.mayBeClean(region))
+      fail('clean-on-disk-under-writer', mirror, region, 'may be clean on the device under a writer');
+  }
+  world.evaluations.held('clean-on-disk-under-writer', open.size);
+}
+
 /** No region is clean, in memory or on the device, while a writer is at work in it under a mark. */
 function checkWriters(world: CheckWorld, mirror: SimMirror, truth: TargetTruth, state: CountedState | undefined): void {
   const { evaluations } = world;
-  const { disk } = mirror;
+  const { open } = truth;
+  if (open.size === 0) return;
+  if (mirror.disk !== null) checkDeviceOfWriters(world, mirror, truth, mirror.disk);
   const map = state?.map.inner;
-  const marksKnown = state?.marksUnknown === false && !truth.marksLost;
-  for (const region of truth.open.keys()) {
-    if (disk !== null) {
-      if (disk.mayBeClean(region))
-        fail('clean-on-disk-under-writer', mirror, region, 'may be clean on the device under a writer');
-      evaluations.held('clean-on-disk-under-writer');
-    }
-    if (map === undefined || state === undefined || !world.follows(state.identity.uuid)) continue;
+  if (map === undefined || state === undefined || !world.follows(state.identity.uuid)) return;
+  const marksKnown = !state.marksUnknown && !truth.marksLost;
+  for (const region of open.keys()) {
     if (map.isClean(region)) fail('clean-under-writer', mirror, region, 'is clean under a writer');
-    evaluations.held('clean-under-writer');
     if (!marksKnown) continue;
     const kept = map.isHeld(region) || !truth.marked.has(region);
     if (!kept) fail('R2-held-after-kill', mirror, region, 'is written and not stored as held');
-    evaluations.held('R2-held-after-kill');
   }
+  evaluations.held('clean-under-writer', open.size);
+  if (marksKnown) evaluations.held('R2-held-after-kill', open.size);
 }
 
 /** Where the legs differ, a power cut now must find the region not clean, and the live log must know. */
@@ -79,13 +96,13 @@ function checkDiffering(
 }
 
 /** Who finds the log device after a power cut of all must see that the legs differ. */
-function checkDevice(world: CheckWorld, mirror: SimMirror): void {
-  for (const region of mirror.legs.differingRegions) {
-    if (region >= mirror.regionCount) continue;
-    if (mirror.disk?.mayBeClean(region) === true)
+export function checkDevice({ evaluations }: Pick<CheckWorld, 'evaluations'>, mirror: SimMirror): void {
+  const { disk, regionCount, legs } = mirror;
+  for (const region of legs.differingRegions) {
+    if (region < regionCount && disk?.mayBeClean(region) === true)
       fail('clean-while-legs-differ', mirror, region, 'has different legs and may be clean on the device');
-    world.evaluations.held('clean-while-legs-differ');
   }
+  if (legs.differingRegions.size > 0) evaluations.held('clean-while-legs-differ', legs.differingRegions.size);
 }
 
 /**
@@ -93,7 +110,8 @@ function checkDevice(world: CheckWorld, mirror: SimMirror): void {
  * release while its mark is on its way; from the flush that made the mark safe on it must not be.
  */
 function checkMarked(world: CheckWorld, mirror: SimMirror, truth: TargetTruth, state: CountedState): void {
-  const { regionCount } = state.map;
+  const map = state.map.inner;
+  const { regionCount } = map;
   // What was marked before the state was lost is made dirty by the load.
   if (truth.marksLost || state.lifeCycle === LifeCycle.resuming) return;
   const marked = world.alone ? truth.dirtyWhenMarked : truth.flushed;
@@ -102,9 +120,9 @@ function checkMarked(world: CheckWorld, mirror: SimMirror, truth: TargetTruth, s
       marked.delete(region);
       continue;
     }
-    if (state.map.inner.isClean(region)) fail('clean-under-mark', mirror, region, 'is clean though its mark is held');
-    world.evaluations.held('clean-under-mark');
+    if (map.isClean(region)) fail('clean-under-mark', mirror, region, 'is clean though its mark is held');
   }
+  if (marked.size > 0) world.evaluations.held('clean-under-mark', marked.size);
 }
 
 function checkAssignment(world: CheckWorld, truth: TargetTruth, state: CountedState): void {
@@ -135,10 +153,10 @@ function checkSticky(world: CheckWorld, mirror: SimMirror, state: CountedState, 
     const marked = !map.isClean(region) || world.truth.unacknowledged(mirror.shape.uuid, region);
     const sound = map.isInSync(region) && marked;
     if (!sound) fail('R5-sticky', mirror, region, 'is sticky and out of sync, or clean');
-    evaluations.held('R5-sticky');
     if (sinceMs < lateMs) fail('R5-sticky-ends', mirror, region, `is sticky since ${nowMs - sinceMs} ms`);
-    evaluations.held('R5-sticky-ends');
   }
+  evaluations.held('R5-sticky', regions.size);
+  evaluations.held('R5-sticky-ends', regions.size);
 }
 
 /** A log that serves does not stay failed when its device is well, whether its kernel has noticed or not. */

@@ -90,8 +90,8 @@ export class Evaluations {
     if (!holds) throw new Violation(rule, text());
   }
 
-  /** Counts one evaluation that held: for loops that run after every step. */
-  held(rule: CheckedRule): void {
-    this.#counts[rule] += 1;
+  /** Counts evaluations that held: for loops that run after every step. */
+  held(rule: CheckedRule, times = 1): void {
+    this.#counts[rule] += times;
   }
 }

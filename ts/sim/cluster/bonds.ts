@@ -5,6 +5,7 @@
  */
 import type { Host } from '../host.js';
 import type { Simulation } from '../simulation.js';
+import type { Sight, Sights } from './sights.js';
 
 interface Pair {
   together: boolean;
@@ -16,7 +17,7 @@ interface Pair {
 /** All pairs of hosts of one log; the pair of hosts `a` and `b` is at `a.node * width + b.node`, the lower node first. */
 interface PairsOfLog {
   readonly pairs: (Pair | undefined)[];
-  /** Who follows, by node; computed anew at each look. */
+  /** Who follows, by place in the list of hosts; of the last look. */
   readonly follows: boolean[];
 }
 
@@ -38,17 +39,21 @@ export class Bonds {
     return this.#sim.hosts.filter((other) => other !== host && this.bonded(uuid, host, other));
   }
 
-  /** Looks at all pairs; `bondedNow` hears of each new bond. */
-  update(uuids: Iterable<string>, bondedNow: (uuid: string, a: Host, b: Host) => void): void {
+  /** Looks at all pairs of which a host has changed; `bondedNow` hears of each new bond. */
+  update({ logs, changed }: Sights, bondedNow: (uuid: string, a: Host, b: Host) => void): void {
     const { hosts } = this.#sim;
-    for (const uuid of uuids) {
+    for (const { uuid, seen } of logs) {
       const log = this.#log(uuid);
-      // While its daemon hears who else is there, it has not come to the place of the order where that is decided.
-      for (const host of hosts) log.follows[host.node] = host.follows(uuid) && host.daemon?.exchanging === false;
+      for (let i = 0; i < seen.length; i++) {
+        const { host, follows } = seen[i] as Sight;
+        // While its daemon hears who else is there, it has not come to the place of the order where that is decided.
+        if (changed[i]) log.follows[i] = follows && host.daemon?.exchanging === false;
+      }
       for (let i = 0; i < hosts.length; i++) {
         for (let j = i + 1; j < hosts.length; j++) {
+          if (!changed[i] && !changed[j]) continue;
           const [a, b] = [hosts[i] as Host, hosts[j] as Host];
-          if (this.#update(log, a, b)) bondedNow(uuid, a, b);
+          if (this.#update(log, a, b, log.follows[i] === true && log.follows[j] === true)) bondedNow(uuid, a, b);
         }
       }
     }
@@ -68,14 +73,14 @@ export class Bonds {
     return a.node < b.node ? a.node * width + b.node : b.node * width + a.node;
   }
 
-  #update({ pairs, follows }: PairsOfLog, a: Host, b: Host): boolean {
+  /** `both` follow. True when they are bonded from now on. */
+  #update({ pairs }: PairsOfLog, a: Host, b: Host, both: boolean): boolean {
     const at = this.#at(a, b);
     let pair = pairs[at];
     if (pair === undefined) {
       pair = { together: false, bonded: false, undecided: false };
       pairs[at] = pair;
     }
-    const both = follows[a.node] === true && follows[b.node] === true;
     if (!together(a, b)) {
       pair.together = false;
       pair.bonded = false;

@@ -10,22 +10,20 @@ import {
 } from '../../base/ulog-frames.js';
 import { bootKey } from '../../mirror/boot-key.js';
 import { type LogMessage, MessageType } from '../../mirror/messages.js';
-import { MapBits, type RegionMap } from '../../regions/region-map.js';
+import { checkDevice } from '../checks/step-checks.js';
 import { type CheckedRule, Violation } from '../checks/violation.js';
-import type { CountedState } from '../daemon/counted-state.js';
 import type { LogDisk } from '../daemon/log-disk.js';
 import type { ReplyRecord, RequestRecord } from '../daemon/requests.js';
 import type { Host } from '../host.js';
 import type { ObservedTarget } from '../kernel/world.js';
 import type { Simulation } from '../simulation.js';
+import { Agreement } from './agreement.js';
 import { Bonds, together } from './bonds.js';
-import { Duties } from './duties.js';
+import { Duties, type Duty } from './duties.js';
+import { type Sight, Sights } from './sights.js';
 
 /** From the loss of quorum being told until what was on its way has come to rest. */
 const settledMs = 5000;
-/** Two copies are compared bit by bit up to here; behind it their counts say enough. */
-const comparedRegions = 200;
-
 interface CleanWatch {
   readonly key: string;
   cleanCount: number;
@@ -35,26 +33,32 @@ export class ClusterChecks {
   readonly #sim: Simulation;
   readonly #bonds: Bonds;
   readonly #duties: Duties;
-  /** Pairs of copies that were compared: the last place of the order. */
-  readonly #compared = new Map<string, number>();
+  #sights: Sights | null = null;
+  /** Logs of which some host had lost its kernel's marks. */
+  readonly #lost = new Set<string>();
+  readonly #agreement: Agreement;
   readonly #inquorate = new Map<string, CleanWatch>();
-  readonly #left = new Uint8Array(comparedRegions / 8);
-  readonly #right = new Uint8Array(comparedRegions / 8);
 
   constructor(sim: Simulation) {
     this.#sim = sim;
     this.#bonds = new Bonds(sim);
     this.#duties = new Duties(sim);
+    this.#agreement = new Agreement(sim.evaluations, this.#bonds);
   }
 
-  /** After every step in which something has changed. */
-  step(): void {
-    const { shared, hosts } = this.#sim;
-    this.#bonds.update(shared.keys(), (uuid, a, b) => this.#duties.bonded(uuid, a, b));
-    for (const uuid of shared.keys()) {
-      for (const [region, must] of this.#duties.of(uuid)) this.#checkKnown(uuid, region, must);
-      this.#checkCopies(uuid);
-      this.#checkAgreement(uuid);
+  /** After every step in which something has changed; `anew`: what hosts share has. */
+  step(anew: boolean): void {
+    const { hosts } = this.#sim;
+    this.#sights ??= new Sights(this.#sim);
+    const sights = this.#sights;
+    const { changed, logs } = sights;
+    sights.look();
+    this.#bonds.update(sights, (uuid, a, b) => this.#duties.bonded(uuid, a, b));
+    for (const { uuid, legs, seen } of logs) {
+      if ((anew || sights.tablesChanged) && legs.differingSectors > 0) this.#checkDevice(uuid);
+      this.#checkKnown(uuid, seen, changed);
+      this.#checkCopies(uuid, seen);
+      this.#agreement.check(uuid, seen, changed);
       for (const host of hosts) this.#checkInquorate(uuid, host);
     }
   }
@@ -220,40 +224,54 @@ export class ClusterChecks {
     }
   }
 
+  #checkDevice(uuid: string): void {
+    const host = this.#sim.hosts.find(({ mirrors }) => mirrors.get(uuid)?.device?.live != null);
+    const mirror = host?.mirrors.get(uuid);
+    if (mirror !== undefined) checkDevice(this.#sim, mirror);
+  }
+
   /** Who must know that a region may differ has it not clean, and either out of sync or owned. */
-  #checkKnown(uuid: string, region: number, must: ReadonlySet<Host>): void {
-    const differs = this.#sim.shared.get(uuid)?.legs.differingRegions.has(region) === true;
+  #checkKnown(uuid: string, seen: readonly Sight[], changed: readonly boolean[]): void {
     // R3: whose marks are not known owns all that is not clean, without a name.
-    const lost = this.#sim.hosts.some((host) => host.liveTruth(uuid)?.marksLost === true);
-    for (const host of must) {
-      if (!host.follows(uuid)) continue;
-      const state = host.liveState(uuid);
-      if (state === null || region >= state.geometry.regionCount) continue;
-      const map = state.map.inner;
-      if (map.isClean(region))
-        fail(
-          'clean-anywhere',
-          uuid,
-          `region ${region} is clean on ${host.name}, and ${differs ? 'its legs differ' : 'it is being written'}`,
-        );
-      this.#held('clean-anywhere');
-      if (lost || state.marksUnknown || host.daemon?.settled(uuid) === false) continue;
-      const known = !map.isInSync(region) || state.owners.ownerCount(region) > 0 || map.isHeld(region);
-      if (!known)
-        fail(
-          'owner-forgotten',
-          uuid,
-          `region ${region} is in sync and without owner on ${host.name}, and ${differs ? 'its legs differ' : 'it is being written'}`,
-        );
-      this.#held('owner-forgotten');
+    const lost = seen.some(({ truth }) => truth?.marksLost === true);
+    const all = lost !== this.#lost.has(uuid);
+    if (lost) this.#lost.add(uuid);
+    else this.#lost.delete(uuid);
+    this.#duties.each(uuid, seen, (duty) => {
+      for (let i = 0; i < seen.length; i++) {
+        const sight = seen[i] as Sight;
+        if ((changed[i] || duty.fresh || all) && duty.hosts.has(sight.host)) this.#checkDuty(uuid, duty, sight, lost);
+      }
+      duty.fresh = false;
+    });
+  }
+
+  #checkDuty(uuid: string, { region }: Duty, { host, state, follows, settled }: Sight, lost: boolean): void {
+    if (!follows || state === null) return;
+    const map = state.map.inner;
+    if (region >= map.regionCount) return;
+    if (map.isClean(region))
+      fail('clean-anywhere', uuid, `region ${region} is clean on ${host.name}, and ${this.#why(uuid, region)}`);
+    this.#held('clean-anywhere');
+    if (lost || state.marksUnknown || !settled) return;
+    const known = !map.isInSync(region) || map.isHeld(region) || state.owners.ownerCount(region) > 0;
+    if (!known) {
+      const text = `region ${region} is in sync and without owner on ${host.name}, and ${this.#why(uuid, region)}`;
+      fail('owner-forgotten', uuid, text);
     }
+    this.#held('owner-forgotten');
+  }
+
+  #why(uuid: string, region: number): string {
+    const differs = this.#sim.shared.get(uuid)?.legs.differingRegions.has(region) === true;
+    return differs ? 'its legs differ' : 'it is being written';
   }
 
   /** Not only when a copy begins: two must never be under way at a time. */
-  #checkCopies(uuid: string): void {
+  #checkCopies(uuid: string, seen: readonly Sight[]): void {
     let copier: Host | null = null;
-    for (const host of this.#sim.hosts) {
-      if ((host.liveTruth(uuid)?.copying ?? -1) < 0) continue;
+    for (const { host, truth } of seen) {
+      if ((truth?.copying ?? -1) < 0) continue;
       if (copier !== null && !this.#bothMayGoOn(uuid, copier, host))
         fail('R6-one-recoverer', uuid, `${copier.name} and ${host.name} both copy`);
       copier = host;
@@ -261,57 +279,9 @@ export class ClusterChecks {
     this.#held('R6-one-recoverer');
   }
 
-  /** Copies that have had the same are the same. */
-  #checkAgreement(uuid: string): void {
-    const { hosts } = this.#sim;
-    for (let i = 0; i < hosts.length; i++) {
-      const a = hosts[i] as Host;
-      const at = a.membership?.taken;
-      for (let j = i + 1; at !== undefined && j < hosts.length; j++) {
-        const b = hosts[j] as Host;
-        if (at !== b.membership?.taken || !this.#bonds.bonded(uuid, a, b)) continue;
-        const pair = `${uuid} ${a.node} ${b.node}`;
-        if (this.#compared.get(pair) === at) continue;
-        this.#compared.set(pair, at);
-        this.#compare(uuid, a, b);
-      }
-    }
-  }
-
-  #compare(uuid: string, a: Host, b: Host): void {
-    const first = a.liveState(uuid);
-    const second = b.liveState(uuid);
-    if (first === null || second === null || first.marksUnknown || second.marksUnknown) return;
-    const [mine, theirs] = [first.map.inner, second.map.inner];
-    const regions = Math.min(mine.regionCount, theirs.regionCount, comparedRegions);
-    const counts = mine.cleanCount === theirs.cleanCount && mine.syncCount === theirs.syncCount;
-    if (!counts || !this.#sameBits(mine, theirs, regions)) {
-      for (let region = 0; region < regions; region++) {
-        const [left, right] = [bits(mine, region), bits(theirs, region)];
-        const where = `${a.name} has ${left}, ${b.name} ${right}, at the same place`;
-        if (left !== right) fail('copies-agree', uuid, `region ${region}: ${where}`);
-      }
-    }
-    if (!counts) fail('copies-agree', uuid, `${a.name} and ${b.name} have other counts at the same place`);
-    const [left, right] = [assignment(a, first), assignment(b, second)];
-    if (left !== right)
-      fail('copies-agree', uuid, `recovery: ${a.name} has ${left}, ${b.name} ${right}, at the same place`);
-    this.#held('copies-agree');
-  }
-
-  /** Bits behind the last region are looked at too, and are then told apart region by region. */
-  #sameBits(mine: RegionMap, theirs: RegionMap, regions: number): boolean {
-    const bytes = Math.ceil(regions / 8);
-    const [left, right] = [this.#left.subarray(0, bytes), this.#right.subarray(0, bytes)];
-    return [MapBits.clean, MapBits.sync].every((which) => {
-      mine.exportBits(which, 0, left);
-      theirs.exportBits(which, 0, right);
-      return left.every((byte, at) => byte === right[at]);
-    });
-  }
-
   /** R13: without quorum nothing becomes clean. */
   #checkInquorate(uuid: string, host: Host): void {
+    if (host.toldQuorate && this.#inquorate.size === 0) return;
     const watchKey = `${uuid} ${host.node}`;
     const state = host.liveState(uuid);
     // What all members do together they do by the word of one who knows.
@@ -347,16 +317,6 @@ export class ClusterChecks {
 
 function fail(rule: CheckedRule, uuid: string, text: string): never {
   throw new Violation(rule, `${uuid}: ${text}`);
-}
-
-/** Which region whose kernel recovers, as this host's daemon has it. */
-function assignment(host: Host, { recoveringRegion, recoveringNode }: CountedState): string {
-  if (recoveringRegion < 0) return 'none';
-  return `${recoveringRegion} by node ${recoveringNode < 0 ? host.node : recoveringNode}`;
-}
-
-function bits(map: { isClean(region: number): boolean; isInSync(region: number): boolean }, region: number): string {
-  return `${map.isClean(region) ? 'clean' : 'dirty'} ${map.isInSync(region) ? 'in sync' : 'out of sync'}`;
 }
 
 function name(host: Host, request: RequestRecord): string {

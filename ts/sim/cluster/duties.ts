@@ -7,14 +7,22 @@
  */
 import type { Host } from '../host.js';
 import type { Simulation } from '../simulation.js';
+import type { Sight } from './sights.js';
+
+export interface Duty {
+  readonly region: number;
+  /** Hosts that must know. */
+  readonly hosts: Set<Host>;
+  /** Two sides wrote it. */
+  contested: boolean;
+  /** Nobody has looked since somebody came to it. */
+  fresh: boolean;
+}
 
 export class Duties {
   readonly #sim: Simulation;
-  /** By uuid: region -> hosts that must know. */
-  readonly #regions = new Map<string, Map<number, Set<Host>>>();
-
-  /** Of regions that two sides wrote. */
-  readonly #contested = new WeakSet<Set<Host>>();
+  /** By uuid and region. */
+  readonly #duties = new Map<string, Map<number, Duty>>();
 
   constructor(sim: Simulation) {
     this.#sim = sim;
@@ -25,68 +33,75 @@ export class Duties {
    * when they meet (R13), and until its legs are equal nobody has a duty for it.
    */
   written(uuid: string, region: number, by: Host, bonded: Iterable<Host>, apart: (other: Host) => boolean): void {
-    let regions = this.#regions.get(uuid);
-    if (regions === undefined) {
-      regions = new Map();
-      this.#regions.set(uuid, regions);
-    }
-    let hosts = regions.get(region);
-    if (hosts === undefined) {
-      hosts = new Set();
-      regions.set(region, hosts);
-    }
+    const duty = this.#duty(uuid, region);
+    const { hosts } = duty;
     const copies = (other: Host) => other.liveTruth(uuid)?.copying === region;
     const { cluster, shared } = this.#sim;
     // What a side that is gone by now wrote nobody here can know.
     const unknown = cluster?.plan.twoNode === true && !hosts.has(by);
-    if (unknown && shared.get(uuid)?.legs.differingRegions.has(region)) this.#contest(hosts);
+    if (unknown && shared.get(uuid)?.legs.differingRegions.has(region)) contest(duty);
     const contested = this.#sim.hosts.some(
       (other) => other !== by && (copies(other) || hosts.has(other)) && apart(other),
     );
-    if (contested || this.#contested.has(hosts)) {
-      this.#contest(hosts);
+    if (contested || duty.contested) {
+      contest(duty);
       return;
     }
+    duty.fresh = true;
     hosts.add(by);
     for (const host of bonded) hosts.add(host);
   }
 
   /** A kernel begins to copy a region from leg to leg: that is a write too. */
   copied(uuid: string, region: number, by: Host, apart: (other: Host) => boolean): void {
-    const hosts = this.#regions.get(uuid)?.get(region);
-    if (hosts !== undefined && [...hosts].some((other) => other !== by && apart(other))) this.#contest(hosts);
+    const duty = this.#duties.get(uuid)?.get(region);
+    if (duty !== undefined && [...duty.hosts].some((other) => other !== by && apart(other))) contest(duty);
   }
 
   /** Two hosts have the same copy from now on. */
   bonded(uuid: string, a: Host, b: Host): void {
-    for (const hosts of this.#regions.get(uuid)?.values() ?? []) {
-      if (hosts.has(a)) hosts.add(b);
-      else if (hosts.has(b)) hosts.add(a);
+    for (const duty of this.#duties.get(uuid)?.values() ?? []) {
+      const { hosts } = duty;
+      if (hosts.has(a) === hosts.has(b)) continue;
+      hosts.add(a).add(b);
+      duty.fresh = true;
     }
   }
 
   /** A host lost its memory: it owes nothing any more. */
   released(host: Host): void {
-    for (const regions of this.#regions.values()) for (const hosts of regions.values()) hosts.delete(host);
+    for (const duties of this.#duties.values()) for (const { hosts } of duties.values()) hosts.delete(host);
   }
 
-  /** Regions of which somebody must know, and who. Those that are equal on both legs again are dropped. */
-  *of(uuid: string): Iterable<readonly [number, ReadonlySet<Host>]> {
-    const regions = this.#regions.get(uuid);
+  /** Regions of which somebody must know. Those that are equal on both legs again are dropped; `sights` are the hosts of the log. */
+  each(uuid: string, sights: readonly Sight[], visit: (duty: Duty) => void): void {
+    const duties = this.#duties.get(uuid);
     const legs = this.#sim.shared.get(uuid)?.legs;
-    if (regions === undefined || legs === undefined) return;
-    for (const [region, hosts] of regions) {
-      if (legs.differingRegions.has(region) || this.#underWay(uuid, region)) yield [region, hosts];
-      else regions.delete(region);
+    if (duties === undefined || legs === undefined) return;
+    for (const duty of duties.values()) {
+      const { region } = duty;
+      const stands = legs.differingRegions.has(region) || sights.some(({ truth }) => truth?.open.has(region) === true);
+      if (stands) visit(duty);
+      else duties.delete(region);
     }
   }
 
-  #contest(hosts: Set<Host>): void {
-    hosts.clear();
-    this.#contested.add(hosts);
+  #duty(uuid: string, region: number): Duty {
+    let duties = this.#duties.get(uuid);
+    if (duties === undefined) {
+      duties = new Map();
+      this.#duties.set(uuid, duties);
+    }
+    let duty = duties.get(region);
+    if (duty === undefined) {
+      duty = { region, hosts: new Set(), contested: false, fresh: true };
+      duties.set(region, duty);
+    }
+    return duty;
   }
+}
 
-  #underWay(uuid: string, region: number): boolean {
-    return this.#sim.hosts.some((host) => host.liveTruth(uuid)?.open.has(region) === true);
-  }
+function contest(duty: Duty): void {
+  duty.hosts.clear();
+  duty.contested = true;
 }

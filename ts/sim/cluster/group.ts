@@ -298,8 +298,9 @@ export class SimulatedGroup {
         this.#timeline.after(this.#wayMs(), () => {
           // What is said in a ring that breaks is said again in the next.
           if (other.ring !== member.ring) return this.#tellTaken(member);
-          transport?.run(() => {
-            if (transport.membership === other) other.told(member, taken);
+          if (transport?.membership !== other || !other.told(member, taken)) return;
+          transport.run(() => {
+            if (transport.membership === other) other.acknowledge();
           });
         });
       }

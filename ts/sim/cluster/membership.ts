@@ -113,12 +113,24 @@ export class Membership {
     }
   }
 
-  /** Another member has everything up to `serial`; it may be ahead of this one. */
-  told(by: Membership, serial: number): void {
+  /** Another member has everything up to `serial`; it may be ahead of this one. True: `acknowledge` has something to say now. */
+  told(by: Membership, serial: number): boolean {
     // What was said later may have come sooner.
     this.#told.set(by, Math.max(serial, this.#told.get(by) ?? 0));
-    for (const waiting of this.#unacknowledged) if (waiting.serial <= serial) waiting.waitsFor.delete(by);
-    this.#acknowledge();
+    for (const waiting of this.#unacknowledged) {
+      if (waiting.serial > serial) break;
+      waiting.waitsFor.delete(by);
+    }
+    return this.#unacknowledged[0]?.waitsFor.size === 0;
+  }
+
+  /** Tells its daemon what all have. */
+  acknowledge(): void {
+    let upTo = 0;
+    while (this.#unacknowledged[0]?.waitsFor.size === 0) upTo = this.#unacknowledged.shift()?.order ?? upTo;
+    if (upTo <= this.#acknowledged) return;
+    this.#acknowledged = upTo;
+    this.#events.acknowledged(upTo);
   }
 
   /** The service is gone: a view without members. */
@@ -138,7 +150,7 @@ export class Membership {
     for (const member of this.view) if (member !== this && (this.#told.get(member) ?? 0) < serial) waitsFor.add(member);
     this.#unacknowledged.push({ order, serial, waitsFor });
     this.#events.delivered(order, message);
-    if (waitsFor.size === 0) this.#acknowledge();
+    if (waitsFor.size === 0) this.acknowledge();
     return true;
   }
 
@@ -167,7 +179,7 @@ export class Membership {
       [],
       known.map(({ member, reason }) => ({ member: member.self, reason })),
     );
-    this.#acknowledge();
+    this.acknowledge();
   }
 
   /** The view of everybody, once all have said hello. */
@@ -192,13 +204,5 @@ export class Membership {
     this.#counters.epoch += 1;
     const members = this.view.map((member) => member.self);
     this.#events.viewChanged({ epoch: this.#counters.epoch, members, joined, left });
-  }
-
-  #acknowledge(): void {
-    let upTo = 0;
-    while (this.#unacknowledged[0]?.waitsFor.size === 0) upTo = this.#unacknowledged.shift()?.order ?? upTo;
-    if (upTo <= this.#acknowledged) return;
-    this.#acknowledged = upTo;
-    this.#events.acknowledged(upTo);
   }
 }

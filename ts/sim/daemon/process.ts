@@ -84,6 +84,8 @@ export class DaemonProcess {
   readonly kill = new KillSwitch();
   alive = true;
   turns = 0;
+  /** Rises whenever it does something, dies included. */
+  entries = 0;
   /** When its process is gone: a write that it has begun is over first. */
   exitMs = 0;
   readonly #world: DaemonWorld;
@@ -257,6 +259,7 @@ export class DaemonProcess {
 
   #enter(action: () => void): void {
     if (!this.alive) return;
+    this.entries += 1;
     try {
       action();
       if (this.kill.dead) this.#died();
@@ -269,6 +272,7 @@ export class DaemonProcess {
   #died(): void {
     if (!this.alive) return;
     this.alive = false;
+    this.entries += 1;
     this.#inbox = [];
     let exitMs = this.#world.timeline.nowMs;
     for (const device of this.#devices) exitMs = Math.max(exitMs, device.abandon(this.#world.isDark()));
