@@ -29,15 +29,14 @@ export class LogDisk {
   readonly logicalBlockBytes: number;
   readonly seen: Uint8Array;
   readonly durable: Uint8Array;
-  fault: Fault | null = null;
-  /** Writes that are given to the disk before this time land at any moment up to it. */
-  stalledUntilMs = 0;
+  #fault: Fault | null = null;
+  #stalledUntilMs = 0;
   /** Power cuts so far: a write of before one never lands after it. */
   cuts = 0;
   /** Sector -> contents written since the durable one, oldest first. */
   readonly unflushed = new Map<number, Uint8Array[]>();
   bytesWritten = 0;
-  /** Rises with every sector that may be read, or found after a power cut, otherwise than before. */
+  /** Rises with every sector that may be read, or found after a power cut, otherwise than before, and with every fault. */
   changes = 0;
   flushes = 0;
   /** Node that wrote last; 0: none. */
@@ -84,6 +83,25 @@ export class LogDisk {
     fault.operationsLeft -= 1;
     if (fault.operationsLeft <= 0) this.fault = null;
     return fault.errno;
+  }
+
+  get fault(): Fault | null {
+    return this.#fault;
+  }
+
+  set fault(value: Fault | null) {
+    this.changes += 1;
+    this.#fault = value;
+  }
+
+  /** Writes that are given to the disk before this time land at any moment up to it. */
+  get stalledUntilMs(): number {
+    return this.#stalledUntilMs;
+  }
+
+  set stalledUntilMs(value: number) {
+    this.changes += 1;
+    this.#stalledUntilMs = value;
   }
 
   /** Takes sectors into the cache. */
