@@ -38,7 +38,7 @@ const CONFFILES = {
   'packaging/lockstep.toml': 'etc/lockstep/lockstep.toml',
   'packaging/default': 'etc/default/lockstep',
 };
-const DOCUMENTS = ['README.md', 'docs/DESIGN.md', 'docs/dirty-log.md'];
+const DOCUMENTS = ['README.md', 'docs/DESIGN.md', 'docs/dirty-log.md', 'docs/cluster.md'];
 const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
 
 function fail(text) {

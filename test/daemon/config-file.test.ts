@@ -103,6 +103,7 @@ describe('the file itself', () => {
     );
     writeFileSync(join(folder, 'large.toml'), `# ${'x'.repeat(2 ** 20)}\n`);
     expect(readConfigFile(join(folder, 'large.toml'))?.problems[0]).toMatch(/longer than/);
+    expect(readConfigFile('/dev/zero')?.problems[0]).toBe('/dev/zero: longer than 1048576 bytes');
     writeFileSync(join(folder, 'good.toml'), 'transport = "local"\n');
     expect(readConfigFile(join(folder, 'good.toml'))?.values.get('transport')?.value).toBe('local');
   });

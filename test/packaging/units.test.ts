@@ -1,6 +1,6 @@
 /** The systemd units: what the daemon's promises need of them, and systemd's own opinion where it is installed. */
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
@@ -12,8 +12,22 @@ const read = (name: string) => readFileSync(new URL(`../../packaging/${name}`, i
 const noVerify = spawnSync('systemd-analyze', ['--version']).error !== undefined;
 
 describe.each([
-  ['lockstepd.service', 'lvm2-cmirrord.service', ['Type=notify', 'ExecStart=/usr/sbin/lockstepd --journal']],
-  ['lvm2-cmirrord.service', 'lockstepd.service', ['Type=forking', 'PIDFile=/run/cmirrord.pid']],
+  [
+    'lockstepd.service',
+    'lvm2-cmirrord.service',
+    [
+      ...['Type=notify', 'ExecStart=/usr/sbin/lockstepd --journal'],
+      // Up before the file systems that may lie on mirrors, down after them.
+      'Before=local-fs-pre.target remote-fs-pre.target shutdown.target',
+      'Wants=local-fs-pre.target',
+    ],
+  ],
+  [
+    'lvm2-cmirrord.service',
+    'lockstepd.service',
+    // It comes after corosync, and so after local file systems.
+    ['Type=forking', 'PIDFile=/run/cmirrord.pid', 'Before=remote-fs-pre.target shutdown.target'],
+  ],
 ])('%s', (name, other, own) => {
   const lines = read(name).split('\n');
 
@@ -23,9 +37,9 @@ describe.each([
     'MemorySwapMax=0',
     'OOMScoreAdjust=-1000',
     'LimitMEMLOCK=infinity',
-    // Up before the file systems that may lie on mirrors, down after them.
     'DefaultDependencies=no',
-    'Before=remote-fs-pre.target shutdown.target',
+    // Five deaths in ten seconds are no reason to leave mirrors hanging.
+    'StartLimitIntervalSec=0',
     // A restart under load is an upgrade: the old process refuses SIGTERM, and SIGKILL is safe.
     'RestartKillSignal=SIGKILL',
     'KillMode=process',
@@ -51,8 +65,21 @@ describe.each([
       .replace(/^Documentation=.*\n/m, '');
     const path = join(folder, name);
     writeFileSync(path, text);
-    const verified = spawnSync('systemd-analyze', ['verify', '--man=no', path], { encoding: 'utf8' });
-    expect(`${verified.stdout}${verified.stderr}`).not.toMatch(new RegExp(`${name.replace('.', '\\.')}|${folder}`));
-    expect(verified.status).toBe(0);
+    // Enabled, so that what it orders itself before and after is looked at with a whole boot around it.
+    const target = /^WantedBy=(.*)$/m.exec(text)?.[1];
+    mkdirSync(join(folder, `${target}.wants`), { recursive: true });
+    symlinkSync(path, join(folder, `${target}.wants`, name));
+    const verify = (...words: string[]) => {
+      const env = { ...process.env, SYSTEMD_UNIT_PATH: `${folder}:` };
+      const { stdout, stderr, status } = spawnSync('systemd-analyze', ['verify', '--man=no', ...words], {
+        encoding: 'utf8',
+        env,
+      });
+      return { said: `${stdout}${stderr}`, status };
+    };
+    const alone = verify(path);
+    expect(alone.said).not.toMatch(new RegExp(`${name.replace('.', '\\.')}|${folder}`));
+    expect(alone.status).toBe(0);
+    expect(verify('default.target').said).not.toContain('ordering cycle');
   });
 });

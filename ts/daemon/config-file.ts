@@ -2,7 +2,7 @@
  * Reads lockstep.toml: text to values, and every problem in it with file, line, key, what was found and what is
  * allowed. All problems are told at once, so that a file is mended in one go. It knows neither defaults nor options.
  */
-import { readFileSync } from 'node:fs';
+import { closeSync, openSync, readSync } from 'node:fs';
 import { parse, TomlError } from 'smol-toml';
 import { fileErrorText } from '../base/errno.js';
 import {
@@ -34,16 +34,31 @@ const fileBytesMax = 1024 * 1024;
 
 /** The file, or null when there is none. */
 export function readConfigFile(path: string): ConfigFile | null {
-  let text: string;
+  let bytes: Buffer;
   try {
-    text = readFileSync(path, 'utf8');
+    bytes = beginningOf(path, fileBytesMax + 1);
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return null;
     return { values: new Map(), problems: [`${path}: ${fileErrorText(error)}`] };
   }
-  if (text.length > fileBytesMax)
+  if (bytes.length > fileBytesMax)
     return { values: new Map(), problems: [`${path}: longer than ${fileBytesMax} bytes`] };
-  return parseConfig(text, path);
+  return parseConfig(bytes.toString('utf8'), path);
+}
+
+/** A file's size says nothing of a pipe or a device, which may have no end. */
+function beginningOf(path: string, bytesMax: number): Buffer {
+  const fd = openSync(path, 'r');
+  try {
+    const buffer = Buffer.alloc(bytesMax);
+    let length = 0;
+    for (let more = 1; more > 0 && length < bytesMax; length += more) {
+      more = readSync(fd, buffer, length, bytesMax - length, null);
+    }
+    return buffer.subarray(0, length);
+  } finally {
+    closeSync(fd);
+  }
 }
 
 export function parseConfig(text: string, path: string): ConfigFile {

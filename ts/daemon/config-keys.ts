@@ -196,5 +196,6 @@ function bytesOf(found: unknown): unknown {
 export function shown(found: unknown): string {
   if (Array.isArray(found)) return 'a list';
   if (typeof found === 'object' && found !== null) return found instanceof Date ? 'a date' : 'a table';
-  return JSON.stringify(found) ?? String(found);
+  // JSON has no infinity.
+  return typeof found === 'number' ? String(found) : (JSON.stringify(found) ?? String(found));
 }
