@@ -74,6 +74,8 @@ export function linesChart(rows) {
     const unit = shown.find((row) => row.series === name).unit;
     return `<span><i style="background:${colours[i % colours.length]}"></i>${escaped(name)}, ${escaped(unit)}</span>`;
   });
+  const hidden = rows.length - shown.length;
+  if (hidden > 0) legend.push(`<span>${hidden} not shown: 0 or less, which a logarithmic axis does not have</span>`);
   return `${svg(height, series.join(', '), parts)}<p class="legend">${legend.join('')}</p>`;
 }
 

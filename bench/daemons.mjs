@@ -107,19 +107,11 @@ export async function startCountedDaemon(on, { busy }) {
   return daemon;
 }
 
-/** The C responder; with `log` it writes durably as the daemon does. `beside` runs until it ends. */
-export async function startResponder(on, { log, blocks, burning = false } = {}) {
+/** The C responder; with `log` it writes durably as the daemon does. */
+export async function startResponder(on, { log, blocks } = {}) {
   const folder = folderNew();
   const disk = log === undefined ? [] : ['--log', log, '--blocks', String(blocks)];
   const child = start(on, program('responder'), ['--socket', join(folder, 'kernel'), ...disk]);
   await lineOf(child, [child.stdout], (line) => line === 'ready');
-  const responder = new Answerer(child, folder);
-  if (!burning) return responder;
-  const burn = start(on, program('burn'), ['--threads', '2', '--busy-ms', '20', '--period-ms', '50']);
-  const end = responder.end.bind(responder);
-  responder.end = async () => {
-    burn.kill('SIGKILL');
-    await end();
-  };
-  return responder;
+  return new Answerer(child, folder);
 }

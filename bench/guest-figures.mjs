@@ -2,6 +2,7 @@
  * Boots one guest for all scenarios that want figures of a real kernel, and reads what fio measured there. The guest's
  * processor is emulated where KVM boots no stock kernel: its figures are compared with each other only.
  */
+import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { median, noiseOf, row } from './measure.mjs';
@@ -39,10 +40,18 @@ export async function measureInGuest({ quick, parts, peer, say }) {
     const onLine = (line) => say(`guest: ${line}`);
     const end = await runInMachine({ script, disks: slow, environment, limitMs, results, onLine, say });
     if (end.status !== 0) throw new Error(`the guest ended with ${end.status} ${end.reason}`);
-    return { figures: readFigures(results), accelerator: end.accelerator, results };
+    const machine = { ...JSON.parse(readFileSync(join(results, 'machine.json'), 'utf8')), emulator: emulator() };
+    const { accelerator } = end;
+    return { figures: readFigures(results), accelerator, machine: { ...machine, accelerator }, results };
   } finally {
     slow.remove();
   }
+}
+
+/** `QEMU emulator version 7.2.22 (...)` -> `QEMU 7.2.22` */
+function emulator() {
+  const text = execFileSync('qemu-system-x86_64', ['--version'], { encoding: 'utf8' });
+  return `QEMU ${/version ([\d.]+)/.exec(text)?.[1] ?? 'of unknown version'}`;
 }
 
 /** name -> rounds of { iops, samples, p50, p99, p999 } in nanoseconds, in the order of rounds. */

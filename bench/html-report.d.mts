@@ -2,7 +2,8 @@
 export interface Scenario {
   title: string;
   failed?: string;
-  results: object[];
+  skipped?: string;
+  results: { key: string; skipped?: string }[];
   ratios: Record<string, { value: number }>;
 }
 export interface Report {

@@ -4,7 +4,7 @@
  */
 import { verdict } from './budgets.mjs';
 import { escaped, linesChart, roundsChart } from './charts.mjs';
-import { figure, machineText } from './text-report.mjs';
+import { attemptText, figure, machineText } from './text-report.mjs';
 
 const style = `
 body { font: 15px/1.5 system-ui, sans-serif; color: #1c2733; background: #fff; max-width: 60rem; margin: 2rem auto; padding: 0 1rem }
@@ -18,7 +18,13 @@ svg text { font-size: 11px; fill: #44525f } svg .grid { stroke: #dfe4e9 } .scrol
 .legend span { margin-right: 1.2rem; font-size: .85rem } .legend i { display: inline-block; width: .8em; height: .8em; margin-right: .4em }
 `;
 
-const classes = { met: 'met', missed: 'missed', 'in the noise': 'noise', 'below its floor': 'below' };
+const classes = {
+  met: 'met',
+  missed: 'missed',
+  'in the noise': 'noise',
+  'too noisy': 'noise',
+  'below its floor': 'below',
+};
 
 const cells = (tag, values) =>
   values.map(([text, kind = '']) => `<${tag}${kind ? ` class="${kind}"` : ''}>${text}</${tag}>`).join('');
@@ -62,19 +68,20 @@ function charts(results) {
   return parts.join('');
 }
 
-function section([name, { title, results, ratios, skipped, failed, repeated }]) {
+function section([name, { title, results, ratios, skipped, failed, firstAttempt }]) {
   const heading = `<h2 id="${escaped(name)}">${escaped(name)}: ${escaped(title)}</h2>`;
   if (skipped) return `${heading}<p>Skipped: ${escaped(skipped)}.</p>`;
   if (failed) return `${heading}<p class="below">${escaped(failed)}</p>`;
-  const again = repeated ? '<p class="note">Second attempt; the first was below a floor.</p>' : '';
+  const again = firstAttempt ? `<p class="note">${escaped(attemptText(firstAttempt))}</p>` : '';
   return `${heading}${again}${ratiosTable(ratios)}${charts(results)}${resultsTable(results)}`;
 }
 
 export function htmlReport(report) {
   const intro =
-    'Subject and limit take turns in one run; a value is the median of the rounds of the ratio of each pair. Noise is what the ' +
-    'subject differs from itself, measured the same way before; a difference inside it is no difference. The floor is half as ' +
-    'good as the aim. Percentiles of round trips are in microseconds. Dots are rounds, bars are medians.';
+    'Subject and limit take turns in one run; a value is the median of the rounds of the ratio of each pair, which is not the ' +
+    'ratio of the two medians. Noise is what the subject differs from itself, measured the same way before; a difference inside ' +
+    'it is no difference, and with more than 0.5 of it nothing is said. The floor is half as good as the aim. Percentiles of ' +
+    'round trips are in microseconds. Dots are rounds, bars are medians. Charts of growth have logarithmic axes.';
   return `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>Lockstep: benchmarks</title><style>${style}</style></head><body>

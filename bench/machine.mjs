@@ -1,7 +1,7 @@
 /** What a figure belongs to: the machine, its kernel and load, and the commit. */
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
-import { cpus, loadavg, release, totalmem } from 'node:os';
+import { cpus, getPriority, loadavg, release, totalmem } from 'node:os';
 import { root } from './programs.mjs';
 
 const governorFile = '/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor';
@@ -16,6 +16,7 @@ export function describeMachine() {
     governor: existsSync(governorFile) ? readFileSync(governorFile, 'utf8').trim() : 'none',
     kernel: release(),
     node: process.version,
+    nice: getPriority(),
     load: loadavg().map((each) => Number(each.toFixed(2))),
   };
 }

@@ -12,22 +12,30 @@ import { promisify } from 'node:util';
 
 export const root = fileURLToPath(new URL('..', import.meta.url));
 const peers = join(root, 'bench', 'peers');
-const built = join(root, 'out', 'bench');
+/** Where compiled programs and reports go. */
+export const built = join(root, 'out', 'bench');
 /** Far above what any measurement takes. */
 const hangMs = 900_000;
 
 const COMMON = ['-O2', '-Wall', '-Wextra', '-pthread'];
 /** C++ as the addon is built (binding.gyp). */
 const SCAN = ['-std=gnu++20', '-O3', '-Wall', '-Wextra', `-I${join(root, 'cpp')}`];
-const SCAN_SOURCES = ['bitmap', 'scan', 'assert'].map((name) => join(root, 'cpp', 'core', `${name}.cc`));
+const core = join(root, 'cpp', 'core');
+const SCAN_SOURCES = ['bitmap', 'scan', 'assert'].map((name) => join(core, `${name}.cc`));
+const headersIn = (folder) => readdirSync(folder).flatMap((file) => (file.endsWith('.h') ? [join(folder, file)] : []));
 
 /** Path of a compiled program, compiling it when need be. */
 export function program(name) {
   const output = join(built, name);
   const plusPlus = existsSync(join(peers, `${name}.cc`));
   const sources = plusPlus ? [join(peers, `${name}.cc`), ...SCAN_SOURCES] : [join(peers, `${name}.c`)];
-  const headers = readdirSync(peers).filter((file) => file.endsWith('.h'));
-  const inputs = [...sources, ...headers.map((file) => join(peers, file))];
+  // This file, too: it has the compiler's options.
+  const inputs = [
+    ...sources,
+    ...headersIn(peers),
+    ...(plusPlus ? headersIn(core) : []),
+    fileURLToPath(import.meta.url),
+  ];
   const newest = Math.max(...inputs.map((path) => statSync(path).mtimeMs));
   if (existsSync(output) && statSync(output).mtimeMs > newest) return output;
   mkdirSync(built, { recursive: true });

@@ -4,7 +4,7 @@
  */
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { verdict } from './budgets.mjs';
+import { budgets, verdict } from './budgets.mjs';
 import { root } from './programs.mjs';
 import { figure, machineText } from './text-report.mjs';
 
@@ -24,8 +24,14 @@ export function lastReport() {
 }
 
 export function readmeTable({ name, report }) {
-  const rows = Object.entries(report.scenarios).flatMap(([scenario, { ratios }]) =>
-    Object.entries(ratios).map(([key, ratio]) => {
+  const rows = Object.entries(report.scenarios).flatMap(([scenario, { ratios, results, skipped }]) =>
+    Object.keys(budgets[scenario]).map((key) => {
+      const ratio = ratios[key];
+      if (ratio === undefined) {
+        const { direction, aim } = budgets[scenario][key];
+        const why = skipped ?? results.find((row) => row.key === key)?.skipped;
+        return `| ${scenario} | ${key} | | ${direction} ${figure(aim)} | | skipped: ${why} |`;
+      }
       const cells = [
         figure(ratio.value),
         `${ratio.direction} ${figure(ratio.aim)}`,

@@ -14,6 +14,13 @@ export function ratioText({ value, aim, direction, floor, noise }) {
   return `${figure(value)} (aim ${direction} ${figure(aim)}, floor ${figure(floor)}, noise ${figure(noise)})`;
 }
 
+/** What a first attempt had where it was below a floor; '' when there was only one. */
+export function attemptText(firstAttempt) {
+  if (!firstAttempt) return '';
+  const low = Object.entries(firstAttempt).map(([key, value]) => `${key} ${figure(value)}`);
+  return ` (second attempt; the first was below a floor: ${low.join(', ')})`;
+}
+
 function resultLine(row) {
   if (row.skipped) return `  ${row.key.padEnd(44)} skipped: ${row.skipped}`;
   const shares = ['p50', 'p90', 'p99', 'p999'].filter((name) => typeof row[name] === 'number');
@@ -23,19 +30,26 @@ function resultLine(row) {
   return row.note ? `${line}\n  ${''.padEnd(46)}${row.note}` : line;
 }
 
-export function machineText({ machine, commit, clean, time, quick }) {
+export function machineText({ machine, guest, commit, clean, time, quick }) {
   const place = `${machine.cpu}, ${machine.cores} cores${machine.virtual ? ', virtual' : ''}, ${machine.memoryGiB} GiB`;
+  const nice = machine.nice ? `, nice ${machine.nice}` : '';
   const load = `load ${machine.load.join(' ')} before, ${(machine.loadAfter ?? []).join(' ')} after`;
   const what = `commit ${commit}${clean ? '' : ' and changes'}${quick ? ', quick form' : ''}, ${time}`;
-  return `${place}; Linux ${machine.kernel}, governor ${machine.governor}, node ${machine.node}; ${load}; ${what}`;
+  return `${place}; Linux ${machine.kernel}, governor ${machine.governor}, node ${machine.node}${nice}; ${load}; ${what}${guestText(guest)}`;
+}
+
+/** The guest of the figures that need a real kernel. */
+function guestText(guest) {
+  if (!guest) return '';
+  return `; guest: Linux ${guest.kernel}, ${guest.cores} cores, ${guest.memoryMiB} MiB, ${guest.emulator}, ${guest.accelerator}`;
 }
 
 export function textReport(report) {
   const lines = [machineText(report)];
-  for (const [name, { title, results, ratios, skipped, failed, repeated }] of Object.entries(report.scenarios)) {
+  for (const [name, { title, results, ratios, skipped, failed, firstAttempt }] of Object.entries(report.scenarios)) {
     lines.push(
       '',
-      `${name}: ${title}${skipped ? `: skipped: ${skipped}` : ''}${failed ? `: ${failed}` : ''}${repeated ? ' (second attempt)' : ''}`,
+      `${name}: ${title}${skipped ? `: skipped: ${skipped}` : ''}${failed ? `: ${failed}` : ''}${attemptText(firstAttempt)}`,
     );
     for (const [key, ratio] of Object.entries(ratios)) {
       lines.push(`  ${verdict(ratio).padEnd(16)} ${key.padEnd(27)} ${ratioText(ratio)}`);

@@ -1,6 +1,7 @@
 # Writes through dm-mirror in a guest: the daemon, the C responder and the kernel's own logs by turns, in one boot. Runs
 # after lib.sh of the VM tests; ROUNDS, SELF_ROUNDS, SECONDS_A_RUN, FRESH, PARTS, NODE, RESPONDER and PEER are given. Every
 # run leaves fio's own JSON as $RESULTS/<round>-<name>.json; rounds below SELF_ROUNDS run all that is the daemon's twice.
+# Who goes first changes from round to round. What the machine is stands in $RESULTS/machine.json.
 #
 # Legs: two RAM disks of 64 MiB for the request path, dm-zero for large maps. Logs: a third RAM disk; /dev/vda is slow
 # on purpose (200 MB/s, 1 ms a flush) and holds the disk logs of the fresh-region runs.
@@ -110,6 +111,10 @@ fresh() {
   local name=$1 turn=$2
   writes "$name" 16 --offset=$(((ROUND * 2 + turn) * FRESH * 4))k --size=$((FRESH * 4))k
 }
+# Fresh regions all over the mirror: sixteen at a time lie in as many blocks of a large log.
+scattered() {
+  writes "$1" 16 --io_size=$((FRESH * 4))k
+}
 # Core log, and marks of a small hot set: eight regions, written again and again.
 request_path() {
   local who=$1 suffix=$2
@@ -144,7 +149,11 @@ fresh_on() {
   shift 4
   wipe_log /dev/vda
   mirror "$@" -- "$(zero_leg a "$exponent")" "$(zero_leg b "$exponent")" $((8 << exponent))
-  fresh "$who-disk-2e$exponent$suffix" "$turn"
+  if [ "$turn" = scattered ]; then
+    scattered "$who-disk-2e$exponent-scattered"
+  else
+    fresh "$who-disk-2e$exponent$suffix" "$turn"
+  fi
   unmirror
 }
 zero_leg() {
@@ -164,18 +173,25 @@ for exponent in 12 22 24; do
   for leg in a b; do dmsetup create zero-$leg-$exponent --table "0 $((8 << exponent)) zero"; done
 done
 
-for ((ROUND = 0; ROUND < ROUNDS; ROUND++)); do
-  step "round $((ROUND + 1)) of $ROUNDS"
+printf '{"kernel":"%s","cores":%d,"memoryMiB":%d}\n' "$(uname -r)" "$(nproc)" \
+  $(($(sed -n 's/^MemTotal: *\([0-9]*\).*/\1/p' /proc/meminfo) / 1024)) >"$RESULTS/machine.json"
+
+turn_of_lockstepd() {
   start_lockstepd
   request_path lockstepd ''
-  if wants disk; then lockstepd_disks 0 ''; fi
+  if wants disk; then
+    lockstepd_disks 0 ''
+    fresh_on lockstepd 22 scattered '' userspace 5 "scattered-$ROUND" clustered-disk $SLOW_LOG 8 nosync
+  fi
   if [ -n "$PEER" ]; then disk_d1 lockstepd; fi
   if ((ROUND < SELF_ROUNDS)); then
     request_path lockstepd -again
     if wants disk; then lockstepd_disks 1 -again; fi
   fi
   stop_daemon
+}
 
+turn_of_others() {
   start_responder
   request_path responder ''
   stop_daemon
@@ -192,5 +208,17 @@ for ((ROUND = 0; ROUND < ROUNDS; ROUND++)); do
   fi
   if wants disk; then
     for exponent in 12 22; do fresh_on kernel $exponent 0 '' disk 3 $SLOW_LOG 8 nosync; done
+    fresh_on kernel 22 scattered '' disk 3 $SLOW_LOG 8 nosync
+  fi
+}
+
+for ((ROUND = 0; ROUND < ROUNDS; ROUND++)); do
+  step "round $((ROUND + 1)) of $ROUNDS"
+  if ((ROUND % 2 == 0)); then
+    turn_of_lockstepd
+    turn_of_others
+  else
+    turn_of_others
+    turn_of_lockstepd
   fi
 done

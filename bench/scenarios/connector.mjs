@@ -10,7 +10,8 @@
  * | in_sync_vs_floor_rate_64 | load on one, subject on the other  | IN_SYNC, 64 under way                            |
  * | in_sync_vs_floor_p999    | no pinning, two threads busy       | IN_SYNC, one at a time                           |
  *
- * The busy threads compute 20 ms of every 50: the daemon's main and admin thread, and two threads beside the floor.
+ * The busy threads compute 20 ms of every 50, in the same 20 ms: the daemon's main and admin thread. They are the load beside
+ * the floor as well, while the daemon's engine rests: one load, and never two.
  */
 import { startCountedDaemon, startDaemon, startResponder } from '../daemons.mjs';
 import { guestRatio, guestRow } from '../guest-figures.mjs';
@@ -76,8 +77,9 @@ async function atDepth64({ quick, rounds, selves }) {
 
 async function besideBusyThreads({ quick, rounds, selves }) {
   const subject = await startCountedDaemon(allCores, { busy: true });
-  const floor = await startResponder(allCores, { burning: true });
-  const options = { work: 'in_sync', count: quick ? 5000 : 30_000, warmup: 8000 };
+  const floor = await startResponder(allCores);
+  // A percentile of thousandths over thirty busy spells and more.
+  const options = { work: 'in_sync', count: quick ? 20_000 : 100_000, warmup: 8000 };
   const collections = [];
   const compared = await compare({
     rounds,
@@ -93,31 +95,38 @@ async function besideBusyThreads({ quick, rounds, selves }) {
   });
   await subject.end();
   await floor.end();
-  const note = `cores ${allCores}, no pinning; collections in the engine, round by round: ${collections.join(' ')}`;
+  const note =
+    `cores ${allCores}, no pinning, main and admin thread of the daemon busy 20 ms of every 50; ` +
+    `collections in the engine, round by round (against itself first): ${collections.join(' ')}`;
   const how = { ...inMicroseconds, figure: (one) => one.p999, value: (one) => one.p999 / 1e3, note };
   return sides('in_sync_vs_floor_p999', 'in_sync_p999_busy', compared, how);
 }
 
-/** What the engine's heap allocates over a long run of questions: nothing grows with their number. */
+/**
+ * What the engine's heap allocates over a long run. One at a time a wake brings few requests, 64 at a time many: what a wake
+ * allocates is spread thinner then, and what a request allocated would not be.
+ */
 async function allocation({ quick }) {
   const subject = await startCountedDaemon(oneCore, { busy: false });
   const results = [];
-  for (const work of ['in_sync', 'remark']) {
+  for (const [name, work, depth] of [
+    ['in_sync', 'in_sync', 1],
+    ['in_sync_64', 'in_sync', 64],
+    ['remark', 'remark', 1],
+    ['remark_64', 'remark', 64],
+  ]) {
     const count = quick ? 100_000 : 1_000_000;
-    await load(oneCore, subject, { work, count: 20_000, warmup: 20_000 });
+    await load(oneCore, subject, { work, depth, count: 40_000, warmup: 20_000 });
     await subject.startCounting();
-    await load(oneCore, subject, { work, count, warmup: 0 });
+    await load(oneCore, subject, { work, depth, count, warmup: 0 });
     const { allocatedBytes, collections, collectionMs } = await subject.counted();
     const requests = work === 'remark' ? count * 2 : count;
-    const note = `${requests} requests one at a time, ${collections} collections, ${collectionMs.toFixed(1)} ms in them`;
-    results.push({
-      key: `allocated_a_request_${work}`,
-      value: allocatedBytes / requests,
-      unit: 'bytes',
-      samples: requests,
-      note,
-    });
-    results.push({ key: `collections_${work}`, value: collections, unit: 'collections', samples: requests });
+    const note =
+      `${requests} requests, ${depth} at a time, logs made and removed among them; ` +
+      `${collections} collections, ${collectionMs.toFixed(1)} ms in them`;
+    const bytes = allocatedBytes / requests;
+    results.push({ key: `allocated_a_request_${name}`, value: bytes, unit: 'bytes', samples: requests, note });
+    results.push({ key: `collections_${name}`, value: collections, unit: 'collections', samples: requests });
   }
   await subject.end();
   return { results };

@@ -9,8 +9,9 @@
  * | requests   | 2^10 .. 2^24 regions    | us: IN_SYNC, re-mark (core log), fresh mark (disk log)               |
  * | logs       | 1 .. 64 logs            | us: IN_SYNC, re-mark, used by turns                                  |
  * | dirty      | 1 .. 4096 fresh marks   | us until they are durable, all in one FLUSH                          |
- * | memory     | 2^12 .. 2^32 regions    | MiB resident beyond a daemon without logs; fresh, and sparsely marked |
+ * | memory     | 2^12 .. 2^32 regions    | MiB resident beyond a daemon without logs; fresh, and sparsely marked; room on the tmpfs |
  */
+import { execFileSync } from 'node:child_process';
 import { NativeRegionMap } from '../../dist/native/region-map.js';
 import { startDaemon } from '../daemons.mjs';
 import { load } from '../load.mjs';
@@ -49,25 +50,40 @@ function timed(times, work) {
   return median(pieces);
 }
 
+/**
+ * Batches that walk over the whole map: multiples of an odd number, which meet every region of a power of two before one comes
+ * twice. A single batch would stay in the first cache however large the map is.
+ */
+function spreadBatches(regions) {
+  const count = Math.min(2048, regions / batchRegions);
+  return Array.from({ length: count }, (_, batch) =>
+    Float64Array.from({ length: batchRegions }, (_, i) => ((batch * batchRegions + i) * 2654435761) % regions),
+  );
+}
+
 function inProcess({ quick, rounds }) {
   const results = [];
-  for (const regions of powers(10, 24, 2)) {
+  // The first size twice: what has not been compiled yet is no cost of a size.
+  for (const regions of [2 ** 10, ...powers(10, 24, 2)]) {
     const map = NativeRegionMap.anonymous(regions);
     // All pages in use, and all clean.
     map.fillClean(0, regions - 1, true);
     map.markClean(Float64Array.of(regions - 1), 1);
-    const batch = Float64Array.from({ length: batchRegions }, (_, i) => (i * 2654435761) % regions);
+    const batches = spreadBatches(regions);
     const calls = quick ? 2000 : 6000;
     const marks = [];
     const searches = [];
+    let next = 0;
     for (let round = 0; round < rounds; round++) {
       const both = timed(calls, () => {
+        const batch = batches[next++ % batches.length];
         map.markDirty(batch, batchRegions);
         map.markClean(batch, batchRegions);
       });
       marks.push(both / 2 / batchRegions);
       searches.push(timed(Math.max(80, calls / (regions / 1024)), () => map.nextDirty(0)) / 1000);
     }
+    if (regions === 2 ** 10) results.length = 0;
     results.push(cell('marks', 'regions', 'mark or clear', regions, 'ns a region', marks, rounds * calls * 2));
     results.push(cell('search', 'regions', 'search', regions, 'us', searches, rounds));
     map.close();
@@ -121,36 +137,59 @@ async function manyDirty({ quick, rounds }, daemon, files) {
   const regions = 2 ** 20;
   const file = files.file(regions);
   const results = [];
-  const count = quick ? 6 : 10;
+  const count = quick ? 10 : 60;
   for (const batch of powers(0, 12, 2)) {
-    const options = { work: 'fresh', regions, batch, count, warmup: 3, 'log-file': file };
+    const options = { work: 'fresh', regions, batch, count, warmup: 5, 'log-file': file };
     const taken = await latencies(daemon, rounds, options, () => files.wipe(file, regions));
     results.push(cell('dirty', 'dirty regions', 'until durable', batch, 'us', taken, count * rounds));
   }
   return results;
 }
 
-async function memory({ quick }) {
+/** Room that the files in a folder take of their tmpfs, whether they are mapped or not. */
+function roomBytes(folder) {
+  const text = execFileSync('du', ['--block-size=1', '--summarize', folder], { encoding: 'utf8' });
+  return Number(text.split(/\s/)[0]);
+}
+
+/**
+ * A daemon of its own for every figure, and several of them: the heap of a process that has just started differs by a megabyte
+ * or two. `tmpfs` is what the state records take of it: reserved room counts, which no process has resident.
+ */
+async function memory({ quick, rounds }) {
   const results = [];
-  const resident = async (options) => {
+  const once = async (options) => {
     const daemon = await startDaemon(oneCore);
+    const roomBefore = roomBytes(daemon.folder);
     if (options) await load(oneCore, daemon, { work: 'fresh', keep: 1, warmup: 0, ...options });
     const { memory: found } = await daemon.status();
+    const room = roomBytes(daemon.folder) - roomBefore;
     await daemon.end();
-    return found;
+    return { resident: found.residentBytes / mebi, mapped: found.stateBytes / mebi, room: room / mebi };
   };
-  const bare = await resident(null);
-  const add = (series, regions, found) => {
-    const beyond = [(found.residentBytes - bare.residentBytes) / mebi];
-    results.push(cell('memory', 'regions', `resident, ${series}`, regions, 'MiB', beyond, 1));
-    if (series === 'one mark') {
-      results.push(cell('memory', 'regions', 'mapped', regions, 'MiB', [found.stateBytes / mebi], 1));
-    }
+  const times = quick ? 1 : rounds;
+  const several = async (options) => {
+    const all = [];
+    for (let round = 0; round < times; round++) all.push(await once(options));
+    return (name) => all.map((one) => one[name]);
   };
-  results.push({ key: 'resident without logs', value: bare.residentBytes / mebi, unit: 'MiB', samples: 1 });
+  const bare = (await several(null))('resident');
+  const bareMiB = median(bare);
+  results.push({ key: 'resident without logs', value: bareMiB, unit: 'MiB', samples: times, rounds: bare });
   for (const regions of powers(12, 32, quick ? 10 : 5)) {
-    add('one mark', regions, await resident({ regions, count: 1 }));
-    add('1000 marks far apart', regions, await resident({ regions, count: 1000 }));
+    const add = (series, found) => results.push(cell('memory', 'regions', series, regions, 'MiB', found, times));
+    const one = await several({ regions, count: 1 });
+    add(
+      'resident, one mark',
+      one('resident').map((each) => each - bareMiB),
+    );
+    add('mapped', one('mapped'));
+    const thousand = await several({ regions, count: 1000 });
+    add(
+      'resident, 1000 marks far apart',
+      thousand('resident').map((each) => each - bareMiB),
+    );
+    add('tmpfs, 1000 marks far apart', thousand('room'));
   }
   return results;
 }

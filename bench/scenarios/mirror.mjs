@@ -31,6 +31,9 @@ export async function run({ guest }) {
   results.push(guestRow(figures, 'kernel-disk-2e22', { of }));
   results.push(guestRow(figures, 'lockstepd-disk-2e24', { of: 'disk_growth_2e24_vs_2e12', note: slowLog }));
   results.push(guestRow(figures, 'lockstepd-disk-2e12', { of: 'disk_growth_2e24_vs_2e12' }));
+  const everywhere = { note: 'the same, all over the mirror: as many blocks of the log as writes under way' };
+  results.push(guestRow(figures, 'lockstepd-disk-2e22-scattered', everywhere));
+  results.push(guestRow(figures, 'kernel-disk-2e22-scattered'));
   results.push(guestRow(figures, 'kernel-disk-2e12', { note: 'one write in the kernel for a map of one block' }));
   const cmirrord = figures.has('cmirrord-disk-d1');
   if (cmirrord) {

@@ -1,6 +1,6 @@
 /** The bench's arithmetic: medians, noise, the order of turns, and what counts as met. */
 import { expect, test } from 'vitest';
-import { verdict } from '../../bench/budgets.mjs';
+import { budgets, missingKeys, verdict } from '../../bench/budgets.mjs';
 import { compare, median, noiseOf, percentiles, row } from '../../bench/measure.mjs';
 
 test('medians and percentiles', () => {
@@ -52,4 +52,28 @@ test('verdicts', () => {
   expect(verdict({ ...atLeast, value: 0.75 })).toBe('in the noise');
   expect(verdict({ ...atLeast, value: 0.5 })).toBe('missed');
   expect(verdict({ ...atLeast, value: 0.39 })).toBe('below its floor');
+});
+
+test('noise hides no figure below its floor, and says nothing else beyond one half', () => {
+  const atMost = { aim: 3, direction: '<=', floor: 6, noise: 12 };
+  expect(verdict({ ...atMost, value: 1 })).toBe('too noisy');
+  expect(verdict({ ...atMost, value: 5 })).toBe('too noisy');
+  expect(verdict({ ...atMost, value: 7 })).toBe('below its floor');
+  expect(verdict({ ...atMost, value: Number.NaN })).toBe('below its floor');
+  expect(verdict({ ...atMost, value: 1, noise: Number.NaN })).toBe('too noisy');
+});
+
+test('an aim that must be passed is not met by reaching it', () => {
+  const more = { aim: 1, direction: '>', floor: 0.5, noise: 0 };
+  expect(verdict({ ...more, value: 1 })).toBe('missed');
+  expect(verdict({ ...more, value: 1.01 })).toBe('met');
+});
+
+test('a key that is neither measured nor skipped is found', () => {
+  const ratios = { scan_vs_memory: {} };
+  expect(missingKeys('bitmap', { results: [], ratios })).toEqual(['mark_ns_batched']);
+  expect(missingKeys('bitmap', { results: [{ key: 'mark_ns_batched', skipped: 'no addon' }], ratios })).toEqual([]);
+  expect(missingKeys('bitmap', { results: [{ key: 'mark_ns_batched' }], ratios })).toEqual(['mark_ns_batched']);
+  expect(missingKeys('flush', { skipped: 'no disk', results: [], ratios: {} })).toEqual([]);
+  expect(missingKeys('flush', { results: [], ratios: {} })).toEqual(Object.keys(budgets['flush'] ?? {}));
 });

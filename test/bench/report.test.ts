@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
-import { budgets } from '../../bench/budgets.mjs';
+import { budgets, missingKeys } from '../../bench/budgets.mjs';
 import { htmlReport } from '../../bench/html-report.mjs';
 import { lastReport, readmeTable, withTable } from '../../bench/readme.mjs';
 
@@ -39,8 +39,9 @@ testOfRun('the last run is a full one, of every scenario, on a committed tree', 
   expect(report.quick).toBe(false);
   expect(Object.keys(report.scenarios)).toEqual(Object.keys(budgets));
   expect(report.commit).toMatch(/^[0-9a-f]{7,}$/);
-  for (const { ratios, failed } of Object.values(report.scenarios)) {
+  for (const [name, { ratios, failed, ...rest }] of Object.entries(report.scenarios)) {
     expect(failed).toBeUndefined();
+    expect(missingKeys(name, { ratios, ...rest })).toEqual([]);
     for (const { value } of Object.values(ratios)) expect(Number.isFinite(value)).toBe(true);
   }
 });
