@@ -1,6 +1,6 @@
 /** The bench's arithmetic: medians, noise, the order of turns, and what counts as met. */
 import { expect, test } from 'vitest';
-import { budgets, missingKeys, verdict } from '../../bench/budgets.mjs';
+import { missingKeys, verdict } from '../../bench/budgets.mjs';
 import { compare, median, noiseOf, percentiles, row } from '../../bench/measure.mjs';
 
 test('medians and percentiles', () => {
@@ -75,5 +75,5 @@ test('a key that is neither measured nor skipped is found', () => {
   expect(missingKeys('bitmap', { results: [{ key: 'mark_ns_batched', skipped: 'no addon' }], ratios })).toEqual([]);
   expect(missingKeys('bitmap', { results: [{ key: 'mark_ns_batched' }], ratios })).toEqual(['mark_ns_batched']);
   expect(missingKeys('flush', { skipped: 'no disk', results: [], ratios: {} })).toEqual([]);
-  expect(missingKeys('flush', { results: [], ratios: {} })).toEqual(Object.keys(budgets['flush'] ?? {}));
+  expect(missingKeys('flush', { results: [], ratios: {} })).toHaveLength(4);
 });
