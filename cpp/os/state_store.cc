@@ -6,6 +6,7 @@
 #include <cinttypes>
 #include <cstdio>
 #include <cstring>
+#include <set>
 
 #include "core/request_record.h"
 
@@ -30,6 +31,10 @@ std::string record_name(const StateStatic& fixed) {
   std::array<char, 64> name{};
   const int length = std::snprintf(name.data(), name.size(), "%016" PRIx64 "-%016" PRIx64, fixed.luid, hash);
   return std::string(name.data(), static_cast<size_t>(length)) + record_suffix;
+}
+
+bool has_own_name(const std::shared_ptr<StateSlot>& slot) {
+  return slot->name() == record_name(slot->record().fixed());
 }
 
 /// Nothing for a record that is reserved whole, or has no file.
@@ -183,6 +188,7 @@ std::vector<std::shared_ptr<StateSlot>> StateStore::restore(std::vector<std::str
         found.push_back(std::move(slot));
       }
     }
+    put_copies_aside(found, problems);
   }
   slots_ = found;
   mapped_bytes_ = 0;
@@ -211,6 +217,19 @@ std::shared_ptr<StateSlot> StateStore::judge(Fd file, Mapping mapping, const std
     return nullptr;
   }
   return slot;
+}
+
+void StateStore::put_copies_aside(std::vector<std::shared_ptr<StateSlot>>& found,
+                                  std::vector<std::string>& problems) const {
+  // Somebody has saved a copy in this folder. Two logs of one identity would both claim its device, and one
+  // of them would answer with old marks.
+  std::ranges::stable_partition(found, has_own_name);
+  std::set<std::string> taken;
+  std::erase_if(found, [&](const std::shared_ptr<StateSlot>& slot) {
+    if (taken.insert(record_name(slot->record().fixed())).second) return false;
+    put_aside(slot->name(), "a copy of a record that is here", problems);
+    return true;
+  });
 }
 
 void StateStore::put_aside(const std::string& name, const std::string& why,

@@ -82,6 +82,9 @@ class StateStore {
   /// The slot when it counts; otherwise deals with what lies there.
   std::shared_ptr<StateSlot> judge(Fd file, Mapping mapping, const std::string& name,
                                    std::vector<std::string>& problems);
+  /// Of several records of one log the one under its own name counts; the others are put aside.
+  void put_copies_aside(std::vector<std::shared_ptr<StateSlot>>& found,
+                        std::vector<std::string>& problems) const;
   void put_aside(const std::string& name, const std::string& why, std::vector<std::string>& problems) const;
   void forget_file(const std::string& name) const;
   /// Finds the record of requests or makes it. 0 or an errno.

@@ -1,5 +1,14 @@
 /** State records that cannot be read: put aside, reported, and the mirror they belonged to is not trusted (R3). */
-import { closeSync, openSync, readdirSync, readFileSync, truncateSync, writeFileSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  copyFileSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  truncateSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { KernelClient } from '../connector/kernel-client.js';
@@ -66,6 +75,19 @@ describe.each([
     for (let region = 0; region < 4; region++) expect((await kernel.isClean(log, region)).value(0)).toBe(0);
     kernel.close();
   });
+});
+
+it('a copy that somebody has saved beside its record is put aside, and the log goes on', async () => {
+  copyFileSync(recordOf(log.uuid), join(folder.state, '0-saved.state'));
+  const daemon = folder.start();
+  await daemon.ready();
+  expect(daemon.stderr).toMatch(/0-saved\.state: a copy of a record that is here/);
+  expect(daemon.stderr).toMatch(/ready restoredLogs=2/);
+  const kernel = await KernelClient.connect(folder.socket);
+  expect((await kernel.isClean(log, 1)).value(0)).toBe(0);
+  expect((await kernel.flush(log, [2])).result).toBe(0);
+  expect((await daemon.status()).logs.map((one) => one.uuid).sort()).toEqual([other.uuid, log.uuid]);
+  kernel.close();
 });
 
 it('a file with a name like a record and no record in it is put aside, another is left alone', async () => {
