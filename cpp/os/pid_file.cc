@@ -29,12 +29,22 @@ int lock_whole_file(int fd) {
   }
 }
 
-/// False when the file was removed, or replaced, between opening and locking it.
+/// False when the file was removed, or replaced, since it was opened.
 bool still_named(int fd, const std::string& path) {
   struct stat opened = {};
   struct stat named = {};
-  return fstat(fd, &opened) == 0 && stat(path.c_str(), &named) == 0 && opened.st_dev == named.st_dev &&
+  return fstat(fd, &opened) == 0 && lstat(path.c_str(), &named) == 0 && opened.st_dev == named.st_dev &&
          opened.st_ino == named.st_ino;
+}
+
+/// Emptying what a link leads to, or waiting for a FIFO's reader, is not what somebody asks for who names a
+/// pid file: ELOOP for a link, EINVAL for what is no file.
+int open_regular(const std::string& path, Fd& fd) {
+  fd = Fd(open(path.c_str(), O_CREAT | O_WRONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, mode));
+  if (!fd.valid()) return errno == ENXIO ? EINVAL : errno;
+  struct stat status = {};
+  if (fstat(fd.get(), &status) != 0) return errno;
+  return S_ISREG(status.st_mode) ? 0 : EINVAL;
 }
 
 int write_pid(int fd) {
@@ -55,8 +65,8 @@ std::string absolute(const std::string& path) {
 
 int PidFile::lock(const std::string& path) {
   for (int attempt = 1;; attempt++) {
-    Fd fd(open(path.c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, mode));
-    if (!fd.valid()) return errno;
+    Fd fd;
+    if (const int error = open_regular(path, fd); error != 0) return error;
     if (const int error = lock_whole_file(fd.get()); error != 0) return error;
     // The daemon before us removes its file as it ends; a lock on a file without a name is seen by nobody.
     if (!still_named(fd.get(), path)) {
@@ -72,7 +82,8 @@ int PidFile::lock(const std::string& path) {
 
 void PidFile::close() noexcept {
   if (!fd_.valid()) return;
-  unlink(path_.c_str());
+  // Somebody who removed it by hand may have started another daemon since, whose file this is then.
+  if (still_named(fd_.get(), path_)) unlink(path_.c_str());
   fd_.reset();
 }
 

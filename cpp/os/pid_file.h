@@ -16,10 +16,11 @@ class PidFile {
   PidFile& operator=(const PidFile&) = delete;
   ~PidFile() { close(); }
 
-  /// 0 or an errno; EAGAIN or EACCES when another process has it.
+  /// 0 or an errno; EAGAIN or EACCES when another process has it, ELOOP for a symbolic link, EINVAL for what
+  /// is no regular file.
   [[nodiscard]] int lock(const std::string& path);
   const std::string& path() const noexcept { return path_; }
-  /// Removes the file, then gives up the lock.
+  /// Removes the file, if it is still the one that was locked, then gives up the lock.
   void close() noexcept;
 
  private:

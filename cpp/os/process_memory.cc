@@ -32,7 +32,8 @@ bool parse_line(const char* line, CodeMapping& mapping) {
   int path_at = 0;
   const int fields = std::sscanf(line, "%" SCNx64 "-%" SCNx64 " %4s %*x %*x:%*x %" SCNu64 " %n",
                                  &mapping.start, &mapping.end, rights.data(), &inode, &path_at);
-  if (fields != 4 || inode == 0 || rights[0] != 'r' || rights[1] == 'w') return false;
+  // What is shared and writable is data of somebody's making, the state records among it, which stay sparse.
+  if (fields != 4 || inode == 0 || rights[0] != 'r' || (rights[1] == 'w' && rights[3] != 'p')) return false;
   const std::string_view path(line + path_at);
   return path.starts_with('/') && !path.starts_with("/dev/") && !path.starts_with("/memfd:");
 }

@@ -13,8 +13,9 @@ struct MemoryLockResult {
   int error = 0;
 };
 
-/// Locks every mapping of a file that the process cannot write to: the program, its libraries, the addon.
-/// Never mlockall: V8 ends the process when madvise fails on locked pages.
+/// Locks every mapping of a file that is the process's own: the program, its libraries, the addon, and their
+/// data, whose pages are the file's until they are written to. Never mlockall: V8 ends the process when
+/// madvise fails on locked pages.
 [[nodiscard]] MemoryLockResult lock_code_mappings();
 
 /// PR_SET_IO_FLUSHER for the calling thread and those it starts. 0 or an errno.

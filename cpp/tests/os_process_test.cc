@@ -2,15 +2,20 @@
 // JavaScript has none of.
 #include <doctest/doctest.h>
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cerrno>
+#include <cinttypes>
 #include <condition_variable>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <mutex>
 
@@ -106,6 +111,81 @@ TEST_CASE("pid file: seen as locked by F_GETLK of another process, as LVM2 looks
   CHECK(access(path.c_str(), F_OK) != 0);
 }
 
+TEST_CASE("pid file: a link is not followed, and what is no file is refused without a wait") {
+  const test::Folder folder;
+  std::ofstream(folder.file("target")) << "kept";
+  REQUIRE(symlink(folder.file("target").c_str(), folder.file("link").c_str()) == 0);
+  REQUIRE(mkfifo(folder.file("fifo").c_str(), 0600) == 0);
+  PidFile file;
+  CHECK(file.lock(folder.file("link")) == ELOOP);
+  CHECK(std::filesystem::file_size(folder.file("target")) == 4);
+  CHECK(file.lock(folder.file("fifo")) == EINVAL);
+  CHECK(file.lock(folder.file("")) == EISDIR);
+  CHECK(file.lock("/dev/null") == EINVAL);
+}
+
+TEST_CASE("pid file: a file that was removed by hand and made anew by another daemon is left to it") {
+  const test::Folder folder;
+  const std::string path = folder.file("pid");
+  PidFile first;
+  REQUIRE(first.lock(path) == 0);
+  REQUIRE(unlink(path.c_str()) == 0);
+  PidFile second;
+  REQUIRE(second.lock(path) == 0);
+  first.close();
+  CHECK(access(path.c_str(), F_OK) == 0);
+  second.close();
+  CHECK(access(path.c_str(), F_OK) != 0);
+}
+
+namespace {
+
+/// Whether the pages of this process at an address are locked, as the kernel says.
+bool locked(const void* address) {
+  std::ifstream maps("/proc/self/smaps");
+  const auto wanted = reinterpret_cast<uintptr_t>(address);
+  bool inside = false;
+  for (std::string line; std::getline(maps, line);) {
+    uintptr_t start = 0;
+    uintptr_t end = 0;
+    if (std::sscanf(line.c_str(), "%" SCNxPTR "-%" SCNxPTR " ", &start, &end) == 2) {
+      inside = wanted >= start && wanted < end;
+    } else if (inside && line.starts_with("VmFlags:")) {
+      return line.find(" lo") != std::string::npos;
+    }
+  }
+  return false;
+}
+
+int written_data = 1;
+
+}  // namespace
+
+TEST_CASE("process memory: data of the program is locked, a state record is not") {
+  const test::Folder folder;
+  std::unique_ptr<StateStore> store;
+  REQUIRE(StateStore::open({folder.file("state"), "boot", uint64_t{1} << 30}, store) == 0);
+  StateStatic fixed;
+  fixed.boot_id = "boot";
+  fixed.uuid = "a";
+  fixed.region_count = region_count_max / 64;
+  fixed.region_size_sectors = 8;
+  const StateStore::Created created = store->create(fixed);
+  REQUIRE(created.error == 0);
+  const MemoryLockResult result = lock_code_mappings();
+  if (result.failures > 0) {
+    MESSAGE("this process may not lock so much: " << std::strerror(result.error));
+    return;
+  }
+  written_data++;
+  CHECK(locked(&written_data));
+  CHECK(locked(reinterpret_cast<const void*>(&lock_code_mappings)));
+  // Locked when it is touched, and not made resident by this.
+  std::vector<unsigned char> resident(created.slot->memory().size() / block_bytes);
+  REQUIRE(mincore(created.slot->memory().data(), created.slot->memory().size(), resident.data()) == 0);
+  CHECK(std::ranges::count_if(resident, [](unsigned char page) { return (page & 1) != 0; }) < 64);
+}
+
 TEST_CASE("process memory: locks code or says why not") {
   const MemoryLockResult result = lock_code_mappings();
   if (result.failures == 0) {
@@ -142,5 +222,45 @@ TEST_CASE("state store: names of logs with one luid differ by uuid, and one iden
   CHECK(store->create(fixed).error == EINVAL);
   std::vector<std::string> problems;
   CHECK(store->restore(problems).size() == 3);
+  CHECK(problems.empty());
+}
+
+TEST_CASE("state store: of a record and its copies only the one under its own name counts") {
+  const test::Folder folder;
+  const std::string state = folder.file("state");
+  const StateStoreOptions options{state, "boot", uint64_t{1} << 30};
+  std::unique_ptr<StateStore> store;
+  REQUIRE(StateStore::open(options, store) == 0);
+  StateStatic fixed;
+  fixed.boot_id = "boot";
+  fixed.uuid = "a";
+  fixed.luid = 1;
+  fixed.region_count = 100;
+  fixed.region_size_sectors = 8;
+  const StateStore::Created created = store->create(fixed);
+  REQUIRE(created.error == 0);
+  const std::string own = created.slot->name();
+  fixed.luid = 2;
+  REQUIRE(store->create(fixed).error == 0);
+  store.reset();
+  // One that sorts before it and one behind; and one whose original is gone is as good as that.
+  namespace fs = std::filesystem;
+  fs::copy_file(state + "/" + own, state + "/!before.state");
+  fs::copy_file(state + "/" + own, state + "/zbehind.state");
+  std::vector<std::string> problems;
+  REQUIRE(StateStore::open(options, store) == 0);
+  std::vector<std::shared_ptr<StateSlot>> found = store->restore(problems);
+  REQUIRE(found.size() == 2);
+  CHECK(std::ranges::any_of(found, [&](const auto& slot) { return slot->name() == own; }));
+  REQUIRE(problems.size() == 2);
+  CHECK(problems[0].find("state file !before.state: a copy of a record that is here, put aside as") == 0);
+  CHECK(fs::exists(state + "/zbehind.state.unreadable"));
+  CHECK(fs::exists(state + "/" + own));
+  store.reset();
+  fs::rename(state + "/" + own, state + "/moved.state");
+  problems.clear();
+  REQUIRE(StateStore::open(options, store) == 0);
+  found = store->restore(problems);
+  CHECK(found.size() == 2);
   CHECK(problems.empty());
 }

@@ -12,7 +12,7 @@ import { addon } from './addon.js';
  */
 export interface PidFileLock {
   readonly path: string;
-  /** Removes the file and gives the lock up. Twice is fine. */
+  /** Removes the file, unless another has its name by now, and gives the lock up. Twice is fine. */
   close(): void;
 }
 
@@ -47,7 +47,8 @@ export interface NativeProcessFunctions {
  * 1 ms apart; then writes the pid and a line end. Mode 0644, close-on-exec. The lock belongs to the process: call
  * it once a file and process, and after any fork.
  *
- * @throws Error with code EAGAIN or EACCES when another process holds the lock, or the code of the failed call.
+ * @throws Error with code EAGAIN or EACCES when another process holds the lock, ELOOP for a symbolic link, EINVAL for
+ * what is no regular file, or the code of the failed call.
  */
 export function lockPidFile(path: string): PidFileLock {
   return addon.process.lockPidFile(path);
@@ -64,8 +65,8 @@ export function setIoFlusher(): number {
 }
 
 /**
- * Locks the file-backed executable and read-only mappings of the process: code that must never be paged in
- * from a disk behind the mirror. Never `mlockall`, which V8 does not survive.
+ * Locks the file-backed mappings of the process, but for shared ones that it writes to: code, and data that nobody has
+ * changed yet, must never be paged in from a disk behind the mirror. Never `mlockall`, which V8 does not survive.
  */
 export function lockMemory(): MemoryLock {
   return addon.process.lockMemory();
