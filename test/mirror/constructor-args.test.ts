@@ -85,6 +85,10 @@ describe('refused', () => {
 
   test('2^32 regions are the most', () => {
     expect(parseConstructor('4294967296 clustered-core 1')).toMatchObject({ ok: true, args: { regionCount: 2 ** 32 } });
+    // One sector more than 2^32 - 1 regions of 1 GiB: the quotient is not a number that a double has.
+    const sectors = (2 ** 32 - 1) * 2 ** 21 + 1;
+    expect(parseConstructor(`${sectors} clustered-core 2097152`)).toMatchObject({ args: { regionCount: 2 ** 32 } });
+    expect(parseConstructor(`${2 ** 53 - 1} clustered-core 2097152`)).toMatchObject({ args: { regionCount: 2 ** 32 } });
     expect(parseConstructor('4294967297 clustered-core 1')).toMatchObject({ ok: false });
   });
 });

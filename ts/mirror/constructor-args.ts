@@ -61,7 +61,9 @@ function parseCommon(targetSectors: number, deviceName: string | null, words: re
   const [size = '', ...options] = words;
   const regionSizeSectors = parseNumber(size);
   if (regionSizeSectors === null) return wrong(`region size "${size}" is not a number above zero`);
-  const regionCount = Math.ceil(targetSectors / regionSizeSectors);
+  // By the remainder: a quotient beyond 2^32 can be rounded, and the last short region with it.
+  const lastSectors = targetSectors % regionSizeSectors;
+  const regionCount = (targetSectors - lastSectors) / regionSizeSectors + (lastSectors === 0 ? 0 : 1);
   if (regionCount > regionCountMax) return wrong(`${regionCount} regions are more than the ${regionCountMax} of a log`);
   let sync: SyncWord = 'default';
   for (const word of options) if (word === 'sync' || word === 'nosync') sync = word;
