@@ -30,6 +30,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   define_device_mapper(env, exports);
   define_checksum(env, exports);
   define_cpg_group(env, exports);
+  define_cpg_names(env, exports);
   define_process_functions(env, exports);
   return exports;
 }

@@ -1,12 +1,11 @@
 // The JavaScript class CpgGroup (ts/native/cpg-group.ts): membership in one process group of corosync, over
-// and over again while corosync comes and goes; and the function that asks corosync for the names of all
-// groups.
+// and over again while corosync comes and goes.
 //
 // What waits for corosync runs on a helper thread. A connection that is given up is handed to such a thread
 // too, because its end waits as well; where none takes it, it is left to the end of the process.
 #include <napi.h>
 
-#include <algorithm>
+#include <array>
 #include <chrono>
 #include <condition_variable>
 #include <memory>
@@ -14,8 +13,10 @@
 
 #include "binding/arguments.h"
 #include "binding/callback.h"
+#include "binding/getters.h"
 #include "binding/instance.h"
 #include "binding/loop_poll.h"
+#include "binding/shared_view.h"
 #include "os/cpg_connection.h"
 #include "os/event_fd.h"
 
@@ -102,6 +103,14 @@ class Group : public std::enable_shared_from_this<Group> {
   CpgGroupWrap* owner_ = nullptr;
 };
 
+/// What `next` fills in, seen by JavaScript.
+struct News {
+  std::array<uint8_t, CpgConnection::message_bytes_max> inbox{};
+  /// Node and process of a message's sender, its length; whether the partition has quorum, in which ring; the
+  /// ring.
+  std::array<double, 6> event{};
+};
+
 class CpgGroupWrap : public Napi::ObjectWrap<CpgGroupWrap> {
  public:
   static Napi::Function define(Napi::Env env);
@@ -130,10 +139,7 @@ class CpgGroupWrap : public Napi::ObjectWrap<CpgGroupWrap> {
   }
 
   std::shared_ptr<Group> group_;
-  std::span<uint8_t> inbox_;
-  /// Node and process of a message's sender, its length; whether the partition has quorum, in which ring; the
-  /// ring.
-  std::span<double> event_;
+  std::shared_ptr<News> news_ = std::make_shared<News>();
 };
 
 bool Group::connect(CpgGroupWrap* owner, Napi::FunctionReference on_connected,
@@ -237,32 +243,27 @@ void Group::end_connection(std::chrono::milliseconds limit) {
 
 Napi::Function CpgGroupWrap::define(Napi::Env env) {
   using Self = CpgGroupWrap;
-  return DefineClass(env, "CpgGroup",
-                     {
-                         InstanceMethod<&Self::connect>("connect"),
-                         InstanceMethod<&Self::disconnect>("disconnect"),
-                         InstanceMethod<&Self::next>("next"),
-                         InstanceMethod<&Self::configuration>("configuration"),
-                         InstanceMethod<&Self::ring_nodes>("ringNodes"),
-                         InstanceMethod<&Self::send>("send"),
-                         InstanceMethod<&Self::lost_reason>("lostReason"),
-                         InstanceAccessor<&Self::node>("node"),
-                     });
+  return with_getters(DefineClass(env, "CpgGroup",
+                                  {
+                                      InstanceMethod<&Self::connect>("connect"),
+                                      InstanceMethod<&Self::disconnect>("disconnect"),
+                                      InstanceMethod<&Self::next>("next"),
+                                      InstanceMethod<&Self::configuration>("configuration"),
+                                      InstanceMethod<&Self::ring_nodes>("ringNodes"),
+                                      InstanceMethod<&Self::send>("send"),
+                                      InstanceMethod<&Self::lost_reason>("lostReason"),
+                                      InstanceMethod<&Self::node>("node", as_getter),
+                                  }));
 }
 
 CpgGroupWrap::CpgGroupWrap(const Napi::CallbackInfo& info)
     : Napi::ObjectWrap<CpgGroupWrap>(info),
       group_(std::make_shared<Group>(info.Env(), text_argument(info, 0))) {
   const Napi::Env env = info.Env();
-  // The object's own properties keep the memory that the spans refer to.
-  const auto inbox = Napi::Buffer<uint8_t>::New(env, CpgConnection::message_bytes_max);
-  auto event = Napi::Float64Array::New(env, 6);
-  inbox_ = {inbox.Data(), inbox.Length()};
-  event_ = {event.Data(), event.ElementLength()};
-  const auto fixed = static_cast<napi_property_attributes>(napi_enumerable);
   const auto self = info.This().As<Napi::Object>();
-  self.DefineProperty(Napi::PropertyDescriptor::Value("inbox", inbox, fixed));
-  self.DefineProperty(Napi::PropertyDescriptor::Value("event", event, fixed));
+  expose(self, "inbox", shared_bytes(env, news_, news_->inbox.data(), news_->inbox.size()));
+  expose(self, "event",
+         shared_array<Napi::Float64Array>(env, news_, news_->event.data(), news_->event.size()));
 }
 
 Napi::Value CpgGroupWrap::connect(const Napi::CallbackInfo& info) {
@@ -277,16 +278,16 @@ Napi::Value CpgGroupWrap::connect(const Napi::CallbackInfo& info) {
 
 Napi::Value CpgGroupWrap::next(const Napi::CallbackInfo& info) {
   CpgConnection& from = connection(info);
-  const CpgEvent event = from.next(inbox_);
+  const CpgEvent event = from.next(news_->inbox);
   if (event == CpgEvent::message) {
-    event_[0] = from.sender().node;
-    event_[1] = from.sender().pid;
-    event_[2] = static_cast<double>(from.message_bytes());
+    news_->event[0] = from.sender().node;
+    news_->event[1] = from.sender().pid;
+    news_->event[2] = static_cast<double>(from.message_bytes());
   } else if (event == CpgEvent::quorum) {
-    event_[3] = from.quorate() ? 1 : 0;
-    event_[4] = static_cast<double>(from.quorum_ring());
+    news_->event[3] = from.quorate() ? 1 : 0;
+    news_->event[4] = static_cast<double>(from.quorum_ring());
   } else if (event == CpgEvent::ring) {
-    event_[5] = static_cast<double>(from.ring());
+    news_->event[5] = static_cast<double>(from.ring());
   }
   return Napi::Number::New(info.Env(), static_cast<uint32_t>(event));
 }
@@ -327,73 +328,11 @@ Napi::Value CpgGroupWrap::send(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), static_cast<uint32_t>(to.send(bytes.first(count))));
 }
 
-/// One question for the names of all groups. Kept by its watcher until the answer has come.
-struct NamesQuestion {
-  struct Answer {
-    std::mutex mutex;
-    std::string problem;
-    std::vector<std::string> names;
-    uint32_t node = 0;
-    EventFd wake;
-  };
-  Napi::FunctionReference callback;
-  std::shared_ptr<Answer> answer = std::make_shared<Answer>();
-  LoopPoll* poll = nullptr;
-
-  void close() {
-    callback.Reset();
-    if (poll != nullptr) std::exchange(poll, nullptr)->close();
-  }
-
-  void on_wake(Napi::Env env) {
-    answer->wake.take();
-    const Napi::HandleScope scope(env);
-    run_from_loop(env, [&] {
-      const std::lock_guard guard(answer->mutex);
-      Napi::Array names = Napi::Array::New(env, answer->names.size());
-      for (uint32_t index = 0; index < answer->names.size(); index++) names.Set(index, answer->names[index]);
-      call_from_loop(callback,
-                     {Napi::String::New(env, answer->problem), names, Napi::Number::New(env, answer->node)});
-    });
-    close();
-  }
-};
-
-Napi::Value read_group_names(const Napi::CallbackInfo& info) {
-  const Napi::Env env = info.Env();
-  const auto question = std::make_shared<NamesQuestion>();
-  const auto answer = question->answer;
-  question->callback = Napi::Persistent(function_argument(info, 0));
-  if (!answer->wake.valid()) return Napi::Boolean::New(env, false);
-  question->poll = LoopPoll::start(
-      env, answer->wake.get(), [question, env](LoopPoll::Events /*events*/) { question->on_wake(env); },
-      [question] { question->close(); });
-  if (question->poll == nullptr) return Napi::Boolean::New(env, false);
-  // Nobody's end waits for this answer.
-  question->poll->keep_alive(false);
-  const bool posted = Instance::of(env).helpers.post("corosync-groups", [answer]() -> HelperThreads::Again {
-    std::vector<std::string> names;
-    uint32_t node = 0;
-    std::string problem = CpgConnection::read_group_names(names, node);
-    {
-      const std::lock_guard guard(answer->mutex);
-      answer->problem = std::move(problem);
-      answer->names = std::move(names);
-      answer->node = node;
-    }
-    answer->wake.raise();
-    return std::nullopt;
-  });
-  if (!posted) question->close();
-  return Napi::Boolean::New(env, posted);
-}
-
 }  // namespace
 
 void define_cpg_group(Napi::Env env, Napi::Object exports) {
   // The last instance's connection ends with its JavaScript object, so no constructor is kept here.
   exports.Set("CpgGroup", CpgGroupWrap::define(env));
-  exports.Set("readCpgGroupNames", Napi::Function::New<read_group_names>(env, "readCpgGroupNames"));
   exports.Set("corosyncBuiltIn", Napi::Boolean::New(env, CpgConnection::built_in()));
 }
 

@@ -6,8 +6,10 @@
 
 #include "binding/arguments.h"
 #include "binding/callback.h"
+#include "binding/getters.h"
 #include "binding/instance.h"
 #include "binding/loop_poll.h"
+#include "binding/shared_view.h"
 #include "os/frame_port.h"
 
 namespace lockstep::binding {
@@ -200,44 +202,28 @@ void Channel::release_owner() noexcept {
 
 Napi::Function FrameChannelWrap::define(Napi::Env env) {
   using Self = FrameChannelWrap;
-  return DefineClass(env, "FrameChannel",
-                     {
-                         StaticMethod<&Self::connector>("connector"),
-                         StaticMethod<&Self::listen>("listen"),
-                         StaticMethod<&Self::connect>("connect"),
-                         InstanceAccessor<&Self::connected>("connected"),
-                         InstanceAccessor<&Self::closed>("closed"),
-                         InstanceMethod<&Self::drain>("drain"),
-                         InstanceMethod<&Self::send>("send"),
-                         InstanceMethod<&Self::on_readable>("onReadable"),
-                         InstanceMethod<&Self::on_closed>("onClosed"),
-                         InstanceMethod<&Self::counters>("counters"),
-                         InstanceMethod<&Self::close>("close"),
-                     });
+  return with_getters(DefineClass(env, "FrameChannel",
+                                  {
+                                      StaticMethod<&Self::connector>("connector"),
+                                      StaticMethod<&Self::listen>("listen"),
+                                      StaticMethod<&Self::connect>("connect"),
+                                      InstanceMethod<&Self::connected>("connected", as_getter),
+                                      InstanceMethod<&Self::closed>("closed", as_getter),
+                                      InstanceMethod<&Self::drain>("drain"),
+                                      InstanceMethod<&Self::send>("send"),
+                                      InstanceMethod<&Self::on_readable>("onReadable"),
+                                      InstanceMethod<&Self::on_closed>("onClosed"),
+                                      InstanceMethod<&Self::counters>("counters"),
+                                      InstanceMethod<&Self::close>("close"),
+                                  }));
 }
 
-template <typename T>
-void release_share(Napi::Env /*env*/, T* /*data*/, std::shared_ptr<FrameSlots>* share) {
-  delete share;
-}
-
-/// Views that share the slots' memory, and keep it.
 void expose_slots(Napi::Object self, const char* bytes_name, const char* lengths_name,
                   const std::shared_ptr<FrameSlots>& slots) {
   const Napi::Env env = self.Env();
-  // Each view owns a share; had making it thrown, the pointer would have given the share back.
-  auto bytes_share = std::make_unique<std::shared_ptr<FrameSlots>>(slots);
-  const auto bytes = Napi::Buffer<uint8_t>::New(env, slots->memory.get(), FrameSlots::bytes,
-                                                release_share<uint8_t>, bytes_share.get());
-  static_cast<void>(bytes_share.release());
-  auto lengths_share = std::make_unique<std::shared_ptr<FrameSlots>>(slots);
-  const auto lengths = Napi::ArrayBuffer::New(env, slots->lengths.get(), frame_slot_count * sizeof(int32_t),
-                                              release_share<void>, lengths_share.get());
-  static_cast<void>(lengths_share.release());
-  const auto fixed = static_cast<napi_property_attributes>(napi_enumerable);
-  self.DefineProperty(Napi::PropertyDescriptor::Value(bytes_name, bytes, fixed));
-  self.DefineProperty(Napi::PropertyDescriptor::Value(
-      lengths_name, Napi::Int32Array::New(env, frame_slot_count, lengths, 0), fixed));
+  expose(self, bytes_name, shared_bytes(env, slots, slots->memory.get(), FrameSlots::bytes));
+  expose(self, lengths_name,
+         shared_array<Napi::Int32Array>(env, slots, slots->lengths.get(), frame_slot_count));
 }
 
 FrameChannelWrap::FrameChannelWrap(const Napi::CallbackInfo& info)

@@ -31,7 +31,13 @@ struct Instance {
   /// Makes a JavaScript object for `what`.
   Napi::Object wrap(const Napi::FunctionReference& constructor, std::shared_ptr<void> what) {
     handover = std::move(what);
-    return constructor.New({});
+    try {
+      return constructor.New({});
+    } catch (...) {
+      // Not even begun (no stack left, say): the next constructor of another class must not find it.
+      handover = nullptr;
+      throw;
+    }
   }
   /// What `wrap` handed over, or null.
   template <typename T>
@@ -52,6 +58,7 @@ void define_log_device(Napi::Env env, Napi::Object exports);
 void define_device_mapper(Napi::Env env, Napi::Object exports);
 void define_checksum(Napi::Env env, Napi::Object exports);
 void define_cpg_group(Napi::Env env, Napi::Object exports);
+void define_cpg_names(Napi::Env env, Napi::Object exports);
 void define_process_functions(Napi::Env env, Napi::Object exports);
 
 }  // namespace lockstep::binding

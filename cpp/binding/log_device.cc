@@ -9,6 +9,7 @@
 #include "binding/arguments.h"
 #include "binding/callback.h"
 #include "binding/device_session.h"
+#include "binding/getters.h"
 #include "binding/instance.h"
 #include "binding/log_image.h"
 
@@ -19,18 +20,18 @@ class LogDeviceWrap : public Napi::ObjectWrap<LogDeviceWrap>, private DeviceSess
  public:
   static Napi::Function define(Napi::Env env) {
     using Self = LogDeviceWrap;
-    return DefineClass(env, "LogDevice",
-                       {
-                           InstanceAccessor<&Self::writer>("writer"),
-                           InstanceAccessor<&Self::closed>("closed"),
-                           InstanceAccessor<&Self::bytes_written>("bytesWritten"),
-                           InstanceAccessor<&Self::writes>("writesSubmitted"),
-                           InstanceAccessor<&Self::barriers>("barriersSubmitted"),
-                           InstanceMethod<&Self::open>("open"),
-                           InstanceMethod<&Self::read>("read"),
-                           InstanceMethod<&Self::write>("write"),
-                           InstanceMethod<&Self::close>("close"),
-                       });
+    return with_getters(DefineClass(env, "LogDevice",
+                                    {
+                                        InstanceMethod<&Self::writer>("writer", as_getter),
+                                        InstanceMethod<&Self::closed>("closed", as_getter),
+                                        InstanceMethod<&Self::bytes_written>("bytesWritten", as_getter),
+                                        InstanceMethod<&Self::writes>("writesSubmitted", as_getter),
+                                        InstanceMethod<&Self::barriers>("barriersSubmitted", as_getter),
+                                        InstanceMethod<&Self::open>("open"),
+                                        InstanceMethod<&Self::read>("read"),
+                                        InstanceMethod<&Self::write>("write"),
+                                        InstanceMethod<&Self::close>("close"),
+                                    }));
   }
 
   explicit LogDeviceWrap(const Napi::CallbackInfo& info);

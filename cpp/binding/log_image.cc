@@ -1,6 +1,7 @@
 #include "binding/log_image.h"
 
 #include "binding/arguments.h"
+#include "binding/getters.h"
 #include "binding/instance.h"
 #include "binding/region_map.h"
 
@@ -64,25 +65,26 @@ Napi::Object session_object(Napi::Env env, const LogSession& session) {
 
 Napi::Function LogImageWrap::define(Napi::Env env) {
   using Self = LogImageWrap;
-  return DefineClass(env, "LogImage",
-                     {
-                         InstanceAccessor<&Self::closed>("closed"),
-                         InstanceAccessor<&Self::area_bytes>("areaBytes"),
-                         InstanceAccessor<&Self::changed_blocks>("changedBlocks"),
-                         InstanceAccessor<&Self::run_count>("runCount"),
-                         InstanceMethod<&Self::set_logical_block_bytes>("setLogicalBlockBytes"),
-                         InstanceMethod<&Self::plan>("plan"),
-                         InstanceMethod<&Self::plan_all>("planAll"),
-                         InstanceMethod<&Self::unplan>("unplan"),
-                         InstanceMethod<&Self::run_offset>("runOffset"),
-                         InstanceMethod<&Self::run_bytes>("runBytes"),
-                         InstanceMethod<&Self::encode_run>("encodeRun"),
-                         InstanceMethod<&Self::set_session>("setSession"),
-                         InstanceMethod<&Self::set_recorded_region_count>("setRecordedRegionCount"),
-                         InstanceMethod<&Self::decode_head>("decodeHead"),
-                         InstanceMethod<&Self::import_bytes>("importBytes"),
-                         InstanceMethod<&Self::first_difference>("firstDifference"),
-                     });
+  return with_getters(
+      DefineClass(env, "LogImage",
+                  {
+                      InstanceMethod<&Self::closed>("closed", as_getter),
+                      InstanceMethod<&Self::area_bytes>("areaBytes", as_getter),
+                      InstanceMethod<&Self::changed_blocks>("changedBlocks", as_getter),
+                      InstanceMethod<&Self::run_count>("runCount", as_getter),
+                      InstanceMethod<&Self::set_logical_block_bytes>("setLogicalBlockBytes"),
+                      InstanceMethod<&Self::plan>("plan"),
+                      InstanceMethod<&Self::plan_all>("planAll"),
+                      InstanceMethod<&Self::unplan>("unplan"),
+                      InstanceMethod<&Self::run_offset>("runOffset"),
+                      InstanceMethod<&Self::run_bytes>("runBytes"),
+                      InstanceMethod<&Self::encode_run>("encodeRun"),
+                      InstanceMethod<&Self::set_session>("setSession"),
+                      InstanceMethod<&Self::set_recorded_region_count>("setRecordedRegionCount"),
+                      InstanceMethod<&Self::decode_head>("decodeHead"),
+                      InstanceMethod<&Self::import_bytes>("importBytes"),
+                      InstanceMethod<&Self::first_difference>("firstDifference"),
+                  }));
 }
 
 LogImageWrap::LogImageWrap(const Napi::CallbackInfo& info) : Napi::ObjectWrap<LogImageWrap>(info) {
@@ -159,7 +161,6 @@ void LogImageWrap::encode_run(const Napi::CallbackInfo& info) {
 }
 
 void LogImageWrap::set_session(const Napi::CallbackInfo& info) {
-  LogImage& target = image(info);
   const Napi::Object object = object_argument(info, 0);
   LogSession session;
   session.uuid = text_field(object, "uuid");
@@ -168,6 +169,8 @@ void LogImageWrap::set_session(const Napi::CallbackInfo& info) {
   session.boot_id = text_field(object, "bootId");
   session.resume_count = integer_field(object, "resumeCount");
   session.closed = object.Get("closed").ToBoolean();
+  // Only now: a getter of the object may have closed the image.
+  LogImage& target = image(info);
   if (!target.set_session(session)) throw_range(info.Env(), "a text does not fit a session record");
 }
 

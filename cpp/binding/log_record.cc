@@ -1,6 +1,7 @@
 #include "binding/log_record.h"
 
 #include "binding/arguments.h"
+#include "binding/getters.h"
 #include "binding/instance.h"
 
 namespace lockstep::binding {
@@ -98,23 +99,23 @@ void OpenStore::close_memories() noexcept {
 
 Napi::Function LogRecordWrap::define(Napi::Env env) {
   using Self = LogRecordWrap;
-  return DefineClass(env, "LogRecord",
-                     {
-                         InstanceAccessor<&Self::uuid>("uuid"),
-                         InstanceAccessor<&Self::luid_high>("luidHigh"),
-                         InstanceAccessor<&Self::luid_low>("luidLow"),
-                         InstanceAccessor<&Self::region_count>("regionCount"),
-                         InstanceAccessor<&Self::region_size>("regionSizeSectors"),
-                         InstanceAccessor<&Self::constructor_text>("constructorText"),
-                         InstanceAccessor<&Self::disk>("disk"),
-                         InstanceAccessor<&Self::map>("map"),
-                         InstanceAccessor<&Self::image>("image"),
-                         InstanceMethod<&Self::load>("load"),
-                         InstanceMethod<&Self::store>("store"),
-                         InstanceMethod<&Self::load_members>("loadMembers"),
-                         InstanceMethod<&Self::store_members>("storeMembers"),
-                         InstanceMethod<&Self::remove>("remove"),
-                     });
+  return with_getters(DefineClass(env, "LogRecord",
+                                  {
+                                      InstanceMethod<&Self::uuid>("uuid", as_getter),
+                                      InstanceMethod<&Self::luid_high>("luidHigh", as_getter),
+                                      InstanceMethod<&Self::luid_low>("luidLow", as_getter),
+                                      InstanceMethod<&Self::region_count>("regionCount", as_getter),
+                                      InstanceMethod<&Self::region_size>("regionSizeSectors", as_getter),
+                                      InstanceMethod<&Self::constructor_text>("constructorText", as_getter),
+                                      InstanceMethod<&Self::disk>("disk", as_getter),
+                                      InstanceMethod<&Self::map>("map", as_getter),
+                                      InstanceMethod<&Self::image>("image", as_getter),
+                                      InstanceMethod<&Self::load>("load"),
+                                      InstanceMethod<&Self::store>("store"),
+                                      InstanceMethod<&Self::load_members>("loadMembers"),
+                                      InstanceMethod<&Self::store_members>("storeMembers"),
+                                      InstanceMethod<&Self::remove>("remove"),
+                                  }));
 }
 
 LogRecordWrap::LogRecordWrap(const Napi::CallbackInfo& info) : Napi::ObjectWrap<LogRecordWrap>(info) {

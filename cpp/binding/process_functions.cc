@@ -4,6 +4,7 @@
 #include <cstdlib>
 
 #include "binding/arguments.h"
+#include "binding/getters.h"
 #include "binding/instance.h"
 #include "os/local_datagram.h"
 #include "os/peer.h"
@@ -16,11 +17,11 @@ namespace {
 class PidFileWrap : public Napi::ObjectWrap<PidFileWrap> {
  public:
   static Napi::Function define(Napi::Env env) {
-    return DefineClass(env, "PidFile",
-                       {
-                           InstanceAccessor<&PidFileWrap::path>("path"),
-                           InstanceMethod<&PidFileWrap::close>("close"),
-                       });
+    return with_getters(DefineClass(env, "PidFile",
+                                    {
+                                        InstanceMethod<&PidFileWrap::path>("path", as_getter),
+                                        InstanceMethod<&PidFileWrap::close>("close"),
+                                    }));
   }
   explicit PidFileWrap(const Napi::CallbackInfo& info)
       : Napi::ObjectWrap<PidFileWrap>(info), file_(Instance::of(info.Env()).take<PidFile>()) {

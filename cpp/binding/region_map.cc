@@ -1,6 +1,7 @@
 #include "binding/region_map.h"
 
 #include "binding/arguments.h"
+#include "binding/getters.h"
 #include "binding/instance.h"
 
 namespace lockstep::binding {
@@ -20,36 +21,36 @@ Napi::Value boolean(const Napi::CallbackInfo& info, bool value) {
 
 Napi::Function RegionMapWrap::define(Napi::Env env) {
   using Self = RegionMapWrap;
-  return DefineClass(env, "RegionMap",
-                     {
-                         InstanceAccessor<&Self::region_count>("regionCount"),
-                         InstanceAccessor<&Self::clean_count>("cleanCount"),
-                         InstanceAccessor<&Self::sync_count>("syncCount"),
-                         InstanceAccessor<&Self::held_count>("heldCount"),
-                         InstanceAccessor<&Self::closed>("closed"),
-                         InstanceMethod<&Self::first_outside>("firstOutside"),
-                         InstanceMethod<&Self::is_clean>("isClean"),
-                         InstanceMethod<&Self::is_in_sync>("isInSync"),
-                         InstanceMethod<&Self::is_held>("isHeld"),
-                         InstanceMethod<&Self::all_held>("allHeld"),
-                         InstanceMethod<&Self::reserve>("reserve"),
-                         InstanceMethod<&Self::hold>("hold"),
-                         InstanceMethod<&Self::unhold>("unhold"),
-                         InstanceMethod<&Self::mark_dirty>("markDirty"),
-                         InstanceMethod<&Self::mark_clean>("markClean"),
-                         InstanceMethod<&Self::set_in_sync>("setInSync"),
-                         InstanceMethod<&Self::next_out_of_sync>("nextOutOfSync"),
-                         InstanceMethod<&Self::next_out_of_sync_wrapped>("nextOutOfSyncWrapped"),
-                         InstanceMethod<&Self::next_dirty>("nextDirty"),
-                         InstanceMethod<&Self::next_held>("nextHeld"),
-                         InstanceMethod<&Self::fill_clean>("fillClean"),
-                         InstanceMethod<&Self::fill_in_sync>("fillInSync"),
-                         InstanceMethod<&Self::copy_clean_to_in_sync>("copyCleanToInSync"),
-                         InstanceMethod<&Self::unhold_all>("unholdAll"),
-                         InstanceMethod<&Self::export_bits>("exportBits"),
-                         InstanceMethod<&Self::import_bits>("importBits"),
-                         InstanceMethod<&Self::close>("close"),
-                     });
+  return with_getters(DefineClass(env, "RegionMap",
+                                  {
+                                      InstanceMethod<&Self::region_count>("regionCount", as_getter),
+                                      InstanceMethod<&Self::clean_count>("cleanCount", as_getter),
+                                      InstanceMethod<&Self::sync_count>("syncCount", as_getter),
+                                      InstanceMethod<&Self::held_count>("heldCount", as_getter),
+                                      InstanceMethod<&Self::closed>("closed", as_getter),
+                                      InstanceMethod<&Self::first_outside>("firstOutside"),
+                                      InstanceMethod<&Self::is_clean>("isClean"),
+                                      InstanceMethod<&Self::is_in_sync>("isInSync"),
+                                      InstanceMethod<&Self::is_held>("isHeld"),
+                                      InstanceMethod<&Self::all_held>("allHeld"),
+                                      InstanceMethod<&Self::reserve>("reserve"),
+                                      InstanceMethod<&Self::hold>("hold"),
+                                      InstanceMethod<&Self::unhold>("unhold"),
+                                      InstanceMethod<&Self::mark_dirty>("markDirty"),
+                                      InstanceMethod<&Self::mark_clean>("markClean"),
+                                      InstanceMethod<&Self::set_in_sync>("setInSync"),
+                                      InstanceMethod<&Self::next_out_of_sync>("nextOutOfSync"),
+                                      InstanceMethod<&Self::next_out_of_sync_wrapped>("nextOutOfSyncWrapped"),
+                                      InstanceMethod<&Self::next_dirty>("nextDirty"),
+                                      InstanceMethod<&Self::next_held>("nextHeld"),
+                                      InstanceMethod<&Self::fill_clean>("fillClean"),
+                                      InstanceMethod<&Self::fill_in_sync>("fillInSync"),
+                                      InstanceMethod<&Self::copy_clean_to_in_sync>("copyCleanToInSync"),
+                                      InstanceMethod<&Self::unhold_all>("unholdAll"),
+                                      InstanceMethod<&Self::export_bits>("exportBits"),
+                                      InstanceMethod<&Self::import_bits>("importBits"),
+                                      InstanceMethod<&Self::close>("close"),
+                                  }));
 }
 
 RegionMapWrap::RegionMapWrap(const Napi::CallbackInfo& info) : Napi::ObjectWrap<RegionMapWrap>(info) {

@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "binding/arguments.h"
+#include "binding/getters.h"
 #include "binding/instance.h"
 #include "core/owners.h"
 
@@ -14,22 +15,22 @@ class RegionOwnersWrap : public Napi::ObjectWrap<RegionOwnersWrap> {
  public:
   static Napi::Function define(Napi::Env env) {
     using Self = RegionOwnersWrap;
-    return DefineClass(env, "RegionOwners",
-                       {
-                           InstanceAccessor<&Self::size>("size"),
-                           InstanceAccessor<&Self::capacity>("capacity"),
-                           InstanceAccessor<&Self::closed>("closed"),
-                           InstanceMethod<&Self::add>("add"),
-                           InstanceMethod<&Self::remove>("remove"),
-                           InstanceMethod<&Self::has>("has"),
-                           InstanceMethod<&Self::owner_count>("ownerCount"),
-                           InstanceMethod<&Self::owned_by_other>("ownedByOther"),
-                           InstanceMethod<&Self::remove_node>("removeNode"),
-                           InstanceMethod<&Self::list>("list"),
-                           InstanceMethod<&Self::list_range>("listRange"),
-                           InstanceMethod<&Self::clear>("clear"),
-                           InstanceMethod<&Self::close>("close"),
-                       });
+    return with_getters(DefineClass(env, "RegionOwners",
+                                    {
+                                        InstanceMethod<&Self::size>("size", as_getter),
+                                        InstanceMethod<&Self::capacity>("capacity", as_getter),
+                                        InstanceMethod<&Self::closed>("closed", as_getter),
+                                        InstanceMethod<&Self::add>("add"),
+                                        InstanceMethod<&Self::remove>("remove"),
+                                        InstanceMethod<&Self::has>("has"),
+                                        InstanceMethod<&Self::owner_count>("ownerCount"),
+                                        InstanceMethod<&Self::owned_by_other>("ownedByOther"),
+                                        InstanceMethod<&Self::remove_node>("removeNode"),
+                                        InstanceMethod<&Self::list>("list"),
+                                        InstanceMethod<&Self::list_range>("listRange"),
+                                        InstanceMethod<&Self::clear>("clear"),
+                                        InstanceMethod<&Self::close>("close"),
+                                    }));
   }
 
   explicit RegionOwnersWrap(const Napi::CallbackInfo& info) : Napi::ObjectWrap<RegionOwnersWrap>(info) {

@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "binding/arguments.h"
+#include "binding/getters.h"
 #include "binding/instance.h"
 #include "binding/log_record.h"
 #include "os/state_store.h"
@@ -17,17 +18,17 @@ class StateStoreWrap : public Napi::ObjectWrap<StateStoreWrap> {
  public:
   static Napi::Function define(Napi::Env env) {
     using Self = StateStoreWrap;
-    return DefineClass(env, "StateStore",
-                       {
-                           StaticMethod<&Self::take_over>("takeOver"),
-                           InstanceAccessor<&Self::mapped_bytes>("mappedBytes"),
-                           InstanceMethod<&Self::create>("create"),
-                           InstanceMethod<&Self::restore>("restore"),
-                           InstanceAccessor<&Self::last_request>("lastRequest"),
-                           InstanceMethod<&Self::note_request>("noteRequest"),
-                           InstanceMethod<&Self::drop_memory>("dropMemory"),
-                           InstanceMethod<&Self::close>("close"),
-                       });
+    return with_getters(DefineClass(env, "StateStore",
+                                    {
+                                        StaticMethod<&Self::take_over>("takeOver"),
+                                        InstanceMethod<&Self::mapped_bytes>("mappedBytes", as_getter),
+                                        InstanceMethod<&Self::create>("create"),
+                                        InstanceMethod<&Self::restore>("restore"),
+                                        InstanceMethod<&Self::last_request>("lastRequest", as_getter),
+                                        InstanceMethod<&Self::note_request>("noteRequest"),
+                                        InstanceMethod<&Self::drop_memory>("dropMemory"),
+                                        InstanceMethod<&Self::close>("close"),
+                                    }));
   }
 
   explicit StateStoreWrap(const Napi::CallbackInfo& info) : Napi::ObjectWrap<StateStoreWrap>(info) {

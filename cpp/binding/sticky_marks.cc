@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "binding/arguments.h"
+#include "binding/getters.h"
 #include "binding/instance.h"
 #include "core/sticky_marks.h"
 
@@ -14,19 +15,19 @@ class StickyMarksWrap : public Napi::ObjectWrap<StickyMarksWrap> {
  public:
   static Napi::Function define(Napi::Env env) {
     using Self = StickyMarksWrap;
-    return DefineClass(env, "StickyMarks",
-                       {
-                           InstanceAccessor<&Self::size>("size"),
-                           InstanceAccessor<&Self::capacity>("capacity"),
-                           InstanceAccessor<&Self::closed>("closed"),
-                           InstanceMethod<&Self::add>("add"),
-                           InstanceMethod<&Self::remove>("remove"),
-                           InstanceMethod<&Self::has>("has"),
-                           InstanceMethod<&Self::expire>("expire"),
-                           InstanceMethod<&Self::oldest_ms>("oldestMs"),
-                           InstanceMethod<&Self::clear>("clear"),
-                           InstanceMethod<&Self::close>("close"),
-                       });
+    return with_getters(DefineClass(env, "StickyMarks",
+                                    {
+                                        InstanceMethod<&Self::size>("size", as_getter),
+                                        InstanceMethod<&Self::capacity>("capacity", as_getter),
+                                        InstanceMethod<&Self::closed>("closed", as_getter),
+                                        InstanceMethod<&Self::add>("add"),
+                                        InstanceMethod<&Self::remove>("remove"),
+                                        InstanceMethod<&Self::has>("has"),
+                                        InstanceMethod<&Self::expire>("expire"),
+                                        InstanceMethod<&Self::oldest_ms>("oldestMs"),
+                                        InstanceMethod<&Self::clear>("clear"),
+                                        InstanceMethod<&Self::close>("close"),
+                                    }));
   }
 
   explicit StickyMarksWrap(const Napi::CallbackInfo& info) : Napi::ObjectWrap<StickyMarksWrap>(info) {
