@@ -223,7 +223,7 @@ void StateStore::put_copies_aside(std::vector<std::shared_ptr<StateSlot>>& found
                                   std::vector<std::string>& problems) const {
   // Somebody has saved a copy in this folder. Two logs of one identity would both claim its device, and one
   // of them would answer with old marks.
-  std::ranges::stable_partition(found, has_own_name);
+  std::stable_partition(found.begin(), found.end(), has_own_name);
   std::set<std::string> taken;
   std::erase_if(found, [&](const std::shared_ptr<StateSlot>& slot) {
     if (taken.insert(record_name(slot->record().fixed())).second) return false;
