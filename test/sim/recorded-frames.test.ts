@@ -27,6 +27,23 @@ function* remove(kernel: ScriptedKernel): Blocking {
   yield* kernel.remove();
 }
 
+function restartDaemon(kernel: ScriptedKernel): void {
+  kernel.note('kill');
+  kernel.kill();
+  kernel.note('start');
+  kernel.start();
+}
+
+/** What the kernel keeps back goes to the new table. */
+function* reload(kernel: ScriptedKernel, table: string): Blocking {
+  kernel.note('load');
+  yield* kernel.load(table);
+  kernel.note('suspend');
+  yield* kernel.device.suspend();
+  kernel.note('resume');
+  yield* kernel.device.resume();
+}
+
 /** As the kernel's status call asks. */
 function* status(kernel: ScriptedKernel): Blocking {
   const live = kernel.device.live;
@@ -80,6 +97,99 @@ const scripts: Record<string, Script> = {
     yield* kernel.device.resume();
     yield* kernel.sleep(1000);
     yield* writes(kernel, 6);
+    yield* remove(kernel);
+  },
+  *kills(kernel) {
+    yield* kernel.create(`${core} nosync`);
+    yield* kernel.sleep(1000);
+    yield* writes(kernel, 1);
+    kernel.note('load');
+    yield* kernel.load(`${core} nosync`);
+    restartDaemon(kernel);
+    kernel.note('suspend');
+    yield* kernel.device.suspend();
+    restartDaemon(kernel);
+    kernel.note('resume');
+    yield* kernel.device.resume();
+    yield* kernel.sleep(1000);
+    restartDaemon(kernel);
+    yield* writes(kernel, 4);
+    yield* remove(kernel);
+  },
+  *sizes(kernel) {
+    yield* kernel.create(`${disk} nosync`);
+    yield* kernel.sleep(1000);
+    yield* writes(kernel, 1);
+    kernel.note('grow');
+    yield* kernel.load(disk, 2048);
+    yield* kernel.device.resume();
+    yield* kernel.sleep(5000);
+    yield* writes(kernel, 12);
+    kernel.note('shrink');
+    yield* kernel.load(disk, 512);
+    yield* kernel.device.resume();
+    yield* kernel.sleep(1000);
+    yield* writes(kernel, 3);
+    yield* remove(kernel);
+  },
+  *lost(kernel) {
+    yield* kernel.create(`${disk} nosync`);
+    yield* kernel.sleep(1000);
+    yield* writes(kernel, 2);
+    yield* kernel.sleep(4000);
+    kernel.note('kill');
+    kernel.kill();
+    kernel.loseRecords();
+    kernel.note('write 5');
+    const waiting = kernel.submit(5);
+    yield* kernel.sleep(1000);
+    kernel.note('start');
+    kernel.start();
+    yield waiting;
+    yield* kernel.sleep(1500);
+    kernel.note('suspend');
+    yield* kernel.device.suspend();
+    kernel.note('resume');
+    yield* kernel.device.resume();
+    yield* kernel.sleep(5000);
+    yield* writes(kernel, 2);
+    yield* remove(kernel);
+  },
+  *'log-failure'(kernel) {
+    const table = 'clustered-disk 253:0 128 nosync';
+    yield* kernel.create(table);
+    yield* kernel.sleep(1000);
+    yield* writes(kernel, 2);
+    kernel.note('log fails');
+    kernel.logFails(true);
+    kernel.note('write 5');
+    const held = kernel.submit(5);
+    yield* kernel.sleep(3000);
+    kernel.note('log is back');
+    kernel.logFails(false);
+    yield* kernel.sleep(6000);
+    yield* reload(kernel, table);
+    yield held;
+    yield* kernel.sleep(3000);
+    yield* writes(kernel, 2);
+    yield* remove(kernel);
+  },
+  *'leg-failure'(kernel) {
+    const table = `${core} nosync`;
+    yield* kernel.create(table);
+    yield* kernel.sleep(1000);
+    yield* writes(kernel, 1);
+    kernel.note('leg fails');
+    kernel.legFails = true;
+    kernel.note('write 3');
+    const held = kernel.submit(3);
+    yield* kernel.sleep(3000);
+    kernel.note('leg is back');
+    kernel.legFails = false;
+    yield* reload(kernel, table);
+    yield held;
+    yield* kernel.sleep(3000);
+    yield* writes(kernel, 1);
     yield* remove(kernel);
   },
   *restart(kernel) {

@@ -1,7 +1,7 @@
 /**
  * The simulated kernel on a daemon's mirror core, in virtual time, for short scripts like those of
- * test/vm/scenarios/frames.sh: one device, one write at a time, the daemon killed and started. Everything that the kernel
- * asks is kept as it would be recorded.
+ * test/vm/scenarios/frames.sh: one device, one write at a time, the daemon killed and started, its log device or a leg failing.
+ * Everything that the kernel asks is kept as it would be recorded.
  */
 import {
   DM_ULOG_CLEAR_REGION,
@@ -29,7 +29,7 @@ interface Event {
 const hopMs = 1;
 const legMs = 2;
 const regionSectors = 128;
-const sectors = 1024;
+const sectorsOfMost = 1024;
 
 export class ScriptedKernel {
   readonly recorded: RecordedLine[] = [];
@@ -43,10 +43,13 @@ export class ScriptedKernel {
   #nowMs = 1000;
   #daemonRuns = true;
   #luids = 0;
+  #recordsLost = false;
+  /** Writes of the second leg and of the log device fail while these are set. */
+  legFails = false;
 
   constructor(uuid: string) {
     this.#uuid = uuid;
-    this.#host.disks.set('254:32', new TestDisk(65536, '254:32'));
+    for (const name of ['254:32', '253:0']) this.#host.disks.set(name, new TestDisk(65536, name));
     const world: KernelWorld = {
       nowMs: () => this.#nowMs,
       after: (delayMs, action) => this.#after(delayMs, action),
@@ -61,7 +64,7 @@ export class ScriptedKernel {
     this.device = this.#kernel.addDevice(this.#legs());
   }
 
-  table(log: string): LogTable {
+  table(log: string, sectors = sectorsOfMost): LogTable {
     const integratedFlush = log.startsWith('integrated_flush ');
     return { uuid: this.#uuid, arguments: log.replace('integrated_flush ', ''), integratedFlush, sectors };
   }
@@ -90,8 +93,8 @@ export class ScriptedKernel {
     yield* this.device.resume();
   }
 
-  *load(log: string): Blocking {
-    const error = yield* this.device.load(this.table(log));
+  *load(log: string, sectors = sectorsOfMost): Blocking {
+    const error = yield* this.device.load(this.table(log, sectors));
     if (error !== 0) throw new Error(`the table was refused: ${error}`);
   }
 
@@ -125,9 +128,21 @@ export class ScriptedKernel {
     this.#daemonRuns = false;
   }
 
+  /** The state records of the daemon that was killed. */
+  loseRecords(): void {
+    this.#recordsLost = true;
+  }
+
+  logFails(fails: boolean): void {
+    const disk = this.#host.disks.get('253:0') as TestDisk;
+    disk.openErrno = disk.readErrno = disk.writeErrno = fails ? 5 : 0;
+  }
+
   start(): void {
     this.#host.nowMs = this.#nowMs;
-    this.#host.restart();
+    if (this.#recordsLost) this.#host.powerCut();
+    else this.#host.restart();
+    this.#recordsLost = false;
     this.#daemonRuns = true;
   }
 
@@ -176,7 +191,10 @@ export class ScriptedKernel {
   #legs(): Legs {
     return {
       legCount: 2,
-      write: (_leg, _write, done) => this.#after(legMs, () => done(true)),
+      write: (leg, _write, done) => {
+        const fails = this.legFails && leg === 1;
+        this.#after(legMs, () => done(!fails));
+      },
       copy: (_from, _sector, _sectors, done) => this.#after(legMs, () => done([])),
     };
   }

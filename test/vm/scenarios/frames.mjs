@@ -3,18 +3,20 @@
  * fixtures, which the simulated kernel is held against without any machine, stay what a real kernel says.
  * With LOCKSTEP_RECORD=1 they are written anew, but for their remarks.
  */
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { conversation, packed, parseFrames } from '../frame-text.mjs';
 import { program } from '../programs/programs.mjs';
 import { guestScript } from './script.mjs';
 
 const fixture = (name) => fileURLToPath(new URL(`../../fixtures/frames/${name}.txt`, import.meta.url));
-const names = ['resync', 'writes', 'integrated', 'reload', 'restart'];
+const names = [
+  ...['resync', 'writes', 'integrated', 'reload', 'kills', 'sizes', 'restart', 'lost', 'log-failure', 'leg-failure'],
+];
 
 /** What stands before the frames of a fixture: its script, and what the simulated kernel does differently. */
 const remarks = (name) =>
-  readFileSync(fixture(name), 'utf8')
+  (existsSync(fixture(name)) ? readFileSync(fixture(name), 'utf8') : '')
     .split('\n')
     .filter((line) => line.startsWith('#'))
     .map((line) => `${line}\n`)

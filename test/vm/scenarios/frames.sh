@@ -19,6 +19,12 @@ recorded() {
   NAME=$1
   : >$RECORD
 }
+restart_daemon() {
+  note kill
+  kill_daemon
+  note start
+  start_daemon
+}
 note() { echo "! $*" >>$RECORD; }
 # Nothing is under way when the destructor of the last log is answered.
 end_recorded() {
@@ -96,6 +102,49 @@ note remove
 dmsetup remove m
 end_recorded
 
+recorded kills
+dmsetup create m --table "$(mirror_table $SECTORS kills-uuid "$CORE nosync")"
+sleep 1
+note 'write 1'
+write_to 1
+note load
+dmsetup load m --table "$(mirror_table $SECTORS kills-uuid "$CORE nosync")"
+restart_daemon
+note suspend
+dmsetup suspend m
+restart_daemon
+note resume
+dmsetup resume m
+sleep 1
+restart_daemon
+note 'write 4'
+write_to 4
+note remove
+dmsetup remove m
+end_recorded
+
+recorded sizes
+dmsetup create m --table "$(mirror_table $SECTORS sizes-uuid "$DISK nosync")"
+sleep 1
+note 'write 1'
+write_to 1
+note grow
+dmsetup load m --table "$(mirror_table $((2 * SECTORS)) sizes-uuid "$DISK")"
+dmsetup resume m
+wait_for 60 grep -q '"inSyncCount":16' $STATUS
+sleep 1
+note 'write 12'
+write_to 12
+note shrink
+dmsetup load m --table "$(mirror_table $((SECTORS / 2)) sizes-uuid "$DISK")"
+dmsetup resume m
+sleep 1
+note 'write 3'
+write_to 3
+note remove
+dmsetup remove m
+end_recorded
+
 recorded restart
 dmsetup create m --table "$(mirror_table $SECTORS restart-uuid "$DISK nosync")"
 sleep 1
@@ -115,4 +164,102 @@ write_to 2
 note remove
 dmsetup remove m
 end_recorded
+
+recorded lost
+dmsetup create m --table "$(mirror_table $SECTORS lost-uuid "$DISK nosync")"
+sleep 1
+note 'write 2'
+write_to 2
+# Until the log device, too, has that region as clean.
+sleep 4
+note kill
+kill_daemon
+rm -f "$STATE_DIR"/*.state
+note 'write 5'
+write_to 5 &
+WRITE=$!
+sleep 1
+note start
+start_daemon
+wait $WRITE || fail 'the write failed'
+note suspend
+dmsetup suspend m
+note resume
+dmsetup resume m
+wait_for 60 grep -q '"inSyncCount":8' $STATUS
+sleep 1
+note 'write 2'
+write_to 2
+note remove
+dmsetup remove m
+end_recorded
+
+# `exchange DEVICE TABLE`
+exchange() {
+  dmsetup load "$1" --table "$2"
+  dmsetup resume "$1"
+}
+# What the kernel keeps back goes to the new table.
+reload() {
+  note load
+  dmsetup load m --table "$1"
+  note suspend
+  dmsetup suspend --noflush --nolockfs m
+  note resume
+  dmsetup resume m
+}
+
+# Device-mapper's own number of what stands below the mirror.
+below() { dmsetup info -c --noheadings -o major,minor --separator : below; }
+dmsetup create below --table '0 2048 linear 254:32 0'
+recorded log-failure
+TABLE=$(mirror_table $SECTORS log-failure-uuid "clustered-disk $(below) $REGION_SECTORS nosync")
+dmsetup create m --table "$TABLE"
+sleep 1
+note 'write 2'
+write_to 2
+note 'log fails'
+exchange below '0 2048 error'
+note 'write 5'
+write_to 5 &
+WRITE=$!
+sleep 3
+note 'log is back'
+exchange below '0 2048 linear 254:32 0'
+wait_for 60 grep -q '"repairs":1' $STATUS
+reload "$TABLE"
+wait $WRITE || fail 'the write failed'
+wait_for 60 grep -q '"inSyncCount":8' $STATUS
+note 'write 2'
+write_to 2
+note remove
+dmsetup remove m
+end_recorded
+dmsetup remove below
+
+dmsetup create below --table '0 2048 linear 254:16 0'
+recorded leg-failure
+TABLE=$(mirror_table $SECTORS leg-failure-uuid "$CORE nosync" '1 handle_errors' 0 254:0 "$(below)")
+dmsetup create m --table "$TABLE"
+sleep 1
+note 'write 1'
+write_to 1
+note 'leg fails'
+exchange below '0 2048 error'
+note 'write 3'
+write_to 3 &
+WRITE=$!
+sleep 3
+note 'leg is back'
+exchange below '0 2048 linear 254:16 0'
+reload "$TABLE"
+wait $WRITE || fail 'the write failed'
+wait_for 60 grep -q '"inSyncCount":8' $STATUS
+sleep 1
+note 'write 1'
+write_to 1
+note remove
+dmsetup remove m
+end_recorded
+dmsetup remove below
 end_daemon
