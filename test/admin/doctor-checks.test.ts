@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import type { LogStatus } from '../../ts/admin/daemon-status.js';
 import { type Check, checksOf } from '../../ts/admin/doctor-checks.js';
-import { type DaemonFact, type DoctorFacts, listeners } from '../../ts/admin/doctor-facts.js';
+import { type ConfigFact, type DaemonFact, type DoctorFacts, listeners } from '../../ts/admin/doctor-facts.js';
 
 const log = {
   uuid: 'LVM-a',
@@ -26,7 +26,16 @@ const daemon: DaemonFact = {
   swapMaxBytes: 0,
 };
 
+const config: ConfigFact = {
+  path: '/etc/lockstep/lockstep.toml',
+  present: true,
+  problems: [],
+  pidFiles: ['/run/lockstepd.pid', '/run/cmirrord.pid'],
+  stateDirectory: null,
+};
+
 const wellHost: DoctorFacts = {
+  config,
   kernel: '6.1.0',
   root: true,
   capabilities: allCapabilities,
@@ -113,6 +122,12 @@ describe('what is wrong is found, and has a remedy', () => {
       { corosyncConfigured: true },
       'warn',
       /corosync\.conf exists, and .* only host \(transport = "local"\)/,
+    ],
+    [
+      'config',
+      { config: { ...config, problems: ['a.toml:1: bad', 'a.toml:2: bad'] } },
+      'fail',
+      /^a\.toml:1: bad, and 1 more$/,
     ],
     ['cluster', { corosyncConfigured: true, daemon: null }, 'warn', /exists: this host may share its mirrors/],
     [

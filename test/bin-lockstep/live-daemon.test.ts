@@ -229,6 +229,20 @@ describe('without a daemon', () => {
     expect(ran.stdout).toMatch(/^fail {2}daemon +no daemon runs/m);
     expect(ran.stdout).toMatch(/^ +-> systemctl start lockstepd/m);
   });
+
+  it('doctor finds the configuration file that keeps it from starting, and the pid file that it names', async () => {
+    const file = join(folder.path, 'its.toml');
+    writeFileSync(file, 'transprot = "local"\n');
+    const ran = await lockstepAs({ LOCKSTEP_CONFIG: file }, 'doctor', '--socket', join(folder.path, 'nobody'));
+    expect(ran.stdout).toMatch(/^fail {2}config +.*its\.toml:1: unknown key transprot, did you mean transport\?$/m);
+    const pidFile = join(folder.path, 'its.pid');
+    const words = ['--pid-file', pidFile, '--state-dir', join(folder.path, 'other', 'logs')];
+    await folder.start(...words, '--simulated-kernel', join(folder.path, 'other kernel')).ready();
+    writeFileSync(file, `cmirrord_pid_file = "${pidFile}"\n`);
+    const again = await lockstepAs({ LOCKSTEP_CONFIG: file }, 'doctor', '--socket', join(folder.path, 'nobody'));
+    expect(again.stdout).toMatch(/^ok {4}config +.*its\.toml is good$/m);
+    expect(again.stdout).toMatch(/^ok {4}two-daemons +one daemon holds .*its\.pid by lockstepd \d+$/m);
+  });
 });
 
 it('doctor looks at the daemon that it is told of', async () => {

@@ -31,6 +31,7 @@ const stateFreeBytes = 16 * 2 ** 20;
 export function checksOf(facts: DoctorFacts): Check[] {
   return [
     daemonCheck(facts),
+    configCheck(facts),
     moduleCheck(facts),
     mirrorCheck(facts),
     connectorCheck(facts),
@@ -59,6 +60,13 @@ function daemonCheck({ daemon, daemonProblem }: DoctorFacts): Check {
   }
   const kernel = daemon.simulated ? ', for a simulated kernel' : '';
   return ok('daemon', `lockstepd ${daemon.version} runs as pid ${daemon.pid}, logs: ${daemon.logs.length}${kernel}`);
+}
+
+function configCheck({ config: { path, present, problems } }: DoctorFacts): Check {
+  const [first, ...more] = problems;
+  if (first === undefined) return ok('config', present ? `${path} is good` : `there is no ${path}: the defaults hold`);
+  const rest = more.length === 0 ? '' : `, and ${more.length} more`;
+  return fail('config', `${first}${rest}`, 'no daemon starts with it; lockstepd --check-config tells everything');
 }
 
 /** A daemon of a simulated kernel needs nothing of the real one. */

@@ -1,6 +1,6 @@
 /** `lockstep doctor`: whether this host is fit to serve mirrors. Looks only. */
 import { type Check, checksOf } from './doctor-checks.js';
-import { doctorFacts } from './doctor-facts.js';
+import { type ConfigFact, doctorFacts } from './doctor-facts.js';
 import { Exit, type Terminal } from './terminal.js';
 
 export const doctorSchema = 'lockstep-doctor-1';
@@ -12,8 +12,8 @@ export interface DoctorOptions {
   readonly stateDirectory: string | null;
 }
 
-export async function doctorCommand(options: DoctorOptions, terminal: Terminal): Promise<Exit> {
-  const checks = checksOf(await doctorFacts(options.socket, options.stateDirectory));
+export async function doctorCommand(options: DoctorOptions, config: ConfigFact, terminal: Terminal): Promise<Exit> {
+  const checks = checksOf(await doctorFacts(options.socket, options.stateDirectory, config));
   const count = (result: Check['result']) => checks.filter((check) => check.result === result).length;
   const [failed, warned] = [count('fail'), count('warn')];
   if (options.json) {

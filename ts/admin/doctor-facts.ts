@@ -41,7 +41,19 @@ export interface DaemonFact {
   readonly swapMaxBytes: number | null;
 }
 
+/** What lockstep.toml says, as far as it concerns this command; whoever calls has read it. */
+export interface ConfigFact {
+  readonly path: string;
+  readonly present: boolean;
+  readonly problems: readonly string[];
+  /** Where daemons of this configuration have their locks. */
+  readonly pidFiles: readonly string[];
+  /** Null: not set. */
+  readonly stateDirectory: string | null;
+}
+
 export interface DoctorFacts {
+  readonly config: ConfigFact;
   readonly kernel: string;
   readonly root: boolean;
   readonly capabilities: bigint | null;
@@ -70,16 +82,21 @@ export interface DoctorFacts {
   readonly logBytes: ReadonlyMap<string, number | null>;
 }
 
-const pidFiles = ['/run/lockstepd.pid', '/run/cmirrord.pid'];
 const netlinkConnector = 11;
 const groupBit = 1 << 6;
 const tmpfsMagics = [0x01021994, 0x858458f6];
 
 /** @param stateDirectoryGiven null: the daemon's, or where that would be. */
-export async function doctorFacts(socket: string, stateDirectoryGiven: string | null): Promise<DoctorFacts> {
+export async function doctorFacts(
+  socket: string,
+  stateDirectoryGiven: string | null,
+  config: ConfigFact,
+): Promise<DoctorFacts> {
   const { daemon, daemonProblem } = await daemonFact(socket);
-  const stateDirectory = stateDirectoryGiven ?? daemon?.stateDirectory ?? join(dirname(socket), 'logs');
+  const stateDirectory =
+    stateDirectoryGiven ?? daemon?.stateDirectory ?? config.stateDirectory ?? join(dirname(socket), 'logs');
   return {
+    config,
     kernel: release(),
     root: process.getuid?.() === 0,
     capabilities: capabilitiesOf('self'),
@@ -87,7 +104,7 @@ export async function doctorFacts(socket: string, stateDirectoryGiven: string | 
     modulePresent: modulePresent('dm-log-userspace'),
     mirrorTarget: exists('/sys/module/dm_mirror') ? true : modulePresent('dm-mirror'),
     connector: text('/proc/net/connector'),
-    pidFiles: pidFiles.map(pidFileFact),
+    pidFiles: config.pidFiles.map(pidFileFact),
     corosyncConfigured: exists('/etc/corosync/corosync.conf'),
     receiveBufferMax: number(text('/proc/sys/net/core/rmem_max')),
     listeners: listeners(text('/proc/net/netlink')),

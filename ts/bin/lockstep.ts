@@ -6,12 +6,16 @@
 import { homedir } from 'node:os';
 import { NoDaemonError, RequestError } from '../admin/control-client.js';
 import { doctorCommand } from '../admin/doctor-command.js';
+import type { ConfigFact } from '../admin/doctor-facts.js';
 import { eventsCommand } from '../admin/events-command.js';
 import { fenceConfirmCommand } from '../admin/fence-command.js';
 import { logCheckCommand, logDumpCommand } from '../admin/log-command.js';
 import { statusCommand } from '../admin/status-command.js';
 import { Exit, type Terminal, UsageError } from '../admin/terminal.js';
 import { whyCommand } from '../admin/why-command.js';
+import { readConfigFile } from '../daemon/config-file.js';
+import { effectiveValues } from '../daemon/config-values.js';
+import { configFileDefault, hostFacts } from '../daemon/host-facts.js';
 import { packageVersion } from '../daemon/version.js';
 import { type Command, parseCommand, type UserFacts } from './lockstep-options.js';
 
@@ -22,6 +26,23 @@ function userFacts(): UserFacts {
     runtimeDirectory: XDG_RUNTIME_DIR || null,
     homeDirectory: homedir(),
     socket: LOCKSTEP_SOCKET || null,
+  };
+}
+
+/** The configuration that a daemon of this user would start with. */
+function configFact(): ConfigFact {
+  const host = hostFacts();
+  const path = host.configVariable ?? configFileDefault(host);
+  const file = readConfigFile(path);
+  const missing = file === null && host.configVariable !== null ? [`${path}: there is no such file`] : [];
+  const found = file?.values ?? new Map();
+  const values = effectiveValues(found, host);
+  return {
+    path,
+    present: file !== null,
+    problems: file?.problems ?? missing,
+    pidFiles: [String(values.get('pid_file')?.value), String(values.get('cmirrord_pid_file')?.value)],
+    stateDirectory: found.has('state_dir') ? String(values.get('state_dir')?.value) : null,
   };
 }
 
@@ -75,7 +96,7 @@ async function run(command: Command, terminal: Terminal): Promise<Exit> {
     case 'log check':
       return logCheckCommand(command.options, terminal);
     case 'doctor':
-      return doctorCommand(command.options, terminal);
+      return doctorCommand(command.options, configFact(), terminal);
     case 'fence-confirm':
       return fenceConfirmCommand(command.options, terminal);
   }
