@@ -34,16 +34,6 @@ function restartDaemon(kernel: ScriptedKernel): void {
   kernel.start();
 }
 
-/** What the kernel keeps back goes to the new table. */
-function* reload(kernel: ScriptedKernel, table: string): Blocking {
-  kernel.note('load');
-  yield* kernel.load(table);
-  kernel.note('suspend');
-  yield* kernel.device.suspend();
-  kernel.note('resume');
-  yield* kernel.device.resume();
-}
-
 /** As the kernel's status call asks. */
 function* status(kernel: ScriptedKernel): Blocking {
   const live = kernel.device.live;
@@ -69,9 +59,11 @@ const scripts: Record<string, Script> = {
   *integrated(kernel) {
     yield* kernel.create(`integrated_flush ${core} nosync`);
     yield* kernel.sleep(1000);
-    yield* writes(kernel, 2, 6);
-    kernel.note('wait');
-    yield* kernel.sleep(4000);
+    for (const region of [2, 6]) {
+      yield* writes(kernel, region);
+      kernel.note('wait');
+      yield* kernel.sleep(4000);
+    }
     yield* remove(kernel);
   },
   *reload(kernel) {
@@ -156,41 +148,24 @@ const scripts: Record<string, Script> = {
     yield* remove(kernel);
   },
   *'log-failure'(kernel) {
-    const table = 'clustered-disk 253:0 128 nosync';
-    yield* kernel.create(table);
+    yield* kernel.create('clustered-disk 253:0 128 nosync');
     yield* kernel.sleep(1000);
     yield* writes(kernel, 2);
     kernel.note('log fails');
     kernel.logFails(true);
     kernel.note('write 5');
-    const held = kernel.submit(5);
+    kernel.submit(5);
     yield* kernel.sleep(3000);
-    kernel.note('log is back');
-    kernel.logFails(false);
-    yield* kernel.sleep(6000);
-    yield* reload(kernel, table);
-    yield held;
-    yield* kernel.sleep(3000);
-    yield* writes(kernel, 2);
-    yield* remove(kernel);
   },
   *'leg-failure'(kernel) {
-    const table = `${core} nosync`;
-    yield* kernel.create(table);
+    yield* kernel.create(`${core} nosync`);
     yield* kernel.sleep(1000);
     yield* writes(kernel, 1);
     kernel.note('leg fails');
     kernel.legFails = true;
     kernel.note('write 3');
-    const held = kernel.submit(3);
+    kernel.submit(3);
     yield* kernel.sleep(3000);
-    kernel.note('leg is back');
-    kernel.legFails = false;
-    yield* reload(kernel, table);
-    yield held;
-    yield* kernel.sleep(3000);
-    yield* writes(kernel, 1);
-    yield* remove(kernel);
   },
   *restart(kernel) {
     yield* kernel.create(`${disk} nosync`);
