@@ -43,6 +43,8 @@ export async function run({ quick, rounds }) {
     one_task_a_mark: async () => {
       for (let i = 0; i < batch; i++) await pool.run([next()]);
     },
+    // As many tasks under way as the batch has marks: what a kernel that waited for none of them would see.
+    one_task_a_mark_64: () => Promise.all(Array.from({ length: batch }, () => pool.run([next()]))),
     one_task_a_batch: () => pool.run(Array.from({ length: batch }, next)),
   };
   const taken = Object.fromEntries(Object.keys(ways).map((name) => [name, []]));
@@ -61,6 +63,7 @@ export async function run({ quick, rounds }) {
     results: [
       ...Object.keys(ways).map((name) => row(name, taken[name], { unit: 'ns a mark', figure })),
       faster('inline_vs_task', 'inline', 'one_task_a_mark'),
+      faster('inline_vs_task_64', 'inline', 'one_task_a_mark_64'),
       faster('inline_vs_batch', 'inline', 'one_task_a_batch'),
       faster('batch_vs_task', 'one_task_a_batch', 'one_task_a_mark'),
     ],
