@@ -2,11 +2,13 @@
  * The layout rules of docs/DESIGN.md, checked as text: which room may import which, no circles, cores without clock,
  * randomness or IO, every C++ source in the one list, nothing unfinished, nothing that belongs to one machine.
  *
- * `checkLayout()` returns one line a problem; the rules are the tables below.
+ * `node tools/layout.mjs` prints the problems, `checkLayout()` returns them, one line each. The rules are the tables below;
+ * test/layout hands them trees that break each one.
  */
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { root } from './stages.mjs';
 
 const CORES = ['mirror', 'replication', 'dlm', 'idm'];
@@ -54,20 +56,20 @@ function trackedFiles() {
     .filter(Boolean);
 }
 
-const read = (path) => readFileSync(join(root, path), 'utf8');
-
+/** Imports of other files of the tree: by name, for their effect, and at run time. */
 function tsImports(path, text) {
+  const target = (name) => normalize(join(dirname(path), name)).replace(/\.js$/, '.ts');
   const found = [];
-  for (const match of text.matchAll(/^\s*(import|export)(\s+type)?\b[^;'"]*?from\s+'(\.[^']+)'/gm)) {
-    found.push({
-      to: normalize(join(dirname(path), match[3])).replace(/\.js$/, '.ts'),
-      typeOnly: match[2] !== undefined,
-    });
+  for (const match of text.matchAll(/^\s*(?:import|export)(\s+type)?\b[^;'"]*?from\s+'(\.[^']+)'/gm)) {
+    found.push({ to: target(match[2]), typeOnly: match[1] !== undefined });
+  }
+  for (const match of text.matchAll(/(?:^\s*import\s+|(?<!typeof )\bimport\(\s*)['"](\.[^'"]+)['"]/gm)) {
+    found.push({ to: target(match[1]), typeOnly: false });
   }
   return found;
 }
 
-function checkTsImports(files, problems) {
+function checkTsImports(files, read, problems) {
   const graph = new Map();
   for (const path of files.filter((name) => name.startsWith('ts/') && name.endsWith('.ts'))) {
     const room = path.split('/')[1];
@@ -109,7 +111,7 @@ function findCircles(graph, problems) {
   for (const path of graph.keys()) visit(path, []);
 }
 
-function checkPurity(files, problems) {
+function checkPurity(files, read, problems) {
   for (const path of files.filter((name) => name.startsWith('ts/') && PURE.includes(name.split('/')[1]))) {
     read(path)
       .split('\n')
@@ -120,7 +122,7 @@ function checkPurity(files, problems) {
   }
 }
 
-function checkCpp(files, problems) {
+function checkCpp(files, read, problems) {
   const sources = files.filter((name) => name.startsWith('cpp/') && /\.(cc|h)$/.test(name));
   for (const path of sources) {
     const room = path.split('/')[1];
@@ -141,7 +143,7 @@ function checkCpp(files, problems) {
 }
 
 /** Text that must not stand in the tree. This file and binary fixtures are left out. */
-function checkText(files, problems) {
+function checkText(files, read, problems) {
   const unfinished = new RegExp(
     ['TO' + 'DO', 'FIX' + 'ME', 'XX' + 'X', 'HA' + 'CK'].map((word) => `\\b${word}\\b`).join('|'),
   );
@@ -157,13 +159,34 @@ function checkText(files, problems) {
   }
 }
 
-/** All problems of the tree as it stands, one line each. */
-export function checkLayout() {
+/** Files that comments and documents name: a reader looks for them. Headers without a folder may be the system's. */
+function checkNamedFiles(files, read, problems) {
+  const names = new Set(files.map((path) => path.slice(path.lastIndexOf('/') + 1)));
+  for (const path of files) {
+    if (!/^(ts|cpp|tools|docs|packaging)\/.*\.(ts|mjs|cc|h|md)$|^README\.md$/.test(path) || path === 'tools/layout.mjs')
+      continue;
+    for (const [found] of read(path).matchAll(
+      /(?<![\w./*-])(?:(?:ts|cpp|test|tools)\/[\w./-]*\.(?:ts|h|cc|mjs)|[\w][\w.-]*\.(?:ts|cc|mjs))\b/g,
+    )) {
+      if (!names.has(found.slice(found.lastIndexOf('/') + 1)))
+        problems.push(`${path}: names ${found}, which is not there`);
+    }
+  }
+}
+
+/** All problems of the tree as it stands, or of `files` whose texts `read` knows, one line each. */
+export function checkLayout(files = trackedFiles(), read = (path) => readFileSync(join(root, path), 'utf8')) {
   const problems = [];
-  const files = trackedFiles();
-  checkTsImports(files, problems);
-  checkPurity(files, problems);
-  checkCpp(files, problems);
-  checkText(files, problems);
+  checkTsImports(files, read, problems);
+  checkPurity(files, read, problems);
+  checkCpp(files, read, problems);
+  checkText(files, read, problems);
+  checkNamedFiles(files, read, problems);
   return problems;
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const problems = checkLayout();
+  console.log(problems.length === 0 ? 'layout: clean' : problems.join('\n'));
+  process.exitCode = problems.length === 0 ? 0 : 1;
 }

@@ -34,7 +34,7 @@ export const MessageType = {
   dead: 15,
   /** `node` has (`flag` 1) or has not quorum, among the nodes in `regions`. */
   quorum: 16,
-  /** What `node` knows of all logs, when somebody came (returning.ts). */
+  /** What `node` knows of all logs, when somebody came (return-merge.ts). */
   report: 17,
   /** Nothing of `node` is on its way to the log device any more; who does not follow gives the writer's role of epoch `flag` back (R8). */
   retired: 18,
