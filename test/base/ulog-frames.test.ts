@@ -12,22 +12,24 @@ import {
   DM_ULOG_IN_SYNC,
   DM_ULOG_MARK_REGION,
   DM_ULOG_STATUS_INFO,
-  decodeReply,
   encodeAck,
   encodePairReply,
   encodeReply,
-  encodeRequest,
   encodeTextReply,
   encodeValueReply,
-  encodeValues,
   FrameFault,
   FrameOffset,
   RequestView,
+  requestNames,
+} from '../../ts/base/ulog-frames.js';
+import {
+  decodeReply,
+  encodeRequest,
+  encodeValues,
   replyResult,
   replyRoomBytes,
   replyValue,
-  requestNames,
-} from '../../ts/base/ulog-frames.js';
+} from '../../ts/base/ulog-kernel-frames.js';
 
 const seqs = fc.integer({ min: 0, max: 0xffffffff });
 const uint32 = seqs;

@@ -20,15 +20,17 @@ import {
   DM_ULOG_SET_REGION_SYNC,
   DM_ULOG_STATUS_INFO,
   DM_ULOG_STATUS_TABLE,
+  FrameOffset,
+} from '../../ts/base/ulog-frames.js';
+import {
   decodeReply,
   encodeRequest,
   encodeValues,
-  FrameOffset,
   type Reply,
   replyResult,
   replyRoomBytes,
   replyValue,
-} from '../../ts/base/ulog-frames.js';
+} from '../../ts/base/ulog-kernel-frames.js';
 import { FrameChannel, slotCount, slotOffset } from '../../ts/native/frame-channel.js';
 
 /** A reply whose data are a copy. */

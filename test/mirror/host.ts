@@ -14,10 +14,9 @@ import {
   DM_ULOG_POSTSUSPEND,
   DM_ULOG_PRESUSPEND,
   DM_ULOG_RESUME,
-  encodeRequest,
-  encodeValues,
   RequestView,
 } from '../../ts/base/ulog-frames.js';
+import { encodeRequest, encodeValues } from '../../ts/base/ulog-kernel-frames.js';
 import type { MirrorEffects, MirrorReport } from '../../ts/mirror/effects.js';
 import type { LogDevice, LogDeviceEvents } from '../../ts/mirror/log-device.js';
 import type { LogImage } from '../../ts/mirror/log-image.js';

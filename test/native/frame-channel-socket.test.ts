@@ -3,7 +3,8 @@ import { chmodSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { DM_ULOG_IN_SYNC, encodeReply, encodeRequest, encodeValues } from '../../ts/base/ulog-frames.js';
+import { DM_ULOG_IN_SYNC, encodeReply } from '../../ts/base/ulog-frames.js';
+import { encodeRequest, encodeValues } from '../../ts/base/ulog-kernel-frames.js';
 import { FrameChannel, slotCount, slotFrameBytesMax, slotOffset, slotStride } from '../../ts/native/frame-channel.js';
 import { TestFolder } from './child-script.js';
 

@@ -1,7 +1,7 @@
 /**
  * The frames that the kernel's userspace dirty log and a daemon exchange over the netlink connector: one
- * request or reply a datagram. Decodes requests and encodes replies for the daemon; encodes requests and decodes
- * replies, with exactly the kernel's checks, for the simulated kernel. It does not look at what a request means.
+ * request or reply a datagram. Decodes requests and encodes replies, for the daemon; the kernel's end of the same frames is
+ * ulog-kernel-frames.ts. It does not look at what a request means.
  *
  * All integers are little-endian. Offsets from the start of the datagram:
  *
@@ -277,7 +277,7 @@ export class RequestView {
 }
 
 /** Writes both headers of a full reply; the payload is the caller's. Returns the datagram's length. */
-function encodeFullReply(
+export function encodeFullReply(
   buffer: Buffer,
   start: number,
   seq: number,
@@ -302,7 +302,7 @@ function encodeFullReply(
 }
 
 /** Writes a whole number of magnitude below 2^53 as a 64-bit two's complement. */
-function writeValue(buffer: Buffer, at: number, value: number): void {
+export function writeValue(buffer: Buffer, at: number, value: number): void {
   const high = Math.floor(value / two32);
   buffer.writeUInt32LE(value - high * two32, at);
   buffer.writeInt32LE(high, at + 4);
@@ -350,122 +350,4 @@ export function encodeAck(buffer: Buffer, start: number, seq: number, error: num
   // Not `-error`: minus zero is a number on the heap.
   buffer.writeUInt32LE(0 - error, start + FrameOffset.cnAck);
   return frameHeaderBytes;
-}
-
-/** What the kernel puts into a request. */
-export interface RequestFields {
-  readonly seq: number;
-  readonly type: number;
-  readonly luidHigh: number;
-  readonly luidLow: number;
-  /** At most 128 bytes, no NUL. */
-  readonly uuid: Uint8Array;
-  readonly payload: Uint8Array;
-  /** 3 when left out. */
-  readonly version?: number;
-}
-
-/** Writes a request as the kernel would. Throws a RangeError when it does not fit a frame. */
-export function encodeRequest(buffer: Buffer, start: number, fields: RequestFields): number {
-  if (fields.uuid.length > uuidBytesMax) throw new RangeError('uuid too long');
-  const length = framePayloadOffset + fields.payload.length;
-  if (length > frameBytesMax) throw new RangeError('payload too long');
-  encodeFullReply(buffer, start, fields.seq, fields.type, 0, fields.payload.length);
-  buffer.writeUInt32LE(fields.seq, start + FrameOffset.nlmsgSeq);
-  buffer.writeUInt32LE(fields.luidLow, start + FrameOffset.luid);
-  buffer.writeUInt32LE(fields.luidHigh, start + FrameOffset.luid + 4);
-  buffer.writeUInt32LE(fields.version ?? requestVersion, start + FrameOffset.version);
-  buffer.set(fields.uuid, start + FrameOffset.uuid);
-  buffer.set(fields.payload, start + FrameOffset.payload);
-  return length;
-}
-
-/** Region numbers, or other whole numbers, as a payload of 64-bit values. */
-export function encodeValues(values: readonly number[]): Buffer {
-  const bytes = Buffer.alloc(values.length * 8);
-  values.forEach((value, index) => {
-    writeValue(bytes, index * 8, value);
-  });
-  return bytes;
-}
-
-/** Payload bytes that the kernel has room for in the reply to a request of this type. */
-export function replyRoomBytes(type: number): number {
-  switch (type) {
-    case DM_ULOG_CTR:
-      return 128;
-    case DM_ULOG_GET_REGION_SIZE:
-    case DM_ULOG_IS_CLEAN:
-    case DM_ULOG_IN_SYNC:
-    case DM_ULOG_GET_SYNC_COUNT:
-      return 8;
-    case DM_ULOG_GET_RESYNC_WORK:
-    case DM_ULOG_IS_REMOTE_RECOVERING:
-      return 16;
-    case DM_ULOG_STATUS_INFO:
-    case DM_ULOG_STATUS_TABLE:
-      return frameBytesMax - framePayloadOffset;
-    default:
-      return 0;
-  }
-}
-
-/**
- * A reply as the kernel takes it in. `form` says which field names the waiter (`ack`: the connector's seq, `full`:
- * the header's); `dropped` means that the kernel goes on waiting.
- */
-export interface Reply {
-  readonly form: 'ack' | 'full' | 'dropped';
-  readonly seq: number;
-  /** 0 or negative. */
-  readonly error: number;
-  /** The payload, as long as the reply says, cut at the datagram's end. Valid while the buffer is. */
-  readonly data: Uint8Array;
-  /** The payload that the reply announces; more than `data` has when the sender lied. */
-  readonly dataBytes: number;
-}
-
-const droppedReply: Reply = { form: 'dropped', seq: 0, error: 0, data: new Uint8Array(0), dataBytes: 0 };
-
-/** Takes a reply apart with the kernel's checks and no others. Whether it fits its waiter's room is `replyResult`'s question. */
-export function decodeReply(buffer: Buffer, start: number, length: number): Reply {
-  if (length < frameHeaderBytes || start < 0 || start + length > buffer.length) return droppedReply;
-  const nlmsgLength = buffer.readUInt32LE(start + FrameOffset.nlmsgLength);
-  if (nlmsgLength < frameHeaderBytes || nlmsgLength > length) return droppedReply;
-  if (
-    buffer.readUInt32LE(start + FrameOffset.cnIndex) !== connectorIndex ||
-    buffer.readUInt32LE(start + FrameOffset.cnValue) !== connectorValue
-  ) {
-    return droppedReply;
-  }
-  const cnLength = buffer.readUInt16LE(start + FrameOffset.cnLength);
-  if (frameHeaderBytes + cnLength > nlmsgLength) return droppedReply;
-  if (cnLength === 0) {
-    const ack = buffer.readUInt32LE(start + FrameOffset.cnAck);
-    const seq = buffer.readUInt32LE(start + FrameOffset.cnSeq);
-    return { form: 'ack', seq, error: ack === 0 ? 0 : -ack, data: droppedReply.data, dataBytes: 0 };
-  }
-  if (cnLength < requestHeaderBytes) return droppedReply;
-  const dataBytes = buffer.readUInt32LE(start + FrameOffset.dataSize);
-  const payloadAt = start + FrameOffset.payload;
-  const present = Math.min(dataBytes, start + length - payloadAt);
-  return {
-    form: 'full',
-    seq: buffer.readUInt32LE(start + FrameOffset.seq),
-    error: buffer.readInt32LE(start + FrameOffset.error),
-    data: buffer.subarray(payloadAt, payloadAt + present),
-    dataBytes,
-  };
-}
-
-/** The 64-bit value at `index` of a reply's payload, as the caller in the kernel would read it. */
-export function replyValue(reply: Reply, index: number): number {
-  const view = new DataView(reply.data.buffer, reply.data.byteOffset, reply.data.byteLength);
-  return Number(view.getBigInt64(index * 8, true));
-}
-
-/** The error that the kernel's caller sees: -ENOSPC when the reply holds more data than it gave room for. */
-export function replyResult(reply: Reply, roomBytes: number): number {
-  if (reply.form === 'full' && reply.dataBytes > roomBytes) return -28;
-  return reply.error;
 }

@@ -15,10 +15,9 @@ import {
   DM_ULOG_POSTSUSPEND,
   DM_ULOG_PRESUSPEND,
   DM_ULOG_SET_REGION_SYNC,
-  encodeRequest,
-  encodeValues,
   FrameOffset,
 } from '../base/ulog-frames.js';
+import { encodeRequest, encodeValues } from '../base/ulog-kernel-frames.js';
 import type { Host } from './host.js';
 import type { SimMirror } from './mirror.js';
 

@@ -20,13 +20,15 @@ import {
   DM_ULOG_RESUME,
   DM_ULOG_STATUS_INFO,
   DM_ULOG_STATUS_TABLE,
+} from '../../base/ulog-frames.js';
+import {
   decodeReply,
   encodeRequest,
   encodeValues,
   type Reply,
   replyResult,
   replyValue,
-} from '../../base/ulog-frames.js';
+} from '../../base/ulog-kernel-frames.js';
 import { type Blocking, type Threads, Wait } from './threads.js';
 import { type KernelWorld, kernelErrno } from './world.js';
 
