@@ -42,6 +42,20 @@ int listen_to_submissions() {
       syscall(__NR_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, &program));
 }
 
+/// Has the kernel refuse this thread io_uring altogether, as a container's filter does. False where that is
+/// not to be had.
+bool forbid_uring() {
+  std::array<sock_filter, 4> code = {
+      sock_filter(BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr))),
+      sock_filter(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_io_uring_setup, 0, 1)),
+      sock_filter(BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM)),
+      sock_filter(BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)),
+  };
+  const sock_fprog program = {static_cast<unsigned short>(code.size()), code.data()};
+  return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+         syscall(__NR_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) == 0;
+}
+
 /// Refuses the first `refusals` calls with `error` and lets the others through, until the filter is gone.
 void answer(int listener, int error, int refusals) {
   for (;;) {
@@ -134,4 +148,30 @@ TEST_CASE("io queue: submissions that wait can be cancelled") {
   if (!outcome.possible) return;
   REQUIRE(outcome.results.size() == 3);
   for (const IoResult& result : outcome.results) CHECK(result.result == -ECANCELED);
+}
+
+TEST_CASE("io queue: where io_uring is forbidden there is none, and a thread does the work") {
+  const test::Folder folder;
+  const Fd file(open(folder.file("file").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  bool possible = true;
+  std::thread refused([&] {
+    possible = forbid_uring();
+    if (!possible) return;
+    const EventFd wake;
+    CHECK_FALSE(uring_available());
+    CHECK(make_uring_queue(file.get(), wake) == nullptr);
+    // Its thread inherits the filter.
+    const auto queue = make_thread_queue(file.get(), wake);
+    REQUIRE(queue != nullptr);
+    std::array<uint8_t, 512> bytes{};
+    const IoRequest request{Kind::write_durable, 7, bytes.data(), 512, 0};
+    queue->submit({&request, 1});
+    REQUIRE(test::wait_readable(wake.get()));
+    std::array<IoResult, 1> result;
+    REQUIRE(queue->reap(result) == 1);
+    CHECK(result[0].tag == 7);
+    CHECK(result[0].result == 512);
+  });
+  refused.join();
+  if (!possible) MESSAGE("skipped: seccomp is not to be had here");
 }
