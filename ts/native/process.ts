@@ -56,7 +56,8 @@ export function lockPidFile(path: string): PidFileLock {
 
 /**
  * Marks the calling thread, and every thread it starts from then on, as one that write-back may wait for
- * (`PR_SET_IO_FLUSHER`). Call it before any thread starts. Needs CAP_SYS_RESOURCE.
+ * (`PR_SET_IO_FLUSHER`). Call it before any thread is started; V8's helper threads are there already and stay as they are.
+ * Needs CAP_SYS_RESOURCE.
  *
  * @returns 0 or an errno: EPERM for an ordinary user, EINVAL on a kernel before 5.6.
  */
