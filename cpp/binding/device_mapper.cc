@@ -2,14 +2,19 @@
 // calls back when it has answered.
 //
 // In a lane of their own: these calls wait as long as somebody holds device-mapper's locks, and no device's
-// opening waits with them. A restart, which waits for a device to come to rest, has a lane for each log.
+// opening waits with them. A restart, which waits for a device to come to rest, has a lane for each log and
+// is done in a process apart: killed in the middle of a suspend, this one must end, or the next daemon could
+// not begin and the kernel would wait for an answer that nobody gives.
 #include <napi.h>
 
+#include <cerrno>
+#include <chrono>
 #include <memory>
 #include <vector>
 
 #include "binding/arguments.h"
 #include "binding/question.h"
+#include "os/apart.h"
 #include "os/dm_restart.h"
 #include "os/dm_tables.h"
 
@@ -46,6 +51,8 @@ Napi::Value read_mirror_logs(const Napi::CallbackInfo& info) {
   return Napi::Boolean::New(info.Env(), asked);
 }
 
+constexpr std::chrono::milliseconds after_a_kill{100};
+
 struct RestartAnswer : AnswerBase {
   int error = 0;
   RestartOutcome outcome = RestartOutcome::absent;
@@ -58,15 +65,23 @@ void tell_outcome(Napi::Env env, const Napi::FunctionReference& callback, const 
 
 Napi::Value restart_recovery(const Napi::CallbackInfo& info) {
   const std::string uuid = text_argument(info, 0);
-  const bool resume_only = boolean_argument(info, 1);
+  const bool begun = boolean_argument(info, 1);
   const Napi::Function callback = function_argument(info, 2);
   const auto make_task = [&](const std::shared_ptr<RestartAnswer>& answer) -> HelperThreads::Task {
-    return [answer, restart = RecoveryRestart(uuid, resume_only)]() mutable -> HelperThreads::Again {
-      DmControl control;
-      const int error = control.open();
-      if (error == 0) {
-        if (const auto again = restart.step(control)) return again;
+    return [answer, restart = RecoveryRestart(uuid, begun)]() mutable -> HelperThreads::Again {
+      HelperThreads::Again again;
+      int opened = 0;
+      int error = run_apart([&] {
+        DmControl control;
+        opened = control.open();
+        if (opened == 0) again = restart.step(control);
+      });
+      if (error == EINTR) {
+        restart.broken_off();
+        return after_a_kill;
       }
+      if (error == 0) error = opened;
+      if (again) return again;
       {
         const std::lock_guard guard(answer->mutex);
         answer->error = error != 0 ? error : restart.error();

@@ -16,10 +16,12 @@ std::optional<std::chrono::milliseconds> RecoveryRestart::step(DmControl& contro
   int error = find_mirror_device(control, uuid_, device);
   if (error == 0) error = control.ask(DM_DEV_STATUS, device, 0);
   if (error == ENXIO) return end(RestartOutcome::absent);
-  if (error != 0) return suspended_ ? std::optional(look_again) : end(RestartOutcome::absent, error);
+  if (error != 0)
+    return suspended_ || begun_ ? std::optional(look_again) : end(RestartOutcome::absent, error);
   const uint32_t flags = control.head().flags;
   const bool waits = (flags & DM_INACTIVE_PRESENT_FLAG) != 0;
   const bool rests = (flags & DM_SUSPEND_FLAG) != 0;
+  if (begun_ && rests) suspended_ = true;
   if (!suspended_) {
     if (waits) return end(RestartOutcome::inactive_table);
     if (rests) return end(RestartOutcome::suspended);
@@ -36,7 +38,8 @@ std::optional<std::chrono::milliseconds> RecoveryRestart::suspend(DmControl& con
   const int error =
       control.ask(DM_DEV_SUSPEND, device, DM_SUSPEND_FLAG | DM_SKIP_LOCKFS_FLAG | DM_NOFLUSH_FLAG);
   if (error == ENXIO) return end(RestartOutcome::absent);
-  if (error != 0) return end(RestartOutcome::absent, error);
+  // EINVAL: the one before us has suspended it meanwhile.
+  if (error != 0 && !(begun_ && error == EINVAL)) return end(RestartOutcome::absent, error);
   suspended_ = true;
   return step(control);
 }

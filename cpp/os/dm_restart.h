@@ -7,7 +7,9 @@
 // left to whoever loaded it, and looked at until they have resumed the device or cleared the table. (Between
 // that look and the resume somebody may still load one; the kernel has no way to ask for both at once.)
 //
-// Who calls this stores the intent first. Killed in between, the next daemon does the second half.
+// Who calls this stores the intent first. Killed in between, the next daemon does it again; what it finds
+// suspended then it resumes. A suspend of the one before may still be waiting in the kernel, which takes one
+// at a time.
 #pragma once
 
 #include <chrono>
@@ -32,12 +34,15 @@ enum class RestartOutcome : uint8_t {
 
 class RecoveryRestart {
  public:
-  /// `resume_only`: an earlier daemon may have left it suspended.
-  RecoveryRestart(std::string uuid, bool resume_only) : uuid_(std::move(uuid)), suspended_(resume_only) {}
+  /// `begun`: an earlier daemon may have left it suspended, or be about to.
+  RecoveryRestart(std::string uuid, bool begun) : uuid_(std::move(uuid)), begun_(begun) {}
 
   /// Goes on, which may block until the device has come to rest. Nothing when it is over, or after how long
   /// to call again.
   [[nodiscard]] std::optional<std::chrono::milliseconds> step(DmControl& control);
+
+  /// The last step was broken off: what it has done is not known.
+  void broken_off() { begun_ = true; }
 
   RestartOutcome outcome() const { return outcome_; }
   /// An errno that ended it before anything was suspended; 0: none did.
@@ -48,8 +53,10 @@ class RecoveryRestart {
   std::optional<std::chrono::milliseconds> suspend(DmControl& control, uint64_t device);
 
   std::string uuid_;
+  /// Somebody has begun this before: when it is suspended, that may be ours.
+  bool begun_;
   /// It is suspended by us, or by a daemon before this one.
-  bool suspended_;
+  bool suspended_ = false;
   RestartOutcome outcome_ = RestartOutcome::absent;
   int error_ = 0;
 };

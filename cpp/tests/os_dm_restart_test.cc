@@ -25,6 +25,8 @@ struct Mapper {
   bool suspended = false;
   bool inactive = false;
   int suspend_error = 0;
+  /// Another's suspend has ended by the time that one is refused.
+  bool suspended_at_suspend = false;
   int resume_error = 0;
   /// Somebody loads a table as soon as the device is suspended.
   bool load_when_suspended = false;
@@ -54,7 +56,10 @@ struct Mapper {
     CHECK((flags & (DM_SKIP_LOCKFS_FLAG | DM_NOFLUSH_FLAG)) == (DM_SKIP_LOCKFS_FLAG | DM_NOFLUSH_FLAG));
     const int error = suspends ? suspend_error : resume_error;
     changes.emplace_back(suspends ? "suspend" : "resume");
-    if (error != 0) return error;
+    if (error != 0) {
+      suspended = suspended || suspended_at_suspend;
+      return error;
+    }
     suspended = suspends;
     if (suspends && load_when_suspended) inactive = true;
     if (!suspends) inactive = false;
@@ -131,16 +136,38 @@ TEST_CASE("restart of recovery: a table loaded meanwhile is never made live") {
   CHECK_FALSE(mapper.suspended);
 }
 
-TEST_CASE("restart of recovery: what an earlier daemon left suspended is resumed, and nothing else is") {
+TEST_CASE(
+    "restart of recovery: what an earlier daemon has begun is done again; left suspended, it is resumed") {
   Mapper mapper;
   DmControl control = mapper.control();
   RecoveryRestart well("LVM-abc", true);
   CHECK_FALSE(well.step(control).has_value());
-  CHECK(mapper.changes.empty());
+  CHECK(mapper.changes == Changes{"suspend", "resume"});
+  mapper.changes.clear();
   mapper.suspended = true;
   RecoveryRestart left("LVM-abc", true);
   CHECK_FALSE(left.step(control).has_value());
   CHECK(mapper.changes == Changes{"resume"});
+}
+
+TEST_CASE("restart of recovery: a suspend of the one before that ends meanwhile is resumed, too") {
+  Mapper mapper;
+  DmControl control = mapper.control();
+  mapper.suspend_error = EINVAL;
+  RecoveryRestart refused("LVM-abc", false);
+  CHECK_FALSE(refused.step(control).has_value());
+  CHECK(refused.error() == EINVAL);
+  RecoveryRestart again("LVM-abc", true);
+  mapper.suspended_at_suspend = true;
+  CHECK_FALSE(again.step(control).has_value());
+  CHECK(again.outcome() == RestartOutcome::restarted);
+  CHECK_FALSE(mapper.suspended);
+  // As after a step that was broken off: it is ours then.
+  mapper.suspended = true;
+  RecoveryRestart broken("LVM-abc", false);
+  broken.broken_off();
+  CHECK_FALSE(broken.step(control).has_value());
+  CHECK_FALSE(mapper.suspended);
 }
 
 TEST_CASE("restart of recovery: errors") {
