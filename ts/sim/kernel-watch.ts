@@ -73,10 +73,16 @@ export function watchKernel(host: KernelWatcher): KernelObserver {
  */
 function checkLogged(host: KernelWatcher, log: ObservedTarget, region: number, toAllLegs: boolean): void {
   const truth = host.truth.of(log);
-  if (truth.marked.has(region) || !truth.givenUp.has(region)) return;
+  const marked = truth.marked.has(region);
+  if (!truth.givenUp.has(region) || (marked && toAllLegs)) return;
   const state = host.states?.find(log.key);
   // Before the log is loaded its bits say nothing of what is on the device.
   const loaded = state?.lifeCycle === LifeCycle.active || state?.lifeCycle === LifeCycle.halted;
-  const known = !toAllLegs && loaded && !state.map.inner.isClean(region) && !state.map.inner.isInSync(region);
+  // Another write's mark protects this one only while no CLEAR is believed.
+  const known =
+    !toAllLegs &&
+    loaded &&
+    !state.map.inner.isClean(region) &&
+    (!state.map.inner.isInSync(region) || (marked && state.marksUnknown));
   if (!known) throw new Inconclusive('unlogged write after a reconnect without RESUME');
 }
