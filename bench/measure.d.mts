@@ -11,7 +11,10 @@ export interface Row {
   readonly p999: number | undefined;
 }
 export function median(numbers: number[]): number;
-export function percentiles(samples: number[]): Record<'samples' | 'p50' | 'p90' | 'p99' | 'p999' | 'max', number>;
+export function unrestOf(ones: { p50: number; min: number }[]): number;
+export function percentiles(
+  samples: number[],
+): Record<'samples' | 'min' | 'p50' | 'p90' | 'p99' | 'p999' | 'max', number>;
 export function noiseOf(ratios: number[]): number;
 export function compare<T>(what: {
   rounds: number;

@@ -17,7 +17,7 @@ export function median(numbers) {
 export function percentiles(samples) {
   const sorted = Float64Array.from(samples).sort();
   const at = (share) => sorted[Math.floor((sorted.length - 1) * share)];
-  return { samples: sorted.length, p50: at(0.5), p90: at(0.9), p99: at(0.99), p999: at(0.999), max: at(1) };
+  return { samples: sorted.length, min: at(0), p50: at(0.5), p90: at(0.9), p99: at(0.99), p999: at(0.999), max: at(1) };
 }
 
 /**
@@ -27,6 +27,19 @@ export function percentiles(samples) {
  */
 export function noiseOf(ratios) {
   return Math.max(Math.abs(median(ratios) - 1), median(ratios.map((ratio) => Math.abs(ratio - 1))));
+}
+
+/** How many times its fastest a thing usually takes when it has the machine: three, and one for luck. */
+const calmMax = 4;
+
+/**
+ * 0, or how far the median of something that always does the same is from its fastest: then the machine did something else,
+ * both sides of a comparison have waited for that, and their ratio is one whatever they are. It counts as noise.
+ * @param {{ p50: number, min: number }[]} ones
+ */
+export function unrestOf(ones) {
+  const times = median(ones.map(({ p50 }) => p50)) / Math.min(...ones.map(({ min }) => min));
+  return times > calmMax ? times - 1 : 0;
 }
 
 /**

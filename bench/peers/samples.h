@@ -41,9 +41,9 @@ static inline uint64_t samples_at(const struct samples* samples, uint64_t share)
 
 static inline void samples_print(struct samples* samples, uint64_t elapsed_ns, const char* more) {
   qsort(samples->values, samples->count, sizeof(uint64_t), samples_compare);
-  printf("{\"samples\":%" PRIu64 ",\"p50\":%" PRIu64 ",\"p90\":%" PRIu64 ",\"p99\":%" PRIu64
+  printf("{\"samples\":%" PRIu64 ",\"min\":%" PRIu64 ",\"p50\":%" PRIu64 ",\"p90\":%" PRIu64 ",\"p99\":%" PRIu64
          ",\"p999\":%" PRIu64 ",\"max\":%" PRIu64 ",\"rate\":%.3f%s}\n",
-         samples->count, samples_at(samples, 500), samples_at(samples, 900), samples_at(samples, 990),
+         samples->count, samples_at(samples, 0), samples_at(samples, 500), samples_at(samples, 900), samples_at(samples, 990),
          samples_at(samples, 999), samples_at(samples, 1000),
          elapsed_ns > 0 ? (double)samples->count * 1e9 / (double)elapsed_ns : 0.0, more);
 }

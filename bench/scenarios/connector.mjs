@@ -79,7 +79,7 @@ async function besideBusyThreads({ quick, rounds, selves }) {
   const subject = await startCountedDaemon(allCores, { busy: true });
   const floor = await startResponder(allCores);
   // A percentile of thousandths over thirty busy spells and more.
-  const options = { work: 'in_sync', count: quick ? 20_000 : 100_000, warmup: 8000 };
+  const options = { work: 'in_sync', count: quick ? 10_000 : 100_000, warmup: 8000 };
   const collections = [];
   const compared = await compare({
     rounds,
@@ -115,7 +115,7 @@ async function allocation({ quick }) {
     ['remark', 'remark', 1],
     ['remark_64', 'remark', 64],
   ]) {
-    const count = quick ? 100_000 : 1_000_000;
+    const count = quick ? 50_000 : 1_000_000;
     await load(oneCore, subject, { work, depth, count: 40_000, warmup: 20_000 });
     await subject.startCounting();
     await load(oneCore, subject, { work, depth, count, warmup: 0 });

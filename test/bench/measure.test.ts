@@ -1,13 +1,13 @@
 /** The bench's arithmetic: medians, noise, the order of turns, and what counts as met. */
 import { expect, test } from 'vitest';
 import { missingKeys, verdict } from '../../bench/budgets.mjs';
-import { compare, median, noiseOf, percentiles, row } from '../../bench/measure.mjs';
+import { compare, median, noiseOf, percentiles, row, unrestOf } from '../../bench/measure.mjs';
 
 test('medians and percentiles', () => {
   expect(median([3, 1, 2])).toBe(2);
   expect(median([4, 1, 2, 3])).toBe(2.5);
   const found = percentiles(Array.from({ length: 1001 }, (_, i) => 1000 - i));
-  expect(found).toEqual({ samples: 1001, p50: 500, p90: 900, p99: 990, p999: 999, max: 1000 });
+  expect(found).toEqual({ samples: 1001, min: 0, p50: 500, p90: 900, p99: 990, p999: 999, max: 1000 });
 });
 
 test('noise: a steady difference counts, and so does one that goes to and fro', () => {
@@ -76,4 +76,21 @@ test('a key that is neither measured nor skipped is found', () => {
   expect(missingKeys('bitmap', { results: [{ key: 'mark_ns_batched' }], ratios })).toEqual(['mark_ns_batched']);
   expect(missingKeys('flush', { skipped: 'no disk', results: [], ratios: {} })).toEqual([]);
   expect(missingKeys('flush', { results: [], ratios: {} })).toHaveLength(4);
+});
+
+test('a limit whose median is far from its fastest was not alone on the machine', () => {
+  expect(
+    unrestOf([
+      { p50: 70, min: 50 },
+      { p50: 90, min: 60 },
+      { p50: 80, min: 40 },
+    ]),
+  ).toBe(0);
+  expect(
+    unrestOf([
+      { p50: 4000, min: 80 },
+      { p50: 4000, min: 50 },
+      { p50: 70, min: 60 },
+    ]),
+  ).toBeCloseTo(79);
 });
