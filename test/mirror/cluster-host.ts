@@ -20,6 +20,8 @@ export class Group {
   readonly #boots = new Map<number, number>();
   #incarnations = 0;
   #epoch = 0;
+  /** False: what is delivered is not acknowledged before `acknowledge`. */
+  acknowledges = true;
 
   constructor(nodes: readonly number[], settings: Partial<MirrorSettings> = {}) {
     this.#settings = settings;
@@ -90,11 +92,16 @@ export class Group {
       const host = this.host(node);
       host.service.deliver(order, next.message, host.nowMs);
     }
+    if (this.acknowledges) this.acknowledge();
+    return true;
+  }
+
+  /** Every member has what was delivered. */
+  acknowledge(): void {
     for (const node of this.#members.keys()) {
       const host = this.host(node);
       host.service.acknowledged(this.#orders.get(node) ?? 0, host.nowMs);
     }
-    return true;
   }
 
   /** Messages, device operations and ticks that are due, of all hosts, until nothing is left to do now. */

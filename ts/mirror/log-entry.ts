@@ -26,10 +26,15 @@ export class LogEntry {
     parts.replica.resuming = () => this.#resumes.count > 0 || parts.state.lifeCycle === LifeCycle.resuming;
   }
 
-  /** RESUME. The registry has seen to it that no instance has the uuid that is not this one, or leaves. */
-  resume(seq: number): void {
+  /**
+   * RESUME. The registry has seen to it that no instance has the uuid that is not this one, or leaves. `again`: it follows a repeated
+   * constructor, so its kernel goes on where it was. One that suspends meanwhile still suspends: others must not recover what it
+   * believes to be nobody's business until its POSTSUSPEND (R10).
+   */
+  resume(seq: number, again: boolean): void {
     const { state } = this.#parts;
-    if (state.lifeCycle === LifeCycle.active) {
+    const suspends = again && state.lifeCycle === LifeCycle.halted && this.#parts.replica.rights.shared;
+    if (state.lifeCycle === LifeCycle.active || suspends) {
       this.#resumeAgain(seq);
       return;
     }

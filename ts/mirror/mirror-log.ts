@@ -93,6 +93,8 @@ export class MirrorLog {
   deadlineMs = -1;
   /** The kernel reconnects, and its first request after that has not come. */
   #reconnecting = false;
+  /** It has repeated the constructor, and RESUME follows. */
+  #constructedAgain = false;
   /** No request has come since a restart: its kernel may have left while no daemon ran. */
   silent: boolean;
   /** When the last request came, and when a RESUME was refused because another instance served; -1: never. */
@@ -186,7 +188,7 @@ export class MirrorLog {
       effects.reply(seq, type, -Errno.ESRCH);
       return;
     }
-    if (this.#reconnecting && !this.#waiters.has(DM_ULOG_RESUME)) this.#reconnected();
+    if (this.#constructedAgain && !this.#waiters.has(DM_ULOG_RESUME)) this.#reconnected();
     this.#regionRequests.seen(type);
     switch (type) {
       case DM_ULOG_DTR:
@@ -237,7 +239,9 @@ export class MirrorLog {
    * marks (R3), which cleans nothing before suspend and resume.
    */
   reconnecting(): void {
-    if (!serves(this.state) || this.state.marksUnknown) return;
+    if (!serves(this.state)) return;
+    this.#constructedAgain = true;
+    if (this.state.marksUnknown) return;
     this.#reconnecting = true;
     // What the daemon before this one was told is stored: no mark was lost.
     this.#regionRequests.marksAreOurs();
@@ -249,11 +253,18 @@ export class MirrorLog {
    * requests of the kernel's other threads say nothing of the one that reconnects.
    */
   #reconnected(): void {
+    this.#constructedAgain = false;
+    if (!this.#reconnecting) return;
     this.#reconnecting = false;
     if (!this.state.marksUnknown) return;
     this.state.marksUnknown = false;
     this.#marks.beginSweep();
     this.replica.marksKnown();
+  }
+
+  /** RESUME, when the registry has found that the log may have its uuid. */
+  resume(seq: number): void {
+    this.life.entry.resume(seq, this.#constructedAgain);
   }
 
   /** A message of the ordered stream, at its place in the order. */

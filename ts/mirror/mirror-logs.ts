@@ -293,7 +293,7 @@ export class MirrorLogs {
       return;
     }
     if (official === undefined || official === log) {
-      log.life.entry.resume(seq);
+      log.resume(seq);
       return;
     }
     if (!this.#hasGone(official, log, nowMs)) {

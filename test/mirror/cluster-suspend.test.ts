@@ -1,0 +1,92 @@
+/** Suspending one of several members while the others go on (R10). */
+import { describe, expect, test } from 'vitest';
+import {
+  DM_ULOG_GET_RESYNC_WORK,
+  DM_ULOG_IN_SYNC,
+  DM_ULOG_IS_REMOTE_RECOVERING,
+  DM_ULOG_POSTSUSPEND,
+  DM_ULOG_PRESUSPEND,
+  DM_ULOG_RESUME,
+  DM_ULOG_SET_REGION_SYNC,
+} from '../../ts/base/ulog-frames.js';
+import { LifeCycle } from '../../ts/mirror/log-state.js';
+import { Group } from './cluster-host.js';
+import { mirrorA } from './host.js';
+
+const core = '512 clustered-core 8 nosync';
+
+function twoMembers(): Group {
+  const group = new Group([1, 2], { stickyMax: 0 });
+  group.resume(mirrorA, core, [1, 2]);
+  return group;
+}
+
+describe('a kernel that reconnects while it suspends', () => {
+  test('still suspends: nothing is recovered before its POSTSUSPEND, and all is in sync for it', () => {
+    const group = twoMembers();
+    expect(group.ask(2, DM_ULOG_PRESUSPEND, mirrorA)?.error).toBe(0);
+    group.ask(1, DM_ULOG_SET_REGION_SYNC, mirrorA, [4, 0]);
+    expect(group.ask(2, DM_ULOG_IS_REMOTE_RECOVERING, mirrorA, [4])?.values).toEqual([0, 64]);
+
+    expect(group.host(2).construct(mirrorA, core, { nul: true })?.error).toBe(0);
+    expect(group.ask(2, DM_ULOG_RESUME, mirrorA)?.error).toBe(0);
+    expect(group.ask(2, DM_ULOG_IN_SYNC, mirrorA, [4])?.values).toEqual([1]);
+    expect(group.ask(1, DM_ULOG_GET_RESYNC_WORK, mirrorA)?.values?.[0]).toBe(0);
+
+    expect(group.ask(2, DM_ULOG_POSTSUSPEND, mirrorA)?.error).toBe(0);
+    expect(group.ask(1, DM_ULOG_GET_RESYNC_WORK, mirrorA)?.values).toEqual([1, 4]);
+    expect(group.ask(2, DM_ULOG_RESUME, mirrorA)?.error).toBe(0);
+    expect(group.ask(2, DM_ULOG_IN_SYNC, mirrorA, [4])?.values).toEqual([0]);
+  });
+
+  test('also when its daemon was killed before the RESUME', () => {
+    const group = twoMembers();
+    group.ask(2, DM_ULOG_PRESUSPEND, mirrorA);
+    group.host(2).construct(mirrorA, core, { nul: true });
+    group.killDaemon(2);
+    group.join(2);
+    group.settle();
+    group.ask(1, DM_ULOG_SET_REGION_SYNC, mirrorA, [4, 0]);
+    expect(group.host(2).construct(mirrorA, core, { nul: true })?.error).toBe(0);
+    expect(group.ask(2, DM_ULOG_RESUME, mirrorA)?.error).toBe(0);
+    expect(group.ask(2, DM_ULOG_IN_SYNC, mirrorA, [4])?.values).toEqual([1]);
+    expect(group.ask(1, DM_ULOG_GET_RESYNC_WORK, mirrorA)?.values?.[0]).toBe(0);
+  });
+
+  test('a RESUME without that is a resume: its POSTSUSPEND was lost', () => {
+    const group = twoMembers();
+    group.ask(2, DM_ULOG_PRESUSPEND, mirrorA);
+    group.ask(1, DM_ULOG_SET_REGION_SYNC, mirrorA, [4, 0]);
+    expect(group.ask(2, DM_ULOG_RESUME, mirrorA)?.error).toBe(0);
+    expect(group.ask(2, DM_ULOG_IN_SYNC, mirrorA, [4])?.values).toEqual([0]);
+    expect(group.ask(1, DM_ULOG_GET_RESYNC_WORK, mirrorA)?.values).toEqual([1, 4]);
+  });
+});
+
+describe('before all members have acknowledged it', () => {
+  test('PRESUSPEND is not answered: others may be told to recover', () => {
+    const group = twoMembers();
+    group.acknowledges = false;
+    const seq = group.host(2).send(DM_ULOG_PRESUSPEND, mirrorA);
+    group.settle();
+    expect(group.host(2).state(mirrorA).lifeCycle).toBe(LifeCycle.active);
+    expect(group.host(2).answerTo(seq)).toBeUndefined();
+    group.acknowledge();
+    group.settle();
+    expect(group.host(2).answerTo(seq)?.error).toBe(0);
+    expect(group.host(2).state(mirrorA).lifeCycle).toBe(LifeCycle.halted);
+  });
+
+  test('a region is not handed out: others would still let their kernels write there (R4)', () => {
+    const group = twoMembers();
+    group.ask(1, DM_ULOG_SET_REGION_SYNC, mirrorA, [4, 0]);
+    group.acknowledges = false;
+    const seq = group.host(1).send(DM_ULOG_GET_RESYNC_WORK, mirrorA);
+    group.settle();
+    expect(group.host(1).answerTo(seq)).toBeUndefined();
+    expect(group.host(2).state(mirrorA).recoveringRegion).toBe(4);
+    group.acknowledge();
+    group.settle();
+    expect(group.host(1).answerTo(seq)?.values).toEqual([1, 4]);
+  });
+});
