@@ -48,7 +48,7 @@ export class LogDeliveries {
         recoveryRequests.wishDelivered(message.regions[0] as number);
         break;
       case MessageType.assign:
-        recoveryRequests.assignDelivered(message.node, order);
+        recoveryRequests.assignDelivered(message, order);
         break;
       default:
         if (replica.rights.shared) this.#applyShared(message, change);

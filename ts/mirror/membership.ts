@@ -88,8 +88,9 @@ export class Membership implements ReplicaHooks {
   }
 
   hush(): void {
-    const { marks, waiters, failures } = this.#log;
+    const { marks, waiters, failures, recoveryRequests } = this.#log;
     marks.hush();
+    recoveryRequests.hush();
     failures.hush();
     waiters.unsettle();
     this.changed();
@@ -195,7 +196,8 @@ export class Membership implements ReplicaHooks {
   }
 
   takeHead(head: ReplicaHead): void {
-    const { state, recovery, life, world, failures } = this.#log;
+    const { state, recovery, recoveryRequests, life, world, failures } = this.#log;
+    const known = recoveryRequests.ownRegion;
     state.searchPosition = head.searchPosition;
     state.recoveringNode = head.recoveringNode === world.node ? -1 : head.recoveringNode;
     state.recoveringRegion = head.recoveringRegion;
@@ -206,6 +208,7 @@ export class Membership implements ReplicaHooks {
     for (const region of head.wishes) recovery.wishes.add(region);
     recovery.restrictions.take(head.restrictions);
     life.store?.take(head.generation, head.durableGeneration);
+    recoveryRequests.headTaken(known);
   }
 
   settled(): void {

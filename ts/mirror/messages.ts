@@ -10,7 +10,7 @@ export const MessageType = {
   release: 2,
   /** SET_REGION_SYNC: one region, `flag` 1 or 0. */
   inSync: 3,
-  /** `node` asks for resync work; the delivery decides. */
+  /** `node` asks for resync work; the delivery decides. `flag` 1: its kernel was not told of what it was given, and gives it back. */
   assign: 4,
   /** A write wants this region recovered early. */
   wish: 5,

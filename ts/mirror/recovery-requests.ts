@@ -22,6 +22,8 @@ export class RecoveryRequests {
   readonly #assigns = new SeqList();
   /** What the kernel is to hear when all members have the message of this place in the order. */
   #assigned: { readonly region: number; readonly order: number } | null = null;
+  /** What members assigned to this kernel without its knowledge is on its way back. */
+  #givingBack = false;
   /** What this daemon has handed out last. */
   #handedOut: number = noRegion;
   /** Wishes on their way through the stream. */
@@ -60,12 +62,56 @@ export class RecoveryRequests {
   /** GET_RESYNC_WORK of a log that is not pending. */
   getResyncWork(seq: number): void {
     const { world, state, uuid } = this.#parts;
-    if (!this.#mayHandOut || state.map.syncCount === state.map.regionCount) {
+    const may = this.#mayHandOut && state.map.syncCount < state.map.regionCount;
+    if (!may && !this.#isAwaited) {
+      this.#kernelIdles();
       world.effects.replyPair(seq, DM_ULOG_GET_RESYNC_WORK, 0, 0);
       return;
     }
     this.#assigns.add(seq);
     if (this.#assigns.count === 1) world.sender.one(MessageType.assign, uuid, seq, -1, 0);
+  }
+
+  /**
+   * Members take a region for this kernel's, which was not told of it, or asks again: "none" would leave it to nobody, because a
+   * kernel that has heard that may not ask any more.
+   */
+  get #isAwaited(): boolean {
+    const { world, state, recovery, replica } = this.#parts;
+    if (!replica.rights.shared || !replica.following || !this.#mayAsk) return false;
+    const stands = recovery.recoverer === world.node && !state.map.isInSync(state.recoveringRegion);
+    return stands || this.#assigns.count > 0;
+  }
+
+  /** A kernel that asks copies nothing. Members who think otherwise hear it when the copy follows again (`headTaken`). */
+  #kernelIdles(): void {
+    const { world, state, recovery, replica } = this.#parts;
+    if (replica.following || recovery.recoverer !== world.node) return;
+    state.recoveringRegion = noRegion;
+  }
+
+  /** The region that this kernel recovers, as far as its own daemons know. */
+  get ownRegion(): number {
+    const { world, state, recovery } = this.#parts;
+    return recovery.recoverer === world.node ? state.recoveringRegion : noRegion;
+  }
+
+  /**
+   * The head of a copy has been taken; `known` was this kernel's region before. One that members have assigned and of which this node
+   * never heard was not handed out: its daemon was killed in between.
+   */
+  headTaken(known: number): void {
+    const { world, state, uuid } = this.#parts;
+    const assigned = this.ownRegion;
+    if (assigned === noRegion || assigned === known || state.marksUnknown) return;
+    this.#givingBack = true;
+    world.sender.one(MessageType.assign, uuid, 0, -1, 1);
+  }
+
+  /** The copy does not follow any more. */
+  hush(): void {
+    if (this.#givingBack) this.#kernelIdles();
+    this.#givingBack = false;
   }
 
   /**
@@ -116,9 +162,14 @@ export class RecoveryRequests {
     marks.applyWish(region);
   }
 
-  /** An `assign` message. On a cluster every replica decides it alike, by what all of them know. */
-  assignDelivered(node: number, order: number): void {
+  /** An `assign` message. On a cluster every replica decides it alike, by what all of them know. Flag 1: it is given back. */
+  assignDelivered({ node, flag }: LogMessage, order: number): void {
     const { world, recovery, replica } = this.#parts;
+    if (flag === 1) {
+      recovery.givenBack(node);
+      if (node === world.node) this.#givingBack = false;
+      return;
+    }
     // What stands is given again: who suspends waits for its end (R10).
     const { map, recoveringRegion } = this.#parts.state;
     const stands = replica.rights.shared && recovery.recoverer === node && !map.isInSync(recoveringRegion);

@@ -91,6 +91,14 @@ export class Recovery {
     if (region < this.#state.searchPosition) this.#state.searchPosition = region;
   }
 
+  /** The node's kernel was told of no work and copies nothing: what it was assigned is nobody's again. */
+  givenBack(node: number): void {
+    if (this.recoverer !== node) return;
+    const region = this.#state.recoveringRegion;
+    this.#state.recoveringRegion = noRegion;
+    this.outOfSync(region);
+  }
+
   /** The copy was changed as a whole. */
   refresh(): void {
     this.#hintFloor = 0;

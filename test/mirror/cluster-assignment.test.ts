@@ -1,0 +1,78 @@
+/** A region that members have assigned to a kernel which was not told of it (R6): it must not be left to nobody. */
+import { expect, test } from 'vitest';
+import { DM_ULOG_GET_RESYNC_WORK, DM_ULOG_PRESUSPEND } from '../../ts/base/ulog-frames.js';
+import { Group } from './cluster-host.js';
+import { mirrorA } from './host.js';
+
+const core = '512 clustered-core 8';
+
+/** Region 0 is assigned to node 1, whose kernel waits for the answer. */
+function groupWithAssignment(): { group: Group; seq: number } {
+  const group = new Group([1, 2], { stickyMax: 0 });
+  group.resume(mirrorA, core, [1, 2]);
+  group.acknowledges = false;
+  const seq = group.host(1).send(DM_ULOG_GET_RESYNC_WORK, mirrorA);
+  group.settle();
+  expect(group.host(1).answerTo(seq)).toBeUndefined();
+  expect(group.host(2).state(mirrorA).recoveringNode).toBe(1);
+  return { group, seq };
+}
+
+test('the daemon is killed, and the next one says "none" while it has no group: others recover, and may suspend', () => {
+  const { group } = groupWithAssignment();
+  group.killDaemon(1);
+  group.acknowledges = true;
+  group.settle();
+  expect(group.ask(1, DM_ULOG_GET_RESYNC_WORK, mirrorA)?.values).toEqual([0, 0]);
+  expect(group.ask(2, DM_ULOG_GET_RESYNC_WORK, mirrorA)?.values).toEqual([0, 0]);
+  group.join(1);
+  group.settle();
+  expect(group.host(2).state(mirrorA).recoveringRegion).toBe(-1);
+  expect(group.ask(2, DM_ULOG_GET_RESYNC_WORK, mirrorA)?.values).toEqual([1, 0]);
+  expect(group.host(1).state(mirrorA).recoveringNode).toBe(2);
+});
+
+test('given back, and the group is lost before that is delivered: it is given back at the next return', () => {
+  const { group } = groupWithAssignment();
+  group.killDaemon(1);
+  group.acknowledges = true;
+  group.ask(1, DM_ULOG_GET_RESYNC_WORK, mirrorA);
+  group.join(1);
+  while (group.host(1).log(mirrorA).replica.phase !== 'announcing') group.step();
+  expect(group.host(2).state(mirrorA).recoveringNode).toBe(1);
+  group.loseGroup(1);
+  group.settle();
+  expect(group.host(2).state(mirrorA).recoveringRegion).toBe(0);
+  group.join(1);
+  group.settle();
+  expect(group.host(2).state(mirrorA).recoveringRegion).toBe(-1);
+  expect(group.ask(2, DM_ULOG_PRESUSPEND, mirrorA)?.error).toBe(0);
+});
+
+test('the kernel asks again while quorum is lost: it waits, and is given what stands', () => {
+  const { group, seq } = groupWithAssignment();
+  group.quorum(false);
+  group.settle();
+  const again = group.host(1).send(DM_ULOG_GET_RESYNC_WORK, mirrorA);
+  group.acknowledges = true;
+  group.acknowledge();
+  group.settle();
+  expect([group.host(1).answerTo(seq), group.host(1).answerTo(again)]).toEqual([undefined, undefined]);
+  group.quorum(true);
+  group.settle();
+  expect(group.host(1).answerTo(again)?.values).toEqual([1, 0]);
+});
+
+test('what the kernel does recover stays its own when its daemon is killed', () => {
+  const { group } = groupWithAssignment();
+  group.acknowledge();
+  group.settle();
+  group.acknowledges = true;
+  group.killDaemon(1);
+  group.settle();
+  group.join(1);
+  group.settle();
+  expect(group.host(2).state(mirrorA).recoveringNode).toBe(1);
+  expect(group.ask(2, DM_ULOG_GET_RESYNC_WORK, mirrorA)?.values).toEqual([0, 0]);
+  expect(group.ask(1, DM_ULOG_GET_RESYNC_WORK, mirrorA)?.values).toEqual([1, 0]);
+});
