@@ -4,7 +4,7 @@
  */
 import type { Departure, DepartureReason, GroupMember } from '../../ts/base/group-view.js';
 import { DM_ULOG_RESUME } from '../../ts/base/ulog-frames.js';
-import type { LogMessage } from '../../ts/mirror/messages.js';
+import type { LogMessage, MessageType } from '../../ts/mirror/messages.js';
 import type { MirrorSettings } from '../../ts/mirror/mirror-service.js';
 import { Host, type Luid, type TestDisk } from './host.js';
 
@@ -94,6 +94,11 @@ export class Group {
     }
     if (this.acknowledges) this.acknowledge();
     return true;
+  }
+
+  /** A message of this type was sent and not delivered. */
+  awaits(type: MessageType): boolean {
+    return this.#queue.some(({ message }) => message.type === type);
   }
 
   /** Every member has what was delivered. */

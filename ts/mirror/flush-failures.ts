@@ -6,7 +6,8 @@
  * 2. When the log device is well again and has those marks on stable storage, what is held goes out of sync by ordered
  *    messages, as if the kernel had reported it, and is resynced. Not sooner: a kernel that knows a region to be out of sync
  *    writes there without a mark, and the device might have it as clean.
- * 3. When that is delivered CLEAR counts again, and the log device is called well.
+ * 3. When that is delivered CLEAR counts again, and the log device is called well. On a cluster what was cleared meanwhile is
+ *    released then: another node may have to recover it, and does not while this one holds it (R4).
  *
  * A daemon that is killed in between finds the device failed and everything still held, and goes on here. Where the group is what
  * failed (R13), and not the device, a killed daemon forgets the doubt.
@@ -100,18 +101,21 @@ export class FlushFailures {
 
   #submit(): void {
     const { sender } = this.#world;
+    const { uuid } = this.#state.identity;
+    // No kernel knows them to be out of sync, so another node's may recover them (R10); this one's may never ask.
+    const flag = this.#rights.shared ? 2 : 0;
     let count = 0;
     for (const region of this.#leaving) {
       this.#batch[count++] = region;
       if (count < this.#batch.length) continue;
-      sender.regions(MessageType.inSync, this.#state.identity.uuid, 0, this.#batch, count);
+      sender.regions(MessageType.inSync, uuid, flag, this.#batch, count);
       count = 0;
     }
-    if (count > 0) sender.regions(MessageType.inSync, this.#state.identity.uuid, 0, this.#batch, count);
+    if (count > 0) sender.regions(MessageType.inSync, uuid, flag, this.#batch, count);
   }
 
   #settled(): void {
-    this.#marks.doubted = false;
+    this.#marks.endDoubt();
     const said = this.#whenWell;
     if (said === null) return;
     this.#whenWell = null;

@@ -62,7 +62,7 @@ export class LogDeliveries {
   #syncDelivered(order: number, message: LogMessage, own: boolean): void {
     const { state, marks, replica, life, recoveryRequests } = this.#log;
     const { shared } = replica.rights;
-    const dirtied = message.flag === 0;
+    const dirtied = message.flag !== 1;
     // On a cluster all members must know first, as of a mark.
     if (own && dirtied && shared) marks.lastMarkOrder = order;
     // Not only when it changed something: the same request again finds the region dirty and its write under way.

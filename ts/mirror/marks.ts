@@ -55,6 +55,8 @@ export class Marks {
   #announceFrom = -1;
   #sweepFrom = -1;
   #ownersFull = false;
+  /** Cleared while CLEAR was not believed, and not marked since. */
+  readonly #unbelieved = new Set<number>();
   /** The copy does not follow the stream: marks are stored and go nowhere before `announce`. */
   #hushed = false;
   #distrusts = false;
@@ -80,6 +82,7 @@ export class Marks {
     const { map, sticky } = this.#state;
     const { counters } = this.#world;
     counters.marks += 1;
+    if (this.#unbelieved.size > 0) for (let i = 0; i < count; i++) this.#unbelieved.delete(regions[i] as number);
     if (map.allHeld(regions, count)) {
       counters.marksWithoutIo += 1;
       return;
@@ -103,7 +106,10 @@ export class Marks {
 
   /** CLEAR. A region that this kernel never marked (it was just recovered) is released all the same. */
   clear(regions: Float64Array, count: number, nowMs: number): void {
-    if (this.doubted) return;
+    if (this.doubted) {
+      this.#notBelieved(regions, count);
+      return;
+    }
     const { map, owners } = this.#state;
     const sticks = this.#sticks();
     let released = 0;
@@ -120,6 +126,25 @@ export class Marks {
     if (this.#hushed) return;
     for (let i = 1; i <= stuck; i++) this.#stick(list[list.length - i] as number, nowMs);
     if (released > 0) this.#submitReleases(list, released);
+  }
+
+  /** The doubt is over: what the kernel has cleared meanwhile it does not hold. */
+  endDoubt(): void {
+    this.doubted = false;
+    if (this.#unbelieved.size === 0) return;
+    const cleared = Float64Array.from(this.#unbelieved);
+    this.#unbelieved.clear();
+    this.#state.map.unhold(cleared, cleared.length);
+    this.#submitReleases(cleared, cleared.length);
+  }
+
+  /** On one host whoever holds a region is who recovers it, and clears it then. */
+  #notBelieved(regions: Float64Array, count: number): void {
+    if (!this.#rights.shared) return;
+    for (let i = 0; i < count; i++) {
+      const region = regions[i] as number;
+      if (this.#state.map.isHeld(region)) this.#unbelieved.add(region);
+    }
   }
 
   /** Delivery of a mark message. */

@@ -8,7 +8,10 @@ export const MessageType = {
   mark: 1,
   /** `node` releases regions: clean when nobody else owns them and they are in sync. */
   release: 2,
-  /** SET_REGION_SYNC: one region, `flag` 1 or 0. */
+  /**
+   * SET_REGION_SYNC: one region, `flag` 1 or 0. 2: out of sync although no kernel has found it so (flush-failures.ts): whoever asks may
+   * recover it.
+   */
   inSync: 3,
   /** `node` asks for resync work; the delivery decides. `flag` 1: its kernel was not told of what it was given, and gives it back. */
   assign: 4,

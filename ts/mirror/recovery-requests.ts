@@ -199,16 +199,17 @@ export class RecoveryRequests {
   /** An inSync message of any node has taken effect. `waits`: its regions are dirty and that may not be durable yet. */
   syncDelivered(message: LogMessage, waits: boolean): void {
     for (let i = 0; i < message.count; i++) {
-      this.#regionSyncDelivered(message.node, message.regions[i] as number, message.flag === 1, waits);
+      this.#regionSyncDelivered(message.node, message.regions[i] as number, message.flag, waits);
     }
   }
 
-  #regionSyncDelivered(node: number, region: number, inSync: boolean, waits: boolean): void {
+  #regionSyncDelivered(node: number, region: number, flag: number, waits: boolean): void {
     const { world, state, recovery, replica, failures, uuid } = this.#parts;
+    const inSync = flag === 1;
     const { map } = state;
     recovery.ended(node, region, inSync);
     if (inSync) recovery.restrictions.remove(region);
-    else if (replica.rights.shared) recovery.restrictions.add(region, node);
+    else if (flag === 0 && replica.rights.shared) recovery.restrictions.add(region, node);
     if (map.syncCount === map.regionCount) recovery.restrictions.clear();
     if (inSync && !state.inSyncLatched && map.syncCount === map.regionCount) {
       state.inSyncLatched = true;
@@ -216,6 +217,7 @@ export class RecoveryRequests {
     }
     if (node !== world.node) return;
     failures.syncDelivered(region);
+    if (flag === 2) return;
     this.#syncChanges.take(region, inSync)?.answerAll((seq) => {
       if (waits) this.#answerWhenDurable(seq);
       else world.effects.reply(seq, DM_ULOG_SET_REGION_SYNC, 0);

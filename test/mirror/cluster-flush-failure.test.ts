@@ -1,0 +1,113 @@
+/** What members make of a FLUSH that failed: what that kernel held is resynced, by whoever asks, once it can be said. */
+import { describe, expect, test } from 'vitest';
+import { Errno } from '../../ts/base/errno.js';
+import {
+  DM_ULOG_CLEAR_REGION,
+  DM_ULOG_FLUSH,
+  DM_ULOG_GET_RESYNC_WORK,
+  DM_ULOG_MARK_REGION,
+  DM_ULOG_SET_REGION_SYNC,
+} from '../../ts/base/ulog-frames.js';
+import { MessageType } from '../../ts/mirror/messages.js';
+import { Group } from './cluster-host.js';
+import { mirrorA, TestDisk } from './host.js';
+
+const disk = '512 clustered-disk /dev/log 8 nosync';
+const core = '512 clustered-core 8 nosync';
+
+function groupWith(text: string): { group: Group; device: TestDisk } {
+  const group = new Group([1, 2], { stickyMax: 0, logRetryMs: 1000, onQuorumLoss: 'fail' });
+  const device = new TestDisk(1024 * 1024);
+  group.disks.set('/dev/log', device);
+  group.resume(mirrorA, text, [1, 2]);
+  return { group, device };
+}
+
+function inSync(group: Group, node: number, ...regions: number[]): boolean[] {
+  return regions.map((region) => group.host(node).state(mirrorA).map.isInSync(region));
+}
+
+/** Node 2 holds 5 and 6, and its FLUSH has failed with the log device; 5 is cleared since. */
+function groupInDoubt(): { group: Group; device: TestDisk } {
+  const { group, device } = groupWith(disk);
+  group.ask(2, DM_ULOG_FLUSH, mirrorA, [5]);
+  device.writeErrno = Errno.EIO;
+  expect(group.ask(2, DM_ULOG_FLUSH, mirrorA, [6])?.error).toBe(-Errno.EIO);
+  group.ask(2, DM_ULOG_CLEAR_REGION, mirrorA, [5]);
+  return { group, device };
+}
+
+describe('the log device of another node fails', () => {
+  test('what this kernel held goes out of sync on all, when the device is well again', () => {
+    const { group, device } = groupInDoubt();
+    expect(inSync(group, 1, 5, 6)).toEqual([true, true]);
+    device.writeErrno = 0;
+    group.wait(3000);
+    for (const node of [1, 2]) {
+      expect(inSync(group, node, 5, 6, 7)).toEqual([false, false, true]);
+      expect(group.host(node).state(mirrorA).logFailed).toBe(false);
+    }
+  });
+
+  test('what it has cleared meanwhile another node may recover; what it still holds nobody else', () => {
+    const { group, device } = groupInDoubt();
+    device.writeErrno = 0;
+    group.wait(3000);
+    expect(group.ask(1, DM_ULOG_GET_RESYNC_WORK, mirrorA)?.values).toEqual([1, 5]);
+    group.ask(1, DM_ULOG_SET_REGION_SYNC, mirrorA, [5, 1]);
+    expect(group.ask(1, DM_ULOG_GET_RESYNC_WORK, mirrorA)?.values).toEqual([0, 0]);
+    group.ask(2, DM_ULOG_CLEAR_REGION, mirrorA, [6]);
+    expect(group.ask(1, DM_ULOG_GET_RESYNC_WORK, mirrorA)?.values).toEqual([1, 6]);
+  });
+
+  test('what it has cleared and marked again it holds', () => {
+    const { group, device } = groupInDoubt();
+    group.ask(2, DM_ULOG_MARK_REGION, mirrorA, [5]);
+    device.writeErrno = 0;
+    group.wait(3000);
+    expect(inSync(group, 1, 5)).toEqual([false]);
+    expect(group.ask(1, DM_ULOG_GET_RESYNC_WORK, mirrorA)?.values).toEqual([0, 0]);
+  });
+});
+
+describe('the group fails', () => {
+  test.each([core, disk])(
+    'what was held then goes out of sync on all when it is back, although cleared: %s',
+    (text) => {
+      const { group } = groupWith(text);
+      group.ask(1, DM_ULOG_FLUSH, mirrorA, [5]);
+      group.quorum(false);
+      group.settle();
+      expect(group.ask(1, DM_ULOG_FLUSH, mirrorA, [6])?.error).toBe(-Errno.EIO);
+      group.ask(1, DM_ULOG_CLEAR_REGION, mirrorA, [5, 6]);
+      group.quorum(true);
+      group.settle();
+      group.wait(3000);
+      for (const node of [1, 2]) expect(inSync(group, node, 5, 6, 7)).toEqual([false, false, true]);
+      expect(group.ask(1, DM_ULOG_FLUSH, mirrorA, [8])?.error).toBe(0);
+    },
+  );
+
+  test('it is lost again before that is said: it is said when it is back', () => {
+    const { group } = groupWith(core);
+    group.ask(1, DM_ULOG_FLUSH, mirrorA, [5]);
+    group.loseGroup(1);
+    group.settle();
+    expect(group.ask(1, DM_ULOG_FLUSH, mirrorA, [6])?.error).toBe(-Errno.EIO);
+    group.ask(1, DM_ULOG_CLEAR_REGION, mirrorA, [5]);
+    group.join(1);
+    const host = group.host(1);
+    for (let i = 0; i < 200 && !group.awaits(MessageType.inSync); i++) {
+      group.step();
+      host.settle();
+    }
+    expect(group.awaits(MessageType.inSync)).toBe(true);
+    group.loseGroup(1);
+    group.settle();
+    expect(inSync(group, 2, 5, 6)).toEqual([true, true]);
+    group.join(1);
+    group.settle();
+    group.wait(3000);
+    for (const node of [1, 2]) expect(inSync(group, node, 5, 6, 7)).toEqual([false, false, true]);
+  });
+});
