@@ -44,7 +44,9 @@ export class LogEntry {
     } else if (state.lifeCycle === LifeCycle.halted) {
       this.join();
     } else if (this.#parts.replica.rights.shared) {
-      if (this.#parts.replica.phase === 'outside') this.#enter();
+      const { phase } = this.#parts.replica;
+      if (phase === 'outside') this.#enter();
+      else if (phase === 'loading' && this.#parts.store?.busy === false) this.load();
     } else if (this.#parts.store !== null && !this.#parts.store.busy && !this.#joining) {
       this.load();
     }

@@ -328,7 +328,7 @@ export class MirrorLog {
       this.#marks.sweep();
       this.life.exit.swept();
     }
-    if (this.replica.writes) this.life.store?.tick(nowMs);
+    if (this.replica.usesDevice) this.life.store?.tick(nowMs);
   }
 
   get #doubtMayEnd(): boolean {
@@ -350,16 +350,16 @@ export class MirrorLog {
     this.#recoveryRequests.poll();
     this.#answerWaiters();
     const { store } = this.life;
-    const writes = store !== null && this.replica.writes;
-    if (writes) {
-      if (this.replica.rights.sole) store.countWritten();
+    const uses = store !== null && this.replica.usesDevice;
+    if (uses) {
+      if (this.replica.rights.sole && this.replica.writes) store.countWritten();
       // What other nodes have marked they wait for, without a waiter here.
       const owed = (!this.replica.rights.sole || this.#marks.doubted) && store.generation > store.startedGeneration;
       store.commitIfDue(owed || this.#waiters.needsWrite(store.startedGeneration), nowMs);
       // Nothing had to be written after all: what waited is safe.
       if (this.needsTurn) this.#answerWaiters();
     }
-    let deadlineMs = earlier(this.#marks.deadlineMs(), writes ? store.deadlineMs() : -1);
+    let deadlineMs = earlier(this.#marks.deadlineMs(), uses ? store.deadlineMs() : -1);
     if (this.#marks.sweeping || this.#marks.announcesOn || this.#doubtMayEnd) deadlineMs = nowMs;
     this.deadlineMs = deadlineMs;
   }

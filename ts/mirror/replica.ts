@@ -69,6 +69,11 @@ export class Replica {
     return this.#writer.writes;
   }
 
+  /** It commits it, or loads it: what fails is tried again. */
+  get usesDevice(): boolean {
+    return this.writes || this.phase === 'loading';
+  }
+
   /** The kernel is about to hear this in-sync hint. */
   tellHint(hint: number): void {
     this.record.tellHint(hint, this.#isRight);

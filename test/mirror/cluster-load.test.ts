@@ -1,0 +1,44 @@
+/** The first member of a log loads its device; what happens when that fails. */
+import { expect, test } from 'vitest';
+import { Errno } from '../../ts/base/errno.js';
+import { DM_ULOG_IS_REMOTE_RECOVERING, DM_ULOG_RESUME } from '../../ts/base/ulog-frames.js';
+import { LifeCycle } from '../../ts/mirror/log-state.js';
+import { Group } from './cluster-host.js';
+import { mirrorA, TestDisk } from './host.js';
+
+/** RESUME of the first member has failed with its log device. */
+function groupThatCannotLoad(): { group: Group; device: TestDisk } {
+  const group = new Group([1, 2], { stickyMax: 0, logRetryMs: 1000 });
+  const device = new TestDisk(1024 * 1024);
+  group.disks.set('/dev/log', device);
+  group.host(1).construct(mirrorA, '512 clustered-disk /dev/log 8 nosync');
+  device.readErrno = Errno.EIO;
+  expect(group.ask(1, DM_ULOG_RESUME, mirrorA)?.error).toBe(-Errno.EIO);
+  expect(group.ask(1, DM_ULOG_IS_REMOTE_RECOVERING, mirrorA, [1])?.values).toEqual([1, 0]);
+  return { group, device };
+}
+
+test('the load is tried again by itself', () => {
+  const { group, device } = groupThatCannotLoad();
+  device.readErrno = 0;
+  group.wait(2500);
+  expect(group.host(1).state(mirrorA).lifeCycle).toBe(LifeCycle.active);
+  expect(group.ask(1, DM_ULOG_IS_REMOTE_RECOVERING, mirrorA, [1])?.values).toEqual([0, 64]);
+});
+
+test('a second RESUME tries at once, and hears how that went', () => {
+  const { group, device } = groupThatCannotLoad();
+  expect(group.ask(1, DM_ULOG_RESUME, mirrorA)?.error).toBe(-Errno.EIO);
+  device.readErrno = 0;
+  expect(group.ask(1, DM_ULOG_RESUME, mirrorA)?.error).toBe(0);
+});
+
+test('so does the RESUME of a reconnect that the next daemon gets', () => {
+  const { group, device } = groupThatCannotLoad();
+  group.killDaemon(1);
+  group.join(1);
+  group.settle();
+  expect(group.ask(1, DM_ULOG_RESUME, mirrorA)?.error).toBe(-Errno.EIO);
+  device.readErrno = 0;
+  expect(group.ask(1, DM_ULOG_RESUME, mirrorA)?.error).toBe(0);
+});
