@@ -158,6 +158,7 @@ export class Host implements CheckWorld, WireEnds {
 
   copyBegins(log: ObservedTarget, region: number): void {
     this.sim.cluster?.checks.recoveryStarted(this, log, region);
+    for (const other of this.sim.hosts) if (other !== this) other.truth.copiedElsewhere(log.uuid, region);
   }
 
   count(what: string): void {

@@ -97,6 +97,11 @@ export class KernelTruth {
   /** Marks of a log whose message not every member has, by region. */
   readonly #onTheWay = new Map<string, Map<number, number>>();
 
+  /** Another host's kernel copies the region: it counted as out of sync for all, and what a failed FLUSH left in doubt is over. */
+  copiedElsewhere(uuid: string, region: number): void {
+    for (const truth of this.targets.values()) if (truth.uuid === uuid) truth.doubtful.delete(region);
+  }
+
   /** A mark message was handed to the transport; `serial` rises. */
   markSubmitted(uuid: string, region: number, serial: number): void {
     let regions = this.#onTheWay.get(uuid);
