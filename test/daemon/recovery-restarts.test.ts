@@ -3,7 +3,9 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { RecoveryRestarts } from '../../ts/daemon/recovery-restarts.js';
+import { DeviceRestarts } from '../../ts/daemon/recovery-restarts.js';
+import { LifeCycle } from '../../ts/mirror/log-state.js';
+import type { RestingLog } from '../../ts/mirror/recovery-restarts.js';
 import { RestartOutcome, restartRecovery } from '../../ts/native/dm-restart.js';
 import { readMirrorLogs } from '../../ts/native/dm-tables.js';
 
@@ -13,6 +15,11 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true }));
 
+/** A log whose kernel believes that all is in sync, and it is not. */
+function resting(logFailed: boolean): RestingLog {
+  return { lifeCycle: LifeCycle.active, inSyncLatched: true, logFailed, map: { syncCount: 0, regionCount: 1 } };
+}
+
 type Ended = (errno: number, outcome: RestartOutcome) => void;
 
 /** A daemon's restarts over a device-mapper that answers when it is told to. */
@@ -20,11 +27,12 @@ class Daemon {
   readonly asked: { uuid: string; resumeOnly: boolean; ended: Ended; fileThen: string }[] = [];
   readonly said: string[] = [];
   needed = true;
+  failed = false;
   refuses = false;
-  readonly restarts: RecoveryRestarts;
+  readonly restarts: DeviceRestarts;
 
   constructor(bootId = 'boot-1') {
-    this.restarts = new RecoveryRestarts({
+    this.restarts = new DeviceRestarts({
       stateDirectory: join(folder, 'logs'),
       bootId,
       restart: (uuid, resumeOnly, ended) => {
@@ -32,7 +40,7 @@ class Daemon {
         this.asked.push({ uuid, resumeOnly, ended, fileThen: readFileSync(path(), 'utf8') });
         return true;
       },
-      needed: () => this.needed,
+      log: () => (this.needed ? resting(this.failed) : null),
       report: (level, event, uuid, text) => this.said.push(`${level} ${event} ${uuid}: ${text}`),
       retryMs: 5,
     });
@@ -101,6 +109,31 @@ it('a device that somebody else has in hand is tried again while the log needs i
   expect(daemon.asked).toEqual([]);
 });
 
+it('waits while the log device has failed: the RESUME would find nothing', async () => {
+  const daemon = new Daemon();
+  daemon.failed = true;
+  daemon.restarts.want('LVM-a');
+  expect(daemon.said).toEqual([
+    expect.stringMatching(/^warning recovery-restart-waits LVM-a: .*its log device has failed/),
+  ]);
+  await new Promise((resolve) => setTimeout(resolve, 30));
+  expect(daemon.asked).toEqual([]);
+  daemon.failed = false;
+  (await daemon.nextAsk()).ended(0, RestartOutcome.restarted);
+  expect(intents()).toEqual([]);
+});
+
+it('of several that an earlier daemon had in hand none is forgotten, whichever is done first', async () => {
+  const killed = new Daemon();
+  for (const uuid of ['LVM-a', 'LVM-b']) killed.restarts.want(uuid);
+  const next = new Daemon();
+  next.restarts.takeUp();
+  const first = await next.nextAsk();
+  expect(JSON.parse(first.fileThen).uuids).toEqual(['LVM-a', 'LVM-b']);
+  first.ended(0, RestartOutcome.restarted);
+  expect(intents()).toEqual(['LVM-b']);
+});
+
 it('is tried again when no thread was left', async () => {
   const daemon = new Daemon();
   daemon.refuses = true;
@@ -116,11 +149,11 @@ it.skipIf(asked !== 0)(
   "this host's device-mapper has no such log (skipped without root and a device-mapper)",
   async () => {
     const said: string[] = [];
-    const restarts = new RecoveryRestarts({
+    const restarts = new DeviceRestarts({
       stateDirectory: join(folder, 'logs'),
       bootId: 'boot-1',
       restart: restartRecovery,
-      needed: () => true,
+      log: () => resting(false),
       report: (_level, event) => said.push(event),
     });
     restarts.want('LVM-nobody-has-this');

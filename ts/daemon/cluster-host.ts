@@ -12,13 +12,14 @@ import type { TransportEvents } from '../cluster/transport.js';
 import { LifeCycle } from '../mirror/log-state.js';
 import { MessageType } from '../mirror/messages.js';
 import type { MirrorService } from '../mirror/mirror-service.js';
+import { activeLog } from '../mirror/recovery-restarts.js';
 import { restartRecovery } from '../native/dm-restart.js';
 import { writeClusterRecord } from './cluster-record.js';
 import type { DaemonConfig } from './config.js';
 import { ForeignGroups } from './foreign-groups.js';
 import type { LogEntry } from './log-entry.js';
 import { LostNodes, type LostNodesEvents } from './lost-nodes.js';
-import { RecoveryRestarts } from './recovery-restarts.js';
+import { DeviceRestarts } from './recovery-restarts.js';
 
 /** How long a RESUME waits for this host to enter its group; its kernel asks again after 15 s. */
 const enterMsMax = 10_000;
@@ -40,7 +41,7 @@ export class ClusterHost {
   readonly #options: ClusterHostOptions;
   readonly #lost: LostNodes;
   readonly #foreign: ForeignGroups;
-  readonly #restarts: RecoveryRestarts | null;
+  readonly #restarts: DeviceRestarts | null;
   #quorate = false;
   /** Who is lost may have changed in this turn. */
   #lookDue = false;
@@ -217,21 +218,14 @@ export class ClusterHost {
   }
 
   /** Null where there is no device-mapper to ask: a simulated kernel's devices are not this host's, and only root may. */
-  #recoveryRestarts(): RecoveryRestarts | null {
+  #recoveryRestarts(): DeviceRestarts | null {
     const { config, write, service } = this.#options;
     if (!config.restartRecovery || config.kernel.kind !== 'connector' || process.geteuid?.() !== 0) return null;
-    return new RecoveryRestarts({
+    return new DeviceRestarts({
       stateDirectory: config.stateDirectory,
       bootId: config.bootId,
       restart: restartRecovery,
-      needed: (uuid) => {
-        for (const log of service().logs()) {
-          const { map, inSyncLatched, lifeCycle } = log.state;
-          if (log.uuid !== uuid || lifeCycle !== LifeCycle.active) continue;
-          return inSyncLatched && map.syncCount < map.regionCount;
-        }
-        return false;
-      },
+      log: (uuid) => activeLog(service().logs(), uuid),
       report: (level, event, uuid, text) => write({ level, event, fields: { uuid, text } }),
     });
   }

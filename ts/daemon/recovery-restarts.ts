@@ -1,24 +1,21 @@
 /**
- * Restarting recovery after a death (R11): suspends and resumes a log's mapped device, because its kernel believes that all is in
- * sync and asks no more. Never while somebody else has the device suspended or has loaded a table for it.
- *
- * The intent is written down first: a daemon that is killed in between leaves the device suspended, and its successor resumes
- * what stands in that file, and nothing else. What could not be done is tried again for as long as the log needs it.
+ * The daemon's end of restarting recovery (R11): the file in which the intents stand, the helper thread that does it, the clock.
+ * What is decided, and when, is `RecoveryRestarts` of the mirror core.
  */
 import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { RecoveryRestarts, type RestartEffects, type RestartEnd } from '../mirror/recovery-restarts.js';
 import { type NativeRestartRecovery, RestartOutcome } from '../native/dm-restart.js';
 import { makeFolder } from './folders.js';
 
 const retryMsDefault = 5_000;
 
-export interface RecoveryRestartsOptions {
+export interface DeviceRestartsOptions {
   readonly stateDirectory: string;
   readonly bootId: string;
   readonly restart: NativeRestartRecovery;
-  /** Regions of the log are out of sync, and its kernel asks for no work. */
-  readonly needed: (uuid: string) => boolean;
-  readonly report: (level: 'notice' | 'warning', event: string, uuid: string, text: string) => void;
+  readonly log: RestartEffects['log'];
+  readonly report: RestartEffects['report'];
   readonly retryMs?: number;
 }
 
@@ -28,89 +25,59 @@ interface Intents {
   readonly uuids: readonly string[];
 }
 
-export class RecoveryRestarts {
-  readonly #options: RecoveryRestartsOptions;
-  /** Under way, and so in the file. */
-  readonly #begun = new Set<string>();
-  /** Waiting for the next attempt; with what was said of the last. */
-  readonly #waiting = new Map<string, NodeJS.Timeout>();
-  readonly #said = new Map<string, string>();
-  #closed = false;
+const ends: Readonly<Record<RestartOutcome, RestartEnd>> = {
+  [RestartOutcome.restarted]: 'restarted',
+  [RestartOutcome.absent]: 'absent',
+  [RestartOutcome.inactiveTable]: 'inactive-table',
+  [RestartOutcome.suspended]: 'suspended',
+};
 
-  constructor(options: RecoveryRestartsOptions) {
+export class DeviceRestarts {
+  readonly #options: DeviceRestartsOptions;
+  readonly #restarts: RecoveryRestarts;
+  readonly #timers = new Set<NodeJS.Timeout>();
+
+  constructor(options: DeviceRestartsOptions) {
     this.#options = options;
+    const { log, report } = options;
+    this.#restarts = new RecoveryRestarts({
+      store: (uuids) => this.#write(uuids),
+      restart: (uuid, resumeOnly, ended) => this.#restart(uuid, resumeOnly, ended),
+      later: (action) => this.#later(action),
+      log,
+      report,
+    });
   }
 
   /** Resumes what an earlier daemon of this boot may have left suspended. */
   takeUp(): void {
-    for (const uuid of this.#read()) this.#start(uuid, true);
+    this.#restarts.takeUp(this.#read());
   }
 
-  /** Once more is fine while it is under way. */
   want(uuid: string): void {
-    if (this.#closed || this.#begun.has(uuid) || this.#waiting.has(uuid)) return;
-    this.#start(uuid, false);
+    this.#restarts.want(uuid);
   }
 
   close(): void {
-    this.#closed = true;
-    for (const timer of this.#waiting.values()) clearTimeout(timer);
-    this.#waiting.clear();
+    this.#restarts.close();
+    for (const timer of this.#timers) clearTimeout(timer);
+    this.#timers.clear();
   }
 
-  #start(uuid: string, resumeOnly: boolean): void {
-    this.#begun.add(uuid);
-    this.#write();
-    const ended = (errno: number, outcome: RestartOutcome) => this.#ended(uuid, resumeOnly, errno, outcome);
-    if (this.#options.restart(uuid, resumeOnly, ended)) return;
-    if (resumeOnly) this.#later(uuid, true, 'no descriptor or thread is left');
-    else this.#missed(uuid, 'no descriptor or thread is left');
+  #restart(uuid: string, resumeOnly: boolean, ended: (end: RestartEnd) => void): void {
+    const asked = this.#options.restart(uuid, resumeOnly, (errno, outcome) => {
+      ended(errno === 0 ? ends[outcome] : { failed: `device-mapper answers with error ${errno}` });
+    });
+    if (!asked) ended({ failed: 'no descriptor or thread is left' });
   }
 
-  #ended(uuid: string, resumeOnly: boolean, errno: number, outcome: RestartOutcome): void {
-    if (this.#closed) return;
-    if (errno !== 0) {
-      const text = `device-mapper answers with error ${errno}`;
-      if (resumeOnly) this.#later(uuid, true, text);
-      else this.#missed(uuid, text);
-      return;
-    }
-    if (outcome === RestartOutcome.inactiveTable) this.#missed(uuid, 'a table is loaded for its device');
-    else if (outcome === RestartOutcome.suspended) this.#missed(uuid, 'somebody else has suspended its device');
-    else this.#done(uuid, resumeOnly, outcome === RestartOutcome.restarted);
-  }
-
-  #done(uuid: string, resumeOnly: boolean, restarted: boolean): void {
-    this.#begun.delete(uuid);
-    this.#write();
-    this.#said.delete(uuid);
-    if (!restarted) return;
-    const text = resumeOnly
-      ? 'its device, which an earlier daemon had suspended, is resumed'
-      : 'its device was suspended and resumed, so that its kernel asks for resync work again';
-    this.#options.report('notice', 'recovery-restarted', uuid, text);
-  }
-
-  /** Nothing was suspended. */
-  #missed(uuid: string, why: string): void {
-    this.#begun.delete(uuid);
-    this.#write();
-    this.#later(uuid, false, why);
-  }
-
-  #later(uuid: string, resumeOnly: boolean, why: string): void {
-    if (this.#said.get(uuid) !== why) {
-      this.#said.set(uuid, why);
-      const text = `regions are out of sync and its kernel asks for no work; its device is not restarted now: ${why}`;
-      this.#options.report('warning', 'recovery-restart-waits', uuid, text);
-    }
+  #later(action: () => void): void {
     const timer = setTimeout(() => {
-      this.#waiting.delete(uuid);
-      if (resumeOnly || this.#options.needed(uuid)) this.#start(uuid, resumeOnly);
-      else this.#said.delete(uuid);
+      this.#timers.delete(timer);
+      action();
     }, this.#options.retryMs ?? retryMsDefault);
     timer.unref();
-    this.#waiting.set(uuid, timer);
+    this.#timers.add(timer);
   }
 
   get #path(): string {
@@ -129,10 +96,10 @@ export class RecoveryRestarts {
     return found.uuids.filter((uuid) => typeof uuid === 'string');
   }
 
-  #write(): void {
+  #write(uuids: readonly string[]): void {
     const path = this.#path;
     makeFolder(dirname(path), 0o700);
-    const intents: Intents = { bootId: this.#options.bootId, uuids: [...this.#begun] };
+    const intents: Intents = { bootId: this.#options.bootId, uuids };
     writeFileSync(`${path}.new`, `${JSON.stringify(intents)}\n`);
     renameSync(`${path}.new`, path);
   }
