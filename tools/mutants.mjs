@@ -9,8 +9,8 @@
  *   npm run mutants -- --vm         on the real kernel: those with a line `# Real kernel: SCENARIO: CHECK`; the short
  *                                   form of that scenario (test/vm) must fail in that check
  *
- * A mutant with a line `# Hosts: A..B` runs on clusters of that size, the others on one host. A seed that fails without
- * the patch too shows nothing: the run goes on behind it.
+ * A mutant with a line `# Hosts: A..B` runs on clusters of that size, the others on one host; one with `# Simulator: OPTION`
+ * with that option of the simulator. A seed that fails without the patch too shows nothing: the run goes on behind it.
  *
  * Works on a copy of the tracked files in a temporary folder; node_modules are those of this tree, and so is the addon
  * unless the patch touches C++.
@@ -95,10 +95,10 @@ async function hunt(name) {
 }
 
 async function huntWithSimulator(tree, name, native) {
-  const hosts = header(name, 'Hosts')?.[0] ?? '1';
+  const which = ['--hosts', header(name, 'Hosts')?.[0] ?? '1', ...(header(name, 'Simulator') ?? [])];
   const end = Number(values.seeds);
   for (let seed = 1; seed <= end; ) {
-    const args = ['--seed', `${seed}`, '--seeds', `${end - seed + 1}`, '--hosts', hosts, '--until-failure'];
+    const args = ['--seed', `${seed}`, '--seeds', `${end - seed + 1}`, ...which, '--until-failure'];
     const { status, output, hung } = await simulate(tree, args, native ? tree : root);
     if (hung) return { found: false, text: 'the simulator hung' };
     if (status === 0 || status === 3) return { found: false, text: 'NOT FOUND' };
@@ -106,7 +106,7 @@ async function huntWithSimulator(tree, name, native) {
     if (failed.length === 0)
       return { found: false, text: `the simulator ended with ${status}: ${output.slice(-1000)}` };
     const first = Math.min(...failed);
-    const whole = await simulate(await wholeTree(), ['--seed', `${first}`, '--hosts', hosts], root);
+    const whole = await simulate(await wholeTree(), ['--seed', `${first}`, ...which], root);
     const violation = new RegExp(`^seed ${first} failed after[^\\n]*\\nviolation: (.*)$`, 'm').exec(output)?.[1];
     if (whole.status === 0) return { found: true, text: `seed ${first}: ${violation}` };
     seed = first + 1;

@@ -31,7 +31,7 @@ export class Administrator {
 
   /** Creates the mirrors of a fresh kernel. A core log has nothing to remember: it starts out of sync. */
   activateAll(first: boolean): void {
-    for (const mirror of this.#host.mirrors.values()) this.#command(mirror, this.#activate(mirror, first));
+    for (const mirror of this.#host.mirrors.values()) this.#command(mirror, this.#boot(mirror, first));
   }
 
   /** Looks after mirrors whose writes are held or whose resume failed, until the end of the run. */
@@ -124,6 +124,12 @@ export class Administrator {
     mirror.busy = false;
   }
 
+  *#boot(mirror: SimMirror, first: boolean): Blocking {
+    const kernel = this.#host.kernel;
+    if (!first) while (kernel !== null && this.#goesOnUnseen(mirror)) yield* kernel.client.sleep(retryMs);
+    yield* this.#activate(mirror, first);
+  }
+
   *#activate(mirror: SimMirror, first: boolean): Blocking {
     const kernel = this.#host.kernel;
     if (kernel === null) return;
@@ -149,6 +155,24 @@ export class Administrator {
     if (first && this.#host === sim.hosts[0]) return words;
     while (!sim.created.has(mirror.shape.uuid)) yield* kernel.client.sleep(retryMs / 5);
     return kept.filter((word) => word !== 'sync');
+  }
+
+  /**
+   * A host that this one does not hear has the mirror in use. When all who knew of that have lost their memory nobody can know what
+   * it holds; so cluster managers shoot who is not seen at their start before they activate anything, and so it is here.
+   */
+  #goesOnUnseen({ shape }: SimMirror): boolean {
+    const { sim, node, healing } = this.#host;
+    const { cluster } = sim;
+    if (cluster === null) return false;
+    const unseen = sim.hosts.filter((other) => {
+      return other.mirrors.get(shape.uuid)?.device?.live != null && !cluster.group.hears(node, other.node);
+    });
+    if (unseen.length === 0) return false;
+    this.#host.count('activation waits for who is not seen');
+    const shoots = !healing && cluster.plan.fencing === 'shoots' && cluster.group.quorate(node);
+    if (shoots) for (const other of unseen) other.powerCut(this.#host.prng.real(100, 8000));
+    return !shoots;
   }
 
   *#suspendAndResume(mirror: SimMirror, pauseMs: number): Blocking {

@@ -14,12 +14,14 @@ import { checkReply } from './checks/reply-checks.js';
 import { type Evaluations, Violation } from './checks/violation.js';
 import type { CheckWorld } from './checks/world.js';
 import type { Membership } from './cluster/membership.js';
+import { countDeath, countJoin } from './cluster/moments.js';
 import { GroupStream } from './cluster/stream.js';
 import type { CountedState, CountedStates } from './daemon/counted-state.js';
 import type { LogDisk } from './daemon/log-disk.js';
-import { DaemonProcess, type DaemonWatch } from './daemon/process.js';
+import { DaemonProcess, type DaemonWatch, type RestartWorld } from './daemon/process.js';
 import type { ReplyRecord, RequestRecord } from './daemon/requests.js';
 import { AloneStream, type MessageStream, type StreamEnds } from './daemon/stream.js';
+import { DeviceRestarter } from './device-restarter.js';
 import { Kernel } from './kernel/kernel.js';
 import type { ObservedTarget } from './kernel/world.js';
 import { watchKernel } from './kernel-watch.js';
@@ -36,7 +38,6 @@ import { Workload } from './workload.js';
 
 /** A daemon that was stopped is punctual again after this long. */
 const punctualAfterMs = 2500;
-
 export class Host implements CheckWorld, WireEnds {
   readonly sim: Simulation;
   /** Its number in the cluster. */
@@ -73,6 +74,10 @@ export class Host implements CheckWorld, WireEnds {
   #boots = 0;
   #daemons = 0;
   #lastDaemon: DaemonProcess | null = null;
+  /** Of the daemon of now, or the last one; in a cluster. */
+  #restarter: DeviceRestarter | null = null;
+  /** Devices that a daemon of this boot has in hand (R11): a file that outlives it. */
+  #restartIntents: readonly string[] = [];
   /** Messages of the daemon of now; the transport delivers them in this order. */
   #submitted = 0;
   /** Entries of the daemons before the one of now. */
@@ -123,6 +128,11 @@ export class Host implements CheckWorld, WireEnds {
   }
   get daemonPunctual(): boolean {
     return this.daemon?.running === true && this.nowMs > this.lateUntilMs;
+  }
+
+  /** Its daemon's helper thread has a device in hand (R11). */
+  get atDevices(): boolean {
+    return this.#restarter?.inside === true;
   }
 
   /** Its place in the group; null while its daemon is in none. */
@@ -197,7 +207,10 @@ export class Host implements CheckWorld, WireEnds {
         ? `${this.sim.seed}-boot-${this.#boots}`
         : `${this.sim.seed}-${this.name}-${this.#boots}`;
     this.#lastDaemon = null;
+    this.#restarter = null;
+    this.#restartIntents = [];
     this.kernel = this.#makeKernel();
+    if (!first && !this.alone) this.count('node is back in another boot');
     this.sim.cluster?.group.startService(this.node);
     this.startDaemon();
     this.administrator.activateAll(first);
@@ -211,6 +224,7 @@ export class Host implements CheckWorld, WireEnds {
       this.timeline.at(exitMs, () => this.startDaemon());
       return;
     }
+    if (this.#lastDaemon !== null && !this.alone) this.count('daemon is back in the same boot');
     const { scenario } = this.sim;
     const prng = this.prng.fork();
     this.#daemons += 1;
@@ -238,10 +252,12 @@ export class Host implements CheckWorld, WireEnds {
         // The disks of a host that is alone go dark with it, and take back what was on its way.
         isDark: () => this.dark && this.sim.cluster !== null,
         stream: (ends) => this.#makeStream(ends, prng),
+        restarts: this.sim.restarts ? this.#restarts() : null,
         toKernel: (frame, length) => this.#wire.toKernel(frame, length),
       },
       this.#lastDaemon,
     );
+    if (this.sim.restarts) this.#restarter = new DeviceRestarter(this, daemon, this.prng.fork());
     this.#lastDaemon = daemon;
     this.#submitted = 0;
     this.#entriesBefore += this.daemon?.entries ?? 0;
@@ -276,6 +292,7 @@ export class Host implements CheckWorld, WireEnds {
 
   powerCut(offMs: number): void {
     this.note('power-cut', [offMs], () => `off for ${offMs.toFixed(0)} ms`);
+    if (!this.alone) countDeath(this, 'node');
     this.dark = true;
     this.kernel?.halt();
     this.kernel = null;
@@ -359,6 +376,16 @@ export class Host implements CheckWorld, WireEnds {
     this.sim.cluster?.checks.writes(this, disk);
     disk.lastWriter = this.node;
     disk.lastProcess = this.daemon;
+  }
+
+  #restarts(): RestartWorld {
+    return {
+      intents: () => this.#restartIntents,
+      store: (uuids) => {
+        this.#restartIntents = uuids;
+      },
+      restart: (uuid, resumeOnly, ended) => this.#restarter?.restart(uuid, resumeOnly, ended),
+    };
   }
 
   #makeStream(ends: StreamEnds, prng: Prng): MessageStream {
@@ -484,6 +511,7 @@ export class Host implements CheckWorld, WireEnds {
     this.#submitted += 1;
     this.count(`message ${message.type}`);
     this.sim.cluster?.checks.submitted(this, message);
+    if (message.type === MessageType.join && !this.alone) countJoin(this, message.uuid);
     const mirror = this.mirrors.get(message.uuid);
     if (mirror !== undefined && this.alone) permitAtFailure(mirror, this.states, message);
     if (message.type !== MessageType.mark) return;
@@ -511,6 +539,8 @@ export class Host implements CheckWorld, WireEnds {
     this.note('died', [], () => `daemon, after ${this.daemon?.kill.passed} effects`);
     this.truth.daemonDied();
     if (this.dark) return;
+    if (!this.alone) countDeath(this, 'daemon');
+    this.#restarter?.died();
     const last = this.#lastDaemon;
     this.timeline.after(this.restartMs(), () => {
       if (this.#lastDaemon === last || this.#lastDaemon === null) this.startDaemon();

@@ -9,6 +9,7 @@ export interface Chunk {
   readonly hosts: HostRange | null;
   /** How many of the last events a failure brings along. */
   readonly events: number;
+  readonly restarts: boolean;
 }
 
 const port = parentPort;
@@ -17,7 +18,7 @@ port.on('message', (chunk: Chunk) => {
   port.postMessage(
     Array.from({ length: chunk.count }, (_, index) => {
       const seed = chunk.first + index;
-      return runSeed(seed, { hosts: hostsOf(seed, chunk.hosts), events: chunk.events });
+      return runSeed(seed, { ...chunk, hosts: hostsOf(seed, chunk.hosts) });
     }),
   );
 });

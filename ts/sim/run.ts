@@ -19,6 +19,7 @@ import { Simulation } from './simulation.js';
 export interface RunResult {
   readonly seed: number;
   readonly hosts: number;
+  readonly restarts: boolean;
   readonly hash: number;
   readonly steps: number;
   readonly requests: number;
@@ -38,10 +39,12 @@ export interface RunOptions {
   /** How many of the last events a failure brings along. */
   readonly events?: number;
   readonly hosts?: number;
+  /** Daemons of a cluster restart recovery by suspending devices (R11). */
+  readonly restarts?: boolean;
 }
 
-export function runSeed(seed: number, { events = 40, hosts = 1 }: RunOptions = {}): RunResult {
-  const sim = new Simulation(seed, hosts);
+export function runSeed(seed: number, { events = 40, hosts = 1, restarts = false }: RunOptions = {}): RunResult {
+  const sim = new Simulation(seed, hosts, restarts);
   let failure: RunResult['failure'] = null;
   try {
     live(sim);
@@ -57,6 +60,7 @@ export function runSeed(seed: number, { events = 40, hosts = 1 }: RunOptions = {
   return {
     seed,
     hosts,
+    restarts: sim.restarts,
     hash: sim.journal.hash,
     steps: sim.timeline.steps,
     requests: sim.requests,
@@ -129,14 +133,14 @@ function heal(sim: Simulation): void {
   runUntil(sim, healMsMax, () => sim.hosts.every((host) => settled(host) && inSync(host) && host.workload.stopped));
 }
 
-/** No command at work, no table that must be replaced, no write under way. */
+/** No command at work, no table that must be replaced, no device suspended or about to be, no write under way. */
 function settled(host: Host): boolean {
   if (host.kernel === null) return false;
   for (const mirror of host.mirrors.values()) {
     if (mirror.busy || mirror.device === null || host.administrator.needsCare(mirror)) return false;
-    if (mirror.device.outstanding > 0) return false;
+    if (mirror.device.suspended || mirror.device.outstanding > 0) return false;
   }
-  return true;
+  return host.daemon?.restartsRecovery !== true;
 }
 
 /** A log that is resumed has failed, as its daemon sees it. */

@@ -29,6 +29,8 @@ export interface PlannedMirror extends SharedMirror {
 
 export class Simulation {
   readonly seed: number;
+  /** Daemons restart recovery by suspending devices (R11). */
+  readonly restarts: boolean;
   readonly timeline = new Timeline();
   readonly prng: Prng;
   readonly scenario: Scenario;
@@ -50,8 +52,9 @@ export class Simulation {
   #checkedShared = -1;
   readonly #checkedHosts = new Map<Host, number>();
 
-  constructor(seed: number, hosts = 1) {
+  constructor(seed: number, hosts = 1, restarts = false) {
     this.seed = seed;
+    this.restarts = restarts && hosts > 1;
     this.prng = new Prng(seed);
     this.scenario = planScenario(this.prng.fork(), hosts > 1);
     this.scenario.mirrors.forEach((plan, index) => {

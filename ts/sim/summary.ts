@@ -4,6 +4,7 @@
  */
 import { checkedRules, clusterRules } from './checks/violation.js';
 import { clusterFaultKinds } from './cluster/faults.js';
+import { wantedMoments, wantedRestarts } from './cluster/moments.js';
 import { faultKinds } from './faults.js';
 import type { RunResult } from './run.js';
 
@@ -36,17 +37,22 @@ const wanted: readonly string[] = [
   'late-write-landed',
 ];
 
-/** What runs of several hosts must have seen besides. */
-const wantedOfClusters: readonly string[] = clusterFaultKinds.map((kind) => `fault ${kind.name}`);
+/** What runs of several hosts must have seen. */
+const wantedOfClusters: readonly string[] = [
+  ...clusterFaultKinds.map((kind) => `fault ${kind.name}`),
+  ...wantedMoments,
+];
 
-/** Fewer seeds than this do not reach everything. */
+/** Fewer seeds than this do not reach everything: of one host, of several. */
 const completeSeedsMin = 500;
-const clusterSeedsMin = 400;
+const completeClustersMin = 200;
 
 export class Summary {
   runs = 0;
   /** Of several hosts. */
   clusters = 0;
+  /** Of those, with restarts of recovery. */
+  restarts = 0;
   steps = 0;
   requests = 0;
   virtualMs = 0;
@@ -57,6 +63,7 @@ export class Summary {
   add(result: RunResult): void {
     this.runs += 1;
     if (result.hosts > 1) this.clusters += 1;
+    if (result.restarts) this.restarts += 1;
     this.steps += result.steps;
     this.requests += result.requests;
     this.virtualMs += result.virtualMs;
@@ -67,11 +74,22 @@ export class Summary {
 
   /** What stands at 0 and must not; empty for a run that is too short to tell. */
   missing(): string[] {
-    if (this.runs < completeSeedsMin) return [];
-    const clusters = this.clusters >= clusterSeedsMin;
-    const never = [...wanted, ...(clusters ? wantedOfClusters : [])].filter((name) => !this.counts.has(name));
-    const rules = checkedRules.filter((rule) => clusters || !clusterRules.some((other) => other === rule));
-    return [...never, ...rules.filter((rule) => !this.evaluations.has(rule)).map((rule) => `checker ${rule}`)];
+    const alone = this.runs - this.clusters >= completeSeedsMin;
+    const clusters = this.clusters >= completeClustersMin;
+    const restarts = this.restarts >= completeClustersMin;
+    const names = [
+      ...(alone ? wanted : []),
+      ...(clusters ? wantedOfClusters : []),
+      ...(restarts ? wantedRestarts : []),
+    ];
+    const rules = checkedRules.filter((rule) => {
+      if (rule === 'R11-resumed') return restarts;
+      return clusterRules.some((other) => other === rule) ? clusters : alone;
+    });
+    return [
+      ...names.filter((name) => !this.counts.has(name)),
+      ...rules.filter((rule) => !this.evaluations.has(rule)).map((rule) => `checker ${rule}`),
+    ];
   }
 
   lines(): string[] {

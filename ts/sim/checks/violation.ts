@@ -25,6 +25,7 @@ export const clusterRules = [
   'R7-known-dead',
   'R8-one-writer',
   'R10-suspend',
+  'R11-resumed',
   'R13-flush',
   'R13-hand-out',
   'R13-clean',

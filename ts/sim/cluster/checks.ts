@@ -21,6 +21,7 @@ import { Agreement } from './agreement.js';
 import { Bonds, together } from './bonds.js';
 import { Duties, type Duty } from './duties.js';
 import { type Sight, Sights } from './sights.js';
+import { Suspensions } from './suspensions.js';
 
 /** From the loss of quorum being told until what was on its way has come to rest. */
 const settledMs = 5000;
@@ -37,13 +38,19 @@ export class ClusterChecks {
   /** Logs of which some host had lost its kernel's marks. */
   readonly #lost = new Set<string>();
   readonly #agreement: Agreement;
+  readonly #suspensions: Suspensions;
   readonly #inquorate = new Map<string, CleanWatch>();
+  /** By log: hosts whose PRESUSPEND was answered last, and who was told of it. */
+  readonly #haltHeard = new Map<string, Map<Host, Set<Host>>>();
+  /** When somebody who knew of quorum was with this host last. */
+  readonly #knewMs = new Map<Host, number>();
 
   constructor(sim: Simulation) {
     this.#sim = sim;
     this.#bonds = new Bonds(sim);
     this.#duties = new Duties(sim);
     this.#agreement = new Agreement(sim.evaluations, this.#bonds);
+    this.#suspensions = new Suspensions(sim.evaluations);
   }
 
   /** After every step in which something has changed; `anew`: what hosts share has. */
@@ -59,12 +66,16 @@ export class ClusterChecks {
       this.#checkKnown(uuid, seen, changed);
       this.#checkCopies(uuid, seen);
       this.#agreement.check(uuid, seen, changed);
-      for (const host of hosts) this.#checkInquorate(uuid, host);
+      for (const host of hosts) {
+        this.#checkInquorate(uuid, host);
+        this.#suspensions.look(host, uuid);
+      }
     }
   }
 
   powerLost(host: Host): void {
     this.#duties.released(host);
+    for (const heard of this.#haltHeard.values()) for (const hosts of heard.values()) hosts.delete(host);
   }
 
   writeIssued(host: Host, { uuid }: ObservedTarget, region: number, toAllLegs: boolean): void {
@@ -101,10 +112,9 @@ export class ClusterChecks {
         uuid,
         () => `${host.name} copies region ${region} while ${other.name} copies ${truth.copying}`,
       );
-      // One that is cut off may rest unheard: no new mark of it is promised there (R13), and what it writes is looked at besides.
       this.#check(
         'R10-suspend',
-        !truth.halted || !other.toldQuorate,
+        !truth.halted || !this.#heardHalt(uuid, other, host),
         uuid,
         () => `${host.name} copies region ${region} while the kernel of ${other.name} is being suspended`,
       );
@@ -211,7 +221,20 @@ export class ClusterChecks {
     }
   }
 
+  /**
+   * The host that copies has to know that another one rests (R10): when that one is with the others, and also when it was cut off
+   * after they had heard of it, until it is known dead. One that was cut off before it came to rest they cannot have heard. No
+   * new mark is promised to it then (R13), and regions that it holds are not handed out (R4); that what it writes without a mark
+   * never meets a copy is looked at in both directions when a write or a copy begins.
+   */
+  #heardHalt(uuid: string, halted: Host, copier: Host): boolean {
+    return halted.toldQuorate || this.#haltHeard.get(uuid)?.get(halted)?.has(copier) === true;
+  }
+
   #checkPresuspend(host: Host, request: RequestRecord): void {
+    const { uuid } = request;
+    const heard = this.#haltHeard.get(uuid) ?? new Map<Host, Set<Host>>();
+    this.#haltHeard.set(uuid, heard.set(host, new Set(this.#bonds.of(uuid, host))));
     for (const other of this.#sim.hosts) {
       const truth = other.liveTruth(request.uuid);
       if (other === host || truth === null || this.#bothMayGoOn(request.uuid, host, other)) continue;
@@ -281,12 +304,18 @@ export class ClusterChecks {
 
   /** R13: without quorum nothing becomes clean. */
   #checkInquorate(uuid: string, host: Host): void {
-    if (host.toldQuorate && this.#inquorate.size === 0) return;
+    if (host.toldQuorate && this.#inquorate.size === 0) {
+      this.#knewMs.set(host, this.#sim.nowMs);
+      return;
+    }
     const watchKey = `${uuid} ${host.node}`;
     const state = host.liveState(uuid);
     // What all members do together they do by the word of one who knows.
     const knows = this.#sim.hosts.some((other) => other.toldQuorate && (other === host || together(host, other)));
-    const rests = !knows && this.#sim.nowMs > host.toldQuorumMs + settledMs && host.follows(uuid);
+    if (knows) this.#knewMs.set(host, this.#sim.nowMs);
+    // What such a one has said still counts when he is gone.
+    const toldMs = Math.max(host.toldQuorumMs, this.#knewMs.get(host) ?? 0);
+    const rests = !knows && this.#sim.nowMs > toldMs + settledMs && host.follows(uuid);
     if (!rests || state === null || !host.daemonPunctual) {
       this.#inquorate.delete(watchKey);
       return;

@@ -20,6 +20,7 @@ export class Cluster {
       prng: prng.fork(),
       nodes: Array.from({ length: hosts }, (_, index) => index + 1),
       twoNode: this.plan.twoNode,
+      count: (what) => sim.count(what),
     });
     this.fencing = new Fencing(sim, this.plan);
     this.checks = new ClusterChecks(sim);

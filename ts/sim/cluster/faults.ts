@@ -2,6 +2,7 @@
 import type { FaultKind } from '../faults.js';
 import type { Host } from '../host.js';
 import type { Cluster } from './cluster.js';
+import { countDeath } from './moments.js';
 
 interface ClusterFaultKind extends Omit<FaultKind, 'apply'> {
   readonly apply: (host: Host, cluster: Cluster) => boolean;
@@ -79,6 +80,7 @@ function serviceDies(host: Host, { group }: Cluster): boolean {
 
 function stopService(host: Host, group: Cluster['group']): void {
   const { prng, timeline } = host;
+  countDeath(host, 'service');
   group.stopService(host.node);
   const { bootId } = host;
   timeline.after(prng.pick([prng.real(5, 500), prng.real(500, 20_000)]), () => {

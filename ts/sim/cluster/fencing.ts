@@ -5,11 +5,13 @@
 import { bootKey } from '../../mirror/boot-key.js';
 import type { Host } from '../host.js';
 import type { Simulation } from '../simulation.js';
+import { lateFencingMs } from './moments.js';
 import type { ClusterPlan } from './plan.js';
 
 interface Death {
   readonly node: number;
   readonly bootId: string;
+  readonly atMs: number;
 }
 
 /** A source that was asked and does not know yet is asked again. */
@@ -37,7 +39,7 @@ export class Fencing {
 
   /** A host has lost its power. */
   died(host: Host): void {
-    const death = { node: host.node, bootId: host.bootId };
+    const death = { node: host.node, bootId: host.bootId, atMs: host.nowMs };
     this.#deaths.push(death);
     const { fencing, fencingMsMax } = this.#plan;
     if (fencing !== 'operator' || !this.#sim.prng.chance(0.7)) return;
@@ -76,6 +78,7 @@ export class Fencing {
 
   #confirm(at: Host, death: Death): void {
     this.#sim.count('death confirmed');
+    if (this.#sim.nowMs - death.atMs > lateFencingMs) this.#sim.count('fencing late');
     this.#sim.note('dead', [death.node], () => `node ${death.node}, ${death.bootId}, told node ${at.node}`);
     // Without a boot id it means the one that is known here, so it must not have come back.
     const target = this.#sim.hosts.find((host) => host.node === death.node);

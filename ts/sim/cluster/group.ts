@@ -21,6 +21,8 @@ const lossMs = [300, 2500] as const;
 const joinMs = [10, 300] as const;
 /** A daemon looks again this often for a service that is gone. */
 const reconnectMs = [20, 1000] as const;
+/** Long enough for others to have acted on it. */
+const lateMs = 2;
 const quorumMsMax = 100;
 
 interface Node {
@@ -38,19 +40,30 @@ interface Node {
   readonly waiting: SimulatedTransport[];
 }
 
+export interface GroupParts {
+  readonly timeline: Timeline;
+  readonly prng: Prng;
+  readonly nodes: readonly number[];
+  readonly twoNode?: boolean;
+  /** Hears of what is worth counting. */
+  readonly count?: (what: string) => void;
+}
+
 export class SimulatedGroup {
   readonly #timeline: Timeline;
   readonly #prng: Prng;
   readonly #nodes = new Map<number, Node>();
   readonly #twoNode: boolean;
+  readonly #count: (what: string) => void;
   #serial = 0;
   #change = 0;
 
   /** `twoNode`: of two nodes each has quorum alone, once it has seen the other (corosync's two_node brings wait_for_all along). */
-  constructor(parts: { timeline: Timeline; prng: Prng; nodes: readonly number[]; twoNode?: boolean }) {
+  constructor(parts: GroupParts) {
     this.#timeline = parts.timeline;
     this.#prng = parts.prng;
     this.#twoNode = parts.twoNode === true;
+    this.#count = parts.count ?? (() => {});
     for (const node of parts.nodes) {
       this.#nodes.set(node, {
         node,
@@ -235,6 +248,7 @@ export class SimulatedGroup {
       const last = member.inbox.at(-1)?.receivedAtMs ?? 0;
       const receivedAtMs = member === from ? this.#timeline.nowMs : this.#timeline.nowMs + this.#wayMs();
       member.inbox.push({ serial: this.#serial, item, receivedAtMs: Math.max(last, receivedAtMs) });
+      if (receivedAtMs - this.#timeline.nowMs > lateMs) this.#count('group: message late');
       this.#dispatch(member);
     }
   }
@@ -355,7 +369,9 @@ export class SimulatedGroup {
     }
     for (const member of group) {
       const kept = (entry: Entry) => entry.serial <= received || numbers.has(saidBy(entry.item));
+      const before = member.inbox.length;
       member.inbox = member.inbox.filter(kept);
+      if (member.inbox.length < before) this.#count('group: message lost with its ring');
       for (const entry of member.inbox) if (entry.receivedAtMs > nowMs) entry.receivedAtMs = Infinity;
     }
   }
@@ -373,13 +389,24 @@ export class SimulatedGroup {
       this.#dispatch(member);
     }
     const total = this.#nodes.size;
+    const split = this.split && nodes.length > 0;
     for (const node of nodes) {
       if (ring.nodes.size === total) node.sawAll = true;
       node.quorate = ring.nodes.size * 2 > total || (this.#twoNode && total === 2 && node.sawAll);
       if (node.transport !== null) this.tellQuorum(node.transport);
       else if (node.waiting.length > 0) this.#attachSoon(node);
     }
+    if (split) this.#countSplit(nodes[0]?.quorate === true);
     for (const member of ring.members) if (member.outbox.length > 0) this.#drain(member);
+  }
+
+  /** A ring was formed while some nodes do not hear each other. */
+  #countSplit(quorate: boolean): void {
+    this.#count(`partition: a side with${quorate ? '' : 'out'} quorum`);
+    const quorateRings = new Set(
+      [...this.#nodes.values()].filter((node) => node.up && node.quorate).map(({ ring }) => ring),
+    );
+    if (quorateRings.size > 1) this.#count('partition: two sides with quorum');
   }
 
   #attachSoon(node: Node): void {

@@ -23,6 +23,7 @@ import { LifeCycle, serves } from '../../mirror/log-state.js';
 import { LostRequests, type LostWindow } from '../../mirror/lost-requests.js';
 import type { LogMessage } from '../../mirror/messages.js';
 import { MirrorService } from '../../mirror/mirror-service.js';
+import { activeLog, RecoveryRestarts, type RestartEnd } from '../../mirror/recovery-restarts.js';
 import type { MirrorSettings } from '../../mirror/settings.js';
 import { NativeLogStates } from '../../native/log-state.js';
 import type { Prng } from '../prng.js';
@@ -35,6 +36,8 @@ import { OpenRequests, type ReplyRecord, type RequestRecord } from './requests.j
 import type { MessageStream, StreamEnds } from './stream.js';
 
 const timerLateMs = 0.001;
+/** Between two attempts to restart recovery, as lockstepd has it. */
+const restartRetryMs = 5_000;
 
 /** A simulated kernel has few requests in flight, and every answer is an event. */
 const lostWindow: LostWindow = { below: 48, above: 48 };
@@ -55,6 +58,12 @@ export interface DaemonWatch {
   violation(rule: string, text: string): never;
 }
 
+export interface RestartWorld {
+  readonly intents: () => readonly string[];
+  readonly store: (uuids: readonly string[]) => void;
+  readonly restart: (uuid: string, resumeOnly: boolean, ended: (end: RestartEnd) => void) => void;
+}
+
 export interface DaemonWorld {
   readonly self: GroupMember;
   readonly timeline: Timeline;
@@ -68,6 +77,8 @@ export interface DaemonWorld {
   readonly isDark: () => boolean;
   /** Other hosts have the logs too. */
   readonly shared: boolean;
+  /** The helper thread that restarts recovery (R11), and the file where its intents stand; null: it is switched off. */
+  readonly restarts: RestartWorld | null;
   /** A frame on its way to the kernel. */
   readonly toKernel: (frame: Buffer, length: number) => void;
 }
@@ -96,6 +107,7 @@ export class DaemonProcess {
   readonly #scratch = Buffer.alloc(frameBytesMax);
   readonly #devices: SimulatedLogDevice[] = [];
   readonly #requests = new OpenRequests();
+  readonly #restarts: RecoveryRestarts | null;
   #inbox: Frame[] = [];
   #replies: { bytes: Buffer; length: number }[] = [];
   #turnComes = false;
@@ -128,6 +140,7 @@ export class DaemonProcess {
       settings: world.settings,
     });
     this.#stream = world.stream(this.#ends(world.self));
+    this.#restarts = this.#recoveryRestarts();
   }
 
   /** Requests that were taken and not answered. */
@@ -147,6 +160,7 @@ export class DaemonProcess {
   start(): void {
     this.#enter(() => {
       this.#service.start(this.#world.timeline.nowMs);
+      this.#restarts?.takeUp(this.#world.restarts?.intents() ?? []);
       this.#stream.start();
       this.#lost.reachable();
       this.#endTurn();
@@ -215,11 +229,38 @@ export class DaemonProcess {
     return table === undefined || table.members.every(({ settled }) => settled);
   }
 
+  /** How far its copy of this log is; null: it has none. */
+  phase(uuid: string): string | null {
+    for (const log of this.#service.logs()) if (log.uuid === uuid && serves(log.state)) return log.replica.phase;
+    for (const log of this.#service.logs()) {
+      if (log.uuid === uuid && log.state.lifeCycle === LifeCycle.resuming) return log.replica.phase;
+    }
+    return null;
+  }
+
+  /** A request of this type was taken and is not answered. */
+  awaits(type: number): boolean {
+    return this.#requests.awaits(type);
+  }
+
   /** It may begin to write the log device at any time (R8). */
   writes(uuid: string): boolean {
     for (const log of this.#service.logs())
       if (log.uuid === uuid && serves(log.state) && log.replica.writes) return true;
     return false;
+  }
+
+  /** It restarts recovery, or will try again. */
+  get restartsRecovery(): boolean {
+    return this.#restarts?.busy === true;
+  }
+
+  /** Something comes back to the process outside its turns. */
+  outside(action: () => void): void {
+    this.#run(() => {
+      action();
+      this.#endTurn();
+    });
   }
 
   /** A fencing source says that a node is dead (R7). */
@@ -396,12 +437,31 @@ export class DaemonProcess {
         this.#stream.submit({ ...message, regions, bytes });
       },
       device: (events, shared) => this.#device(events, shared),
+      restartRecovery: (uuid) => {
+        this.kill.point();
+        this.#restarts?.want(uuid);
+      },
       lost: (node, _name, boot) => {
         this.kill.point();
         this.#world.watch.lost(node, boot);
       },
       report: (report) => this.#world.watch.reported(report),
     };
+  }
+
+  #recoveryRestarts(): RecoveryRestarts | null {
+    const { restarts, timeline, watch } = this.#world;
+    if (restarts === null) return null;
+    return new RecoveryRestarts({
+      store: (uuids) => {
+        this.kill.point();
+        restarts.store(uuids);
+      },
+      restart: restarts.restart,
+      later: (action) => timeline.after(restartRetryMs, () => this.outside(action)),
+      log: (uuid) => activeLog(this.#service.logs(), uuid),
+      report: (level, event, uuid, text) => watch.reported({ level, event, uuid, text }),
+    });
   }
 
   #answer(seq: number, type: number, reply: ReplyRecord, encode: (frame: Buffer) => number): void {

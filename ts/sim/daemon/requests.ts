@@ -98,6 +98,11 @@ export class OpenRequests {
     return this.#open.get(seq);
   }
 
+  awaits(type: number): boolean {
+    for (const request of this.#open.values()) if (request.type === type) return true;
+    return false;
+  }
+
   answered(request: RequestRecord): void {
     request.open -= 1;
     if (request.open === 0) this.#open.delete(request.seq);

@@ -1,6 +1,7 @@
 /**
  * A mapped device of the simulated kernel: a live table, perhaps a loaded one that waits, and the writes that wait
- * while it is suspended. Every method here is what one `dmsetup` command does; they must not overlap on one device.
+ * while it is suspended. Every method here is what one `dmsetup` command does. Suspends and resumes of one device wait for each
+ * other, as the kernel's do; a table may be loaded meanwhile.
  *
  * A reload takes the order that a daemon must cope with: constructor of the new table while the old one serves,
  * PRESUSPEND and POSTSUSPEND of the old, RESUME of the new, DTR of the old. Suspends do not flush: writes that a failed
@@ -8,7 +9,7 @@
  */
 import type { LogClient } from './log-client.js';
 import { MirrorTarget, type Read } from './mirror-target.js';
-import { type Blocking, type Threads, Wait } from './threads.js';
+import { type Blocking, Semaphore, type Threads, Wait } from './threads.js';
 import { type LogTable, type RemoteRecoveringLimiter, UserspaceLog } from './userspace-log.js';
 import type { KernelObserver, KernelWorld, Legs, Write } from './world.js';
 
@@ -35,15 +36,23 @@ export class MappedDevice {
   #deferred: (Write | Read)[] = [];
   #inside = 0;
   #drained: Wait | null = null;
+  /** Who suspends or resumes. */
+  readonly #lock: Semaphore;
 
   constructor(parts: DeviceParts, legs: Legs) {
     this.#parts = parts;
     this.legs = legs;
+    this.#lock = new Semaphore(parts.threads, 1);
   }
 
   /** Writes and reads that were submitted and are not done. */
   get outstanding(): number {
     return this.#inside + this.#deferred.length;
+  }
+
+  /** A suspend waits for writes to end. */
+  get draining(): boolean {
+    return this.#drained !== null;
   }
 
   submit(write: Write): void {
@@ -93,6 +102,30 @@ export class MappedDevice {
   }
 
   *suspend(): Blocking {
+    yield* this.#lock.down();
+    yield* this.#suspend();
+    this.#lock.up();
+  }
+
+  /** Takes the loaded table into use when there is one. Returns what RESUME gave. */
+  *resume(): Blocking<number> {
+    yield* this.#lock.down();
+    const error = yield* this.#resume();
+    this.#lock.up();
+    return error;
+  }
+
+  *remove(): Blocking {
+    yield* this.#lock.down();
+    yield* this.#suspend();
+    if (this.loaded !== null) yield* this.loaded.destroy();
+    if (this.live !== null) yield* this.live.destroy();
+    this.live = null;
+    this.loaded = null;
+    this.#lock.up();
+  }
+
+  *#suspend(): Blocking {
     const target = this.live;
     if (this.suspended || target === null) return;
     yield* target.presuspend();
@@ -105,12 +138,11 @@ export class MappedDevice {
     this.suspended = true;
   }
 
-  /** Takes the loaded table into use when there is one. Returns what RESUME gave. */
-  *resume(): Blocking<number> {
+  *#resume(): Blocking<number> {
     const next = this.loaded;
     const last = this.live;
     if (next !== null) {
-      yield* this.suspend();
+      yield* this.#suspend();
       this.live = next;
       this.loaded = null;
     }
@@ -121,14 +153,6 @@ export class MappedDevice {
     this.#release(target);
     if (next !== null && last !== null) yield* last.destroy();
     return error;
-  }
-
-  *remove(): Blocking {
-    yield* this.suspend();
-    if (this.loaded !== null) yield* this.loaded.destroy();
-    if (this.live !== null) yield* this.live.destroy();
-    this.live = null;
-    this.loaded = null;
   }
 
   #release(target: MirrorTarget): void {
