@@ -22,13 +22,13 @@ beforeAll(() => {
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 /** What the daemon writes. */
-function soundLog(closed = true): Buffer {
+function soundLog(closed = true, names: { uuid?: string; nodeName?: string; bootId?: string } = {}): Buffer {
   const map = NativeRegionMap.anonymous(regionCount);
   map.fillClean(0, regionCount, true);
   map.markDirty(Float64Array.from(dirty), dirty.length);
   const image = NativeLogImage.of(map);
   const session = { uuid: 'LVM-one', writerEpoch: 1, nodeName: 'alpha', bootId: 'boot', resumeCount: 2, closed };
-  image.setSession(session);
+  image.setSession({ ...session, ...names });
   image.planAll();
   const area = Buffer.alloc(4096);
   image.encodeRun(0, area.subarray(0, image.areaBytes));
@@ -47,6 +47,15 @@ function codes(damage: Damage, regions: number | null = null): string[] {
   write(damage);
   return findingsOf(readLogArea(file), regions).map(({ code, severity }) => (severity === 'note' ? `(${code})` : code));
 }
+
+it('what a device says of its host moves no cursor and begins no line', async () => {
+  const hostile = 'a\u001b[2J\u009b1mb\r\nsound';
+  writeFileSync(file, soundLog(false, { uuid: hostile, nodeName: hostile, bootId: hostile }));
+  const { stdout } = await lockstep('log', 'dump', file);
+  expect(stdout).toContain('uuid "a [2J 1mb  sound"');
+  expect(stdout).toContain('host "a [2J 1mb  sound", boot a [2J 1mb  sound\n');
+  expect((await lockstep('log', 'check', file)).stdout).toContain('note session-open: host "a [2J 1mb  sound" has it');
+});
 
 describe('a finding', () => {
   it.each<[string, Damage, number | null, string[]]>([

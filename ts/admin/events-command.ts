@@ -8,6 +8,7 @@ import type { DmNames } from './dm-names.js';
 import { dmNames } from './dm-names.js';
 import { type AdminEvent, type EventBatch, eventsMax } from './event-ring.js';
 import { chooseLog } from './log-choice.js';
+import { oneLine } from './one-line.js';
 import { Exit, type Terminal } from './terminal.js';
 
 export const levels = ['error', 'warning', 'notice', 'info', 'debug'] as const;
@@ -130,7 +131,7 @@ class EventPrinter {
 
   #line({ time, level, event, fields }: AdminEvent): string {
     const { uuid, text, ...rest } = fields;
-    const name = uuid === undefined || uuid === '' ? '' : ` ${this.#names.get(String(uuid)) ?? uuid}:`;
+    const name = uuid === undefined || uuid === '' ? '' : ` ${oneLine(this.#names.get(String(uuid)) ?? String(uuid))}:`;
     const others = Object.entries(rest).map(([key, value]) => `${key}=${oneLine(String(value))}`);
     const words = [text === undefined ? '' : oneLine(String(text)), ...others].filter((word) => word !== '');
     return `${time} ${level.padEnd(7)} ${event}${name} ${words.join(' ')}`.trimEnd();
@@ -139,10 +140,4 @@ class EventPrinter {
 
 function uuidOf({ fields: { uuid } }: AdminEvent): unknown {
   return uuid;
-}
-
-/** A text from the kernel or a device must not move a terminal's cursor. */
-function oneLine(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
-  return text.replace(/[\u0000-\u001f\u007f-\u009f]/g, ' ');
 }

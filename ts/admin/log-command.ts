@@ -1,6 +1,7 @@
 /** `lockstep log dump` and `lockstep log check`: what stands on a log device, and whether it is sound. No daemon is asked. */
 import { dirtyRangesOf, type LogArea, LogFileError, type Range, readLogArea } from './log-file.js';
 import { type Finding, findingsOf } from './log-findings.js';
+import { oneLine } from './one-line.js';
 import { bytesText } from './status-text.js';
 import { Exit, type Terminal } from './terminal.js';
 
@@ -115,8 +116,8 @@ function headLines(area: LogArea): string[] {
   if (session === null) {
     lines.push('session  none');
   } else {
-    lines.push(`session  ${session.closed ? 'closed' : 'open'}, uuid ${JSON.stringify(session.uuid)}`);
-    lines.push(`         host ${JSON.stringify(session.nodeName)}, boot ${session.bootId}`);
+    lines.push(`session  ${session.closed ? 'closed' : 'open'}, uuid "${oneLine(session.uuid)}"`);
+    lines.push(`         host "${oneLine(session.nodeName)}", boot ${oneLine(session.bootId)}`);
     lines.push(`         epoch ${session.writerEpoch}, resumes ${session.resumeCount}`);
   }
   const missing = header.regionCount - readableRegions;

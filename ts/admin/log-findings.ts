@@ -4,6 +4,7 @@
  */
 import { logBitsOffset, regionCountMax } from '../base/limits.js';
 import type { LogArea } from './log-file.js';
+import { oneLine } from './one-line.js';
 
 export interface Finding {
   readonly code: string;
@@ -90,7 +91,7 @@ function checkSession({ head, session }: LogArea, add: Add): void {
   const record = head.subarray(sessionOffset, logBitsOffset);
   if (session !== null) {
     if (!session.closed) {
-      const text = `host "${session.nodeName}" has it open, or did not close it: it is in use, or its host went down`;
+      const text = `host "${oneLine(session.nodeName)}" has it open, or did not close it: it is in use, or its host went down`;
       add('session-open', text, 'note');
     }
     return;
