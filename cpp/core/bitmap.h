@@ -70,6 +70,9 @@ class Bitmap {
     return ((words_[bit / 64] >> (bit % 64)) & 1) != 0;
   }
 
+  /// Says that the bit is about to be assigned.
+  void prefetch(uint64_t bit) const noexcept { __builtin_prefetch(&words_[bit / 64], 1); }
+
   /// Sets the bit to `value`; true when that changed it.
   bool assign(uint64_t bit, bool value) noexcept {
     LOCKSTEP_ASSERT(bit < bit_count_);

@@ -11,17 +11,29 @@ uint64_t region_of(double number, uint64_t region_count) noexcept {
   return static_cast<uint64_t>(number);
 }
 
+/// How far ahead of the region at work a batch has its words fetched: random regions of a large map lie in
+/// memory that no cache expects.
+constexpr size_t fetch_ahead = 16;
+
+void fetch_word(const Bitmap& bits, std::span<const double> regions, size_t index) noexcept {
+  if (index < regions.size()) bits.prefetch(region_of(regions[index], bits.size()));
+}
+
 uint64_t assign_all(Bitmap& bits, std::span<const double> regions, bool value) noexcept {
   uint64_t changed = 0;
-  for (const double number : regions) changed += bits.assign(region_of(number, bits.size()), value) ? 1 : 0;
+  for (size_t index = 0; index < regions.size(); index++) {
+    fetch_word(bits, regions, index + fetch_ahead);
+    changed += bits.assign(region_of(regions[index], bits.size()), value) ? 1 : 0;
+  }
   return changed;
 }
 
 uint64_t assign_clean(Bitmap& clean, ChangedBlocks& blocks, std::span<const double> regions,
                       bool value) noexcept {
   uint64_t changed = 0;
-  for (const double number : regions) {
-    const uint64_t region = region_of(number, clean.size());
+  for (size_t index = 0; index < regions.size(); index++) {
+    fetch_word(clean, regions, index + fetch_ahead);
+    const uint64_t region = region_of(regions[index], clean.size());
     if (!clean.assign(region, value)) continue;
     blocks.set_region(region);
     changed++;
