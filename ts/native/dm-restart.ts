@@ -32,5 +32,4 @@ export type NativeRestartRecovery = (
  * daemon was killed in between and may have left the device suspended, which is ended then. The work is done in a process of its
  * own, which a kill of this one does not break off.
  */
-export const restartRecovery: NativeRestartRecovery = (uuid, begun, ended) =>
-  addon.restartRecovery(uuid, begun, ended);
+export const restartRecovery: NativeRestartRecovery = (uuid, begun, ended) => addon.restartRecovery(uuid, begun, ended);
