@@ -51,6 +51,7 @@ class Answerer {
       await gone;
     }
     rmSync(this.folder, { recursive: true, force: true });
+    folders.delete(this.folder);
   }
 }
 
@@ -69,7 +70,17 @@ class Daemon extends Answerer {
   }
 }
 
-const folderNew = () => mkdtempSync(join(memoryFolder, 'lockstep-bench-'));
+const folders = new Set();
+// What a scenario that failed has left.
+process.on('exit', () => {
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true });
+});
+
+function folderNew() {
+  const folder = mkdtempSync(join(memoryFolder, 'lockstep-bench-'));
+  folders.add(folder);
+  return folder;
+}
 
 /** lockstepd, as installed. */
 export async function startDaemon(on, more = []) {
