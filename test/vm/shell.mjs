@@ -1,8 +1,6 @@
 /**
  * A virtual machine for a person: `npm run vm`, a shell there, or `npm run vm -- COMMAND [ARGUMENT...]`, one command.
- *
- *   --disk MIB     a scratch disk, the first one /dev/vda; may come often; by default 64, 64 and 4
- *   --memory MIB   1536 by default
+ * `--help` names the options.
  *
  * The machine is that of the scenarios (machine.mjs): this host's own files, read-only, on an unmodified Debian kernel that has
  * dm-mirror and dm-log-userspace, as root, in the repository. `lockstepd`, `lockstep` and `cmirrord` are those of the checkout.
@@ -16,8 +14,11 @@ import { reasonAgainst } from './kernel.mjs';
 import { runInMachine } from './machine.mjs';
 
 const path = (relative) => fileURLToPath(new URL(`../../${relative}`, import.meta.url));
-const usage = 'Usage: npm run vm -- [--disk MIB]... [--memory MIB] [COMMAND [ARGUMENT...]]';
-
+const usage = `Usage: npm run vm -- [options] [COMMAND [ARGUMENT...]]
+   --disk MIB      a scratch disk, the first one is /dev/vda; may come often; by default 64, 64 and 4
+   --memory MIB    1536 by default
+   --help          this text
+Without a command: a shell.`;
 const machineFailed = 125;
 
 const quoted = (text) => `'${text.replaceAll("'", `'\\''`)}'`;
