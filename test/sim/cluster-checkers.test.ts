@@ -318,6 +318,7 @@ const cases: readonly Case[] = [
       cluster.sim.timeline.nowMs += 60_000;
       for (const host of cluster.hosts) {
         host.toldQuorate = false;
+        host.quorumHeard = 0;
         cluster.dirty(host);
       }
       cluster.look();

@@ -66,7 +66,8 @@ export class Host implements CheckWorld, WireEnds {
   dark = false;
   /** What its daemon was told of quorum last, and when. */
   toldQuorate = false;
-  toldQuorumMs = 0;
+  /** Whether there is quorum, as the order said last to its daemon: 1, 0, and -1 since somebody went. */
+  quorumHeard = -1;
   /** When the daemon was late last, by a start or a stop. */
   lateUntilMs = 0;
   readonly #wire: Wire;
@@ -263,7 +264,7 @@ export class Host implements CheckWorld, WireEnds {
     this.#entriesBefore += this.daemon?.entries ?? 0;
     this.daemon = daemon;
     this.toldQuorate = false;
-    this.toldQuorumMs = this.nowMs;
+    this.quorumHeard = -1;
     this.states = daemon.states;
     this.note('start', [this.states.live.size], () => `daemon, ${this.states?.live.size} records`);
     this.#late(punctualAfterMs);
@@ -443,11 +444,11 @@ export class Host implements CheckWorld, WireEnds {
       delivered: (order, message) => this.#delivered(order, message),
       quorumChanged: (quorate) => {
         this.toldQuorate = quorate;
-        this.toldQuorumMs = this.nowMs;
         if (this.sim.cluster !== null) this.note('quorum', [quorate ? 1 : 0], () => `${this.name} ${quorate}`);
       },
       viewChanged: (view) => {
         if (this.sim.cluster === null) return;
+        if (view.left.length > 0 || view.members.length === 0) this.quorumHeard = -1;
         const members = view.members.map(({ node }) => node);
         const left = view.left.map(({ member, reason }) => `${member.node} ${reason}`);
         this.note('view', members, () => `${this.name}: ${members.join(' ')}; left: ${left.join(', ')}`);
@@ -529,6 +530,7 @@ export class Host implements CheckWorld, WireEnds {
       const what = Object.entries(MessageType).find(([, number]) => number === type)?.[0];
       return `${what} of ${node} ${uuid} flag ${flag} ${[...regions.subarray(0, Math.min(count, 12))].join(' ')}`;
     });
+    if (message.type === MessageType.quorum) this.quorumHeard = message.flag;
     if (message.node !== this.node || message.type !== MessageType.mark) return;
     for (let i = 0; i < message.count; i++) {
       this.truth.markSubmitted(message.uuid, message.regions[i] as number, order);

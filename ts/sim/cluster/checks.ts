@@ -23,8 +23,6 @@ import { Duties, type Duty } from './duties.js';
 import { type Sight, Sights } from './sights.js';
 import { Suspensions } from './suspensions.js';
 
-/** From the loss of quorum being told until what was on its way has come to rest. */
-const settledMs = 5000;
 interface CleanWatch {
   readonly key: string;
   cleanCount: number;
@@ -42,8 +40,6 @@ export class ClusterChecks {
   readonly #inquorate = new Map<string, CleanWatch>();
   /** By log: hosts whose PRESUSPEND was answered last, and who was told of it. */
   readonly #haltHeard = new Map<string, Map<Host, Set<Host>>>();
-  /** When somebody who knew of quorum was with this host last. */
-  readonly #knewMs = new Map<Host, number>();
 
   constructor(sim: Simulation) {
     this.#sim = sim;
@@ -304,18 +300,13 @@ export class ClusterChecks {
 
   /** R13: without quorum nothing becomes clean. */
   #checkInquorate(uuid: string, host: Host): void {
-    if (host.toldQuorate && this.#inquorate.size === 0) {
-      this.#knewMs.set(host, this.#sim.nowMs);
-      return;
-    }
+    if (host.toldQuorate && this.#inquorate.size === 0) return;
     const watchKey = `${uuid} ${host.node}`;
     const state = host.liveState(uuid);
     // What all members do together they do by the word of one who knows.
     const knows = this.#sim.hosts.some((other) => other.toldQuorate && (other === host || together(host, other)));
-    if (knows) this.#knewMs.set(host, this.#sim.nowMs);
-    // What such a one has said still counts when he is gone.
-    const toldMs = Math.max(host.toldQuorumMs, this.#knewMs.get(host) ?? 0);
-    const rests = !knows && this.#sim.nowMs > toldMs + settledMs && host.follows(uuid);
+    // What such a one has said still counts when he is gone, until the order has the word of one who does not.
+    const rests = !knows && host.quorumHeard === 0 && host.follows(uuid);
     if (!rests || state === null || !host.daemonPunctual) {
       this.#inquorate.delete(watchKey);
       return;
