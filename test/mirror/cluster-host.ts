@@ -22,6 +22,8 @@ export class Group {
   #epoch = 0;
   /** False: what is delivered is not acknowledged before `acknowledge`. */
   acknowledges = true;
+  /** Sees every message on its way, and may spoil it. */
+  tamper: ((message: LogMessage) => void) | null = null;
 
   constructor(nodes: readonly number[], settings: Partial<MirrorSettings> = {}) {
     this.#settings = settings;
@@ -94,6 +96,11 @@ export class Group {
     }
     if (this.acknowledges) this.acknowledge();
     return true;
+  }
+
+  /** The message that `step` delivers. */
+  get next(): LogMessage | undefined {
+    return this.#queue[0]?.message;
   }
 
   /** A message of this type was sent and not delivered. */
@@ -189,6 +196,8 @@ export class Group {
   #submit(node: number, message: LogMessage): void {
     const member = this.#members.get(node);
     // Without a group a message goes nowhere.
-    if (member !== undefined) this.#queue.push({ from: member.incarnation, message });
+    if (member === undefined) return;
+    this.tamper?.(message);
+    this.#queue.push({ from: member.incarnation, message });
   }
 }

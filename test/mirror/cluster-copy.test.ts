@@ -1,0 +1,79 @@
+/** Copies of a log for a node that joins while the others go on: what is said meanwhile, and copies that cannot be taken. */
+import { expect, test } from 'vitest';
+import { chunkRegionsMax } from '../../ts/base/limits.js';
+import {
+  DM_ULOG_CLEAR_REGION,
+  DM_ULOG_MARK_REGION,
+  DM_ULOG_RESUME,
+  DM_ULOG_SET_REGION_SYNC,
+} from '../../ts/base/ulog-frames.js';
+import { type LogMessage, MessageType } from '../../ts/mirror/messages.js';
+import { Group } from './cluster-host.js';
+import { mirrorA } from './host.js';
+
+const first = 3;
+const last = chunkRegionsMax + 70;
+/** Two chunks. */
+const large = `${(chunkRegionsMax + 100) * 8} clustered-core 8 nosync`;
+const small = '512 clustered-core 8 nosync';
+
+function facts(group: Group, node: number, region: number): unknown[] {
+  const { map, owners } = group.host(node).state(mirrorA);
+  return [map.isClean(region), map.isInSync(region), owners.has(1, region), owners.has(2, region)];
+}
+
+/** Steps until a message of this type is next, or none is left. */
+function stepUntilNext(group: Group, type: MessageType): LogMessage | undefined {
+  for (let i = 0; i < 1000 && group.next !== undefined && group.next.type !== type; i++) group.step();
+  return group.next?.type === type ? group.next : undefined;
+}
+
+test('what is said between a question and its answer is applied behind the answer, in every chunk', () => {
+  const group = new Group([1, 2], { stickyMax: 0 });
+  group.resume(mirrorA, large, [1]);
+  group.ask(1, DM_ULOG_MARK_REGION, mirrorA, [first + 1, last + 1]);
+  group.host(2).construct(mirrorA, large);
+  group.settle();
+  const resume = group.host(2).send(DM_ULOG_RESUME, mirrorA);
+  const one = group.host(1);
+  for (const chunk of [0, 1]) {
+    expect(stepUntilNext(group, MessageType.want)?.regions[0]).toBe(chunk * chunkRegionsMax);
+    // Behind the question and before the answer, of regions in the chunk that is asked for and in the other one.
+    one.send(DM_ULOG_MARK_REGION, mirrorA, [first + 10 * chunk, last + 10 * chunk]);
+    one.send(DM_ULOG_CLEAR_REGION, mirrorA, [chunk === 0 ? first + 1 : last + 1]);
+    one.send(DM_ULOG_SET_REGION_SYNC, mirrorA, [first + 2 + 10 * chunk, 0]);
+    one.send(DM_ULOG_SET_REGION_SYNC, mirrorA, [last + 2 + 10 * chunk, 0]);
+    group.step();
+  }
+  group.settle();
+  expect(group.host(2).answerTo(resume)?.error).toBe(0);
+  for (let offset = 0; offset < 15; offset++) {
+    for (const region of [first + offset, last + offset])
+      expect([region, ...facts(group, 2, region)]).toEqual([region, ...facts(group, 1, region)]);
+  }
+  expect(facts(group, 2, first)).toEqual([false, true, true, false]);
+  expect(facts(group, 2, last + 10)).toEqual([false, true, true, false]);
+  expect(facts(group, 2, last + 2)).toEqual([false, false, false, false]);
+  expect(facts(group, 2, last + 1)).toEqual([true, true, false, false]);
+  expect(group.host(2).state(mirrorA).map.syncCount).toBe(chunkRegionsMax + 100 - 4);
+});
+
+test('a copy that cannot be taken is asked for three times, and again when the members change', () => {
+  const group = new Group([1, 2, 3], { stickyMax: 0 });
+  group.resume(mirrorA, small, [1]);
+  group.host(2).construct(mirrorA, small);
+  let asked = 0;
+  group.tamper = (message) => {
+    if (message.type === MessageType.want) asked += 1;
+    // The half of a chunk is none.
+    if (message.type === MessageType.chunk) Object.assign(message, { byteCount: Math.floor(message.byteCount / 2) });
+  };
+  const resume = group.host(2).send(DM_ULOG_RESUME, mirrorA);
+  group.settle();
+  expect(asked).toBe(3);
+  expect(group.host(2).reports.filter(({ event }) => event === 'copy-failed')).toHaveLength(3);
+  expect(group.host(2).answerTo(resume)).toBeUndefined();
+  group.tamper = null;
+  group.resume(mirrorA, small, [3]);
+  expect(group.host(2).answerTo(resume)?.error).toBe(0);
+});
