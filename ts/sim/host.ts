@@ -3,7 +3,7 @@
  * truth about its kernel. What hosts share (time, disks, legs, checkers, journal) is the simulation's. It offers what
  * can happen to a host as methods (kill, power cut, restart); when they happen is decided in faults.ts.
  */
-import { DM_ULOG_CTR, DM_ULOG_PRESUSPEND, DM_ULOG_RESUME } from '../base/ulog-frames.js';
+import { DM_ULOG_CTR, DM_ULOG_GET_RESYNC_WORK, DM_ULOG_PRESUSPEND, DM_ULOG_RESUME } from '../base/ulog-frames.js';
 import { LifeCycle, serves } from '../mirror/log-state.js';
 import type { LogMessage } from '../mirror/messages.js';
 import { MessageType } from '../mirror/messages.js';
@@ -506,6 +506,9 @@ export class Host implements CheckWorld, WireEnds {
       atDraining?.();
     }
     this.truth.replied(request, reply, state?.map.inner);
+    // A kernel that asks copies nothing; told of none, it is given back what it was assigned before, on a cluster by a message (R6).
+    const none = request.type === DM_ULOG_GET_RESYNC_WORK && reply.error === 0 && reply.first === 0;
+    if (none && !this.alone) this.truth.of(request).handedOut = -1;
   }
 
   #messageSubmitted(message: LogMessage): void {
