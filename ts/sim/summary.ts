@@ -38,14 +38,13 @@ const wanted: readonly string[] = [
 ];
 
 /** What runs of several hosts must have seen. */
-const wantedOfClusters: readonly string[] = [
-  ...clusterFaultKinds.map((kind) => `fault ${kind.name}`),
-  ...wantedMoments,
-];
+const wantedOfClusters: readonly string[] = clusterFaultKinds.map((kind) => `fault ${kind.name}`);
 
 /** Fewer seeds than this do not reach everything: of one host, of several. */
 const completeSeedsMin = 500;
 const completeClustersMin = 200;
+/** A load lasts milliseconds: that something dies in the middle of one is met in a run of hundreds, or just not. */
+const completeMomentsMin = 1000;
 
 export class Summary {
   runs = 0;
@@ -80,6 +79,7 @@ export class Summary {
     const names = [
       ...(alone ? wanted : []),
       ...(clusters ? wantedOfClusters : []),
+      ...(this.clusters >= completeMomentsMin ? wantedMoments : []),
       ...(restarts ? wantedRestarts : []),
     ];
     const rules = checkedRules.filter((rule) => {
