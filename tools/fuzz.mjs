@@ -1,8 +1,10 @@
 /**
- * Runs every libFuzzer target of cpp/fuzz: `--seconds N` each (a smoke), or `--runs N` each (the long form).
+ * Runs every libFuzzer target of cpp/fuzz, as many at a time as there are processors: `--seconds N` each (a smoke), or
+ * `--runs N` each (the long form).
  * Corpora live below out/fuzz-corpus and grow from run to run; a finding's input is kept there too.
  */
 import { mkdirSync, readdirSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
 import { root, run } from './stages.mjs';
 
@@ -22,7 +24,8 @@ const targets = readdirSync(`${root}cpp/fuzz`)
   .map((name) => name.slice(0, -3))
   .sort();
 let failed = 0;
-for (const target of targets) {
+
+async function fuzz(target) {
   const corpus = `${root}out/fuzz-corpus/${target}`;
   mkdirSync(corpus, { recursive: true });
   const result = await run(
@@ -37,5 +40,11 @@ for (const target of targets) {
     console.log(result.output.slice(-4000));
   }
 }
+
+const waiting = [...targets];
+async function work() {
+  for (let target = waiting.shift(); target !== undefined; target = waiting.shift()) await fuzz(target);
+}
+await Promise.all(Array.from({ length: availableParallelism() }, work));
 console.log(`${targets.length - failed} passed, ${failed} failed`);
 process.exitCode = failed > 0 || targets.length === 0 ? 1 : 0;
