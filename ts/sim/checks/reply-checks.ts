@@ -54,6 +54,7 @@ export function checkReply(world: CheckWorld, request: RequestRecord, reply: Rep
     () => `${name(request)} answered 0 without a record`,
   );
   if (state === undefined) return;
+  checkDoubtful(world, request, state, world.truth.of(request).doubtful);
   judges[request.type]?.({ world, request, reply, mirror, state });
 }
 
@@ -212,8 +213,7 @@ function checkHeld({ world, request, state }: Judged): void {
 
 function checkCleared({ world, request, state }: Judged): void {
   // A CLEAR behind a FLUSH that failed is not believed.
-  const { doubtful, flushFailed } = world.truth.of(request);
-  checkDoubtful(world, request, state, doubtful);
+  const { flushFailed } = world.truth.of(request);
   if (state.logFailed || (flushFailed && !world.alone)) return;
   for (const region of request.values) {
     world.evaluations.check(
