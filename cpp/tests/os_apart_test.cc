@@ -16,9 +16,6 @@
 
 using namespace lockstep;
 
-// The thread sanitizer does not know processes that share memory.
-#if !defined(__SANITIZE_THREAD__)
-
 namespace {
 
 struct Shared {
@@ -81,5 +78,3 @@ TEST_CASE("apart: a kill of this process ends it at once, and the function goes 
   CHECK(comes_true(shared->ended));
   ::munmap(room, sizeof(Shared));
 }
-
-#endif

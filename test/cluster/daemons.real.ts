@@ -147,8 +147,11 @@ describe.skipIf(why !== '')(why === '' ? 'daemons of a cluster' : `daemons of a 
     cluster.heal();
     await allJoined(hosts);
     expect((await kernel(3).flush(log, [2])).result).toBe(0);
-    const { logs } = await host(1).stands('all three marks are known', ({ logs: at }) => at[0]?.dirtyCount === 3);
-    expect(logs[0]?.inSyncCount).toBe(regionCount);
+    // What node 3's kernel held when its flush failed is in doubt: it does not say any more which writes failed on a leg.
+    await host(1).stands(
+      'all three marks are known, and two of them are resynced',
+      ({ logs: at }) => at[0]?.dirtyCount === 3 && at[0].inSyncCount === regionCount - 2,
+    );
   });
 
   it('without quorum new marks wait, and are answered when it is back', async () => {
