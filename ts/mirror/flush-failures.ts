@@ -76,7 +76,8 @@ export class FlushFailures {
     return this.#leaving.size === 0 && this.#rights.mayPromise && serves(this.#state);
   }
 
-  endDoubt(): void {
+  /** Sends what is held out of sync; its delivery ends the doubt. */
+  putOutOfSync(): void {
     this.#failedAgain = false;
     const { map } = this.#state;
     let region = map.heldCount === 0 ? -1 : map.nextHeld(0);

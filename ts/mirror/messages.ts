@@ -9,8 +9,8 @@ export const MessageType = {
   /** `node` releases regions: clean when nobody else owns them and they are in sync. */
   release: 2,
   /**
-   * SET_REGION_SYNC: one region, `flag` 1 or 0. 2: out of sync although no kernel has found it so (flush-failures.ts): whoever asks may
-   * recover it.
+   * SET_REGION_SYNC: one region, `flag` 1 or 0. Regions that no kernel has found out of sync and that may be (flush-failures.ts): `flag` 0
+   * on one host, 2 on a cluster, where whoever asks may recover them.
    */
   inSync: 3,
   /** `node` asks for resync work; the delivery decides. `flag` 1: its kernel was not told of what it was given, and gives it back. */

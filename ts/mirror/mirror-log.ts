@@ -323,7 +323,7 @@ export class MirrorLog {
     this.needsTurn = true;
     this.#marks.expire(nowMs);
     if (this.#marks.announcesOn) this.#announceOn();
-    if (this.#doubtMayEnd) this.#failures.endDoubt();
+    if (this.#doubtMayEnd) this.#failures.putOutOfSync();
     if (this.#marks.sweeping) {
       this.#marks.sweep();
       this.life.exit.swept();
