@@ -1,8 +1,7 @@
 /**
  * The simulated kernel against a real one: the scripts of test/vm/scenarios/frames.sh, run on the simulated kernel, ask
  * the daemon the same questions about the same regions in the same order as the frames recorded from an unmodified
- * kernel (test/fixtures/frames). Where they differ, the fixture says so and why: a line `#- LINE` is asked by the
- * simulated kernel alone, `#+ LINE` by the real one alone.
+ * kernel (test/fixtures/frames). What `conversation` leaves out of both stands there.
  */
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
@@ -185,30 +184,8 @@ const scripts: Record<string, Script> = {
   },
 };
 
-function fixture(name: string): string {
-  return readFileSync(new URL(`../fixtures/frames/${name}.txt`, import.meta.url), 'utf8');
-}
-
-/** What the simulated kernel asks, with the differences that the fixture explains taken over. */
-function withDifferences(lines: readonly string[], content: string): string[] {
-  const alone = [...content.matchAll(/^#- (.*)$/gm)].map(([, line]) => line as string);
-  const left = [...lines];
-  for (const line of alone) {
-    const at = left.indexOf(line);
-    if (at < 0) throw new Error(`the simulated kernel does not ask what the fixture says it alone asks: ${line}`);
-    left.splice(at, 1);
-  }
-  return left;
-}
-
-function realLines(content: string): string[] {
-  const left = conversation(parseFrames(content));
-  for (const [, line] of content.matchAll(/^#\+ (.*)$/gm)) {
-    const at = left.indexOf(line as string);
-    if (at < 0) throw new Error(`the real kernel does not ask what the fixture says it alone asks: ${line}`);
-    left.splice(at, 1);
-  }
-  return left;
+function recordedConversation(name: string): string[] {
+  return conversation(parseFrames(readFileSync(new URL(`../fixtures/frames/${name}.txt`, import.meta.url), 'utf8')));
 }
 
 describe('the simulated kernel asks what a real one asks', () => {
@@ -216,8 +193,7 @@ describe('the simulated kernel asks what a real one asks', () => {
     test(name, () => {
       const kernel = new ScriptedKernel(`${name}-uuid`);
       kernel.run(script(kernel));
-      const content = fixture(name);
-      expect(withDifferences(conversation(kernel.recorded), content)).toEqual(realLines(content));
+      expect(conversation(kernel.recorded)).toEqual(recordedConversation(name));
     });
   }
 });

@@ -60,6 +60,10 @@ export function parseFrames(content) {
  * What was asked, a line each: instance of the log, type, and regions or text; `! ` lines between. Instances are numbered
  * as they appear, and each has its own list: they run side by side in the kernel, in no order. A luid is an address in the
  * kernel, so after the destructor another instance may have the same. A request that comes again at once stands once.
+ *
+ * One question is left out. A constructor ends with a round of the mirror's worker, which asks for the count; that round
+ * runs beside what the constructor's caller does next, so it comes before RESUME or after it, or as one with the first
+ * round of the resume. The simulated kernel's worker runs from the resume on and never asks it.
  */
 export function conversation(frames) {
   const notes = [];
@@ -83,7 +87,13 @@ export function conversation(frames) {
     if (lines.at(-1) !== line) lines.push(line);
     if (requestType(bytes) === destructorType) alive.delete(luid);
   }
-  return instances.flatMap(({ lines }) => lines);
+  return instances.flatMap(({ number, lines }) => withoutConstructorRound(number, lines));
+}
+
+function withoutConstructorRound(number, lines) {
+  const asked = lines.indexOf(`${number} GET_SYNC_COUNT`);
+  const recovery = lines.indexOf(`${number} GET_RESYNC_WORK`);
+  return recovery >= 0 && recovery < asked ? lines : lines.filter((_, at) => at !== asked);
 }
 
 const requestType = (bytes) => bytes.readUInt32LE(offset.type) & typeMask;

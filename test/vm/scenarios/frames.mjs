@@ -14,7 +14,7 @@ const names = [
   ...['resync', 'writes', 'integrated', 'reload', 'kills', 'sizes', 'restart', 'lost', 'log-failure', 'leg-failure'],
 ];
 
-/** What stands before the frames of a fixture: its script, and what the simulated kernel does differently. */
+/** What stands before the frames of a fixture: its script. */
 const remarks = (name) =>
   (existsSync(fixture(name)) ? readFileSync(fixture(name), 'utf8') : '')
     .split('\n')
