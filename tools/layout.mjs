@@ -42,7 +42,7 @@ const CPP_ROOMS = {
   binding: ['core', 'os', 'data'],
   abi: ['core', 'os'],
   tests: ['core', 'os', 'data'],
-  fuzz: ['core', 'os'],
+  fuzz: ['core', 'os', 'tests'],
 };
 
 /** What a pure room must not touch. */

@@ -5,7 +5,6 @@
 
 #include <cstdint>
 #include <span>
-#include <string_view>
 
 #include "core/limits.h"
 
@@ -37,9 +36,6 @@ enum class FrameError {
   /// data_size is longer than the connector message.
   data_size,
 };
-inline constexpr int frame_error_count = static_cast<int>(FrameError::data_size) + 1;
-
-[[nodiscard]] const char* frame_error_text(FrameError error) noexcept;
 
 /// True when a frame with this error has a whole request header: it can be answered with -EINVAL.
 [[nodiscard]] constexpr bool frame_answerable(FrameError error) noexcept {
@@ -48,24 +44,5 @@ inline constexpr int frame_error_count = static_cast<int>(FrameError::data_size)
 
 /// The first thing that is wrong with the datagram.
 [[nodiscard]] FrameError check_frame(std::span<const uint8_t> datagram) noexcept;
-
-/// A request or reply in full form, with views into its datagram.
-struct Frame {
-  uint32_t netlink_seq = 0;
-  uint32_t connector_seq = 0;
-  uint32_t connector_ack = 0;
-  uint64_t luid = 0;
-  std::string_view uuid;
-  uint32_t version = 0;
-  int32_t error = 0;
-  uint32_t seq = 0;
-  uint32_t request_type = 0;
-  std::span<const uint8_t> data;
-};
-
-/// Checks and decodes; `frame` is filled in only when the answer is ok.
-[[nodiscard]] FrameError decode_frame(std::span<const uint8_t> datagram, Frame& frame) noexcept;
-/// Encodes; returns the frame's length, or 0 when `into`, the uuid or the payload is too small or too long.
-[[nodiscard]] size_t encode_frame(const Frame& frame, std::span<uint8_t> into) noexcept;
 
 }  // namespace lockstep

@@ -10,6 +10,7 @@
 
 #include "os/frame_port.h"
 #include "tests/os_support.h"
+#include "tests/request_frame.h"
 
 using namespace lockstep;
 
@@ -17,12 +18,9 @@ namespace {
 
 /// A sound request frame.
 size_t make_frame(std::span<uint8_t> into, uint32_t seq) {
-  Frame frame;
-  frame.seq = seq;
-  frame.uuid = "u";
-  frame.version = 3;
-  frame.request_type = 8;
-  return encode_frame(frame, into);
+  const auto bytes = test::RequestFrame{.uuid = "u", .seq = seq, .request_type = DM_ULOG_IN_SYNC}.bytes();
+  std::copy(bytes.begin(), bytes.end(), into.begin());
+  return bytes.size();
 }
 
 }  // namespace
