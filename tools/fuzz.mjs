@@ -1,6 +1,6 @@
 /**
- * Runs every libFuzzer target of cpp/fuzz, as many at a time as there are processors: `--seconds N` each (a smoke), or
- * `--runs N` each (the long form).
+ * Runs the libFuzzer targets of cpp/fuzz, all or those whose name contains a given word, as many at a time as there are
+ * processors: `--seconds N` each (a smoke), or `--runs N` each (the long form).
  * Corpora live below out/fuzz-corpus and grow from run to run; a finding's input is kept there too.
  */
 import { mkdirSync, readdirSync } from 'node:fs';
@@ -8,7 +8,10 @@ import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
 import { root, run } from './stages.mjs';
 
-const { values } = parseArgs({ options: { seconds: { type: 'string' }, runs: { type: 'string' } } });
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { seconds: { type: 'string' }, runs: { type: 'string' } },
+});
 const amount = values.runs ? `-runs=${values.runs}` : `-max_total_time=${values.seconds ?? 15}`;
 
 for (const args of [
@@ -22,6 +25,7 @@ for (const args of [
 const targets = readdirSync(`${root}cpp/fuzz`)
   .filter((name) => name.endsWith('.cc'))
   .map((name) => name.slice(0, -3))
+  .filter((name) => positionals.length === 0 || positionals.some((word) => name.includes(word)))
   .sort();
 let failed = 0;
 

@@ -1,6 +1,6 @@
 /**
- * `npm run long -- sim|fuzz|mutants|vm|soak`: what takes too long for every change. The last result of each, with commit and
- * machine, is written into docs/long-runs.md.
+ * `npm run long -- sim|fuzz|mutants|vm|soak [ARGUMENT...]`: what takes too long for every change. The last result of each, with
+ * commit and machine, is written into docs/long-runs.md; a run with arguments has a section of its own there.
  */
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
@@ -36,14 +36,17 @@ if (!(name in FORMS)) {
   process.exit(2);
 }
 
+// What is tested is what stands here now; the tree may move on meanwhile.
+const git = (...args) => execFileSync('git', args, { cwd: root, encoding: 'utf8' }).trim();
+const changed = git('status', '--porcelain', '--', 'ts', 'cpp', 'test') ? ' with changes' : '';
+const commit = git('rev-parse', '--short', 'HEAD') + changed;
+
 const started = performance.now();
 const { status, output } = await run(process.execPath, [...FORMS[name].command, ...process.argv.slice(3)], {
   env: FORMS[name].env ?? {},
 });
 const minutes = ((performance.now() - started) / 60_000).toFixed(1);
 
-const git = (...args) => execFileSync('git', args, { cwd: root, encoding: 'utf8' }).trim();
-const changed = git('status', '--porcelain', '--', 'ts', 'cpp', 'test') ? ' with changes' : '';
 const machine = `${cpus().length} x ${cpus()[0]?.model.trim()}, ${Math.round(totalmem() / 2 ** 30)} GiB, Linux ${release()}, Node ${process.version}`;
 const lines = output.trimEnd().split('\n');
 const tail = lines
@@ -51,11 +54,12 @@ const tail = lines
   .slice(-100)
   .join('\n')
   .replaceAll(root, '');
+const title = process.argv.slice(2).join(' ');
 const section = [
-  `## ${name}`,
+  `## ${title}`,
   '',
-  `\`npm run long -- ${[name, ...process.argv.slice(3)].join(' ')}\`: ${status === 0 ? 'passed' : `FAILED (exit ${status})`} in ${minutes} min on ${new Date().toISOString().slice(0, 10)},`,
-  `commit ${git('rev-parse', '--short', 'HEAD')}${changed}; ${machine}.`,
+  `\`npm run long -- ${title}\`: ${status === 0 ? 'passed' : `FAILED (exit ${status})`} in ${minutes} min on ${new Date().toISOString().slice(0, 10)},`,
+  `commit ${commit}; ${machine}.`,
   '',
   '```',
   tail,
@@ -67,6 +71,7 @@ const path = `${root}docs/long-runs.md`;
 const before = existsSync(path)
   ? readFileSync(path, 'utf8')
   : '# Long runs\n\nThe last result of each run that takes too long for every change. Written by `npm run long -- NAME`.\n\n';
-const old = new RegExp(`^## ${name}\\n[\\s\\S]*?(?=^## |$(?![\\s\\S]))`, 'm');
-writeFileSync(path, old.test(before) ? before.replace(old, () => section) : before + section);
+const [head, ...sections] = before.split(/^(?=## )/m);
+const kept = sections.filter((each) => !each.startsWith(`## ${title}\n`));
+writeFileSync(path, [head, ...[...kept, section].sort()].join(''));
 process.exitCode = status;
