@@ -105,14 +105,10 @@ std::span<double> doubles_argument(const Napi::CallbackInfo& info, size_t index)
   return {static_cast<double*>(array.data), array.length};
 }
 
-std::span<const double> batch_argument(const Napi::CallbackInfo& info, size_t index) {
-  const std::span<double> all = doubles_argument(info, index);
-  return all.first(integer_argument(info, index + 1, 0, all.size()));
-}
-
 std::span<const double> regions_argument(const Napi::CallbackInfo& info, size_t index,
                                          uint64_t region_count) {
-  const std::span<const double> regions = batch_argument(info, index);
+  const std::span<const double> all = doubles_argument(info, index);
+  const std::span<const double> regions = all.first(integer_argument(info, index + 1, 0, all.size()));
   const auto limit = static_cast<double>(region_count);
   for (const double region : regions) {
     if (!(region >= 0 && region < limit) || std::trunc(region) != region) {

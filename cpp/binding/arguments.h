@@ -30,8 +30,6 @@ std::span<double> doubles_argument(const Napi::CallbackInfo& info, size_t index)
 /// The first `count` (argument `index + 1`) numbers of the Float64Array at `index`, every one a region below
 /// `region_count`.
 std::span<const double> regions_argument(const Napi::CallbackInfo& info, size_t index, uint64_t region_count);
-/// The same without a look at the numbers.
-std::span<const double> batch_argument(const Napi::CallbackInfo& info, size_t index);
 
 /// A number for JavaScript, or -1 for `~0`, which the core says for none.
 inline Napi::Value number_or_minus_one(Napi::Env env, uint64_t value) {

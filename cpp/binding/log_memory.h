@@ -39,9 +39,11 @@ class LogMemory {
   uint64_t region_count() const noexcept { return region_count_; }
   const std::shared_ptr<StateSlot>& slot() const noexcept { return slot_; }
   RegionMap& map() { return *map_; }
+  /// Room has to be had before bits change for the first time.
+  bool is_sparse() const noexcept { return slot_ != nullptr && slot_->is_lazy(); }
   /// Before bits of these regions change for the first time: 0, or the errno for want of room.
   [[nodiscard]] int ensure_room(std::span<const double> regions) noexcept {
-    if (slot_ == nullptr || !slot_->is_lazy()) return 0;
+    if (!is_sparse()) return 0;
     for (const double region : regions) {
       if (const int error = slot_->ensure_room(static_cast<uint64_t>(region)); error != 0) return error;
     }
@@ -95,7 +97,7 @@ inline int LogMemory::ensure_room_for_import(uint64_t offset, std::span<const ui
 
 inline int LogMemory::ensure_room_for_bytes(uint64_t first_byte, std::span<const uint8_t> bytes,
                                             bool sync) noexcept {
-  if (slot_ == nullptr || !slot_->is_lazy()) return 0;
+  if (!is_sparse()) return 0;
   for (uint64_t at = 0; at < bytes.size();) {
     const uint64_t bit_byte = first_byte + at;
     const uint64_t region = bit_byte * 8;

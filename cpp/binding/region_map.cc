@@ -28,7 +28,7 @@ Napi::Function RegionMapWrap::define(Napi::Env env) {
                                       InstanceMethod<&Self::sync_count>("syncCount", as_getter),
                                       InstanceMethod<&Self::held_count>("heldCount", as_getter),
                                       InstanceMethod<&Self::closed>("closed", as_getter),
-                                      InstanceMethod<&Self::first_outside>("firstOutside"),
+                                      InstanceMethod<&Self::sparse>("sparse", as_getter),
                                       InstanceMethod<&Self::is_clean>("isClean"),
                                       InstanceMethod<&Self::is_in_sync>("isInSync"),
                                       InstanceMethod<&Self::is_held>("isHeld"),
@@ -103,8 +103,8 @@ Napi::Value RegionMapWrap::held_count(const Napi::CallbackInfo& info) {
 }
 Napi::Value RegionMapWrap::closed(const Napi::CallbackInfo& info) { return boolean(info, memory_->closed()); }
 
-Napi::Value RegionMapWrap::first_outside(const Napi::CallbackInfo& info) {
-  return number_or_minus_one(info.Env(), map(info).first_outside(batch_argument(info, 0)));
+Napi::Value RegionMapWrap::sparse(const Napi::CallbackInfo& info) {
+  return boolean(info, open(info).is_sparse());
 }
 Napi::Value RegionMapWrap::is_clean(const Napi::CallbackInfo& info) {
   return boolean(info, map(info).is_clean(region(info)));

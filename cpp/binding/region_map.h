@@ -30,7 +30,7 @@ class RegionMapWrap : public Napi::ObjectWrap<RegionMapWrap> {
   Napi::Value sync_count(const Napi::CallbackInfo& info);
   Napi::Value held_count(const Napi::CallbackInfo& info);
   Napi::Value closed(const Napi::CallbackInfo& info);
-  Napi::Value first_outside(const Napi::CallbackInfo& info);
+  Napi::Value sparse(const Napi::CallbackInfo& info);
   Napi::Value is_clean(const Napi::CallbackInfo& info);
   Napi::Value is_in_sync(const Napi::CallbackInfo& info);
   Napi::Value is_held(const Napi::CallbackInfo& info);

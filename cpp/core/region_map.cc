@@ -49,16 +49,6 @@ RegionMap::RegionMap(const RegionMapMemory& memory, uint64_t region_count)
       sync_(memory.sync, region_count),
       changed_(region_count) {}
 
-uint64_t RegionMap::first_outside(std::span<const double> regions) const noexcept {
-  const auto limit = static_cast<double>(region_count());
-  for (size_t index = 0; index < regions.size(); index++) {
-    const double number = regions[index];
-    if (!(number >= 0 && number < limit)) return index;
-    if (static_cast<double>(static_cast<uint64_t>(number)) != number) return index;
-  }
-  return npos;
-}
-
 bool RegionMap::all_held(std::span<const double> regions) const noexcept {
   return std::all_of(regions.begin(), regions.end(),
                      [this](double number) { return held_.test(region_of(number, region_count())); });

@@ -2,8 +2,8 @@
 // R2), and which blocks of the log area their changes touch. What the bits mean and when they may change is
 // the mirror core's; ts/regions/region-map.ts is the interface that this class is behind.
 //
-// Batches come as doubles, JavaScript's numbers. What comes from outside is checked by `first_outside`
-// before; a region outside the map in any other call is a fault of the program and ends it.
+// Batches come as doubles, JavaScript's numbers. What comes from outside is checked before; a region outside
+// the map is a fault of the program and ends it.
 #pragma once
 
 #include <cstdint>
@@ -32,9 +32,6 @@ class RegionMap {
   uint64_t clean_count() const noexcept { return clean_.count(); }
   uint64_t sync_count() const noexcept { return sync_.count(); }
   uint64_t held_count() const noexcept { return held_.count(); }
-
-  /// Index of the first entry that is not an integer in [0, region_count), or npos when all are inside.
-  [[nodiscard]] uint64_t first_outside(std::span<const double> regions) const noexcept;
 
   bool is_clean(uint64_t region) const noexcept { return clean_.test(region); }
   bool is_in_sync(uint64_t region) const noexcept { return sync_.test(region); }

@@ -4,7 +4,6 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
-#include <limits>
 #include <set>
 
 #include "tests/support.h"
@@ -121,18 +120,6 @@ TEST_CASE("region map: no block changes when no clean bit does") {
   CHECK(own.map.changed().count() == 2);
   CHECK(own.map.changed().test(0));
   CHECK(own.map.changed().test((1024 + 99999 / 8) / 4096));
-}
-
-TEST_CASE("region map: what is no region is found by its index") {
-  OwnMap own(32);
-  const double nan = std::numeric_limits<double>::quiet_NaN();
-  const double infinity = std::numeric_limits<double>::infinity();
-  for (const double bad : {-1.0, 0.5, 31.5, 32.0, 1e300, nan, infinity, -infinity, 4294967296.0, -0.25}) {
-    CAPTURE(bad);
-    CHECK(own.map.first_outside(std::vector<double>{0, 31, bad, 40}) == 2);
-  }
-  CHECK(own.map.first_outside(std::vector<double>{0, 31, 5}) == RegionMap::npos);
-  CHECK(own.map.first_outside({}) == RegionMap::npos);
 }
 
 TEST_CASE("changed blocks: against a set") {

@@ -128,20 +128,6 @@ describe('a native region map', () => {
     fc.assert(property, { numRuns: regionCount > 1000 ? 15 : 150 });
   });
 
-  it('finds the first entry that is no region', () => {
-    const map = NativeRegionMap.anonymous(100);
-    const first = (...regions: number[]) => map.firstOutside(new Float64Array(regions), regions.length);
-    expect(first(0, 99)).toBe(-1);
-    expect(first(0, 100)).toBe(1);
-    expect(first(-1)).toBe(0);
-    expect(first(-0)).toBe(-1);
-    expect(first(1, 2, 3, 4, 5, 6, 7, 8, 9.5)).toBe(8);
-    expect(first(1, Number.NaN)).toBe(1);
-    expect(first(Number.POSITIVE_INFINITY)).toBe(0);
-    expect(first(2 ** 53)).toBe(0);
-    expect(first()).toBe(-1);
-  });
-
   it('refuses what would lie outside, and changes nothing then', () => {
     const map = NativeRegionMap.anonymous(100);
     const mixed = new Float64Array([1, 2, 100]);

@@ -6,6 +6,7 @@ import type { CountedState, CountedStates } from '../../ts/sim/daemon/counted-st
 
 export class PlainMap implements RegionMap {
   readonly regionCount: number;
+  readonly sparse = false;
   readonly clean = new Set<number>();
   readonly sync = new Set<number>();
   readonly held = new Set<number>();
@@ -22,9 +23,6 @@ export class PlainMap implements RegionMap {
   }
   get heldCount(): number {
     return this.held.size;
-  }
-  firstOutside(): number {
-    return -1;
   }
   reserve(): boolean {
     return true;

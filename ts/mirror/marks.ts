@@ -26,6 +26,7 @@ import { announceRegionsMax, messageRegionsMax, payloadRegionsMax, sweepRegionsM
 import type { LogState } from './log-state.js';
 import { MessageType } from './messages.js';
 import type { ReplicaRights } from './replica-rights.js';
+import { StickySet } from './sticky-set.js';
 import { report, type World } from './world.js';
 
 /** What a delivered change did to the clean bits, so that the log device hears of it. */
@@ -48,6 +49,7 @@ export class Marks {
   readonly #uuid: string;
   readonly #mayStick: (region: number) => boolean;
   readonly #rights: ReplicaRights;
+  readonly #sticky: StickySet;
   /** Regions whose release is on its way. */
   readonly #releasing = new Set<number>();
   readonly #scratch = new Float64Array(Math.max(payloadRegionsMax, messageRegionsMax));
@@ -74,12 +76,13 @@ export class Marks {
     this.#uuid = state.identity.uuid;
     this.#mayStick = mayStick;
     this.#rights = rights;
+    this.#sticky = new StickySet(state.sticky);
     this.#promised = state.restored ? -1 : 0;
   }
 
   /** MARK, or the marks of a FLUSH. Nothing allocates, and a repeat costs one native call. */
   mark(regions: Float64Array, count: number): void {
-    const { map, sticky } = this.#state;
+    const { map } = this.#state;
     const { counters } = this.#world;
     counters.marks += 1;
     if (this.#unbelieved.size > 0) for (let i = 0; i < count; i++) this.#unbelieved.delete(regions[i] as number);
@@ -93,8 +96,8 @@ export class Marks {
       if (!map.isHeld(region) && !this.#isSticky(region)) this.#scratch[fresh++] = region;
     }
     map.hold(regions, count);
-    for (let i = 0; i < count && sticky.size > 0; i++) {
-      if (sticky.remove(regions[i] as number)) counters.stickyHits += 1;
+    for (let i = 0; i < count; i++) {
+      if (this.#sticky.remove(regions[i] as number)) counters.stickyHits += 1;
     }
     if (fresh === 0) {
       counters.marksWithoutIo += 1;
@@ -175,14 +178,14 @@ export class Marks {
    * two stores.
    */
   applySync(region: number, inSync: boolean, change: CleanChange): void {
-    const { map, sticky } = this.#state;
+    const { map } = this.#state;
     this.#one[0] = region;
     if (inSync) {
       map.setInSync(region, true);
       if (this.#mayClean(region)) change.cleaned += map.markClean(this.#one, 1);
       return;
     }
-    const stuck = sticky.remove(region);
+    const stuck = this.#sticky.remove(region);
     change.dirtied += map.markDirty(this.#one, 1);
     map.setInSync(region, false);
     if (stuck) this.#submitReleases(this.#one, 1);
@@ -190,7 +193,7 @@ export class Marks {
 
   /** Delivery of a wish: what waits for recovery does not stay marked for convenience. */
   applyWish(region: number): void {
-    if (!this.#state.sticky.remove(region)) return;
+    if (!this.#sticky.remove(region)) return;
     this.#one[0] = region;
     this.#submitReleases(this.#one, 1);
   }
@@ -207,8 +210,7 @@ export class Marks {
 
   /** When `expire` is due next; -1: nothing sticks. */
   deadlineMs(): number {
-    const { sticky } = this.#state;
-    return sticky.size === 0 ? -1 : sticky.oldestMs() + this.#world.settings.stickyIdleMs;
+    return this.#sticky.empty ? -1 : this.#sticky.oldestMs + this.#world.settings.stickyIdleMs;
   }
 
   /**
@@ -233,7 +235,7 @@ export class Marks {
     this.#sweepFrom = -1;
     this.#releasing.clear();
     this.marksSubmitted = this.marksDelivered;
-    while (this.#state.sticky.size > 0) this.#state.sticky.expire(Number.MAX_SAFE_INTEGER, this.#scratch);
+    while (!this.#sticky.empty) this.#sticky.expire(Number.MAX_SAFE_INTEGER, this.#scratch);
   }
 
   /**
@@ -322,8 +324,8 @@ export class Marks {
   #isLeftOver(region: number): boolean {
     if (this.#releasing.has(region)) return false;
     if (!this.#rights.shared) return this.#mayClean(region);
-    const { map, owners, sticky, marksUnknown } = this.#state;
-    if (marksUnknown || map.isHeld(region) || sticky.has(region)) return false;
+    const { map, owners, marksUnknown } = this.#state;
+    if (marksUnknown || map.isHeld(region) || this.#sticky.has(region)) return false;
     return owners.has(this.#world.node, region) || (this.#rights.leads && this.#mayClean(region));
   }
 
@@ -347,27 +349,27 @@ export class Marks {
   }
 
   #isSticky(region: number): boolean {
-    const { sticky, map, marksUnknown } = this.#state;
+    const { map, marksUnknown } = this.#state;
     // R13: others may have recovered the region on their side of a split.
     if (!this.#rights.operational) return false;
-    return sticky.size > 0 && sticky.has(region) && map.isInSync(region) && !map.isClean(region) && !marksUnknown;
+    return this.#sticky.has(region) && map.isInSync(region) && !map.isClean(region) && !marksUnknown;
   }
 
   #sticks(): boolean {
-    const { sticky, marksUnknown } = this.#state;
-    return !this.resting && !this.#hushed && !marksUnknown && sticky.capacity > 0 && this.#world.settings.stickyMax > 0;
+    const sticks = this.#sticky.capacity > 0 && this.#world.settings.stickyMax > 0;
+    return sticks && !this.resting && !this.#hushed && !this.#state.marksUnknown;
   }
 
   /** Dirty without a mark of this kernel, and nobody is about to release it. */
   #leftOver(region: number, owned: boolean): boolean {
-    const { map, sticky, marksUnknown } = this.#state;
+    const { map, marksUnknown } = this.#state;
     if (marksUnknown || this.#hushed || map.isClean(region)) return false;
-    if (sticky.has(region) || this.#releasing.has(region)) return false;
+    if (this.#sticky.has(region) || this.#releasing.has(region)) return false;
     return owned || map.isInSync(region);
   }
 
   #mayClean(region: number): boolean {
-    const { map, owners, sticky, marksUnknown } = this.#state;
+    const { map, owners, marksUnknown } = this.#state;
     if (map.isClean(region) || !map.isInSync(region)) return false;
     if (this.#rights.shared) {
       // By what all members know alone, so that all do the same.
@@ -375,14 +377,14 @@ export class Marks {
     }
     if (marksUnknown) return false;
     // Held: a mark of this kernel is on its way behind this release. Owners that did not fit may be anybody's.
-    if (map.isHeld(region) || sticky.has(region)) return false;
+    if (map.isHeld(region) || this.#sticky.has(region)) return false;
     return owners.ownerCount(region) === 0;
   }
 
   #stick(region: number, nowMs: number): void {
-    const { sticky } = this.#state;
+    const sticky = this.#sticky;
     if (sticky.size >= this.#world.settings.stickyMax && !sticky.has(region)) {
-      if (sticky.expire(sticky.oldestMs(), this.#one) > 0) this.#submitReleases(this.#one, 1);
+      if (sticky.expire(sticky.oldestMs, this.#one) > 0) this.#submitReleases(this.#one, 1);
     }
     const evicted = sticky.add(region, nowMs);
     if (evicted < 0) return;
@@ -391,9 +393,8 @@ export class Marks {
   }
 
   #releaseUntil(untilMs: number): void {
-    const { sticky } = this.#state;
-    while (sticky.size > 0) {
-      const count = sticky.expire(untilMs, this.#scratch);
+    while (!this.#sticky.empty) {
+      const count = this.#sticky.expire(untilMs, this.#scratch);
       if (count === 0) return;
       this.#world.counters.stickyReleases += count;
       this.#submitReleases(this.#scratch, count);

@@ -30,6 +30,8 @@ export class RegionRequests {
   readonly #life: LogLife;
   readonly #recoveryRequests: RecoveryRequests;
   readonly #progress: Progress;
+  /** The map is a large one. */
+  readonly #reserves: boolean;
   /** R3: the kernel was seen outside a flush, so no mark of the flush that it is in went to a daemon that is gone. */
   #flushIsOurs = false;
 
@@ -38,6 +40,7 @@ export class RegionRequests {
     this.#life = life;
     this.#recoveryRequests = recoveryRequests;
     this.#progress = progress;
+    this.#reserves = parts.state.map.sparse;
   }
 
   /** Every mark that the kernel holds is stored. */
@@ -66,7 +69,7 @@ export class RegionRequests {
       effects.reply(seq, type, -Errno.ENOENT);
       return;
     }
-    if (changesRegions(type) && !this.#reserve(type, count)) {
+    if (this.#reserves && changesRegions(type) && !this.#reserve(type, count)) {
       effects.reply(seq, type, -Errno.ENOSPC);
       return;
     }
@@ -112,9 +115,12 @@ export class RegionRequests {
     return false;
   }
 
-  /** Of SET_REGION_SYNC only the first value is a region. */
+  /** Of SET_REGION_SYNC only the first value is a region. What no number can say exactly has been read as NaN. */
   #outside(type: number, count: number): boolean {
-    return this.#parts.state.map.firstOutside(regions, type === DM_ULOG_SET_REGION_SYNC ? 1 : count) >= 0;
+    const { regionCount } = this.#parts.state.geometry;
+    const named = type === DM_ULOG_SET_REGION_SYNC ? 1 : count;
+    for (let i = 0; i < named; i++) if (!((regions[i] as number) < regionCount)) return true;
+    return false;
   }
 
   /** Nothing is known yet: writes are held back, and what must be said for good is refused (log-life.ts). */

@@ -14,8 +14,8 @@
  * | sync  | the legs are known to be equal but for open writes   | state file; at resume derived from `clean`  |
  * | held  | this node's kernel has marked it and not cleared it  | state file (R2)                             |
  *
- * Every method throws a `RangeError` on a region outside the map: callers check what comes from outside first
- * (`firstOutside`), so a throw is a fault of the program, not of the world.
+ * Every method throws a `RangeError` on a region outside the map: callers check what comes from outside first,
+ * so a throw is a fault of the program, not of the world.
  */
 
 /** Which bits of a map: clean or sync. */
@@ -29,17 +29,16 @@ export interface RegionMap {
   readonly syncCount: number;
   readonly heldCount: number;
 
-  /** Index of the first entry that is not an integer in [0, regionCount), or -1 when all are inside. */
-  firstOutside(regions: Float64Array, count: number): number;
-
   isClean(region: number): boolean;
   isInSync(region: number): boolean;
   isHeld(region: number): boolean;
   /** True when this node's kernel already holds every one of the regions: the question of a repeat mark. */
   allHeld(regions: Float64Array, count: number): boolean;
 
+  /** Room is given only where it is asked for with `reserve`: a large map. */
+  readonly sparse: boolean;
   /**
-   * Room for changes of these regions' bits, which large maps get only where they are used. False: there is none, and
+   * Room for changes of these regions' bits, which sparse maps get only where they are used. False: there is none, and
    * the regions must not be changed. Regions that were reserved once, or changed, stay so.
    */
   reserve(regions: Float64Array, count: number): boolean;

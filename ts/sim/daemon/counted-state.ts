@@ -33,8 +33,8 @@ export class CountedMap implements RegionMap {
   get heldCount(): number {
     return this.inner.heldCount;
   }
-  firstOutside(regions: Float64Array, count: number): number {
-    return this.inner.firstOutside(regions, count);
+  get sparse(): boolean {
+    return this.inner.sparse;
   }
   isClean(region: number): boolean {
     return this.inner.isClean(region);
