@@ -5,6 +5,7 @@
  *   npm run mutants                 all of them
  *   npm run mutants -- NAME ...     those whose file name contains NAME
  *   npm run mutants -- --turns 2    two, others each day
+ *   npm run mutants -- --one-host   those that one host finds; --clusters: the others
  *   npm run mutants -- --seeds N    within N seeds (2000)
  *   npm run mutants -- --vm         on the real kernel: those with a line `# Real kernel: SCENARIO: CHECK`; the short
  *                                   form of that scenario (test/vm) must fail in that check
@@ -28,12 +29,16 @@ const { values, positionals } = parseArgs({
     turns: { type: 'string' },
     seeds: { type: 'string', default: '2000' },
     vm: { type: 'boolean', default: false },
+    'one-host': { type: 'boolean', default: false },
+    clusters: { type: 'boolean', default: false },
   },
 });
 
 function chooseMutants() {
   const all = readdirSync(join(root, 'test/mutants'))
     .filter((name) => name.endsWith('.patch') && (!values.vm || realKernelCheck(name) !== null))
+    .filter((name) => !values['one-host'] || header(name, 'Hosts') === null)
+    .filter((name) => !values.clusters || header(name, 'Hosts') !== null)
     .sort();
   if (positionals.length > 0) return all.filter((name) => positionals.some((word) => name.includes(word)));
   if (!values.turns) return all;
