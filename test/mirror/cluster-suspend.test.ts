@@ -1,6 +1,9 @@
 /** Suspending one of several members while the others go on (R10). */
 import { describe, expect, test } from 'vitest';
+import { Errno } from '../../ts/base/errno.js';
 import {
+  DM_ULOG_CLEAR_REGION,
+  DM_ULOG_FLUSH,
   DM_ULOG_GET_RESYNC_WORK,
   DM_ULOG_IN_SYNC,
   DM_ULOG_IS_REMOTE_RECOVERING,
@@ -88,5 +91,29 @@ describe('before all members have acknowledged it', () => {
     group.acknowledge();
     group.settle();
     expect(group.host(1).answerTo(seq)?.values).toEqual([1, 4]);
+  });
+});
+
+describe('a CLEAR behind POSTSUSPEND', () => {
+  test('is refused and counts: a mark of no kernel would keep others from recovering the region', () => {
+    const group = twoMembers();
+    expect(group.ask(2, DM_ULOG_FLUSH, mirrorA, [4])?.error).toBe(0);
+    group.ask(2, DM_ULOG_PRESUSPEND, mirrorA);
+    expect(group.ask(2, DM_ULOG_POSTSUSPEND, mirrorA)?.error).toBe(0);
+    expect(group.ask(2, DM_ULOG_CLEAR_REGION, mirrorA, [4])?.error).toBe(-Errno.ENOENT);
+    expect(group.ask(2, DM_ULOG_RESUME, mirrorA)?.error).toBe(0);
+    expect(group.host(2).state(mirrorA).map.isHeld(4)).toBe(false);
+    expect(group.ask(1, DM_ULOG_GET_RESYNC_WORK, mirrorA)?.values).toEqual([1, 4]);
+  });
+
+  test('what was not cleared is still held', () => {
+    const group = twoMembers();
+    group.ask(2, DM_ULOG_FLUSH, mirrorA, [4, 5]);
+    group.ask(2, DM_ULOG_PRESUSPEND, mirrorA);
+    group.ask(2, DM_ULOG_POSTSUSPEND, mirrorA);
+    group.ask(2, DM_ULOG_CLEAR_REGION, mirrorA, [5]);
+    group.ask(2, DM_ULOG_RESUME, mirrorA);
+    expect(group.host(2).state(mirrorA).map.isHeld(4)).toBe(true);
+    expect(group.ask(1, DM_ULOG_GET_RESYNC_WORK, mirrorA)?.values).toEqual([1, 5]);
   });
 });

@@ -66,6 +66,7 @@ export class RegionRequests {
       return;
     }
     if (!serves(this.#parts.state)) {
+      if (type === DM_ULOG_CLEAR_REGION) this.#clearBehindLeave(count);
       effects.reply(seq, type, -Errno.ENOENT);
       return;
     }
@@ -121,6 +122,16 @@ export class RegionRequests {
     const named = type === DM_ULOG_SET_REGION_SYNC ? 1 : count;
     for (let i = 0; i < named; i++) if (!((regions[i] as number) < regionCount)) return true;
     return false;
+  }
+
+  /**
+   * A kernel's last clears may come behind its POSTSUSPEND, and it does not repeat them. Kept, such a mark would be announced at the
+   * next resume: of no kernel any more, it would keep all other nodes from recovering the region, for ever. On one host this kernel
+   * recovers what it holds, and clears it then.
+   */
+  #clearBehindLeave(count: number): void {
+    const { replica, state } = this.#parts;
+    if (replica.rights.shared) state.map.unhold(regions, count);
   }
 
   /** Nothing is known yet: writes are held back, and what must be said for good is refused (log-life.ts). */
