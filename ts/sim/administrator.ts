@@ -38,7 +38,9 @@ export class Administrator {
   supervise(): void {
     this.#host.timeline.after(superviseMs, () => {
       for (const mirror of this.#host.mirrors.values()) {
-        const wanted = this.needsCare(mirror) || this.#longUnknown(mirror);
+        // A large one would be resynced region by region for the rest of the run.
+        const unknown = this.#longUnknown(mirror) && mirror.regionCount <= resyncedRegionsMax;
+        const wanted = this.needsCare(mirror) || unknown;
         const { healing, prng } = this.#host;
         const seen = healing || this.#attention === 1 || prng.chance(this.#attention);
         if (!mirror.busy && wanted && seen && this.#host.diskWell(mirror)) this.reload(mirror);
@@ -58,9 +60,15 @@ export class Administrator {
     const { nowMs } = this.#host;
     if (liveState(this.#host, mirror)?.marksUnknown !== true) mirror.unknownSinceMs = -1;
     else if (mirror.unknownSinceMs < 0) mirror.unknownSinceMs = nowMs;
-    // A large one would be resynced region by region for the rest of the run.
-    if (mirror.regionCount > resyncedRegionsMax) return false;
     return mirror.unknownSinceMs >= 0 && nowMs - mirror.unknownSinceMs > unknownMsMax;
+  }
+
+  /**
+   * Users who are asked to end cannot: on a cluster their writes wait for a recovery that waits for a suspend (R3). The daemon's warning
+   * says so.
+   */
+  #endsNever(mirror: SimMirror): boolean {
+    return this.needsCare(mirror) || (!this.#host.alone && this.#longUnknown(mirror));
   }
 
   suspendAndResume(mirror: SimMirror, pauseMs: number): boolean {
@@ -189,7 +197,7 @@ export class Administrator {
       // Nobody writes behind the new end any more.
       mirror.sectors = sectors;
       while ([...mirror.writing].some((sector) => sector >= sectors)) {
-        if (this.needsCare(mirror)) {
+        if (this.#endsNever(mirror)) {
           mirror.sectors = before;
           return;
         }
@@ -223,7 +231,7 @@ export class Administrator {
   *#recreate(mirror: SimMirror, goneMs: number, removing: () => void): Blocking {
     const { device, client } = this.#parts(mirror);
     mirror.quiet = true;
-    while (mirror.writing.size > 0 && !this.needsCare(mirror)) yield* client.sleep(20);
+    while (mirror.writing.size > 0 && !this.#endsNever(mirror)) yield* client.sleep(20);
     if (mirror.writing.size === 0) {
       removing();
       yield* device.remove();
