@@ -3,6 +3,7 @@
  * resizes, removes; and replaces the table of a mirror that holds its writes. One command at a time for each mirror.
  */
 import { liveState } from './checks/world.js';
+import { together } from './cluster/bonds.js';
 import type { Host } from './host.js';
 import type { Kernel } from './kernel/kernel.js';
 import type { Blocking } from './kernel/threads.js';
@@ -166,21 +167,24 @@ export class Administrator {
   }
 
   /**
-   * A host that this one does not hear has the mirror in use. When all who knew of that have lost their memory nobody can know what
-   * it holds; so cluster managers shoot who is not seen at their start before they activate anything, and so it is here.
+   * A host has the mirror in use, and this one does not hear it, or its daemon. When all who knew of that have lost their memory
+   * nobody can know what it holds. So cluster managers shoot who is not seen at their start before they activate anything, and who
+   * runs no daemon they mend first; and so it is here.
    */
   #goesOnUnseen({ shape }: SimMirror): boolean {
-    const { sim, node, healing } = this.#host;
+    const host = this.#host;
+    const { sim, node, healing } = host;
     const { cluster } = sim;
     if (cluster === null) return false;
-    const unseen = sim.hosts.filter((other) => {
-      return other.mirrors.get(shape.uuid)?.device?.live != null && !cluster.group.hears(node, other.node);
-    });
+    const knows = host.daemon?.exchanging === false;
+    const using = sim.hosts.filter((other) => other !== host && other.mirrors.get(shape.uuid)?.device?.live != null);
+    const unseen = using.filter((other) => !knows || !together(host, other));
     if (unseen.length === 0) return false;
-    this.#host.count('activation waits for who is not seen');
+    host.count('activation waits for who is not seen');
+    const unheard = unseen.filter((other) => !cluster.group.hears(node, other.node));
     const shoots = !healing && cluster.plan.fencing === 'shoots' && cluster.group.quorate(node);
-    if (shoots) for (const other of unseen) other.powerCut(this.#host.prng.real(100, 8000));
-    return !shoots;
+    if (shoots) for (const other of unheard) other.powerCut(host.prng.real(100, 8000));
+    return !shoots || unheard.length < unseen.length;
   }
 
   *#suspendAndResume(mirror: SimMirror, pauseMs: number): Blocking {
