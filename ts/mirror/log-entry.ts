@@ -95,19 +95,22 @@ export class LogEntry {
     else this.load();
   }
 
-  /** Flag 1: the first resume of this table; 2: what the kernel holds is not known (R3). */
+  /** Flag 1: the first resume of this table; 2: what the kernel holds is not known (R3), and its table is not new. */
   #enter(): void {
     const { state, replica } = this.#parts;
-    replica.enter((state.everResumed ? 0 : 1) + (state.marksUnknown && !state.everResumed ? 2 : 0));
+    const first = state.marksUnknown ? 2 : 1;
+    replica.enter(state.everResumed ? 0 : first);
   }
 
   /** On a cluster: nobody has the log. */
   loadFirst(): void {
+    const { state, args, replica, recovery, world } = this.#parts;
+    // R10: to which regions this kernel writes without marks was lost as well.
+    if (state.marksUnknown) recovery.restrictions.onlyNode(world.node);
     if (this.#parts.store !== null) {
       this.load();
       return;
     }
-    const { state, args, replica } = this.#parts;
     deriveCoreBits(state, args, this.#parts.hooks.predecessors());
     if (replica.rights.table?.doubt || (state.everResumed && this.#isOutdated())) this.#forgetBits();
     replica.loaded();

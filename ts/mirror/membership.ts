@@ -75,7 +75,9 @@ export class Membership implements ReplicaHooks {
 
   /** A disk log's device knows more, and is read at the take-over (R8); otherwise nobody does. */
   doubt(inPieces: boolean): void {
-    const { state, world } = this.#log;
+    const { state, world, recovery } = this.#log;
+    // R10: the regions to which this kernel writes without marks were lost with the rest.
+    if (state.marksUnknown) recovery.restrictions.onlyNode(world.node);
     if (state.image !== null && !inPieces) return;
     const text = 'what other members did may be lost with them: every region is resynced';
     report(world, 'warning', 'copy-outdated', state.identity.uuid, text);

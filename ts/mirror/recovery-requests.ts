@@ -150,6 +150,9 @@ export class RecoveryRequests {
     const { state, recovery, replica } = this.#parts;
     if (recovery.recoveredElsewhere === region) return true;
     if (state.inSyncLatched || region < replica.record.hint || state.map.isInSync(region)) return false;
+    // Nobody recovers anything before this kernel was suspended and resumed, and a suspend waits for its writes. IN_SYNC says yes to
+    // it, so they are marked.
+    if (state.marksUnknown && replica.rights.unsettled) return false;
     // Its own recovery the kernel knows of; not of one that is assigned and was not handed out.
     return state.recoveringRegion !== region || this.#handedOut !== region;
   }

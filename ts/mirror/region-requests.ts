@@ -153,9 +153,14 @@ export class RegionRequests {
     effects.reply(seq, type, -Errno.EIO);
   }
 
+  /**
+   * Of a log of unknown marks (R3) it is not known either which hint its kernel was told, and it may be any: a "no" would let it write
+   * without marks, and go on so when it has resumed and others have recovered the region (R10, R12).
+   */
   #isInSync(region: number): boolean {
     const { state, replica } = this.#parts;
     if (state.lifeCycle === LifeCycle.halted || state.inSyncLatched || state.map.isInSync(region)) return true;
+    if (state.marksUnknown && replica.rights.shared) return true;
     return region < replica.record.hint;
   }
 

@@ -90,6 +90,11 @@ export class ReplicaRights {
     this.#then = null;
   }
 
+  /** All members know that not everything this kernel holds is among the owners. */
+  get unsettled(): boolean {
+    return this.shared && memberOf(this.table, this.#world.node)?.settled === false;
+  }
+
   /** The lowest member that follows: it does what one has to do for all. */
   get leads(): boolean {
     return this.table === undefined || providerOf(this.table, -1) === this.#world.node;

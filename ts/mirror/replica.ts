@@ -178,6 +178,8 @@ export class Replica {
   }
 
   exchangeEnded(): void {
+    // Members knew this node, and its copy counts by now: a join would take that back, and nobody might be left who has one.
+    if (this.following) this.#requests.drop(MessageType.join);
     this.#requests.askAgain();
     const joining = this.phase === 'waiting' && this.#me === undefined;
     if (joining && !this.#requests.has(MessageType.join))

@@ -291,6 +291,12 @@ function checkInSync({ world, request, reply, state, mirror }: Judged): void {
       reply.first === 1,
       () => `IN_SYNC of region ${region} answered ${reply.first} after the latch`,
     );
+  } else if (state.marksUnknown && !world.alone && state.lifeCycle === LifeCycle.active) {
+    evaluations.check(
+      'R12-latch',
+      reply.first === 1,
+      () => `IN_SYNC of region ${region} answered ${reply.first} to a kernel that may have heard any hint`,
+    );
   } else if (!state.inSyncLatched && !state.marksUnknown && state.lifeCycle === LifeCycle.active) {
     const { hintMax } = truth.of(request);
     const live = mirror.device?.live?.log;

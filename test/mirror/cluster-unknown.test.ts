@@ -1,0 +1,120 @@
+/** A member whose state was lost while its kernel goes on (R3), among others. */
+import { describe, expect, test } from 'vitest';
+import {
+  DM_ULOG_FLUSH,
+  DM_ULOG_GET_RESYNC_WORK,
+  DM_ULOG_IN_SYNC,
+  DM_ULOG_IS_REMOTE_RECOVERING,
+  DM_ULOG_POSTSUSPEND,
+  DM_ULOG_PRESUSPEND,
+  DM_ULOG_RESUME,
+  DM_ULOG_SET_REGION_SYNC,
+} from '../../ts/base/ulog-frames.js';
+import { Group } from './cluster-host.js';
+import { mirrorA } from './host.js';
+
+const core = '512 clustered-core 8 nosync';
+
+/** Two hosts have the log; the state of the second is lost under its kernel, which asks on. */
+function lostOnSecond(members: readonly number[] = [1, 2]): Group {
+  const group = new Group([1, 2], { stickyMax: 0 });
+  group.resume(mirrorA, core, members);
+  return group;
+}
+
+function loseState(group: Group, node: number): void {
+  group.part(node, 'process-down');
+  group.host(node).powerCut(false);
+}
+
+function reconnect(group: Group, node: number): number {
+  expect(group.host(node).construct(mirrorA, core, { nul: true })?.error).toBe(0);
+  return group.host(node).send(DM_ULOG_RESUME, mirrorA);
+}
+
+describe('a kernel whose daemon has lost its state', () => {
+  test('may have heard any hint: it is never told that a region is out of sync, and nothing holds its writes up', () => {
+    const group = lostOnSecond();
+    group.ask(1, DM_ULOG_SET_REGION_SYNC, mirrorA, [4, 0]);
+    loseState(group, 2);
+    group.join(2);
+    const resume = reconnect(group, 2);
+    group.settle();
+    expect(group.host(2).answerTo(resume)?.error).toBe(0);
+    expect(group.ask(2, DM_ULOG_IN_SYNC, mirrorA, [4])?.values).toEqual([1]);
+    expect(group.ask(2, DM_ULOG_IS_REMOTE_RECOVERING, mirrorA, [4])?.values).toEqual([0, 4]);
+    expect(group.ask(2, DM_ULOG_FLUSH, mirrorA, [4])?.error).toBe(0);
+    expect(group.host(1).state(mirrorA).owners.has(2, 4)).toBe(true);
+    expect(group.ask(1, DM_ULOG_GET_RESYNC_WORK, mirrorA)?.values?.[0]).toBe(0);
+  });
+
+  test('and it hears the bit again when it has resumed', () => {
+    const group = lostOnSecond();
+    group.ask(1, DM_ULOG_SET_REGION_SYNC, mirrorA, [4, 0]);
+    loseState(group, 2);
+    group.join(2);
+    reconnect(group, 2);
+    group.settle();
+    group.ask(2, DM_ULOG_PRESUSPEND, mirrorA);
+    group.ask(2, DM_ULOG_POSTSUSPEND, mirrorA);
+    expect(group.ask(2, DM_ULOG_RESUME, mirrorA)?.error).toBe(0);
+    expect(group.ask(2, DM_ULOG_IN_SYNC, mirrorA, [4])?.values).toEqual([0]);
+    expect(group.ask(1, DM_ULOG_GET_RESYNC_WORK, mirrorA)?.values).toEqual([1, 4]);
+  });
+
+  test('waits for what another kernel copies just now', () => {
+    const group = lostOnSecond();
+    group.ask(1, DM_ULOG_SET_REGION_SYNC, mirrorA, [4, 0]);
+    expect(group.ask(1, DM_ULOG_GET_RESYNC_WORK, mirrorA)?.values).toEqual([1, 4]);
+    loseState(group, 2);
+    group.join(2);
+    reconnect(group, 2);
+    group.settle();
+    expect(group.ask(2, DM_ULOG_IS_REMOTE_RECOVERING, mirrorA, [4])?.values?.[0]).toBe(1);
+    group.ask(1, DM_ULOG_SET_REGION_SYNC, mirrorA, [4, 1]);
+    expect(group.ask(2, DM_ULOG_IS_REMOTE_RECOVERING, mirrorA, [4])?.values?.[0]).toBe(0);
+  });
+
+  test('still writes without marks where it did: others do not recover that before it has a new table (R10)', () => {
+    const group = lostOnSecond();
+    group.ask(2, DM_ULOG_SET_REGION_SYNC, mirrorA, [4, 0]);
+    loseState(group, 2);
+    group.join(2);
+    reconnect(group, 2);
+    group.settle();
+    group.ask(2, DM_ULOG_PRESUSPEND, mirrorA);
+    group.ask(2, DM_ULOG_POSTSUSPEND, mirrorA);
+    expect(group.ask(2, DM_ULOG_RESUME, mirrorA)?.error).toBe(0);
+    expect(group.ask(1, DM_ULOG_GET_RESYNC_WORK, mirrorA)?.values?.[0]).toBe(0);
+    expect(group.ask(2, DM_ULOG_GET_RESYNC_WORK, mirrorA)?.values).toEqual([1, 4]);
+  });
+
+  test('alone with the log it recovers alone, where that is not known any more', () => {
+    const group = lostOnSecond([2]);
+    group.ask(2, DM_ULOG_SET_REGION_SYNC, mirrorA, [4, 0]);
+    loseState(group, 2);
+    group.join(2);
+    reconnect(group, 2);
+    group.settle();
+    group.resume(mirrorA, core, [1]);
+    group.ask(2, DM_ULOG_PRESUSPEND, mirrorA);
+    group.ask(2, DM_ULOG_POSTSUSPEND, mirrorA);
+    expect(group.ask(2, DM_ULOG_RESUME, mirrorA)?.error).toBe(0);
+    expect(group.ask(1, DM_ULOG_GET_RESYNC_WORK, mirrorA)?.values?.[0]).toBe(0);
+    expect(group.ask(2, DM_ULOG_GET_RESYNC_WORK, mirrorA)?.values?.[0]).toBe(1);
+  });
+
+  test('RESUME comes before its daemon is in the group, whose members know it: it is taken for what it was', () => {
+    const group = lostOnSecond([2]);
+    loseState(group, 2);
+    const resume = reconnect(group, 2);
+    group.settle();
+    expect(group.host(2).answerTo(resume)).toBeUndefined();
+    group.join(2);
+    group.settle();
+    expect(group.host(2).answerTo(resume)?.error).toBe(0);
+    expect(group.host(2).log(mirrorA).replica.phase).toBe('following');
+    group.resume(mirrorA, core, [1]);
+    expect(group.ask(2, DM_ULOG_FLUSH, mirrorA, [3])?.error).toBe(0);
+  });
+});
