@@ -170,6 +170,17 @@ const cases: readonly Case[] = [
     act: (world) => world.answer(DM_ULOG_CTR, []),
   },
   {
+    rule: 'R3-reconnect',
+    title: 'a constructor is repeated, and nothing notes that its RESUME may find nobody',
+    prepare: (world) => {
+      world.state.marksUnknown = true;
+    },
+    spoil: (world) => {
+      world.state.marksUnknown = false;
+    },
+    act: (world) => world.answer(DM_ULOG_CTR, [], {}, null, true),
+  },
+  {
     rule: 'R4-hand-out',
     title: 'a region is handed out while halted',
     prepare: (world) => {

@@ -71,6 +71,7 @@ export class World implements CheckWorld {
     values: readonly number[],
     reply: { error?: number; first?: number; second?: number; text?: string } = {},
     cleanThen: ReadonlySet<number> | null = null,
+    endsWithNul = false,
   ): void {
     const request: RequestRecord = {
       seq: 1,
@@ -78,7 +79,7 @@ export class World implements CheckWorld {
       ...log,
       values,
       text: 'text',
-      endsWithNul: false,
+      endsWithNul,
       markOrder: 1,
       open: 1,
       ordinal: 0,

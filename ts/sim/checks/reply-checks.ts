@@ -20,7 +20,7 @@ import {
   DM_ULOG_STATUS_INFO,
   requestNames,
 } from '../../base/ulog-frames.js';
-import { LifeCycle } from '../../mirror/log-state.js';
+import { LifeCycle, serves } from '../../mirror/log-state.js';
 import type { CountedState } from '../daemon/counted-state.js';
 import type { ReplyRecord, RequestRecord } from '../daemon/requests.js';
 import type { SimMirror } from '../mirror.js';
@@ -91,6 +91,14 @@ function checkConstructor({ world, request, state }: Judged): void {
     () => `CTR answered, the record says "${state.constructorText}" instead of "${request.text}"`,
   );
   if (world.truth.of(request).marksLost) checkUnknown(world, request, state);
+  // When RESUME finds nobody the kernel gives up the question for which it reconnects, and writes one leg of a region in sync.
+  if (request.endsWithNul && serves(state)) {
+    world.evaluations.check(
+      'R3-reconnect',
+      state.marksUnknown,
+      () => `${name(request)} repeated and answered, and its marks count as known before RESUME has come`,
+    );
+  }
 }
 
 function checkUnknown(world: CheckWorld, request: RequestRecord, state: CountedState): void {

@@ -44,6 +44,7 @@ export const checkedRules = [
   'R2-orphan-leaves',
   'R2-no-false-orphan',
   'R3-marks-unknown',
+  'R3-reconnect',
   'R4-hand-out',
   'R5-sticky',
   'R5-sticky-ends',
