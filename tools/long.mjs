@@ -73,5 +73,6 @@ const before = existsSync(path)
   : '# Long runs\n\nThe last result of each run that takes too long for every change. Written by `npm run long -- NAME`.\n\n';
 const [head, ...sections] = before.split(/^(?=## )/m);
 const kept = sections.filter((each) => !each.startsWith(`## ${title}\n`));
-writeFileSync(path, [head, ...[...kept, section].sort()].join(''));
+const parts = [head, ...[...kept, section].sort()];
+writeFileSync(path, parts.map((each) => `${each.trimEnd()}\n`).join('\n'));
 process.exitCode = status;
