@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { Errno } from '../../ts/base/errno.js';
 import {
   DM_ULOG_CLEAR_REGION,
+  DM_ULOG_DTR,
   DM_ULOG_FLUSH,
   DM_ULOG_GET_RESYNC_WORK,
   DM_ULOG_IN_SYNC,
@@ -115,5 +116,39 @@ describe('a CLEAR behind POSTSUSPEND', () => {
     group.ask(2, DM_ULOG_RESUME, mirrorA);
     expect(group.host(2).state(mirrorA).map.isHeld(4)).toBe(true);
     expect(group.ask(1, DM_ULOG_GET_RESYNC_WORK, mirrorA)?.values).toEqual([1, 5]);
+  });
+});
+
+describe('regions that one kernel alone may recover (R10)', () => {
+  function leftWithRestriction(): Group {
+    const group = twoMembers();
+    group.ask(2, DM_ULOG_SET_REGION_SYNC, mirrorA, [4, 0]);
+    group.ask(2, DM_ULOG_PRESUSPEND, mirrorA);
+    group.ask(2, DM_ULOG_POSTSUSPEND, mirrorA);
+    expect(group.ask(1, DM_ULOG_GET_RESYNC_WORK, mirrorA)?.values?.[0]).toBe(0);
+    return group;
+  }
+
+  test("are everybody's when its table is gone", () => {
+    const group = leftWithRestriction();
+    expect(group.ask(2, DM_ULOG_DTR, mirrorA)?.error).toBe(0);
+    expect(group.ask(1, DM_ULOG_GET_RESYNC_WORK, mirrorA)?.values).toEqual([1, 4]);
+  });
+
+  test('also when there was no group at that moment', () => {
+    const group = leftWithRestriction();
+    group.loseGroup(2);
+    expect(group.ask(2, DM_ULOG_DTR, mirrorA)?.error).toBe(0);
+    expect(group.ask(1, DM_ULOG_GET_RESYNC_WORK, mirrorA)?.values?.[0]).toBe(0);
+    group.join(2);
+    group.settle();
+    expect(group.ask(1, DM_ULOG_GET_RESYNC_WORK, mirrorA)?.values).toEqual([1, 4]);
+  });
+
+  test('are not when it is resumed again', () => {
+    const group = leftWithRestriction();
+    expect(group.ask(2, DM_ULOG_RESUME, mirrorA)?.error).toBe(0);
+    expect(group.ask(1, DM_ULOG_GET_RESYNC_WORK, mirrorA)?.values?.[0]).toBe(0);
+    expect(group.ask(2, DM_ULOG_GET_RESYNC_WORK, mirrorA)?.values).toEqual([1, 4]);
   });
 });

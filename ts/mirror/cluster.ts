@@ -58,6 +58,8 @@ export class Cluster {
   readonly #deaths = new Map<number, string>();
   /** Logs that this node leaves without a log that waits for it. */
   readonly #withdrawn = new Set<string>();
+  /** Logs whose tables are gone from this host, and members may not know it. */
+  readonly #removed = new Set<string>();
   /** Boots that are known to be over. */
   readonly #deadBoots = new Set<string>();
   /** Lost members that the edge was told of. */
@@ -110,6 +112,20 @@ export class Cluster {
 
   leaveDelivered(uuid: string): void {
     this.#withdrawn.delete(uuid);
+  }
+
+  /** The last table of a log is gone from this host's kernel, and with it what that alone may recover (R10). */
+  removed(uuid: string): void {
+    this.#removed.add(uuid);
+    if (!this.exchanging) this.#sendRemoved(uuid);
+  }
+
+  removedDelivered(uuid: string): void {
+    this.#removed.delete(uuid);
+  }
+
+  #sendRemoved(uuid: string): void {
+    this.#world.sender.numbers(MessageType.leave, uuid, 0, 1, []);
   }
 
   /** A table that an earlier daemon of this host stored. Nobody is known to follow the stream now. */
@@ -223,6 +239,7 @@ export class Cluster {
     for (const { node } of this.#members) for (const uuid of exchange.logs.get(node)?.keys() ?? []) uuids.add(uuid);
     for (const uuid of [...uuids].sort()) this.#merge(uuid, exchange);
     for (const uuid of this.#withdrawn) this.#world.sender.numbers(MessageType.leave, uuid, 0, 0, []);
+    for (const uuid of this.#removed) this.#sendRemoved(uuid);
     this.#events.exchangeEnded();
     this.#sendQuorum();
     for (const [node, boot] of this.#deaths) this.#sendDeath(node, boot);

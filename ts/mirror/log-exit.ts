@@ -194,13 +194,20 @@ export class LogExit {
     if (this.#destroys.count > 0 && state.lifeCycle === LifeCycle.pending) this.#remove();
   }
 
+  /** No other table of the log is in this host's kernel that was ever in use. */
+  get #isLastTable(): boolean {
+    const { hooks } = this.#parts;
+    return !hooks.replaced() && [...hooks.predecessors()].length === 0;
+  }
+
   #remove(): void {
-    const { state, world } = this.#parts;
+    const { state, world, uuid } = this.#parts;
     this.#entry.removed();
     this.#parts.store?.abandon(() => {});
     for (const next of this.#parts.hooks.successors()) {
       if (knowsMore(state, next)) next.searchPosition = SearchStart.knowledgeLost;
     }
+    if (state.everResumed && this.#isLastTable) world.cluster?.removed(uuid);
     state.remove();
     this.#parts.hooks.destroyed();
     this.#destroys.answerAll((seq) => world.effects.reply(seq, DM_ULOG_DTR, 0));

@@ -17,7 +17,7 @@ export const MessageType = {
   assign: 4,
   /** A write wants this region recovered early. */
   wish: 5,
-  /** `node` resumed the log, halted it, or left it. */
+  /** `node` resumed the log, halted it, or left it. A leave with flag 1: it has left before, and its table is gone. */
   join: 6,
   halt: 7,
   leave: 8,

@@ -285,7 +285,7 @@ export class MirrorLog {
     this.replica.resync();
   }
 
-  /** A node has another table: what its kernel knew of regions out of sync ended with the one before (R10). */
+  /** A node has another table, or none any more: what its kernel knew of regions out of sync ended with the one before (R10). */
   tableReplaced(node: number): void {
     this.replica.head(() => this.#recovery.restrictions.removeNode(node));
   }

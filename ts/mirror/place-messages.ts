@@ -5,6 +5,7 @@
 import { bootKey } from './boot-key.js';
 import type { Cluster } from './cluster.js';
 import type { JoinFacts } from './directory.js';
+import { memberOf } from './member-table.js';
 import { type LogMessage, MessageType } from './messages.js';
 import type { MirrorLog } from './mirror-log.js';
 
@@ -32,6 +33,12 @@ export function deliverPlace(
   const { type, node, uuid, flag, regions } = message;
   const { directory } = cluster;
   const own = node === self;
+  if (type === MessageType.leave && (flag & 1) === 1) {
+    if (own) cluster.removedDelivered(uuid);
+    // Who has come again meanwhile has said so with its join.
+    if (memberOf(directory.tables.get(uuid), node) === undefined) log?.tableReplaced(node);
+    return;
+  }
   if (own && type !== MessageType.ready) log?.replica.requestDelivered(type);
   if (type === MessageType.join) {
     const facts = joinFacts(cluster, message);

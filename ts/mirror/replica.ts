@@ -150,7 +150,8 @@ export class Replica {
       this.phase = 'following';
       this.#writer.sayAgain();
     }
-    if (type === MessageType.leave) this.phase = 'outside';
+    // A log that was withdrawn from one resume may be in the next already: its join is behind this.
+    if (type === MessageType.leave && !this.#requests.has(MessageType.join)) this.phase = 'outside';
   }
 
   get #readyFlag(): number {
