@@ -118,3 +118,41 @@ describe('a kernel whose daemon has lost its state', () => {
     expect(group.ask(2, DM_ULOG_FLUSH, mirrorA, [3])?.error).toBe(0);
   });
 });
+
+describe('a member whose daemon has lost its state and whose kernel has another table', () => {
+  const next = { ...mirrorA, luid: mirrorA.luid + 0x400 };
+
+  test('is a new one: whoever begins to load the log does not wait for the old', () => {
+    const group = lostOnSecond();
+    loseState(group, 2);
+    group.join(2);
+    group.settle();
+    group.ask(1, DM_ULOG_PRESUSPEND, mirrorA);
+    group.ask(1, DM_ULOG_POSTSUSPEND, mirrorA);
+    const first = group.host(1).send(DM_ULOG_RESUME, mirrorA);
+    group.settle();
+    // The second has it in use, as far as anybody knows.
+    expect(group.host(1).answerTo(first)).toBeUndefined();
+    group.host(2).construct(next, core);
+    expect(group.ask(2, DM_ULOG_RESUME, next)?.error).toBe(0);
+    expect(group.host(1).answerTo(first)?.error).toBe(0);
+    // What it wrote with the old table nobody knows.
+    expect(group.host(1).state(mirrorA).map.syncCount).toBe(0);
+    expect(group.ask(1, DM_ULOG_FLUSH, mirrorA, [3])?.error).toBe(0);
+    expect(group.ask(2, DM_ULOG_FLUSH, next, [3])?.error).toBe(0);
+  });
+
+  test('also when it says so before it is in the group', () => {
+    const group = lostOnSecond();
+    group.ask(2, DM_ULOG_FLUSH, mirrorA, [5]);
+    loseState(group, 2);
+    group.host(2).construct(next, core);
+    const second = group.host(2).send(DM_ULOG_RESUME, next);
+    group.join(2);
+    group.settle();
+    expect(group.host(2).answerTo(second)?.error).toBe(0);
+    const { map, owners } = group.host(1).state(mirrorA);
+    expect([owners.has(2, 5), map.isClean(5), map.isInSync(5)]).toEqual([false, false, false]);
+    expect(group.host(2).state(next).map.isInSync(5)).toBe(false);
+  });
+});

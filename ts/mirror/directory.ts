@@ -109,6 +109,8 @@ export class Directory {
         // What it knew it takes along; those who are away have an older copy.
         if (table.members.some(({ stage }) => stage !== 'joining')) table.doubt = true;
       }
+      // What its kernel wrote nobody knew.
+      if (!member.settled && member.stage !== 'joining') table.doubt = true;
       begunAnew(table);
     }
     tableChanged(table);

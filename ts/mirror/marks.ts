@@ -64,7 +64,7 @@ export class Marks {
   #distrusts = false;
   /** Carried by every mark message: those from before the last `hush` count no more. */
   #era = 0;
-  /** Marks that were neither held nor sticky. */
+  /** Marks of what was not held. */
   fresh = 0;
   /** Of them, those that a FLUSH was answered for; an earlier daemon's may not have been. */
   #promised: number;
@@ -99,11 +99,12 @@ export class Marks {
     for (let i = 0; i < count; i++) {
       if (this.#sticky.remove(regions[i] as number)) counters.stickyHits += 1;
     }
+    // What stuck was promised once, and is again with its next flush: not without quorum (R13).
+    this.fresh += 1;
     if (fresh === 0) {
       counters.marksWithoutIo += 1;
       return;
     }
-    this.fresh += 1;
     if (!this.#hushed) this.#submitMarks(this.#scratch, fresh);
   }
 

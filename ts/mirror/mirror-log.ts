@@ -308,7 +308,9 @@ export class MirrorLog {
     const table = replica.rights.table ?? fresh();
     const me = memberOf(table, this.#world.node);
     const resuming = lifeCycle === LifeCycle.resuming;
-    const live = resuming ? (me?.stage ?? 'joining') : lifeCycle === LifeCycle.halted ? 'halted' : 'active';
+    // One of unknown marks is in use, and members know as what; any other that resumes is not, whatever it was before.
+    const entering = marksUnknown ? (me?.stage ?? 'joining') : 'joining';
+    const live = resuming ? entering : lifeCycle === LifeCycle.halted ? 'halted' : 'active';
     const valid = replica.following && me?.valid === true;
     const writing = this.life.store?.writing === true;
     return { table, live, marksUnknown, valid, writing, rank: replica.record.rank, position };

@@ -43,6 +43,7 @@ export function deliverPlace(
   if (type === MessageType.join) {
     const facts = joinFacts(cluster, message);
     if (facts === null) return;
+    if ((flag & 1) === 1) leaveUnheard(cluster, message, log);
     if (!directory.join(uuid, facts)) {
       if (own) log?.life.entry.joinRefused();
       return;
@@ -66,6 +67,17 @@ export function deliverPlace(
     if (own) log?.life.delivered(order, message);
   }
   log?.replica.tableChanged();
+}
+
+/**
+ * A node comes with another table than the one that it is a member with: of that one's end nobody heard, as when its daemon had lost
+ * what it knew. It is a leave without a suspend (R2).
+ */
+function leaveUnheard({ directory }: Cluster, { node, uuid }: LogMessage, log: MirrorLog | undefined): void {
+  const before = memberOf(directory.tables.get(uuid), node);
+  if (before === undefined || before.stage === 'joining') return;
+  const member = directory.leave(uuid, node);
+  if (member !== undefined) log?.memberGone(member, false);
 }
 
 /** The writer has written: what a dead one before it left on the device is known. */

@@ -86,8 +86,8 @@ export function mergeReports(reporters: readonly Reporter[]): Merged {
     if (side === null && stage !== 'joining') table.doubt = true;
     removeMember(table, node, true);
   }
-  const left = table.members.filter(({ node }) =>
-    reporters.some((reporter) => reporter.node === node && hasLeft(reporter, node)),
+  const left = table.members.filter((member) =>
+    reporters.some((reporter) => reporter.node === member.node && hasLeft(reporter, member)),
   );
   for (const { node } of left) removeMember(table, node, false);
   for (const reporter of reporters) enter(table, reporter);
@@ -115,9 +115,14 @@ function wasAway(knowers: readonly Knower[], base: Knower, node: number): boolea
   });
 }
 
-/** It knows the log, and that it is no member of it. One whose state was lost knows nothing, or what others say. */
-function hasLeft({ log }: Reporter, node: number): boolean {
-  return log !== undefined && log.live === null && memberOf(log.table, node) === undefined;
+/**
+ * It knows the log, and that it is no member of it, or that it is about to be one anew. One whose state was lost knows nothing, or what
+ * others say.
+ */
+function hasLeft({ log }: Reporter, { node, stage }: Member): boolean {
+  if (log === undefined) return false;
+  if (log.live === 'joining') return stage !== 'joining' && !log.marksUnknown;
+  return log.live === null && memberOf(log.table, node) === undefined;
 }
 
 /** A reporter's place in the table. */
