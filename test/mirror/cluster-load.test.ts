@@ -42,3 +42,24 @@ test('so does the RESUME of a reconnect that the next daemon gets', () => {
   device.readErrno = 0;
   expect(group.ask(1, DM_ULOG_RESUME, mirrorA)?.error).toBe(0);
 });
+
+test('who loads keeps the role when somebody comes to the group: it may write at any moment (R8)', () => {
+  const group = new Group([1, 2], { stickyMax: 0, logRetryMs: 1000 });
+  const device = new TestDisk(1024 * 1024);
+  group.disks.set('/dev/log', device);
+  const text = '512 clustered-disk /dev/log 8 nosync';
+  for (const node of [1, 2]) group.host(node).construct(mirrorA, text);
+  device.readErrno = Errno.EIO;
+  group.ask(2, DM_ULOG_RESUME, mirrorA);
+  const first = group.host(1).send(DM_ULOG_RESUME, mirrorA);
+  group.settle();
+  group.part(1, 'process-down');
+  group.join(1);
+  group.settle();
+  expect(group.host(1).service.cluster?.tables.get(mirrorA.uuid)?.writer).toBe(2);
+  expect(group.host(1).log(mirrorA).replica.phase).toBe('waiting');
+  device.readErrno = 0;
+  group.wait(2500);
+  expect(group.host(2).state(mirrorA).lifeCycle).toBe(LifeCycle.active);
+  expect(group.host(1).answerTo(first)?.error).toBe(0);
+});

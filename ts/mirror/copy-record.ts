@@ -61,9 +61,16 @@ export class CopyRecord {
     if (table !== undefined) this.store(table, right);
   }
 
-  /** Nodes that were members when the copy was last right, and are none any more or not in the same boot. */
+  /**
+   * Nodes that were members when the copy was last right, and are none any more or not in the same boot, or have left and are about to
+   * come again.
+   */
   gone(table: MemberTable): number[] {
-    return [...this.#boots].filter(([node, boot]) => memberOf(table, node)?.boot !== boot).map(([node]) => node);
+    const stays = (node: number, boot: string) => {
+      const member = memberOf(table, node);
+      return member?.boot === boot && member.stage !== 'joining';
+    };
+    return [...this.#boots].filter(([node, boot]) => !stays(node, boot)).map(([node]) => node);
   }
 
   #rememberBoots(members: readonly Member[]): void {

@@ -73,12 +73,18 @@ export class Membership implements ReplicaHooks {
     replica.announced();
   }
 
-  /** A disk log's device knows more, and is read at the take-over (R8); otherwise nobody does. */
+  /**
+   * A disk log's device knows more, and is read at the take-over (R8): what only it has as dirty is resynced then, and here is what both
+   * have, for as far as anybody knows by now it was out of sync. Otherwise nobody knows anything.
+   */
   doubt(inPieces: boolean): void {
     const { state, world, recovery } = this.#log;
     // R10: the regions to which this kernel writes without marks were lost with the rest.
     if (state.marksUnknown) recovery.restrictions.onlyNode(world.node);
-    if (state.image !== null && !inPieces) return;
+    if (state.image !== null && !inPieces) {
+      this.#dirtyOutOfSync(state.map.regionCount);
+      return;
+    }
     const text = 'what other members did may be lost with them: every region is resynced';
     report(world, 'warning', 'copy-outdated', state.identity.uuid, text);
     this.everythingOutOfSync(Number.POSITIVE_INFINITY);

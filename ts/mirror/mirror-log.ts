@@ -312,7 +312,8 @@ export class MirrorLog {
     const entering = marksUnknown ? (me?.stage ?? 'joining') : 'joining';
     const live = resuming ? entering : lifeCycle === LifeCycle.halted ? 'halted' : 'active';
     const valid = replica.following && me?.valid === true;
-    const writing = this.life.store?.writing === true;
+    // A load writes when it has read, whenever that is.
+    const writing = this.life.store?.writing === true || replica.phase === 'loading';
     return { table, live, marksUnknown, valid, writing, rank: replica.record.rank, position };
   }
 
