@@ -228,3 +228,18 @@ test.each([core, disk])('what the last to follow found out of sync after another
     expect([map.isClean(3), map.isInSync(3), owners.has(1, 3)]).toEqual([false, false, false]);
   }
 });
+
+test('a region that was put out of sync without quorum is so on the side that counts before that is answered', () => {
+  const { group } = groupWith(core, [1, 2]);
+  group.part(1, 'node-down');
+  group.quorum(false, [2]);
+  group.settle();
+  const seq = group.host(2).send(DM_ULOG_SET_REGION_SYNC, mirrorA, [4, 0]);
+  group.settle();
+  expect(group.host(2).state(mirrorA).map.isInSync(4)).toBe(false);
+  expect(group.host(2).answerTo(seq)).toBeUndefined();
+  group.join(1);
+  group.settle();
+  expect(group.host(2).answerTo(seq)?.error).toBe(0);
+  for (const node of [1, 2]) expect(group.host(node).state(mirrorA).map.isInSync(4)).toBe(false);
+});

@@ -156,3 +156,22 @@ describe('a member whose daemon has lost its state and whose kernel has another 
     expect(group.host(2).state(next).map.isInSync(5)).toBe(false);
   });
 });
+
+test('that all regions may be in its hands is said again to the side that counts', () => {
+  const group = lostOnSecond();
+  loseState(group, 2);
+  group.join(2);
+  reconnect(group, 2);
+  group.settle();
+  group.part(1, 'node-down');
+  group.quorum(false, [2]);
+  group.settle();
+  // A flush without marks, behind a daemon that may have heard them.
+  const seq = group.host(2).send(DM_ULOG_FLUSH, mirrorA);
+  group.settle();
+  expect(group.host(2).answerTo(seq)).toBeUndefined();
+  group.join(1);
+  group.settle();
+  expect(group.host(2).answerTo(seq)?.error).toBe(0);
+  for (const node of [1, 2]) expect(group.host(node).state(mirrorA).map.cleanCount).toBe(0);
+});

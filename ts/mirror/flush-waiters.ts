@@ -89,6 +89,16 @@ export class FlushWaiters {
     }
   }
 
+  /** Takes the requests of one type out, without an answer. */
+  withdraw(type: number, take: (seq: number) => void): void {
+    for (let i = this.#waiters.length - 1; i >= 0; i--) {
+      const waiter = this.#waiters[i] as Waiter;
+      if (waiter.type !== type) continue;
+      this.#waiters.splice(i, 1);
+      waiter.seqs.answerAll(take);
+    }
+  }
+
   /** All that is held was announced, in the first `marksNeeded` mark messages: what those waited for who did not know how many. */
   announced(progress: Progress, marksNeeded: number): void {
     for (const waiter of this.#waiters) {

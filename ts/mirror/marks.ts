@@ -61,7 +61,9 @@ export class Marks {
   readonly #unbelieved = new Set<number>();
   /** The copy does not follow the stream: marks are stored and go nowhere before `announce`. */
   #hushed = false;
+  /** Any region may be in the kernel's hands, and that is to be said when the copy follows; it was said before. */
   #distrusts = false;
+  #distrusted = false;
   /** Carried by every mark message: those from before the last `hush` count no more. */
   #era = 0;
   /** Marks of what was not held. */
@@ -232,6 +234,7 @@ export class Marks {
   hush(): void {
     this.#hushed = true;
     this.#era += 1;
+    this.#distrusts = this.#distrusted && this.#state.marksUnknown;
     this.#announceFrom = 0;
     this.#sweepFrom = -1;
     this.#releasing.clear();
@@ -245,6 +248,7 @@ export class Marks {
    */
   distrustAll(): void {
     this.fresh += 1;
+    this.#distrusted = true;
     this.#distrusts = this.#hushed;
     if (this.#hushed) return;
     const { sender } = this.#world;

@@ -26,6 +26,8 @@ export class RecoveryRequests {
   #givingBack = false;
   /** What this daemon has handed out last. */
   #handedOut: number = noRegion;
+  /** Regions that were put out of sync by requests which wait until that is safe, by sequence number. */
+  readonly #settling = new Map<number, number>();
   /** Wishes on their way through the stream. */
   readonly #wishing = new Set<number>();
 
@@ -108,8 +110,16 @@ export class RecoveryRequests {
     world.sender.one(MessageType.assign, uuid, 0, -1, 1);
   }
 
-  /** The copy does not follow any more. */
+  /**
+   * The copy does not follow any more, and another may take its place: what was applied to this one and is not with all members has to
+   * be said to that one.
+   */
   hush(): void {
+    this.#parts.waiters.withdraw(DM_ULOG_SET_REGION_SYNC, (seq) => {
+      const region = this.#settling.get(seq);
+      if (region !== undefined) this.#syncChanges.add(region, false, seq);
+    });
+    this.#settling.clear();
     if (this.#givingBack) this.#kernelIdles();
     this.#givingBack = false;
   }
@@ -222,9 +232,15 @@ export class RecoveryRequests {
     failures.syncDelivered(region);
     if (flag === 2) return;
     this.#syncChanges.take(region, inSync)?.answerAll((seq) => {
-      if (waits) this.#answerWhenDurable(seq);
+      if (waits) this.#settles(seq, region);
       else world.effects.reply(seq, DM_ULOG_SET_REGION_SYNC, 0);
     });
+  }
+
+  #settles(seq: number, region: number): void {
+    if (!this.#parts.waiters.has(DM_ULOG_SET_REGION_SYNC)) this.#settling.clear();
+    this.#settling.set(seq, region);
+    this.#answerWhenDurable(seq);
   }
 
   /** The copy follows the stream again: what was on its way goes once more. */
