@@ -57,6 +57,35 @@ describe('a kernel that reconnects while it suspends', () => {
     expect(group.ask(1, DM_ULOG_GET_RESYNC_WORK, mirrorA)?.values?.[0]).toBe(0);
   });
 
+  test('also when the next daemon hears nothing but the RESUME: no work is asked for while a kernel suspends', () => {
+    const group = twoMembers();
+    group.ask(2, DM_ULOG_PRESUSPEND, mirrorA);
+    group.host(2).construct(mirrorA, core, { nul: true });
+    group.killDaemon(2);
+    group.join(2);
+    group.settle();
+    group.ask(1, DM_ULOG_SET_REGION_SYNC, mirrorA, [4, 0]);
+    expect(group.ask(2, DM_ULOG_RESUME, mirrorA)?.error).toBe(0);
+    expect(group.ask(2, DM_ULOG_IN_SYNC, mirrorA, [4])?.values).toEqual([1]);
+    expect(group.ask(1, DM_ULOG_GET_RESYNC_WORK, mirrorA)?.values?.[0]).toBe(0);
+    expect(group.ask(2, DM_ULOG_POSTSUSPEND, mirrorA)?.error).toBe(0);
+    expect(group.ask(1, DM_ULOG_GET_RESYNC_WORK, mirrorA)?.values).toEqual([1, 4]);
+  });
+
+  test('a RESUME whose kernel asks for work is a resume: POSTSUSPEND came when no daemon ran', () => {
+    const group = twoMembers();
+    group.ask(2, DM_ULOG_PRESUSPEND, mirrorA);
+    group.killDaemon(2);
+    group.join(2);
+    group.settle();
+    group.ask(2, DM_ULOG_SET_REGION_SYNC, mirrorA, [4, 0]);
+    expect(group.ask(2, DM_ULOG_RESUME, mirrorA)?.error).toBe(0);
+    expect(group.ask(2, DM_ULOG_GET_RESYNC_WORK, mirrorA)?.values).toEqual([1, 4]);
+    expect(group.host(2).state(mirrorA).lifeCycle).toBe(LifeCycle.active);
+    expect(group.ask(2, DM_ULOG_SET_REGION_SYNC, mirrorA, [4, 1])?.error).toBe(0);
+    expect(group.ask(2, DM_ULOG_FLUSH, mirrorA, [4])?.error).toBe(0);
+  });
+
   test('a RESUME without that is a resume: its POSTSUSPEND was lost', () => {
     const group = twoMembers();
     group.ask(2, DM_ULOG_PRESUSPEND, mirrorA);

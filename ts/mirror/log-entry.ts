@@ -19,11 +19,18 @@ export class LogEntry {
   readonly #abandoning: () => boolean;
   readonly #resumes = new SeqList();
   #joining = false;
+  /** This daemon has heard PRESUSPEND: what a RESUME behind it means is known. */
+  haltHeard = false;
+  /** RESUME has come to a log that an earlier daemon had halted: it may be that of a reconnect, whose constructor that one heard. */
+  #unsure = false;
+  /** The kernel has shown that it was that of a resume. */
+  #resumed = false;
 
   constructor(parts: LifeParts, abandoning: () => boolean) {
     this.#parts = parts;
     this.#abandoning = abandoning;
-    parts.replica.resuming = () => this.#resumes.count > 0 || parts.state.lifeCycle === LifeCycle.resuming;
+    parts.replica.resuming = () =>
+      this.#resumes.count > 0 || this.#resumed || parts.state.lifeCycle === LifeCycle.resuming;
   }
 
   /**
@@ -33,7 +40,10 @@ export class LogEntry {
    */
   resume(seq: number, again: boolean): void {
     const { state } = this.#parts;
-    const suspends = again && state.lifeCycle === LifeCycle.halted && this.#parts.replica.rights.shared;
+    const halted = state.lifeCycle === LifeCycle.halted && this.#parts.replica.rights.shared;
+    const unsure = halted && !again && state.restored && !this.haltHeard;
+    if (unsure) this.#unsure = true;
+    const suspends = halted && (again || unsure);
     if (state.lifeCycle === LifeCycle.active || suspends) {
       this.#resumeAgain(seq);
       return;
@@ -52,9 +62,20 @@ export class LogEntry {
     }
   }
 
+  /** GET_RESYNC_WORK: no kernel that suspends asks that. True when the log is resumed by it, at the delivery of a message. */
+  asksForWork(): boolean {
+    if (!this.#unsure || this.#parts.state.lifeCycle !== LifeCycle.halted) return false;
+    this.#unsure = false;
+    this.#resumed = true;
+    this.join();
+    return true;
+  }
+
   joinDelivered(): void {
     const { state, world, args, marks, recovery, replica } = this.#parts;
     this.#joining = false;
+    this.#unsure = false;
+    this.#resumed = false;
     const { map } = state;
     if (state.lifeCycle === LifeCycle.resuming) {
       if (this.#parts.store === null && !replica.rights.shared)
@@ -66,6 +87,9 @@ export class LogEntry {
       replica.record.hint = 0;
     } else if (state.lifeCycle !== LifeCycle.halted) {
       return;
+    } else if (replica.rights.shared) {
+      if (state.marksUnknown && state.everResumed) state.marksUnknown = false;
+      replica.record.hint = 0;
     }
     if (!replica.rights.shared) recovery.restart();
     state.inSyncLatched = map.syncCount === map.regionCount;
@@ -212,6 +236,8 @@ export class LogEntry {
   /** The log has left. */
   left(): void {
     this.#joining = false;
+    this.#unsure = false;
+    this.#resumed = false;
   }
 
   /** The log goes: nobody will resume it. */

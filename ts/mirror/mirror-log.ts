@@ -215,7 +215,7 @@ export class MirrorLog {
         effects.replyText(seq, type, statusInfo(this.args, this.deviceNumbers, state.logFailed));
         return;
       case DM_ULOG_GET_RESYNC_WORK:
-        this.#recoveryRequests.getResyncWork(seq);
+        this.#recoveryRequests.getResyncWork(seq, this.life.entry.asksForWork());
         return;
       case DM_ULOG_IS_CLEAN:
       case DM_ULOG_IN_SYNC:

@@ -61,11 +61,11 @@ export class RecoveryRequests {
     sender.one(MessageType.inSync, this.#parts.uuid, seq, region, flag);
   }
 
-  /** GET_RESYNC_WORK of a log that is not pending. */
-  getResyncWork(seq: number): void {
+  /** GET_RESYNC_WORK of a log that is not pending. `resumes`: it is about to be resumed, by a message before the one that is sent here. */
+  getResyncWork(seq: number, resumes: boolean): void {
     const { world, state, uuid } = this.#parts;
     const may = this.#mayHandOut && state.map.syncCount < state.map.regionCount;
-    if (!may && !this.#isAwaited) {
+    if (!may && !resumes && !this.#isAwaited) {
       this.#kernelIdles();
       world.effects.replyPair(seq, DM_ULOG_GET_RESYNC_WORK, 0, 0);
       return;
