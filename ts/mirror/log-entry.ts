@@ -130,7 +130,7 @@ export class LogEntry {
   loadFirst(): void {
     const { state, args, replica, recovery, world } = this.#parts;
     // R10: to which regions this kernel writes without marks was lost as well.
-    if (state.marksUnknown) recovery.restrictions.onlyNode(world.node);
+    if (state.marksUnknown && !state.everResumed) recovery.restrictions.onlyNode(world.node);
     if (this.#parts.store !== null) {
       this.load();
       return;

@@ -80,7 +80,7 @@ export class Membership implements ReplicaHooks {
   doubt(inPieces: boolean): void {
     const { state, world, recovery } = this.#log;
     // R10: the regions to which this kernel writes without marks were lost with the rest.
-    if (state.marksUnknown) recovery.restrictions.onlyNode(world.node);
+    if (state.marksUnknown && !state.everResumed) recovery.restrictions.onlyNode(world.node);
     if (state.image !== null && !inPieces) {
       this.#dirtyOutOfSync(state.map.regionCount);
       return;

@@ -29,6 +29,7 @@ import { NativeLogStates } from '../../native/log-state.js';
 import type { Prng } from '../prng.js';
 import type { Timeline } from '../timeline.js';
 import { CountedStates } from './counted-state.js';
+import { describeLog } from './describe.js';
 import { KillSwitch, SimulatedKill } from './kill.js';
 import { type DeviceWorld, SimulatedLogDevice } from './log-device.js';
 import type { LogDisk } from './log-disk.js';
@@ -273,18 +274,7 @@ export class DaemonProcess {
 
   /** Who has which log, as this daemon has it, for people. */
   describe(uuid: string): string {
-    for (const { replica, state, life, uuid: name } of this.#service.logs()) {
-      if (name !== uuid || state.lifeCycle === LifeCycle.pending) continue;
-      const { phase } = replica;
-      const { table } = replica.rights;
-      const members = table?.members.map(({ node, stage, present, valid, settled }) => {
-        return `${node} ${stage}${present ? '' : ' away'}${valid ? ' valid' : ''}${settled ? '' : ' unsettled'}`;
-      });
-      const { store } = life;
-      const written = store === null ? '' : ` ${store.phase} ${store.durableGeneration}/${store.generation}`;
-      return `${phase}; writer ${table?.writer} of ${table?.epoch}${written}; ${members?.join(', ')}`;
-    }
-    return 'none';
+    return describeLog(this.#service.logs(), uuid);
   }
 
   shutdown(): boolean {
