@@ -1,5 +1,6 @@
 /** Daemons, nodes and the group that go away and come back. */
 import { expect, test } from 'vitest';
+import { Errno } from '../../ts/base/errno.js';
 import {
   DM_ULOG_CLEAR_REGION,
   DM_ULOG_FLUSH,
@@ -214,6 +215,8 @@ test.each([core, disk])('what the last to follow found out of sync after another
   group.killDaemon(2);
   group.settle();
   expect(group.ask(1, DM_ULOG_SET_REGION_SYNC, mirrorA, [3, 0])?.error).toBe(0);
+  // And what it has only marked then.
+  expect(group.ask(1, DM_ULOG_FLUSH, mirrorA, [7])?.error).toBe(0);
   group.ask(1, DM_ULOG_PRESUSPEND, mirrorA);
   group.ask(1, DM_ULOG_CLEAR_REGION, mirrorA, [3]);
   group.ask(1, DM_ULOG_POSTSUSPEND, mirrorA);
@@ -226,6 +229,7 @@ test.each([core, disk])('what the last to follow found out of sync after another
   for (const node of [1, 2]) {
     const { map, owners } = group.host(node).state(mirrorA);
     expect([map.isClean(3), map.isInSync(3), owners.has(1, 3)]).toEqual([false, false, false]);
+    expect([map.isClean(7), map.isInSync(7)]).toEqual([false, false]);
   }
 });
 
@@ -242,4 +246,31 @@ test('a region that was put out of sync without quorum is so on the side that co
   group.settle();
   expect(group.host(2).answerTo(seq)?.error).toBe(0);
   for (const node of [1, 2]) expect(group.host(node).state(mirrorA).map.isInSync(4)).toBe(false);
+});
+
+test('R8: a new writer says nothing before it has read what is on the device', () => {
+  const { group } = groupWith(disk, [1, 2]);
+  group.killDaemon(2);
+  group.settle();
+  expect(group.ask(1, DM_ULOG_FLUSH, mirrorA, [7])?.error).toBe(0);
+  group.ask(1, DM_ULOG_PRESUSPEND, mirrorA);
+  group.ask(1, DM_ULOG_POSTSUSPEND, mirrorA);
+  group.join(2);
+  // Every message, and nothing of the device.
+  while (group.step());
+  const table = () => group.host(1).service.cluster?.tables.get(mirrorA.uuid);
+  expect([table()?.writer, table()?.writerDied]).toEqual([2, true]);
+  group.settle();
+  expect(table()?.writerDied).toBe(false);
+  expect(group.host(2).state(mirrorA).map.isInSync(7)).toBe(false);
+});
+
+test('R1: who leaves others with the log has written nothing: a flush that waits then is not safe', () => {
+  const { group } = groupWith(disk, [1, 2]);
+  group.acknowledges = false;
+  const flush = group.host(2).send(DM_ULOG_FLUSH, mirrorA, [5]);
+  group.settle();
+  expect(group.host(2).answerTo(flush)).toBeUndefined();
+  expect(group.ask(2, DM_ULOG_POSTSUSPEND, mirrorA)?.error).toBe(0);
+  expect(group.host(2).answerTo(flush)?.error).toBe(-Errno.EIO);
 });

@@ -67,7 +67,7 @@ export class Directory {
     member.settled = !facts.marksUnknown && (before?.settled ?? true);
     if (table.writer === facts.node && before !== undefined) vacate(table, false);
     addMember(table, member);
-    tableChanged(table);
+    tableChanged(table, before?.valid === true || anyValid(table));
     return true;
   }
 
@@ -113,7 +113,7 @@ export class Directory {
       if (!member.settled && member.stage !== 'joining') table.doubt = true;
       begunAnew(table);
     }
-    tableChanged(table);
+    tableChanged(table, member.valid || anyValid(table));
     return member;
   }
 
@@ -152,7 +152,8 @@ export class Directory {
       if (used && !anyValid(table)) table.doubt = true;
       removeMember(table, node, true);
       if (!anyValid(table)) begunAnew(table);
-      tableChanged(table);
+      // Nobody says it a second time.
+      tableChanged(table, true);
       found.push({ uuid: table.uuid, member, lost });
     }
     return found;
@@ -183,7 +184,7 @@ function depart(table: MemberTable, departures: readonly Departure[]): boolean {
   if (!changes) return false;
   // They may go on together.
   if (!anyValid(table)) for (const member of followed) member.needed = true;
-  tableChanged(table);
+  tableChanged(table, followed.length > 0 || anyValid(table));
   return true;
 }
 

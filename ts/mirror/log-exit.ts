@@ -26,6 +26,8 @@ export class LogExit {
   /** The last member cannot close the log yet: there is no quorum. */
   #closeWaits = false;
   #closeErrno = 0;
+  /** It was the last member and has closed the log. */
+  #closed = false;
 
   constructor(parts: LifeParts, entry: LogEntry, halt: LogHalt) {
     this.#parts = parts;
@@ -162,11 +164,13 @@ export class LogExit {
     this.#closeWaits = this.#parts.store !== null && replica.rights.sole && !replica.writes;
     if (this.#closeWaits) return;
     this.#closeErrno = 0;
+    this.#closed = false;
     if (this.#parts.store === null) replica.leave();
     else if (!replica.rights.sole) this.#parts.store.abandon(() => replica.leave());
     else
       this.#parts.store.finish((errno) => {
         this.#closeErrno = errno;
+        this.#closed = true;
         replica.leave();
       });
   }
@@ -183,8 +187,9 @@ export class LogExit {
     if (errno !== 0 && memoryCounts) {
       report(world, 'error', 'left-unwritten', uuid, `the last commit failed (${errnoName(errno)})`);
     }
-    // The last commit covers every mark of a disk log; for what a core log's members have nobody can wait any more.
-    const safe = errno === 0 && this.#parts.store !== null;
+    // The last commit covers every mark of a disk log; for what other members have or write nobody can wait any more.
+    const committed = this.#parts.store !== null && (!this.#parts.replica.rights.shared || this.#closed);
+    const safe = errno === 0 && committed;
     waiters.takeAll((seq, type) => world.effects.reply(seq, type, safe ? 0 : -Errno.EIO));
     this.#halt.left();
     this.#leaves.answerAll((seq) => world.effects.reply(seq, DM_ULOG_POSTSUSPEND, errno === 0 ? 0 : -Errno.EIO));

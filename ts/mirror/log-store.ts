@@ -143,9 +143,12 @@ export class LogStore implements LogDeviceEvents {
     this.writtenGeneration = durableGeneration;
   }
 
-  /** The role was given anew to the node that has it: what it said in an earlier epoch does not count. */
+  /**
+   * The role was given anew to the node that has it: what it said in an earlier epoch does not count. While it still reads the device it
+   * has nothing to say: by its word all know that the device holds nothing that is not known (R8).
+   */
   confirmAgain(): void {
-    this.#owner.committed();
+    if (!this.#goalUnderWay) this.#owner.committed();
   }
 
   /** What only the device knew has come back through the stream, or a part of it. */

@@ -38,7 +38,7 @@ export interface MemberTable {
   regionCount: number;
   regionSizeSectors: number;
   disk: boolean;
-  /** Rises with every change, and by far when valid members have quorum anew: who is without it never comes so far. */
+  /** Rises with every change while somebody is valid, and by far when they have quorum anew: who is without it never comes so far. */
   generation: number;
   /** The generation in which somebody began to be valid who took no copy of a valid one; 0: nobody is. */
   lineage: number;
@@ -185,10 +185,13 @@ export function quorumWon(table: MemberTable, alone: boolean): void {
   table.generation = (Math.floor(table.generation / changesMax) + 1) * changesMax;
 }
 
-/** After each change of the members. */
-export function tableChanged(table: MemberTable): void {
+/**
+ * After each change of the members. `counted`: it makes the table newer than those that others have. What happens while nobody follows
+ * does not, or daemons that wait alone would by and by have a newer one than those who went on without them.
+ */
+export function tableChanged(table: MemberTable, counted = anyValid(table)): void {
   chooseWriter(table);
-  table.generation += 1;
+  if (counted) table.generation += 1;
   if (!anyValid(table)) table.lineage = 0;
   else if (table.lineage === 0) table.lineage = table.generation;
 }

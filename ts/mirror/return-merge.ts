@@ -70,7 +70,6 @@ export function mergeReports(reporters: readonly Reporter[]): Merged {
   const base = side === null ? newestOf(knowers) : (side[0] as Knower);
   const table = copyTable(base.log.table);
   for (const { log } of knowers) table.generation = Math.max(table.generation, log.table.generation);
-  table.generation += 1;
   const away = new Set(base.log.table.members.filter(({ needed }) => needed).map(({ node }) => node));
   const follows = new Set(side?.map(({ node }) => node) ?? []);
   for (const member of table.members) {
@@ -91,7 +90,9 @@ export function mergeReports(reporters: readonly Reporter[]): Merged {
   );
   for (const { node } of left) removeMember(table, node, false);
   for (const reporter of reporters) enter(table, reporter);
+  if (side === null && hasDoubt(knowers)) table.doubt = true;
   decide(table);
+  if (anyValid(table)) table.generation += 1;
   // A writer that is there and does not follow has only just begun again: its role is given away anew, at once or when its last
   // write has ended (R8).
   const writer = memberOf(table, table.writer);
@@ -103,6 +104,13 @@ export function mergeReports(reporters: readonly Reporter[]): Merged {
   table.lineage = anyValid(table) ? table.generation : 0;
   const conflict = sides.filter((one) => one.some(({ quorate }) => quorate)).length > 1;
   return { table, dead, left, conflict, lost };
+}
+
+/** Somebody knows of a doubt that is younger than every copy here. */
+function hasDoubt(knowers: readonly Knower[]): boolean {
+  let rank = 0;
+  for (const { log } of knowers) if (log.live !== null) rank = Math.max(rank, log.rank);
+  return knowers.some(({ log }) => log.table.doubt && log.table.generation > rank);
 }
 
 /** One who followed the stream to the last noted that the member was not there any more, and could not go on. */
