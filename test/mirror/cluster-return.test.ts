@@ -208,30 +208,33 @@ test('R7: a member that died while nobody had a copy that counts leaves nothing 
   expect([map.isClean(5), map.isInSync(5)]).toEqual([false, false]);
 });
 
-test.each([core, disk])('what the last to follow found out of sync after another daemon had gone stays so: %s', (text) => {
-  const { group } = groupWith(text, [1, 2]);
-  group.ask(1, DM_ULOG_MARK_REGION, mirrorA, [3]);
-  expect(group.ask(1, DM_ULOG_FLUSH, mirrorA)?.error).toBe(0);
-  group.killDaemon(2);
-  group.settle();
-  expect(group.ask(1, DM_ULOG_SET_REGION_SYNC, mirrorA, [3, 0])?.error).toBe(0);
-  // And what it has only marked then.
-  expect(group.ask(1, DM_ULOG_FLUSH, mirrorA, [7])?.error).toBe(0);
-  group.ask(1, DM_ULOG_PRESUSPEND, mirrorA);
-  group.ask(1, DM_ULOG_CLEAR_REGION, mirrorA, [3]);
-  group.ask(1, DM_ULOG_POSTSUSPEND, mirrorA);
-  const resume = group.host(1).send(DM_ULOG_RESUME, mirrorA);
-  group.settle();
-  group.join(2);
-  group.settle();
-  expect(group.host(1).answerTo(resume)?.error).toBe(0);
-  group.wait(3000);
-  for (const node of [1, 2]) {
-    const { map, owners } = group.host(node).state(mirrorA);
-    expect([map.isClean(3), map.isInSync(3), owners.has(1, 3)]).toEqual([false, false, false]);
-    expect([map.isClean(7), map.isInSync(7)]).toEqual([false, false]);
-  }
-});
+test.each([core, disk])(
+  'what the last to follow found out of sync after another daemon had gone stays so: %s',
+  (text) => {
+    const { group } = groupWith(text, [1, 2]);
+    group.ask(1, DM_ULOG_MARK_REGION, mirrorA, [3]);
+    expect(group.ask(1, DM_ULOG_FLUSH, mirrorA)?.error).toBe(0);
+    group.killDaemon(2);
+    group.settle();
+    expect(group.ask(1, DM_ULOG_SET_REGION_SYNC, mirrorA, [3, 0])?.error).toBe(0);
+    // And what it has only marked then.
+    expect(group.ask(1, DM_ULOG_FLUSH, mirrorA, [7])?.error).toBe(0);
+    group.ask(1, DM_ULOG_PRESUSPEND, mirrorA);
+    group.ask(1, DM_ULOG_CLEAR_REGION, mirrorA, [3]);
+    group.ask(1, DM_ULOG_POSTSUSPEND, mirrorA);
+    const resume = group.host(1).send(DM_ULOG_RESUME, mirrorA);
+    group.settle();
+    group.join(2);
+    group.settle();
+    expect(group.host(1).answerTo(resume)?.error).toBe(0);
+    group.wait(3000);
+    for (const node of [1, 2]) {
+      const { map, owners } = group.host(node).state(mirrorA);
+      expect([map.isClean(3), map.isInSync(3), owners.has(1, 3)]).toEqual([false, false, false]);
+      expect([map.isClean(7), map.isInSync(7)]).toEqual([false, false]);
+    }
+  },
+);
 
 test('a region that was put out of sync without quorum is so on the side that counts before that is answered', () => {
   const { group } = groupWith(core, [1, 2]);
