@@ -47,12 +47,15 @@ int open_regular(const std::string& path, Fd& fd) {
   return S_ISREG(status.st_mode) ? 0 : EINVAL;
 }
 
+/// Over what the daemon before us left there, and not after emptying it: what a full file system has given
+/// back is soon somebody else's. A new file without room stays empty: the lock is what others look at, and
+/// mirrors wait for this daemon.
 int write_pid(int fd) {
   const std::string text = std::to_string(getpid()) + "\n";
-  if (ftruncate(fd, 0) != 0) return errno;
-  const ssize_t written = write(fd, text.data(), text.size());
-  if (written < 0) return errno;
-  return static_cast<size_t>(written) == text.size() ? 0 : EIO;
+  const ssize_t written = pwrite(fd, text.data(), text.size(), 0);
+  if (written < 0) return errno == ENOSPC || errno == EDQUOT ? 0 : errno;
+  if (static_cast<size_t>(written) != text.size()) return EIO;
+  return ftruncate(fd, written) == 0 ? 0 : errno;
 }
 
 /// Absolute, so that it is removed also after a change of folder.

@@ -60,6 +60,32 @@ describe.skipIf(!mountable)(`a state folder (${mountable ? 'mounted here' : 'nee
     kernel.close();
   });
 
+  it('with everything beside it full does not keep a daemon from taking up the logs of the one before', async () => {
+    mount('size=512k');
+    const run = (pid: string) =>
+      folder.run([
+        ...['--transport', 'local', '--simulated-kernel', folder.socket],
+        ...['--state-dir', join(folder.state, 'logs'), '--pid-file', join(folder.state, pid)],
+      ]);
+    const fill = () => spawnSync('sh', ['-c', 'cat /dev/zero >>"$0" 2>/dev/null', join(folder.state, 'filler')]);
+    let daemon = run('pid');
+    await daemon.ready();
+    let kernel = await KernelClient.connect(folder.socket);
+    expect((await kernel.ctr(logOf(1), text)).result).toBe(0);
+    expect((await kernel.resume(logOf(1))).result).toBe(0);
+    for (const pid of ['pid', 'another pid']) {
+      fill();
+      await daemon.kill('SIGKILL');
+      kernel.close();
+      fill();
+      daemon = run(pid);
+      await daemon.said(/ ready .*restoredLogs=1/);
+      kernel = await KernelClient.connect(folder.socket);
+      expect((await kernel.mark(logOf(1), [3, 500, 999])).result).toBe(0);
+    }
+    kernel.close();
+  });
+
   it.each([
     ['read-only', 'size=64k,ro', 'Read-only file system'],
     ['full', 'size=64k', 'No space left on device'],

@@ -40,9 +40,17 @@ export function readClusterRecord(place: Place): ClusterRecord | null {
 
 export function writeClusterRecord(place: Place, { transport, node }: ClusterRecord): void {
   const path = recordPath(place);
+  const before = readClusterRecord(place);
+  // A daemon that comes back where no room is left writes nothing that stands there already: mirrors wait for it.
+  if (before?.transport === transport && before.node === node) return;
   makeFolder(dirname(path), 0o700);
-  writeFileSync(`${path}.new`, `${transport} ${node} ${place.bootId}\n`);
-  renameSync(`${path}.new`, path);
+  try {
+    writeFileSync(`${path}.new`, `${transport} ${node} ${place.bootId}\n`);
+    renameSync(`${path}.new`, path);
+  } catch (error) {
+    if (error instanceof Error) error.message = `cannot write ${path}: ${error.message}`;
+    throw error;
+  }
 }
 
 /** True when a daemon of this boot served logs alone that are still there. */
