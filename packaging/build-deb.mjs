@@ -1,7 +1,7 @@
 /**
  * Builds the Debian package from what `npm run setup` made.
  *
- *   node packaging/build-deb.mjs [--out FOLDER]      prints the path of the package
+ *   node packaging/build-deb.mjs [--out FOLDER] [--version VERSION]      prints the path of the package
  *
  * Needs dpkg-deb and scdoc; takes library versions from dpkg-shlibdeps where there is one. The package holds only what
  * the programs import at run time. The same sources make the same package: times come from SOURCE_DATE_EPOCH or
@@ -80,7 +80,7 @@ function putPrograms(stage) {
     const target = join(stage, home, 'node_modules', name);
     cpSync(join(root, 'node_modules', name), target, { recursive: true, dereference: true });
   }
-  const { name, version, license, type, engines } = manifest;
+  const { name, license, type, engines } = manifest;
   put(stage, `${home}/package.json`, `${JSON.stringify({ name, version, license, type, engines }, null, 2)}\n`);
   put(stage, `${home}/build/Release/lockstep.node`, '');
   const addon = join(stage, home, 'build/Release/lockstep.node');
@@ -102,6 +102,7 @@ function putManuals(stage) {
 }
 
 function putRest(stage) {
+  put(stage, `${home}/before-stop`, readFileSync(join(root, 'packaging', 'before-stop.sh')), 0o755);
   for (const unit of UNITS) {
     put(stage, `usr/lib/systemd/system/${unit}`, readFileSync(join(root, 'packaging', unit)));
   }
@@ -135,7 +136,7 @@ function putControl(stage) {
   const bytes = files.reduce((sum, path) => sum + statSync(path).size, 0);
   const control = [
     'Package: lockstep',
-    `Version: ${manifest.version}`,
+    `Version: ${version}`,
     `Architecture: ${output('dpkg', ['--print-architecture'])}`,
     'Section: admin',
     'Priority: optional',
@@ -196,7 +197,14 @@ function sourceTime() {
   return commit.status === 0 ? commit.stdout.trim() : String(Math.floor(Date.now() / 1000));
 }
 
-const { values } = parseArgs({ options: { out: { type: 'string', default: join(root, 'out') } } });
+const { values } = parseArgs({
+  options: {
+    out: { type: 'string', default: join(root, 'out') },
+    version: { type: 'string', default: manifest.version },
+  },
+});
+const { version } = values;
+if (!/^\d[\w.+~-]*$/.test(version)) fail(`--version ${version}: a digit, then letters, digits and .+~-`);
 checkTools();
 const stage = mkdtempSync(join(tmpdir(), 'lockstep-deb-'));
 try {
@@ -207,7 +215,7 @@ try {
   normalizeModes(stage);
   const folder = resolve(values.out);
   mkdirSync(folder, { recursive: true });
-  const path = join(folder, `lockstep_${manifest.version}_${output('dpkg', ['--print-architecture'])}.deb`);
+  const path = join(folder, `lockstep_${version}_${output('dpkg', ['--print-architecture'])}.deb`);
   const env = { ...process.env, SOURCE_DATE_EPOCH: sourceTime() };
   output('dpkg-deb', ['--root-owner-group', '--build', stage, path], { env });
   console.log(path);

@@ -24,6 +24,7 @@ const daemon: DaemonFact = {
   swappedKib: 0,
   memlockBytes: Number.POSITIVE_INFINITY,
   swapMaxBytes: 0,
+  ownMounts: false,
 };
 
 const config: ConfigFact = {
@@ -141,6 +142,7 @@ describe('what is wrong is found, and has a remedy', () => {
     ['drops', { daemon: { ...daemon, overruns: 2 } }, 'warn', /2 requests/],
     ['swap', { daemon: { ...daemon, swappedKib: 12 } }, 'fail', /12 KiB/],
     ['swap', { daemon: { ...daemon, swapMaxBytes: Number.POSITIVE_INFINITY } }, 'warn', /swap on \/dev\/sda2/],
+    ['mounts', { daemon: { ...daemon, ownMounts: true } }, 'warn', /mount namespace of its own/],
     ['memlock', { daemon: { ...daemon, memlockBytes: 65_536, capabilities: 0n } }, 'warn', /may lock 64 KiB/],
     ['io_uring', { ioUring: false, ioUringDisabled: '2' }, 'warn', /io_uring_disabled=2/],
     ['state', { stateMount: null }, 'fail', /not there/],

@@ -18,15 +18,20 @@ describe.each([
     [
       ...['Type=notify', 'ExecStart=/usr/sbin/lockstepd --journal'],
       // Up before the file systems that may lie on mirrors, down after them.
-      'Before=local-fs-pre.target remote-fs-pre.target shutdown.target',
+      'Before=local-fs-pre.target remote-fs-pre.target blk-availability.service shutdown.target',
       'Wants=local-fs-pre.target',
     ],
   ],
   [
     'lvm2-cmirrord.service',
     'lockstepd.service',
-    // It comes after corosync, and so after local file systems.
-    ['Type=forking', 'PIDFile=/run/cmirrord.pid', 'Before=remote-fs-pre.target shutdown.target'],
+    // It comes after corosync, and so after local file systems; where it takes over from the other, after the end of that.
+    [
+      'After=corosync.service lockstepd.service',
+      'Type=forking',
+      'PIDFile=/run/cmirrord.pid',
+      'Before=remote-fs-pre.target blk-availability.service shutdown.target',
+    ],
   ],
 ])('%s', (name, other, own) => {
   const lines = read(name).split('\n');
@@ -40,8 +45,14 @@ describe.each([
     'DefaultDependencies=no',
     // Five deaths in ten seconds are no reason to leave mirrors hanging.
     'StartLimitIntervalSec=0',
+    // Nor is a mistake in the configuration a reason to start ten times a second.
+    `ExecStopPost=-/bin/sh -c 'case "$$EXIT_STATUS" in ""|2|3) sleep 5 ;; esac'`,
+    // The capabilities of the daemon load no modules.
+    'ExecStartPre=-+/sbin/modprobe dm-log-userspace',
+    'ExecStop=-/usr/lib/lockstep/before-stop',
     // A restart under load is an upgrade: the old process refuses SIGTERM, and SIGKILL is safe.
     'RestartKillSignal=SIGKILL',
+    'SuccessExitStatus=SIGKILL',
     'KillMode=process',
     'Restart=always',
     'RuntimeDirectoryPreserve=yes',
@@ -49,6 +60,12 @@ describe.each([
     `Conflicts=shutdown.target ${other}`,
   ])('says %s', (line) => {
     expect(lines).toContain(line);
+  });
+
+  it('has no mount namespace of its own, in which file systems on its own mirrors would stay mounted', () => {
+    const takers =
+      /^(Protect(System|Home|KernelTunables|KernelModules|KernelLogs|ControlGroups|Clock)|Private|ReadWrite|ReadOnly|Inaccessible|Exec(Search)?Path|Bind|TemporaryFileSystem|Mount|Root|DynamicUser)/;
+    expect(lines.filter((line) => takers.test(line))).toEqual([]);
   });
 
   it('may use every capability that the daemon needs', () => {
@@ -62,6 +79,7 @@ describe.each([
     // The programs and the manual pages are installed elsewhere, if at all: they are not what is looked at here.
     const text = read(name)
       .replace(/^ExecStart=\S+/m, 'ExecStart=/bin/true')
+      .replace(/^ExecStop=\S+/m, 'ExecStop=/bin/true')
       .replace(/^Documentation=.*\n/m, '');
     const path = join(folder, name);
     writeFileSync(path, text);

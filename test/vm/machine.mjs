@@ -72,6 +72,8 @@ process.on('exit', () => {
  * @param {number} [options.memoryMiB] 1536 by default
  * @param {number} options.limitMs limit on hangs, from the start of the script; Infinity: a person decides
  * @param {boolean} [options.terminal] standard input and output of this process are the guest's /dev/hvc0
+ * @param {boolean} [options.systemd] this machine's systemd boots the guest, runs the script as a service, and shuts the guest down
+ *   when it has ended; otherwise nothing runs but the script
  * @param {Stop} [options.stop]
  * @param {string} options.results folder for what comes back: the guest's $RESULTS, its output, its console
  * @param {(line: string, cpuSeconds: number) => void} [options.onLine] each line, and what the machine has used by then
@@ -107,17 +109,19 @@ export async function runInMachine(options) {
   }
 }
 
-function initramfs(kernel, { script, environment = {} }) {
+function initramfs(kernel, { script, environment = {}, systemd = false }) {
   const variables = {
     VM_MODULES: kernel.modules,
     VM_FOLDER: repository,
     NODE: realpathSync(process.execPath),
+    VM_SYSTEMD: systemd ? 'yes' : '',
     ...environment,
   };
   const exported = Object.entries(variables).map(([name, value]) => `export ${name}=${quoted(value)}\n`);
   const files = {
     init: guestFile('init'),
     start: guestFile('start'),
+    service: guestFile('service'),
     environment: exported.join(''),
     scenario: `${guestFile('lib.sh')}\n${guestFile('mirror.sh')}\n${script}\n`,
   };

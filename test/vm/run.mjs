@@ -5,7 +5,7 @@
  *   --list       names the scenarios
  *   --long       each one five times in a row, then its long form once
  *   --times N    so often in a row (1; with --long 5, and 0 for the long forms alone)
- *   --jobs N     so many machines side by side (2): they wait a lot
+ *   --jobs N     so many machines side by side: one more than there are processors, since they wait a lot; with --long 2
  *   --until-failure   a scenario ends at its first check that fails
  *   --seed N     what chance decides; by default another number each time, which is printed
  *
@@ -17,6 +17,7 @@
  * so on, the long form SCENARIO-long), one folder a boot.
  */
 import { existsSync, rmSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { Disks } from './disks.mjs';
@@ -32,11 +33,14 @@ import memory from './scenarios/memory.mjs';
 import powerCut from './scenarios/power-cut.mjs';
 import runner from './scenarios/runner.mjs';
 import shapes from './scenarios/shapes.mjs';
+import systemd from './scenarios/systemd.mjs';
 
 /** In the order in which they start: the longest first, so that the last ones end together. */
-const scenarios = [handover, shapes, powerCut, flood, logFailure, memory, frames, lockstep, runner, dropIn];
+const scenarios = [handover, frames, shapes, flood, powerCut, memory, logFailure, lockstep, runner, dropIn, systemd];
 
 const timesInLong = 5;
+/** Beside other work, as a rule, and with no budget. */
+const jobsInLong = 2;
 const path = (relative) => fileURLToPath(new URL(`../../${relative}`, import.meta.url));
 
 /**
@@ -171,7 +175,7 @@ const optionTable = {
   list: { type: 'boolean' },
   long: { type: 'boolean', default: false },
   times: { type: 'string' },
-  jobs: { type: 'string', default: '2' },
+  jobs: { type: 'string' },
   seed: { type: 'string' },
   'until-failure': { type: 'boolean', default: false },
 };
@@ -193,7 +197,7 @@ async function main(args) {
     return 2;
   }
   const times = Number(values.times ?? (values.long ? timesInLong : 1));
-  const jobs = Number(values.jobs);
+  const jobs = Number(values.jobs ?? (values.long ? jobsInLong : availableParallelism() + 1));
   const firstSeed = Number(values.seed ?? Math.floor(Math.random() * 2 ** 31));
   if (
     ![times, jobs, firstSeed].every(Number.isSafeInteger) ||

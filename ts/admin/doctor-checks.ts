@@ -43,6 +43,7 @@ export function checksOf(facts: DoctorFacts): Check[] {
     dropsCheck(facts),
     swapCheck(facts),
     memlockCheck(facts),
+    ...mountsChecks(facts),
     ioUringCheck(facts),
     stateCheck(facts),
     ...logChecks(facts),
@@ -237,6 +238,15 @@ function memlockCheck(facts: DoctorFacts): Check {
     `${whose} may lock ${bytesText(bytes)}, its code takes about ${bytesText(lockedBytes)}`,
     'LimitMEMLOCK=infinity in its unit',
   );
+}
+
+/** A daemon that unmounts a file system of its own mirror as it ends waits for itself. */
+function mountsChecks({ daemon }: DoctorFacts): Check[] {
+  if (daemon === null || daemon.simulated || daemon.ownMounts === null) return [];
+  if (!daemon.ownMounts) return [ok('mounts', 'the daemon has the mounts of the host')];
+  const text =
+    'the daemon has a mount namespace of its own: file systems on its mirrors may stay mounted there, and its end hang';
+  return [warn('mounts', text, 'no ProtectSystem, ProtectHome, PrivateTmp or the like in its unit; no container')];
 }
 
 function ioUringCheck({ ioUring, ioUringDisabled }: DoctorFacts): Check {

@@ -2,7 +2,7 @@
  * What `lockstep doctor` looks at, read from /proc, /sys and the daemon, and nothing changed. Judging is doctor-checks.ts's
  * business. What cannot be read is null: a check then says so instead of guessing.
  */
-import { readFileSync, statfsSync, statSync } from 'node:fs';
+import { readFileSync, readlinkSync, statfsSync, statSync } from 'node:fs';
 import { release } from 'node:os';
 import { dirname, join } from 'node:path';
 import { NativeLogDevice } from '../native/log-device.js';
@@ -39,6 +39,8 @@ export interface DaemonFact {
   readonly memlockBytes: number | null;
   /** memory.swap.max of its control group; Infinity: none. */
   readonly swapMaxBytes: number | null;
+  /** A mount namespace that is not the first process's; null: not to be told. */
+  readonly ownMounts: boolean | null;
 }
 
 /** What lockstep.toml says, as far as it concerns this command; whoever calls has read it. */
@@ -142,6 +144,7 @@ async function daemonFact(socket: string): Promise<{ daemon: DaemonFact | null; 
       swappedKib: number(/^VmSwap:\s*(\d+)/m.exec(text(`/proc/${pid}/status`) ?? '')?.[1] ?? null),
       memlockBytes: memlock(String(pid)),
       swapMaxBytes: swapMax(pid),
+      ownMounts: ownMounts(pid),
     };
     return { daemon, daemonProblem: '' };
   } catch (error) {
@@ -203,6 +206,14 @@ function swapMax(pid: number): number | null {
   const limit = group === undefined ? null : text(`/sys/fs/cgroup${group}/memory.swap.max`);
   if (limit === null) return null;
   return limit.trim() === 'max' ? Number.POSITIVE_INFINITY : Number(limit);
+}
+
+function ownMounts(pid: number): boolean | null {
+  try {
+    return readlinkSync(`/proc/${pid}/ns/mnt`) !== readlinkSync('/proc/1/ns/mnt');
+  } catch {
+    return null;
+  }
 }
 
 function stateMount(path: string): DoctorFacts['stateMount'] {
