@@ -17,12 +17,16 @@ const soak = [
   'test/cluster/soak.real.ts',
 ];
 
-/** Command of each form, its environment, and which lines of its output are its result. */
+/** Command of each form, what it is given when nobody says otherwise, its environment, and which lines of its output are its result. */
 const FORMS = {
-  sim: { command: ['dist/bin/sim.js', '--seed', '1', '--seeds', '100000'], result: /./ },
+  sim: { command: ['dist/bin/sim.js'], usual: ['--seed', '1', '--seeds', '100000'], result: /./ },
   fuzz: { command: ['tools/fuzz.mjs', '--runs', '10000000'], result: /^fuzz_\w+: |^\d+ passed/ },
   mutants: { command: ['tools/mutants.mjs'], result: /^(found|MISSED) |^\d+ passed/ },
-  vm: { command: ['test/vm/run.mjs', '--long'], result: /^ {2}(FAIL |\S+: [\d.]+ s$)|^\d+ at once|^\d+ passed/ },
+  vm: {
+    command: ['test/vm/run.mjs'],
+    usual: ['--long'],
+    result: /^ {2}(FAIL |\S+: [\d.]+ s$)|^\d+ at once|^\d+ passed/,
+  },
   soak: {
     command: soak,
     env: { LOCKSTEP_SOAK_SECONDS: '600', NO_COLOR: '1' },
@@ -42,9 +46,9 @@ const changed = git('status', '--porcelain', '--', 'ts', 'cpp', 'test') ? ' with
 const commit = git('rev-parse', '--short', 'HEAD') + changed;
 
 const started = performance.now();
-const { status, output } = await run(process.execPath, [...FORMS[name].command, ...process.argv.slice(3)], {
-  env: FORMS[name].env ?? {},
-});
+const { command, usual = [], env = {} } = FORMS[name];
+const given = process.argv.slice(3);
+const { status, output } = await run(process.execPath, [...command, ...(given.length > 0 ? given : usual)], { env });
 const minutes = ((performance.now() - started) / 60_000).toFixed(1);
 
 const machine = `${cpus().length} x ${cpus()[0]?.model.trim()}, ${Math.round(totalmem() / 2 ** 30)} GiB, Linux ${release()}, Node ${process.version}`;
