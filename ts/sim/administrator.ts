@@ -32,7 +32,7 @@ export class Administrator {
 
   /** Creates the mirrors of a fresh kernel. A core log has nothing to remember: it starts out of sync. */
   activateAll(first: boolean): void {
-    for (const mirror of this.#host.mirrors.values()) this.#command(mirror, this.#boot(mirror, first));
+    for (const mirror of this.#host.mirrors.values()) this.#command(mirror, this.#activate(mirror, first));
   }
 
   /** Looks after mirrors whose writes are held or whose resume failed, until the end of the run. */
@@ -133,12 +133,6 @@ export class Administrator {
     mirror.busy = false;
   }
 
-  *#boot(mirror: SimMirror, first: boolean): Blocking {
-    const kernel = this.#host.kernel;
-    if (!first) while (kernel !== null && this.#goesOnUnseen(mirror)) yield* kernel.client.sleep(retryMs);
-    yield* this.#activate(mirror, first);
-  }
-
   *#activate(mirror: SimMirror, first: boolean): Blocking {
     const kernel = this.#host.kernel;
     if (kernel === null) return;
@@ -147,6 +141,7 @@ export class Administrator {
     mirror.device = device;
     const words = yield* this.#firstWords(kernel, mirror, first);
     while ((yield* device.load(mirror.table(words), this.#legsOpenMs())) !== 0) yield* kernel.client.sleep(retryMs);
+    while (this.#goesOnUnseen(mirror)) yield* kernel.client.sleep(retryMs);
     mirror.needsReload = (yield* device.resume()) !== 0;
     this.#host.sim.created.add(mirror.shape.uuid);
     this.#host.note('activated', [device.live?.log.luidLow ?? 0], () => mirror.shape.uuid);
