@@ -4,6 +4,9 @@ import type { Host } from '../host.js';
 import type { Cluster } from './cluster.js';
 import { countDeath } from './moments.js';
 
+/** Until sides that hear each other again have met. */
+const meetMsMax = 320;
+
 interface ClusterFaultKind extends Omit<FaultKind, 'apply'> {
   readonly apply: (host: Host, cluster: Cluster) => boolean;
 }
@@ -130,9 +133,19 @@ function splitFor(host: Host, group: Cluster['group'], sides: readonly (readonly
 function mendAfter(host: Host, group: Cluster['group'], ms: number): void {
   host.timeline.after(ms, () => {
     if (!group.split) return;
-    if (group.settled) group.mend();
-    else mendAfter(host, group, 50);
+    if (group.settled) {
+      // Sides that meet are at work, or what one says in the moment of it is never said.
+      if (host.prng.chance(0.6)) stirAround(host, meetMsMax);
+      group.mend();
+    } else mendAfter(host, group, 50);
   });
+}
+
+/** All users write, each at a moment of its own. */
+function stirAround({ sim, prng, timeline }: Host, withinMs: number): void {
+  for (const { workload } of sim.hosts) {
+    for (let bursts = 3; bursts > 0; bursts--) timeline.after(prng.real(0, withinMs), () => workload.stir());
+  }
 }
 
 function partitionAndDeath(host: Host, cluster: Cluster): boolean {
