@@ -277,3 +277,23 @@ test('R1: who leaves others with the log has written nothing: a flush that waits
   expect(group.ask(2, DM_ULOG_POSTSUSPEND, mirrorA)?.error).toBe(0);
   expect(group.host(2).answerTo(flush)?.error).toBe(-Errno.EIO);
 });
+
+test('R1: what an earlier writer has said does not count: it may have cleaned what nobody else was told to clean', () => {
+  const { group, device } = groupWith(disk, [1, 2, 3]);
+  expect(group.ask(2, DM_ULOG_FLUSH, mirrorA, [7])?.error).toBe(0);
+  // The release of the second was delivered to the writer alone, and its host dies then.
+  const byte = 1024 + (7 >> 3);
+  device.bytes[byte] = (device.bytes[byte] as number) | 0x80;
+  group.cutPower(1);
+  group.host(2).service.confirmDead(1, null, group.host(2).nowMs);
+  while (group.step());
+  const flush = group.host(3).send(DM_ULOG_FLUSH, mirrorA, [7]);
+  group.host(3).turn();
+  while (group.step());
+  group.host(3).turn();
+  expect(group.host(3).answerTo(flush)).toBeUndefined();
+  expect(device.isCleanOnDisk(7)).toBe(true);
+  group.settle();
+  expect(group.host(3).answerTo(flush)?.error).toBe(0);
+  expect(device.isCleanOnDisk(7)).toBe(false);
+});

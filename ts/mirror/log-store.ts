@@ -136,6 +136,16 @@ export class LogStore implements LogDeviceEvents {
     this.durableGeneration = Math.max(this.durableGeneration, this.writtenGeneration);
   }
 
+  /**
+   * Another epoch has begun (R1, R8): what its writer has not said does not count. The one before may have cleaned on the device what
+   * nobody else was told to clean; what this node has written itself it knows.
+   */
+  epochBegun(): void {
+    this.durableGeneration = 0;
+    const rests = this.#phase === StorePhase.closed || this.#phase === StorePhase.failed || this.abandoned;
+    if (rests) this.writtenGeneration = 0;
+  }
+
   /** The numbers of the copy that this node has taken. */
   take(generation: number, durableGeneration: number): void {
     this.generation = generation;

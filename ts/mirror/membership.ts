@@ -104,6 +104,10 @@ export class Membership implements ReplicaHooks {
     this.changed();
   }
 
+  epochBegun(): void {
+    this.#log.life.store?.epochBegun();
+  }
+
   serve(): void {
     const { store } = this.#log.life;
     if (store === null) return;
@@ -188,11 +192,12 @@ export class Membership implements ReplicaHooks {
   }
 
   head(): ReplicaHead {
-    const { state, recovery, life } = this.#log;
+    const { state, recovery, life, replica } = this.#log;
     const { searchPosition, recoveringRegion, position, logFailed } = state;
     return {
       generation: life.store?.generation ?? 0,
       durableGeneration: life.store?.durableGeneration ?? 0,
+      epoch: replica.rights.epoch,
       position,
       searchPosition,
       recoveringRegion,
@@ -204,7 +209,7 @@ export class Membership implements ReplicaHooks {
   }
 
   takeHead(head: ReplicaHead): void {
-    const { state, recovery, recoveryRequests, life, world, failures } = this.#log;
+    const { state, recovery, recoveryRequests, life, world, failures, replica } = this.#log;
     const known = recoveryRequests.ownRegion;
     state.searchPosition = head.searchPosition;
     state.recoveringNode = head.recoveringNode === world.node ? -1 : head.recoveringNode;
@@ -215,7 +220,8 @@ export class Membership implements ReplicaHooks {
     recovery.wishes.clear();
     for (const region of head.wishes) recovery.wishes.add(region);
     recovery.restrictions.take(head.restrictions);
-    life.store?.take(head.generation, head.durableGeneration);
+    // Another writer may have begun since that was said.
+    life.store?.take(head.generation, head.epoch === replica.rights.epoch ? head.durableGeneration : 0);
     recoveryRequests.headTaken(known);
   }
 

@@ -23,6 +23,8 @@ export interface ReplicaHooks {
   adopt(gone: readonly number[], unknown: boolean): void;
   /** The copy does not follow any more. */
   hush(): void;
+  /** There is another writer, or the same one anew. */
+  epochBegun(): void;
   /** This node is the writer in an epoch that is new to it. */
   serve(): void;
   /** This node must not write: `done` when nothing of it is on its way to the log device. */

@@ -42,6 +42,8 @@ export class Replica {
   /** Of the table when the copy was begun. */
   #lineage = 0;
   #wasSettled = false;
+  /** Of the table that was seen last. */
+  #epoch = -1;
 
   constructor(world: World, state: LogState, hooks: ReplicaHooks) {
     this.#world = world;
@@ -191,6 +193,8 @@ export class Replica {
   tableChanged(): void {
     const { table } = this.rights;
     if (table === undefined || this.phase === 'outside') return;
+    if (this.#epoch !== table.epoch) this.#hooks.epochBegun();
+    this.#epoch = table.epoch;
     // While daemons say what they know, only those who follow know anything.
     if (this.#cluster.exchanging && !this.following) return;
     this.record.store(table, this.#isRight);

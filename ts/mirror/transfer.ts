@@ -15,6 +15,8 @@ import { decodeRuns, encodeRuns } from './run-length.js';
 export interface ReplicaHead {
   readonly generation: number;
   readonly durableGeneration: number;
+  /** Of the writer who has said that. */
+  readonly epoch: number;
   readonly position: number;
   readonly searchPosition: number;
   readonly recoveringRegion: number;
