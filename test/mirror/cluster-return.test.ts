@@ -285,10 +285,12 @@ test('R1: what an earlier writer has said does not count: it may have cleaned wh
   const byte = 1024 + (7 >> 3);
   device.bytes[byte] = (device.bytes[byte] as number) | 0x80;
   group.cutPower(1);
-  group.host(2).service.confirmDead(1, null, group.host(2).nowMs);
-  while (group.step());
+  group.settle();
   const flush = group.host(3).send(DM_ULOG_FLUSH, mirrorA, [7]);
-  group.host(3).turn();
+  group.settle();
+  expect(group.host(3).answerTo(flush)).toBeUndefined();
+  group.host(2).service.confirmDead(1, null, group.host(2).nowMs);
+  // The next has the role, and has written nothing yet.
   while (group.step());
   group.host(3).turn();
   expect(group.host(3).answerTo(flush)).toBeUndefined();
