@@ -181,3 +181,28 @@ describe('regions that one kernel alone may recover (R10)', () => {
     expect(group.ask(2, DM_ULOG_GET_RESYNC_WORK, mirrorA)?.values).toEqual([1, 4]);
   });
 });
+
+describe('between the two questions before a write', () => {
+  test('a region goes out of sync: the kernel that was told to go on writes with a mark (R10)', () => {
+    const group = twoMembers();
+    expect(group.ask(2, DM_ULOG_IS_REMOTE_RECOVERING, mirrorA, [4])?.values?.[0]).toBe(0);
+    group.ask(1, DM_ULOG_SET_REGION_SYNC, mirrorA, [4, 0]);
+    expect(group.ask(2, DM_ULOG_IN_SYNC, mirrorA, [4])?.values).toEqual([1]);
+    // Of another region it did not ask, and it has not latched below it.
+    expect(group.ask(1, DM_ULOG_SET_REGION_SYNC, mirrorA, [5, 0])?.error).toBe(0);
+    expect(group.ask(2, DM_ULOG_FLUSH, mirrorA, [4])?.error).toBe(0);
+    expect(group.host(1).state(mirrorA).owners.has(2, 4)).toBe(true);
+  });
+
+  test('a daemon that starts does not know what it was told', () => {
+    const group = new Group([1, 2], { stickyMax: 0 });
+    group.resume(mirrorA, '512 clustered-core 8', [1, 2]);
+    expect(group.ask(2, DM_ULOG_IN_SYNC, mirrorA, [4])?.values).toEqual([0]);
+    group.killDaemon(2);
+    group.join(2);
+    group.settle();
+    expect(group.ask(2, DM_ULOG_IN_SYNC, mirrorA, [4])?.values).toEqual([1]);
+    expect(group.ask(2, DM_ULOG_FLUSH, mirrorA)?.error).toBe(0);
+    expect(group.ask(2, DM_ULOG_IN_SYNC, mirrorA, [4])?.values).toEqual([0]);
+  });
+});

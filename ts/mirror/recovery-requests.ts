@@ -14,6 +14,9 @@ import { SeqList } from './seq-list.js';
 import { SyncChanges } from './sync-changes.js';
 import { report } from './world.js';
 
+/** More writes of one round than that wait for the next. */
+const admittedMax = 4096;
+
 export class RecoveryRequests {
   readonly #parts: LogParts;
   /** Answers SET_REGION_SYNC when what is dirty now is durable. */
@@ -28,12 +31,31 @@ export class RecoveryRequests {
   #handedOut: number = noRegion;
   /** Regions that were put out of sync by requests which wait until that is safe, by sequence number. */
   readonly #settling = new Map<number, number>();
+  /**
+   * Regions of which this kernel was told in its round that nobody recovers them. It asks whether they are in sync next, and has to hear
+   * yes whatever has happened in between: a no would let it write there without marks, for as long as it has this table (R10).
+   */
+  readonly #admitted = new Set<number>();
+  /** An earlier daemon has answered in the round that goes on. */
+  #roundUnknown: boolean;
   /** Wishes on their way through the stream. */
   readonly #wishing = new Set<number>();
 
   constructor(parts: LogParts, answerWhenDurable: (seq: number) => void) {
     this.#parts = parts;
     this.#answerWhenDurable = answerWhenDurable;
+    this.#roundUnknown = parts.state.restored && parts.replica.rights.shared;
+  }
+
+  /** The kernel flushes: what it had asked about is in its hands by now, or forgotten. */
+  roundEnded(): void {
+    this.#roundUnknown = false;
+    if (this.#admitted.size > 0) this.#admitted.clear();
+  }
+
+  /** It may have been told so in this round. */
+  wasAdmitted(region: number): boolean {
+    return this.#roundUnknown || this.#admitted.has(region);
   }
 
   /** An answer waits for what members acknowledge. */
@@ -136,10 +158,14 @@ export class RecoveryRequests {
       return;
     }
     if (!replica.following) {
-      world.effects.replyPair(seq, DM_ULOG_IS_REMOTE_RECOVERING, state.map.isHeld(region) ? 0 : 1, 0);
+      const held = state.map.isHeld(region);
+      if (held) this.#admitted.add(region);
+      world.effects.replyPair(seq, DM_ULOG_IS_REMOTE_RECOVERING, held ? 0 : 1, 0);
       return;
     }
-    const waits = replica.rights.shared && this.#mustWait(region) ? 1 : 0;
+    const waits = replica.rights.shared && (this.#admitted.size >= admittedMax || this.#mustWait(region)) ? 1 : 0;
+    if (waits === 1) this.#admitted.delete(region);
+    else if (replica.rights.shared) this.#admitted.add(region);
     this.latch();
     replica.tellHint(recovery.hint());
     world.effects.replyPair(seq, DM_ULOG_IS_REMOTE_RECOVERING, waits, recovery.hint());

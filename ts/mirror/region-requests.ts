@@ -91,6 +91,7 @@ export class RegionRequests {
         effects.reply(seq, type, 0);
         return;
       case DM_ULOG_FLUSH:
+        this.#recoveryRequests.roundEnded();
         this.#flush(seq, count, nowMs);
         return;
       case DM_ULOG_SET_REGION_SYNC:
@@ -161,7 +162,7 @@ export class RegionRequests {
     const { state, replica } = this.#parts;
     if (state.lifeCycle === LifeCycle.halted || state.inSyncLatched || state.map.isInSync(region)) return true;
     if (state.marksUnknown && replica.rights.shared) return true;
-    return region < replica.record.hint;
+    return region < replica.record.hint || this.#recoveryRequests.wasAdmitted(region);
   }
 
   /**

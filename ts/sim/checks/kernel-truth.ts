@@ -49,6 +49,10 @@ export interface TargetTruth {
   latched: boolean;
   /** The highest hint that it was told since its last suspend: of regions below it the kernel asks nothing but IN_SYNC. */
   hintMax: number;
+  /** Regions that nobody recovers, as it was told since its last FLUSH: it is about to write there. */
+  readonly admitted: Set<number>;
+  /** A daemon has died since its last FLUSH: the next one does not know what that one had said. */
+  roundUnknown: boolean;
   /** Between PRESUSPEND and POSTSUSPEND. */
   draining: boolean;
   /** PRESUSPEND was answered, POSTSUSPEND not sent: no write may be held back any more. */
@@ -84,6 +88,8 @@ export class KernelTruth {
         markOrder: 0,
         latched: false,
         hintMax: 0,
+        admitted: new Set(),
+        roundUnknown: false,
         draining: false,
         letDrain: false,
         halted: false,
@@ -125,6 +131,7 @@ export class KernelTruth {
 
   /** The daemon is gone, and with it what it had not sent. */
   daemonDied(): void {
+    for (const truth of this.targets.values()) truth.roundUnknown = true;
     this.#onTheWay.clear();
   }
 
@@ -176,6 +183,10 @@ export class KernelTruth {
       truth.letDrain = false;
       truth.flushFailed = false;
     }
+    if (request.type === DM_ULOG_FLUSH) {
+      truth.admitted.clear();
+      truth.roundUnknown = false;
+    }
     if (request.type === DM_ULOG_PRESUSPEND) truth.draining = true;
     if (request.type !== DM_ULOG_POSTSUSPEND) return;
     // All writes are done by now: what was lost no longer matters.
@@ -208,6 +219,9 @@ export class KernelTruth {
     // A hint behind the last region ends all questions just so.
     if (request.type === DM_ULOG_IS_REMOTE_RECOVERING) {
       if (reply.second >= regionCount) truth.latched = true;
+      const region = request.values[0] ?? 0;
+      if (reply.first === 0) truth.admitted.add(region);
+      else truth.admitted.delete(region);
       if (!truth.draining) truth.hintMax = Math.max(truth.hintMax, reply.second);
     }
     if (request.type === DM_ULOG_GET_RESYNC_WORK && reply.first === 1) truth.handedOut = reply.second;

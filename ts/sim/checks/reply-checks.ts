@@ -306,13 +306,13 @@ function checkInSync({ world, request, reply, state, mirror }: Judged): void {
       () => `IN_SYNC of region ${region} answered ${reply.first} to a kernel that may have heard any hint`,
     );
   } else if (!state.inSyncLatched && !state.marksUnknown && state.lifeCycle === LifeCycle.active) {
-    const { hintMax } = truth.of(request);
+    const { hintMax, admitted, roundUnknown } = truth.of(request);
     const live = mirror.device?.live?.log;
     const hint = live?.key === request.key ? live.hint : 0;
     const inSync = state.map.inner.isInSync(region);
     // A kernel that does not ask who recovers a region must not write to it without a mark.
-    const must = inSync || (!world.alone && region < hint);
-    const may = inSync || (!world.alone && region < hintMax);
+    const must = inSync || (!world.alone && (region < hint || admitted.has(region)));
+    const may = must || (!world.alone && (region < hintMax || roundUnknown));
     evaluations.check(
       'in-sync-answer',
       reply.first === 1 ? may : !must,
@@ -415,10 +415,11 @@ function checkHint({ world, request, reply, state, mirror }: Judged): void {
     evaluations.check('R4-hand-out', reply.first === 0, text);
   } else if (reply.first === 0) {
     // A kernel that hears "no" may write without a mark to a region that another one may be given at any time; not when IN_SYNC
-    // says yes of all regions until its next resume (R12), for then it marks.
+    // says yes of all regions until its next resume (R12), for then it marks; nor when it has marked it, and others know that: then
+    // IN_SYNC says yes in the same round, which is looked at there.
     const region = request.values[0] ?? 0;
     const { latched, copying, handedOut, hintMax } = world.truth.of(request);
-    const marks = latched || state.inSyncLatched || region < hintMax;
+    const marks = latched || state.inSyncLatched || region < hintMax || state.map.isHeld(region);
     const may = state.map.inner.isInSync(region) || marks || copying === region || handedOut === region;
     evaluations.check(
       'R4-hand-out',
