@@ -1,9 +1,11 @@
 /**
- * `cmirrord` is replaced: the Debian package is installed in the guest and does on an unmodified kernel what the README
- * tells an administrator to do, up to its removal. And the shell that it offers to those who have no such kernel is typed into.
+ * `cmirrord` is replaced: the Debian package is unpacked in the guest, takes the live mirror of another responder over, and does on
+ * an unmodified kernel what the README tells an administrator to do, up to its removal. And the shell that it offers to
+ * those who have no such kernel is typed into.
  */
 import { execFileSync, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { program } from '../programs/programs.mjs';
 import { guestScript } from './script.mjs';
 
 const path = (relative) => fileURLToPath(new URL(`../../../${relative}`, import.meta.url));
@@ -35,6 +37,7 @@ export default {
   programs: [
     ['dmsetup', 'dmsetup'],
     ['fio', 'fio'],
+    ['gcc', 'gcc'],
     ['dpkg-deb', 'dpkg'],
     ['scdoc', 'scdoc'],
     ['script', 'bsdutils'],
@@ -44,7 +47,10 @@ export default {
     const result = await machine({
       script: guestScript('drop-in', long),
       disksMiB: [16, 16, 4],
-      environment: { PACKAGE: execFileSync(process.execPath, build, { encoding: 'utf8' }).trim() },
+      environment: {
+        PACKAGE: execFileSync(process.execPath, build, { encoding: 'utf8' }).trim(),
+        RESPONDER: program('responder'),
+      },
       limitMs: 900_000,
     });
     check('the script ended well', result.status === 0, `status ${result.status} ${result.reason}`);

@@ -26,6 +26,60 @@ dpkg-deb -x "$PACKAGE" /
 dpkg-deb -e "$PACKAGE" /run/control
 cmirrord --help | grep -q '^Usage: cmirrord' || fail 'no usage'
 
+step 'another cmirrord serves a mirror whose log is on a disk, users write'
+"$RESPONDER" >/run/responder.out &
+OTHER=$!
+wait_for 60 grep -q ready /run/responder.out
+dmsetup create leg --table "0 $SECTORS linear 254:16 0"
+dmsetup create old --table "$(mirror_table $SECTORS old-uuid 'clustered-disk /dev/vdc 512 nosync' '1 handle_errors' 0 254:0 253:0)"
+start_load 8 old
+sleep 2
+load_lives
+
+step 'it is killed under a write, cmirrord takes its live mirror over: no IO error, marks unknown'
+some_marked() { ! log_clean /dev/vdc 64; }
+dmsetup suspend --noflush --nolockfs leg
+wait_for 60 some_marked
+kill -KILL $OTHER
+{ wait $OTHER || true; } 2>/dev/null
+echo 'transport = "local"' >/etc/lockstep/lockstep.toml
+cmirrord
+# Every write waits for the one that is held, so nobody asks for the log but we: then the daemon hears of it.
+dmsetup status old
+# Its exit code is 1 meanwhile: a log is in trouble.
+says() {
+  lockstep status >/run/status 2>&1 || true
+  grep -q "$1" /run/status
+}
+wait_for 120 says 'marks unknown'
+dmsetup resume leg
+sleep 2
+load_lives
+
+step 'suspend and resume under load: what the old log calls clean is not copied, the rest is'
+dmsetup suspend old
+dmsetup resume old
+lockstep events old >/run/events
+found=$(sed -n 's/.* resumed .*[^0-9]\([0-9][0-9]*\) of 64 regions in sync.*/\1/p' /run/events | tail -n 1)
+echo "in sync when resumed: $found of 64"
+# Users write to the first half.
+[[ "$found" =~ ^[0-9]+$ && $found -ge 32 && $found -lt 64 ]] || fail "$(cat /run/events)"
+sleep 1
+end_load
+wait_for 300 in_sync old
+if says 'marks unknown'; then fail 'the marks are still unknown'; fi
+dmsetup remove old
+dmsetup remove leg
+legs_equal vda vdb
+log_clean /dev/vdc 64 || fail 'the log is not clean'
+kernel_quiet
+kill -TERM "$(cat $PID_FILE)"
+wait_for 60 gone
+: >/etc/lockstep/lockstep.toml
+: >/run/messages
+# The next mirror's log is a new one.
+dd if=/dev/zero of=/dev/vdc bs=4k count=16 oflag=direct status=none
+
 step 'cmirrord starts, in the background'
 cmirrord
 serves || fail 'no daemon by the name of cmirrord'
