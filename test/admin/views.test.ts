@@ -5,8 +5,10 @@ import { namesOfTable } from '../../ts/admin/dm-names.js';
 import { EventRing } from '../../ts/admin/event-ring.js';
 import { LineReader } from '../../ts/admin/line-reader.js';
 import { chooseLog } from '../../ts/admin/log-choice.js';
+import type { StatusResult } from '../../ts/admin/protocol.js';
 import { ResyncRates, rateKey } from '../../ts/admin/resync-rates.js';
 import { bytesText, duration } from '../../ts/admin/status-text.js';
+import { unheardMirrors } from '../../ts/admin/status-view.js';
 import { UsageError } from '../../ts/admin/terminal.js';
 import { shorten, tableLines } from '../../ts/admin/text-table.js';
 
@@ -33,6 +35,26 @@ const log: LogStatus = {
   logDeviceNumbers: null,
   cluster: null,
 };
+
+describe('a mirror of this kernel that no log is known for', () => {
+  const mirrors = new Map([
+    ['LVM-a', 'vg-a'],
+    ['old-uuid', 'old'],
+  ]);
+  const result = (kernel: 'connector' | 'simulated', fresh = true) =>
+    ({ status: { kernel, logs: [log] }, fresh }) as unknown as StatusResult;
+
+  it('is trouble, by its name, with what makes it ask', () => {
+    expect(unheardMirrors(mirrors, result('connector'))).toEqual([
+      { code: 'unheard', log: 'old-uuid', text: expect.stringContaining('dmsetup status old') },
+    ]);
+  });
+
+  it('is none where another kernel is served, or where the daemon has said nothing of late', () => {
+    expect(unheardMirrors(mirrors, result('simulated'))).toEqual([]);
+    expect(unheardMirrors(mirrors, result('connector', false))).toEqual([]);
+  });
+});
 
 describe('the history of events', () => {
   function filled(count: number, capacity: number): EventRing {

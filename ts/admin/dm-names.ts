@@ -12,8 +12,14 @@ export type DmNames = ReadonlyMap<string, string>;
 
 const dmsetupMsMax = 2_000;
 
-export async function dmNames(): Promise<DmNames> {
-  return new Map([...namesOfSysfs(), ...namesOfTable(await dmTable())]);
+/** @param mirrors the table's, where it has been read already */
+export async function dmNames(mirrors?: DmNames): Promise<DmNames> {
+  return new Map([...namesOfSysfs(), ...(mirrors ?? (await dmMirrors()))]);
+}
+
+/** Only live mirrors whose log is a daemon's; none where the table may not be read. */
+export async function dmMirrors(): Promise<DmNames> {
+  return namesOfTable(await dmTable());
 }
 
 function dmTable(): Promise<string> {

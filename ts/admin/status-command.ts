@@ -1,10 +1,10 @@
 /** `lockstep status`: once, or again and again, as a table or as JSON. */
 import { askDaemon, silentEngine } from './ask-daemon.js';
 import { NoDaemonError } from './control-client.js';
-import { dmNames } from './dm-names.js';
+import { dmMirrors, dmNames } from './dm-names.js';
 import { chooseLog } from './log-choice.js';
 import { statusLines } from './status-text.js';
-import { type StatusView, statusView } from './status-view.js';
+import { type StatusView, statusView, unheardMirrors } from './status-view.js';
 import { Exit, type Terminal } from './terminal.js';
 
 export interface StatusOptions {
@@ -62,12 +62,14 @@ function text(view: StatusView, terminal: Terminal): string {
 
 function look({ socket, logs }: StatusOptions): Promise<StatusView> {
   return askDaemon(socket, async (client) => {
-    const [result, names] = await Promise.all([client.status(), dmNames()]);
+    const [result, mirrors] = await Promise.all([client.status(), dmMirrors()]);
+    const names = await dmNames(mirrors);
     const { status } = result;
     const chosen = new Set(logs.map((log) => chooseLog(log, status?.logs ?? [], names).uuid));
     const seen = (uuid: string) => chosen.size === 0 || chosen.has(uuid);
     const some = status === null ? null : { ...status, logs: status.logs.filter((log) => seen(log.uuid)) };
-    const view = statusView({ ...result, status: some }, names, new Date().toISOString());
+    const unheard = logs.length > 0 || status === null ? [] : unheardMirrors(mirrors, result);
+    const view = statusView({ ...result, status: some }, names, new Date().toISOString(), unheard);
     if (view === null) throw silentEngine(socket);
     return view;
   });

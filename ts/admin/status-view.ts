@@ -117,7 +117,12 @@ export interface StatusView {
 }
 
 /** Null: the engine has not said anything yet. */
-export function statusView(result: StatusResult, names: DmNames, time: string): StatusView | null {
+export function statusView(
+  result: StatusResult,
+  names: DmNames,
+  time: string,
+  unheard: readonly Problem[] = [],
+): StatusView | null {
   const { status } = result;
   if (status === null) return null;
   const logs = status.logs.map((log) => logView(log, result, names));
@@ -158,6 +163,7 @@ export function statusView(result: StatusResult, names: DmNames, time: string): 
       ...clusterProblems(status),
       ...logs.flatMap((log) => logProblems(log, stalled(log, result))),
       ...logClusterProblems(status),
+      ...unheard,
     ],
   };
 }
@@ -197,6 +203,20 @@ function logView(log: LogStatus, result: StatusResult, names: DmNames): LogView 
   };
 }
 
+/**
+ * Mirrors of this kernel that no log of the daemon is known for. Another daemon served them, or the records are lost; a mirror
+ * that nobody uses may ask for nothing for hours, and its marks are unknown without anybody being told.
+ */
+export function unheardMirrors(mirrors: DmNames, { status, fresh }: StatusResult): Problem[] {
+  if (status === null || !fresh || status.kernel === 'simulated') return [];
+  const known = new Set(status.logs.map(({ uuid }) => uuid));
+  return [...mirrors].flatMap(([uuid, name]) => {
+    if (known.has(uuid)) return [];
+    const text = `the mirror ${name} has not asked this daemon for anything yet; dmsetup status ${name} makes it ask`;
+    return [{ code: 'unheard', log: uuid, text }];
+  });
+}
+
 function daemonProblems(result: StatusResult): Problem[] {
   if (result.fresh) return [];
   const text = `the engine does not answer; this is how things stood ${Math.round(result.ageMs / 1000)} s ago`;
@@ -219,7 +239,7 @@ function logProblems(log: LogView, isStalled: boolean): Problem[] {
   if (log.logDevice?.state === 'failed') {
     add(
       'log-failed',
-      `log device ${log.logDevice.name} has failed: writes to regions that are not marked yet fail; it is tried again every few seconds`,
+      `log device ${log.logDevice.name} has failed: writes to regions that are not marked yet wait, until it is back and the table is loaded anew (lockstepd(8), DIAGNOSTICS)`,
     );
   }
   if (log.marksUnknown) {

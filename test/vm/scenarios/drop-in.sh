@@ -45,12 +45,13 @@ kill -KILL $OTHER
 echo 'transport = "local"' >/etc/lockstep/lockstep.toml
 cmirrord
 # Every write waits for the one that is held, so nobody asks for the log but we: then the daemon hears of it.
-dmsetup status old
 # Its exit code is 1 meanwhile: a log is in trouble.
 says() {
   lockstep status >/run/status 2>&1 || true
   grep -q "$1" /run/status
 }
+wait_for 60 says 'the mirror old has not asked this daemon'
+dmsetup status old
 wait_for 120 says 'marks unknown'
 dmsetup resume leg
 sleep 2
