@@ -245,7 +245,7 @@ function mountsChecks({ daemon }: DoctorFacts): Check[] {
   if (daemon === null || daemon.simulated || daemon.ownMounts === null) return [];
   if (!daemon.ownMounts) return [ok('mounts', 'the daemon has the mounts of the host')];
   const text =
-    'the daemon has a mount namespace of its own: file systems on its mirrors may stay mounted there, and its end hang';
+    'the daemon has a mount namespace of its own: where mounts do not propagate, file systems on its mirrors stay mounted in it';
   return [warn('mounts', text, 'no ProtectSystem, ProtectHome, PrivateTmp or the like in its unit; no container')];
 }
 
