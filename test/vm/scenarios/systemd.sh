@@ -1,9 +1,10 @@
 # The package on a host of systemd's: installed, upgraded, stopped, configured badly, removed, with a mirror in use. Legs are vda and
 # vdb, the log vdc. Runs in the guest as a service, after lib.sh and mirror.sh; BOOT, PACKAGE and NEWER are given.
 # shellcheck shell=bash
-SECTORS=65536
 REGIONS=64
-TABLE=$(mirror_table $SECTORS systemd-uuid 'clustered-disk /dev/vdc 1024')
+# As the README's unit for the boot has it.
+UNIT=$(sed -n '/^ *\[Unit\]$/,/^ *WantedBy=/p' README.md | sed 's/^ *//')
+TABLE=$(sed -n 's/.*--table "\(.*\)"$/\1/p' <<<"$UNIT")
 MOUNT=/srv/mirror
 CONFIG=/etc/lockstep/lockstep.toml
 
@@ -48,6 +49,10 @@ small_database() {
   mount --bind /run/dpkg /var/lib/dpkg
 }
 small_database
+# For units that make mirrors: there is no udevd that makes their nodes.
+systemctl set-environment DM_DISABLE_UDEV=1
+# The worst case: what is unmounted here stays mounted in whatever has a mount namespace of its own.
+mount --make-rprivate /
 
 step "$BOOT boot: the package is installed, and nothing is started or enabled"
 package -i "$PACKAGE" || fail "$(cat /run/dpkg.log)"
@@ -59,8 +64,12 @@ echo 'transport = "local"' >>$CONFIG
 if [ "$BOOT" = second ]; then
   step 'second boot: the mirror is as it was, and nothing is copied'
   systemctl enable --now lockstepd
-  dmsetup create m --table "$TABLE"
+  echo "$UNIT" >/etc/systemd/system/mirror-m.service
+  systemctl enable --now mirror-m
   expect 'in sync' "$REGIONS/$REGIONS" "$(progress m)"
+  # A restart of the daemon is none of the mirror.
+  systemctl restart lockstepd
+  expect 'unit' active "$(systemctl is-active mirror-m)"
   mkdir -p $MOUNT
   mount /dev/mapper/m $MOUNT
   cmp $MOUNT/kept <(seq 1000)
