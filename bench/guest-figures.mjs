@@ -28,6 +28,7 @@ export async function measureInGuest({ quick, parts, peer, say }) {
     PARTS: parts.join(' '),
     ROUNDS: quick ? '2' : '5',
     SELF_ROUNDS: quick ? '1' : '3',
+    WARMUP_SECONDS: quick ? '6' : '15',
     SECONDS_A_RUN: quick ? '2' : '4',
     FRESH: quick ? '200' : '400',
     RESPONDER: program('responder'),

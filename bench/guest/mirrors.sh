@@ -1,6 +1,6 @@
 # Writes through dm-mirror in a guest: the daemon, the C responder and the kernel's own logs by turns, in one boot. Runs
-# after lib.sh of the VM tests; ROUNDS, SELF_ROUNDS, SECONDS_A_RUN, FRESH, PARTS, NODE, RESPONDER and PEER are given. Every
-# run leaves fio's own JSON as $RESULTS/<round>-<name>.json; rounds below SELF_ROUNDS run all that is the daemon's twice.
+# after lib.sh of the VM tests; ROUNDS, SELF_ROUNDS, WARMUP_SECONDS, SECONDS_A_RUN, FRESH, PARTS, NODE, RESPONDER and PEER are
+# given. Every run leaves fio's own JSON as $RESULTS/<round>-<name>.json; rounds below SELF_ROUNDS run all that is the daemon's twice.
 # Who goes first changes from round to round. What the machine is stands in $RESULTS/machine.json.
 #
 # Legs: two RAM disks of 64 MiB for the request path, dm-zero for large maps. Logs: a third RAM disk; /dev/vda is slow
@@ -115,6 +115,14 @@ fresh() {
 scattered() {
   writes "$1" 16 --io_size=$((FRESH * 4))k
 }
+# Whoever was just started serves some seconds of writes that nobody counts: V8 compiles what is hot while it runs, which an
+# emulated processor makes a matter of ten seconds and more, and a daemon runs for months.
+warm_up() {
+  mirror userspace 4 "warm-$ROUND" clustered-core 1024 nosync -- 1:0 1:1 $RAM_SECTORS
+  writes warm-up 1 --time_based --runtime="$WARMUP_SECONDS"
+  unmirror
+  rm "$RESULTS/$ROUND-warm-up.json"
+}
 # Core log, and marks of a small hot set: eight regions, written again and again.
 request_path() {
   local who=$1 suffix=$2
@@ -178,6 +186,7 @@ printf '{"kernel":"%s","cores":%d,"memoryMiB":%d}\n' "$(uname -r)" "$(nproc)" \
 
 turn_of_lockstepd() {
   start_lockstepd
+  warm_up
   request_path lockstepd ''
   if wants disk; then
     lockstepd_disks 0 ''
@@ -193,6 +202,7 @@ turn_of_lockstepd() {
 
 turn_of_others() {
   start_responder
+  warm_up
   request_path responder ''
   stop_daemon
 
