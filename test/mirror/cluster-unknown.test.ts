@@ -32,6 +32,20 @@ function reconnect(group: Group, node: number): number {
   return group.host(node).send(DM_ULOG_RESUME, mirrorA);
 }
 
+/** The daemon of the second comes back without what it knew, and its kernel finds it. */
+function returnWithoutState(group: Group): void {
+  loseState(group, 2);
+  group.join(2);
+  reconnect(group, 2);
+  group.settle();
+}
+
+function suspendAndResume(group: Group): void {
+  group.ask(2, DM_ULOG_PRESUSPEND, mirrorA);
+  group.ask(2, DM_ULOG_POSTSUSPEND, mirrorA);
+  expect(group.ask(2, DM_ULOG_RESUME, mirrorA)?.error).toBe(0);
+}
+
 describe('a kernel whose daemon has lost its state', () => {
   test('may have heard any hint: it is never told that a region is out of sync, and nothing holds its writes up', () => {
     const group = lostOnSecond();
@@ -51,13 +65,8 @@ describe('a kernel whose daemon has lost its state', () => {
   test('and it hears the bit again when it has resumed', () => {
     const group = lostOnSecond();
     group.ask(1, DM_ULOG_SET_REGION_SYNC, mirrorA, [4, 0]);
-    loseState(group, 2);
-    group.join(2);
-    reconnect(group, 2);
-    group.settle();
-    group.ask(2, DM_ULOG_PRESUSPEND, mirrorA);
-    group.ask(2, DM_ULOG_POSTSUSPEND, mirrorA);
-    expect(group.ask(2, DM_ULOG_RESUME, mirrorA)?.error).toBe(0);
+    returnWithoutState(group);
+    suspendAndResume(group);
     expect(group.ask(2, DM_ULOG_IN_SYNC, mirrorA, [4])?.values).toEqual([0]);
     expect(group.ask(1, DM_ULOG_GET_RESYNC_WORK, mirrorA)?.values).toEqual([1, 4]);
   });
@@ -66,10 +75,7 @@ describe('a kernel whose daemon has lost its state', () => {
     const group = lostOnSecond();
     group.ask(1, DM_ULOG_SET_REGION_SYNC, mirrorA, [4, 0]);
     expect(group.ask(1, DM_ULOG_GET_RESYNC_WORK, mirrorA)?.values).toEqual([1, 4]);
-    loseState(group, 2);
-    group.join(2);
-    reconnect(group, 2);
-    group.settle();
+    returnWithoutState(group);
     expect(group.ask(2, DM_ULOG_IS_REMOTE_RECOVERING, mirrorA, [4])?.values?.[0]).toBe(1);
     group.ask(1, DM_ULOG_SET_REGION_SYNC, mirrorA, [4, 1]);
     expect(group.ask(2, DM_ULOG_IS_REMOTE_RECOVERING, mirrorA, [4])?.values?.[0]).toBe(0);
@@ -78,13 +84,8 @@ describe('a kernel whose daemon has lost its state', () => {
   test('still writes without marks where it did: others do not recover that before it has a new table (R10)', () => {
     const group = lostOnSecond();
     group.ask(2, DM_ULOG_SET_REGION_SYNC, mirrorA, [4, 0]);
-    loseState(group, 2);
-    group.join(2);
-    reconnect(group, 2);
-    group.settle();
-    group.ask(2, DM_ULOG_PRESUSPEND, mirrorA);
-    group.ask(2, DM_ULOG_POSTSUSPEND, mirrorA);
-    expect(group.ask(2, DM_ULOG_RESUME, mirrorA)?.error).toBe(0);
+    returnWithoutState(group);
+    suspendAndResume(group);
     expect(group.ask(1, DM_ULOG_GET_RESYNC_WORK, mirrorA)?.values?.[0]).toBe(0);
     expect(group.ask(2, DM_ULOG_GET_RESYNC_WORK, mirrorA)?.values).toEqual([1, 4]);
   });
@@ -92,14 +93,9 @@ describe('a kernel whose daemon has lost its state', () => {
   test('alone with the log it recovers alone, where that is not known any more', () => {
     const group = lostOnSecond([2]);
     group.ask(2, DM_ULOG_SET_REGION_SYNC, mirrorA, [4, 0]);
-    loseState(group, 2);
-    group.join(2);
-    reconnect(group, 2);
-    group.settle();
+    returnWithoutState(group);
     group.resume(mirrorA, core, [1]);
-    group.ask(2, DM_ULOG_PRESUSPEND, mirrorA);
-    group.ask(2, DM_ULOG_POSTSUSPEND, mirrorA);
-    expect(group.ask(2, DM_ULOG_RESUME, mirrorA)?.error).toBe(0);
+    suspendAndResume(group);
     expect(group.ask(1, DM_ULOG_GET_RESYNC_WORK, mirrorA)?.values?.[0]).toBe(0);
     expect(group.ask(2, DM_ULOG_GET_RESYNC_WORK, mirrorA)?.values?.[0]).toBe(1);
   });
