@@ -1,7 +1,7 @@
 /**
- * The daemon with measuring points: `counted-daemon.mjs FOLDER [busy]`. Its threads run the daemon's own entries, wrapped:
- * the engine counts what it allocates (counted-engine.mjs), and with `busy` the main and the admin thread compute for 20 ms
- * of every 50. Orders come as lines on standard input: `start` and `stop` of the counting; each is answered by a line.
+ * The daemon with measuring points: `counted-daemon.mjs FOLDER [AFTER]`. Its threads run the daemon's own entries, wrapped:
+ * the engine counts what it allocates (counted-engine.mjs), and with AFTER the main thread computes for 20 ms of every 50, and
+ * the admin thread so many milliseconds later. Orders come as lines on standard input: `start` and `stop` of the counting; each is answered by a line.
  */
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -11,7 +11,7 @@ import { runDaemon } from '../dist/daemon/daemon.js';
 import { hostFacts } from '../dist/daemon/host-facts.js';
 import { keepBusy } from './keep-busy.mjs';
 
-const [folder, busy] = process.argv.slice(2);
+const [folder, after] = process.argv.slice(2);
 const options = ['--simulated-kernel', join(folder, 'kernel'), '--transport', 'local'];
 const places = ['--state-dir', join(folder, 'state'), '--pid-file', join(folder, 'pid')];
 const parsed = parseOptions([...options, ...places], hostFacts());
@@ -23,8 +23,8 @@ channel.onmessage = ({ data }) => {
 createInterface({ input: process.stdin })
   .on('line', (order) => channel.postMessage({ order }))
   .on('close', () => process.exit(0));
-if (busy) keepBusy();
+if (after !== undefined) keepBusy();
 process.exitCode = await runDaemon(parsed.config, {
   engineEntry: new URL('./counted-engine.mjs', import.meta.url),
-  ...(busy ? { adminEntry: new URL('./busy-admin.mjs', import.meta.url) } : {}),
+  ...(after === undefined ? {} : { adminEntry: new URL(`./busy-admin.mjs?after=${after}`, import.meta.url) }),
 });

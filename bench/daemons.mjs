@@ -2,7 +2,7 @@
  * Starts what answers the simulated kernel's frames: lockstepd as a process of its own, the same with its main and admin
  * thread kept busy, or the C responder. Each has a folder of its own on a tmpfs for its socket and state, as in use.
  */
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -42,6 +42,13 @@ class Answerer {
 
   get pid() {
     return this.child.pid;
+  }
+
+  /** Processor time of all its threads, as the scheduler counts it. */
+  get cpuNs() {
+    const folder = `/proc/${this.pid}/task`;
+    const spent = (task) => Number(readFileSync(`${folder}/${task}/schedstat`, 'utf8').split(' ')[0]);
+    return readdirSync(folder).reduce((sum, task) => sum + spent(task), 0);
   }
 
   async end() {
@@ -96,12 +103,13 @@ export async function startDaemon(on, more = []) {
 }
 
 /**
- * The same daemon with wrapped thread entries: `busy` keeps the main and the admin thread computing 20 ms of every 50;
- * either way its engine counts collections and allocated bytes.
+ * The same daemon with wrapped thread entries; its engine counts collections and allocated bytes. With `adminAfterMs` the main
+ * thread is kept computing 20 ms of every 50, and so is the admin thread, so many milliseconds later.
  */
-export async function startCountedDaemon(on, { busy }) {
+export async function startCountedDaemon(on, { adminAfterMs } = {}) {
   const folder = folderNew();
-  const args = [join(root, 'bench', 'counted-daemon.mjs'), folder, ...(busy ? ['busy'] : [])];
+  const args = [join(root, 'bench', 'counted-daemon.mjs'), folder];
+  if (adminAfterMs !== undefined) args.push(String(adminAfterMs));
   const child = start(on, process.execPath, args);
   await lineOf(child, [child.stderr], (line) => line.includes('ready'));
   const daemon = new Answerer(child, folder);

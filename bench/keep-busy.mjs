@@ -1,11 +1,12 @@
 /**
- * Computes and allocates for 20 ms of every 50 on the calling thread, as long as the thread lives. All threads that do this,
- * of whatever process, do it in the same 20 ms: how two of them happen to meet would otherwise decide a percentile.
+ * Computes and allocates for 20 ms of every 50 on the calling thread, as long as the thread lives. By the clock: threads that
+ * do this, of whatever process, meet in the same 20 ms, or never when they are told to begin `afterMs` of 20 to 30 apart. How
+ * two of them happen to meet would otherwise decide a percentile.
  */
 const busyMs = 20;
 const periodMs = 50;
 
-export function keepBusy() {
+export function keepBusy(afterMs = 0) {
   const compute = () => {
     const end = performance.now() + busyMs;
     let kept = [];
@@ -15,6 +16,6 @@ export function keepBusy() {
     }
     waitForNext();
   };
-  const waitForNext = () => setTimeout(compute, periodMs - (Date.now() % periodMs));
+  const waitForNext = () => setTimeout(compute, periodMs - ((Date.now() + periodMs - afterMs) % periodMs));
   waitForNext();
 }

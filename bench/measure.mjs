@@ -64,7 +64,8 @@ export async function compare({ rounds, selves: pairs = rounds, subject, limit, 
 }
 
 /**
- * One side of a comparison as a row of results: medians over the rounds, and each round's figure.
+ * One side of a comparison as a row of results: medians over the rounds, each round's figure, and beside times how many a
+ * second there were (`rate`).
  * @param {string} key
  * @param {object[]} ones rounds, with the same fields
  * @param {{ unit: string, figure: (one: object) => number, scale?: number, note?: string, of?: string }} how `scale`
@@ -87,6 +88,7 @@ export function row(key, ones, { unit, figure, scale = 1, note, of }) {
     p90: share('p90', 20),
     p99: share('p99', 200),
     p999: share('p999', 2000),
+    rate: ones.some((one) => one.rate === undefined) ? undefined : median(ones.map((one) => one.rate)),
     note,
     of,
   };

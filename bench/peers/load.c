@@ -11,13 +11,18 @@
  * request (1)
  *   --log-file PATH  disk log on it (one log only)     --prefix TEXT of the logs' uuids, new for every run
  *   --luid N         luid of the first log             --keep 1      leaves the logs as they are
+ *   --rate N         operations a second by a timetable, instead of --depth
  *
  * in_sync: one IN_SYNC of some region. remark: MARK and FLUSH of regions that are held already. fresh: MARK
  * and FLUSH of regions that nobody marked before, far apart, so that each is in another block of the log
  * where that is possible. As the kernel does it, FLUSH is sent when every MARK of the operation is answered.
+ * With more than one operation under way, all replies that are there are taken by one call and all new
+ * requests sent by one: else this program would be slower than what it is to measure.
  * Prints one line of JSON.
  */
 #define _GNU_SOURCE
+#include <poll.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/un.h>
@@ -25,7 +30,13 @@
 
 #include "samples.h"
 
-enum { GROUP_REGIONS_MAX = 32, LANES_MAX = 1024, REPLY_SECONDS_MAX = 20, SEQ_SLOTS = 1 << 16 };
+enum {
+  GROUP_REGIONS_MAX = 32,
+  LANES_MAX = 1024,
+  TOGETHER_MAX = 64,
+  REPLY_SECONDS_MAX = 20,
+  SEQ_SLOTS = 1 << 16
+};
 
 enum work { IN_SYNC, REMARK, FRESH };
 
@@ -41,14 +52,41 @@ static uint32_t next_seq = 1;
 static enum work work;
 static uint64_t regions, logs, batch, luid;
 static const char* prefix;
-static uint8_t request[FRAME_BYTES_MAX];
-static uint8_t reply[FRAME_BYTES_MAX];
+/* Frames one way: requests that wait to be sent, or replies that came together. */
+struct frames {
+  uint8_t bytes[TOGETHER_MAX][FRAME_BYTES_MAX];
+  struct iovec parts[TOGETHER_MAX];
+  struct mmsghdr messages[TOGETHER_MAX];
+  unsigned count;
+  unsigned next;
+};
+static struct frames requests, replies;
+/* How many go together: as many as there are lanes. */
+static unsigned together = 1;
+static const uint8_t* reply;
 /* Lane + 1 by the low bits of a request's number. */
 static uint16_t lane_of_seq[SEQ_SLOTS];
 static struct lane lanes[LANES_MAX];
 
+static void aim_messages(struct frames* frames) {
+  for (unsigned i = 0; i < TOGETHER_MAX; i++) {
+    frames->parts[i] = (struct iovec){frames->bytes[i], FRAME_BYTES_MAX};
+    frames->messages[i].msg_hdr = (struct msghdr){.msg_iov = &frames->parts[i], .msg_iovlen = 1};
+  }
+}
+
+static void send_all(void) {
+  for (unsigned sent = 0; sent < requests.count;) {
+    const int now = sendmmsg(fd, requests.messages + sent, requests.count - sent, MSG_NOSIGNAL);
+    if (now < 0) die("send: %s", strerror(errno));
+    sent += (unsigned)now;
+  }
+  requests.count = 0;
+}
+
 static uint32_t send_request(uint64_t log, uint32_t type, const void* payload, uint32_t bytes) {
   const uint32_t seq = next_seq++;
+  uint8_t* request = requests.bytes[requests.count];
   memset(request + HEADERS_BYTES, 0, PAYLOAD_AT - HEADERS_BYTES);
   put_headers(request, PAYLOAD_AT + bytes, seq);
   put32(request + 8, seq);
@@ -59,16 +97,39 @@ static uint32_t send_request(uint64_t log, uint32_t type, const void* payload, u
   put32(request + 188, type);
   put32(request + 192, bytes);
   if (bytes > 0) memcpy(request + PAYLOAD_AT, payload, bytes);
-  if (send(fd, request, PAYLOAD_AT + bytes, MSG_NOSIGNAL) < 0) die("send: %s", strerror(errno));
+  if (together == 1) {
+    if (send(fd, request, PAYLOAD_AT + bytes, MSG_NOSIGNAL) < 0) die("send: %s", strerror(errno));
+    return seq;
+  }
+  requests.parts[requests.count++].iov_len = PAYLOAD_AT + bytes;
+  if (requests.count == together) send_all();
   return seq;
+}
+
+/* At least one reply, all that are there at most; before that, what waits to be sent. */
+static void receive_replies(void) {
+  send_all();
+  int count = 1;
+  if (together == 1) {
+    const ssize_t length = recv(fd, replies.bytes[0], FRAME_BYTES_MAX, 0);
+    replies.messages[0].msg_len = length > 0 ? (unsigned)length : 0;
+    if (length < 0) count = -1;
+  } else {
+    count = recvmmsg(fd, replies.messages, together, MSG_WAITFORONE, NULL);
+  }
+  if (count < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) die("no reply within %d s", REPLY_SECONDS_MAX);
+  if (count < 0) die("receive: %s", strerror(errno));
+  replies.count = (unsigned)count;
+  replies.next = 0;
 }
 
 /* The next reply: its number, and its error as the kernel would see it. */
 static uint32_t receive_reply(int* error) {
-  const ssize_t length = recv(fd, reply, sizeof reply, 0);
-  if (length < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) die("no reply within %d s", REPLY_SECONDS_MAX);
-  if (length <= 0) die("the daemon is gone");
-  if (length < HEADERS_BYTES) die("a reply of %zd bytes", length);
+  if (replies.next == replies.count) receive_replies();
+  reply = replies.bytes[replies.next];
+  const unsigned length = replies.messages[replies.next++].msg_len;
+  if (length == 0) die("the daemon is gone");
+  if (length < HEADERS_BYTES) die("a reply of %u bytes", length);
   if (get16(reply + 32) == 0) {
     *error = -(int)get32(reply + 28);
     return get32(reply + 24);
@@ -162,6 +223,7 @@ static struct lane* take_reply(void) {
   return NULL;
 }
 
+/* As many under way as there are lanes, each by turns: the next operation starts when one has ended. */
 static struct samples measure(uint64_t depth, uint64_t warmup, uint64_t count, uint64_t* elapsed_ns) {
   struct samples samples = samples_for(count);
   uint64_t next = 0;
@@ -178,6 +240,55 @@ static struct samples measure(uint64_t depth, uint64_t warmup, uint64_t count, u
     if (next < warmup + count) start(lane, next++);
   }
   *elapsed_ns = now_ns() - began;
+  return samples;
+}
+
+/* Waits for a reply until `due`; 0 when there is none. */
+static int reply_until(uint64_t due) {
+  const uint64_t now = now_ns();
+  const uint64_t left = due > now ? due - now : 0;
+  const struct timespec wait = {(time_t)(left / 1000000000u), (long)(left % 1000000000u)};
+  struct pollfd socket = {.fd = fd, .events = POLLIN};
+  return ppoll(&socket, 1, &wait, NULL) > 0;
+}
+
+/*
+ * `rate` operations a second by a timetable, whatever the daemon does: when it stalls, all that were due
+ * meanwhile are late, where a load that waits for each reply would count one. A sample begins when its
+ * request is sent, or when it was due if every lane was taken then: that this program was woken late is
+ * nobody's fault.
+ */
+static struct samples measure_open(uint64_t rate, uint64_t warmup, uint64_t count, uint64_t* elapsed_ns) {
+  struct samples samples = samples_for(count);
+  static struct lane* idle[LANES_MAX];
+  uint64_t idle_count = 0;
+  for (; idle_count < LANES_MAX; idle_count++) idle[idle_count] = &lanes[idle_count];
+  const uint64_t total = warmup + count;
+  const uint64_t began = now_ns();
+  uint64_t counted_from = began;
+  uint64_t next = 0;
+  int crowded = 0;
+  for (uint64_t ended = 0; ended < total;) {
+    uint64_t due = began + next * 1000000000u / rate;
+    for (; next < total && idle_count > 0 && due <= now_ns(); due = began + next * 1000000000u / rate) {
+      struct lane* lane = idle[--idle_count];
+      start(lane, next++);
+      if (crowded) lane->started_ns = due;
+    }
+    crowded = idle_count == 0;
+    const uint64_t limit = now_ns() + (uint64_t)REPLY_SECONDS_MAX * 1000000000u;
+    if (!reply_until(next < total && !crowded ? due : limit)) {
+      if (now_ns() >= limit) die("no reply within %d s", REPLY_SECONDS_MAX);
+      continue;
+    }
+    struct lane* lane = take_reply();
+    if (lane == NULL) continue;
+    ended++;
+    if (ended > warmup) samples_add(&samples, now_ns() - lane->started_ns);
+    if (ended == warmup) counted_from = now_ns();
+    idle[idle_count++] = lane;
+  }
+  *elapsed_ns = now_ns() - counted_from;
   return samples;
 }
 
@@ -209,6 +320,7 @@ int main(int argc, char** argv) {
   luid = number_option(argc, argv, "--luid", 4096);
   prefix = option(argc, argv, "--prefix", "bench");
   const uint64_t depth = number_option(argc, argv, "--depth", 1);
+  const uint64_t rate = number_option(argc, argv, "--rate", 0);
   const uint64_t warmup = number_option(argc, argv, "--warmup", 8000);
   const uint64_t count = number_option(argc, argv, "--count", 1000);
   const char* file = option(argc, argv, "--log-file", NULL);
@@ -220,10 +332,17 @@ int main(int argc, char** argv) {
   if (work == FRESH && (warmup + count) / logs * batch > regions) die("fresh regions run out");
   /* A lane's log goes by its operation: with a depth that the logs divide, a lane keeps to one log. */
   if (work == REMARK && depth * batch > regions) die("--depth times --batch: at most --regions");
+  /* Fifty microseconds late is what the kernel allows itself with the timers of others. */
+  if (prctl(PR_SET_TIMERSLACK, 1) != 0) die("timer slack: %s", strerror(errno));
+  aim_messages(&requests);
+  aim_messages(&replies);
   reach(path);
   make_logs(file);
+  if (rate == 0) together = depth < TOGETHER_MAX ? (unsigned)depth : TOGETHER_MAX;
   uint64_t elapsed_ns = 0;
-  struct samples samples = measure(depth, warmup, count, &elapsed_ns);
+  struct samples samples =
+      rate > 0 ? measure_open(rate, warmup, count, &elapsed_ns) : measure(depth, warmup, count, &elapsed_ns);
+  together = 1;
   char more[64];
   snprintf(more, sizeof more, ",\"core\":%d", current_core());
   if (number_option(argc, argv, "--keep", 0) == 0) remove_logs();
