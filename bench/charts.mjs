@@ -38,13 +38,13 @@ const logScale = (low, high, from, to) => (value) =>
     ? (from + to) / 2
     : from + ((Math.log(value) - Math.log(low)) / (Math.log(high) - Math.log(low))) * (to - from);
 
-/** The rows of one table: a line a series, both axes logarithmic. */
+/** The rows of one table: a line a series, from round to round as far as the strokes reach; both axes logarithmic. */
 export function linesChart(rows) {
   const shown = rows.filter(({ value }) => value > 0);
   if (shown.length === 0) return '';
   const height = 300;
   const xs = [...new Set(shown.map(({ x }) => x))].sort((a, b) => a - b);
-  const values = shown.map(({ value }) => value);
+  const values = shown.flatMap(({ value, rounds = [] }) => [value, ...rounds.filter((each) => each > 0)]);
   const [low, high] = [Math.min(...values) / 1.5, Math.max(...values) * 1.5];
   const x = logScale(xs[0], xs.at(-1), margin.left, width - margin.right);
   const y = logScale(low, high, height - margin.bottom, margin.top);
@@ -64,6 +64,10 @@ export function linesChart(rows) {
     const colour = colours[i % colours.length];
     parts.push(`<polyline points="${path}" fill="none" stroke="${colour}" stroke-width="2"/>`);
     for (const row of points) {
+      // Its slowest and fastest round.
+      const ends = (row.rounds ?? []).filter((value) => value > 0);
+      if (ends.length > 1)
+        parts.push(line(x(row.x), y(Math.min(...ends)), x(row.x), y(Math.max(...ends)), `stroke="${colour}"`));
       const title = `${name}, ${row.x} ${row.axis}: ${short(row.value)} ${row.unit}`;
       parts.push(
         `<circle cx="${x(row.x).toFixed(1)}" cy="${y(row.value).toFixed(1)}" r="3.5" fill="${colour}"><title>${escaped(title)}</title></circle>`,
@@ -86,9 +90,10 @@ export function roundsChart(rows) {
   const high = Math.max(...all) * 1.08;
   const left = 190;
   const x = (value) => left + (value / high) * (width - left - margin.right);
+  // The last one ends where the chart does.
   const parts = [0, high / 2, high].flatMap((value) => [
     line(x(value), margin.top, x(value), height - margin.bottom, 'class="grid"'),
-    label(x(value), height - margin.bottom + 16, short(value), 'text-anchor="middle"'),
+    label(x(value), height - margin.bottom + 16, short(value), `text-anchor="${value === high ? 'end' : 'middle'}"`),
   ]);
   rows.forEach((row, i) => {
     const y = margin.top + i * 34 + 17;
@@ -104,6 +109,8 @@ export function roundsChart(rows) {
       );
     }
   });
-  parts.push(label((left + width) / 2, height - 6, rows[0].unit, 'text-anchor="middle"'));
+  const { unit } = rows[0];
+  const better = unit.endsWith('/s') ? 'more is better' : 'less is better';
+  parts.push(label((left + width) / 2, height - 6, `${unit}, ${better}`, 'text-anchor="middle"'));
   return svg(height, rows.map(({ key }) => key).join(', '), parts);
 }

@@ -9,6 +9,7 @@ export interface Scenario {
 export interface Report {
   quick: boolean;
   commit: string;
+  clean: boolean;
   scenarios: Record<string, Scenario>;
 }
 export function htmlReport(report: Report): string;

@@ -21,7 +21,8 @@ svg text { font-size: 11px; fill: #44525f } svg .grid { stroke: #dfe4e9 } .scrol
 const classes = {
   met: 'met',
   missed: 'missed',
-  'in the noise': 'noise',
+  'met within noise': 'noise',
+  'missed within noise': 'noise',
   'too noisy': 'noise',
   'below its floor': 'below',
 };
@@ -38,7 +39,8 @@ function ratiosTable(ratios) {
     const word = verdict(ratio);
     const { value, aim, direction, floor, noise } = ratio;
     const figures = [figure(value), `${escaped(direction)} ${figure(aim)}`, figure(floor), figure(noise)];
-    return [[escaped(key)], ...figures.map((text) => [text, 'n']), [word, classes[word]]];
+    const what = ratio.what ? `<br><span class="note">${escaped(ratio.what)}</span>` : '';
+    return [[`${escaped(key)}${what}`], ...figures.map((text) => [text, 'n']), [word, classes[word]]];
   });
   const head = [['key'], ['value', 'n'], ['aim', 'n'], ['floor', 'n'], ['noise', 'n'], ['']];
   return rows.length > 0 ? table(head, rows) : '';
@@ -52,9 +54,31 @@ function resultsTable(results) {
     const note = row.note ? `<br><span class="note">${escaped(row.note)}</span>` : '';
     const share = (name) => [typeof row[name] === 'number' ? figure(row[name]) : '', 'n'];
     const value = [`${figure(row.value)} ${escaped(row.unit)}`, 'n'];
-    return [[`${escaped(row.key)}${note}`], value, [String(row.samples), 'n'], ...shares.map(share)];
+    return [[`${escaped(row.key)}${note}`], value, [String(row.samples), 'n'], ...[...shares, 'rate'].map(share)];
   });
-  return table([['result'], ['median of rounds', 'n'], ['samples', 'n'], ...shares.map((name) => [name, 'n'])], rows);
+  const names = [...shares, 'a second'].map((name) => [name, 'n']);
+  return rows.length > 0 ? table([['result'], ['median of rounds', 'n'], ['samples', 'n'], ...names], rows) : '';
+}
+
+/** A table of growth: a row a size, a column a series; medians, and the fastest and slowest round. */
+function growthTable(rows) {
+  const [{ axis }] = rows;
+  const series = [...new Set(rows.map((row) => row.series))];
+  const xs = [...new Set(rows.map((row) => row.x))].sort((a, b) => a - b);
+  const head = series.map((name) => {
+    const { unit } = rows.find((row) => row.series === name);
+    return [`${escaped(name)}, ${escaped(unit)}`, 'n'];
+  });
+  const cell = (x, name) => {
+    const row = rows.find((each) => each.x === x && each.series === name);
+    if (row === undefined) return ['', 'n'];
+    const { value, rounds = [value] } = row;
+    const range = `${figure(Math.min(...rounds))} to ${figure(Math.max(...rounds))}`;
+    const note = row.note ? `; ${escaped(row.note)}` : '';
+    return [`${figure(value)}<br><span class="note">${range}${note}</span>`, 'n'];
+  };
+  const lines = xs.map((x) => [[String(x)], ...series.map((name) => cell(x, name))]);
+  return table([[escaped(axis)], ...head], lines);
 }
 
 function charts(results) {
@@ -63,7 +87,8 @@ function charts(results) {
   for (const key of keys) parts.push(`<h3>${escaped(key)}</h3>${roundsChart(results.filter(({ of }) => of === key))}`);
   const tables = [...new Set(results.flatMap(({ table: name }) => name ?? []))];
   for (const name of tables) {
-    parts.push(`<h3>${escaped(name)}</h3>${linesChart(results.filter(({ table: of }) => of === name))}`);
+    const rows = results.filter(({ table: of }) => of === name);
+    parts.push(`<h3>${escaped(name)}</h3>${linesChart(rows)}${growthTable(rows)}`);
   }
   return parts.join('');
 }
@@ -73,15 +98,16 @@ function section([name, { title, results, ratios, skipped, failed, firstAttempt 
   if (skipped) return `${heading}<p>Skipped: ${escaped(skipped)}.</p>`;
   if (failed) return `${heading}<p class="below">${escaped(failed)}</p>`;
   const again = firstAttempt ? `<p class="note">${escaped(attemptText(firstAttempt))}</p>` : '';
-  return `${heading}${again}${ratiosTable(ratios)}${charts(results)}${resultsTable(results)}`;
+  return `${heading}${again}${ratiosTable(ratios)}${charts(results)}${resultsTable(results.filter((row) => !row.table))}`;
 }
 
 export function htmlReport(report) {
   const intro =
     'Subject and limit take turns in one run; a value is the median of the rounds of the ratio of each pair, which is not the ' +
     'ratio of the two medians. Noise is what the subject differs from itself, measured the same way before; a difference inside ' +
-    'it is no difference, and with more than 0.5 of it nothing is said. The floor is half as good as the aim. Percentiles of ' +
-    'round trips are in microseconds. Dots are rounds, bars are medians. Charts of growth have logarithmic axes.';
+    'it is no difference: a figure that is so near its aim is met or missed "within noise", and with more than 0.5 of it nothing is said. The floor is half as good as the aim. Percentiles of ' +
+    'round trips are in microseconds. Dots are rounds, bars are medians. Charts of growth have logarithmic axes; their strokes ' +
+    'reach from the fastest round to the slowest.';
   return `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>Lockstep: benchmarks</title><style>${style}</style></head><body>

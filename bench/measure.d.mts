@@ -9,6 +9,7 @@ export interface Row {
   readonly p90: number | undefined;
   readonly p99: number | undefined;
   readonly p999: number | undefined;
+  readonly rate: number | undefined;
 }
 export function median(numbers: number[]): number;
 export function unrestOf(ones: { p50: number; min: number }[]): number;

@@ -4,7 +4,7 @@
  */
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { budgets, verdict } from './budgets.mjs';
+import { budgets, printed, verdict } from './budgets.mjs';
 import { root } from './programs.mjs';
 import { figure, machineText } from './text-report.mjs';
 
@@ -23,28 +23,37 @@ export function lastReport() {
   return { name: last, report: JSON.parse(readFileSync(join(results, last), 'utf8')) };
 }
 
+const tableRow = (...cells) => `| ${cells.join(' | ')} |`.replaceAll('|  |', '| |');
+
+/** A key with an aim. What it is is told by the run: what today's code would measure may be something else. */
+function keyRow(scenario, key, { ratios, results, skipped }) {
+  const ratio = ratios[key];
+  if (ratio === undefined) {
+    const { direction, aim, what } = budgets[scenario][key];
+    const why = skipped ?? results.find((row) => row.key === key)?.skipped;
+    return tableRow(scenario, key, what, '', `${direction} ${figure(aim)}`, '', `skipped: ${why}`);
+  }
+  const aim = `${ratio.direction} ${figure(ratio.aim)}`;
+  return tableRow(scenario, key, ratio.what ?? '', figure(ratio.value), aim, figure(ratio.noise), verdict(ratio));
+}
+
+/** A ratio without an aim; rows of times are in the page. */
+function printedRows(scenario, { results }) {
+  const wanted = printed[scenario] ?? [];
+  return results
+    .filter(({ key, unit }) => wanted.includes(key) && unit === 'times faster')
+    .map(({ key, value, unit }) => tableRow(scenario, key, unit, figure(value), '', '', 'printed'));
+}
+
 export function readmeTable({ name, report }) {
-  const rows = Object.entries(report.scenarios).flatMap(([scenario, { ratios, results, skipped }]) =>
-    Object.keys(budgets[scenario]).map((key) => {
-      const ratio = ratios[key];
-      if (ratio === undefined) {
-        const { direction, aim } = budgets[scenario][key];
-        const why = skipped ?? results.find((row) => row.key === key)?.skipped;
-        return `| ${scenario} | ${key} | | ${direction} ${figure(aim)} | | skipped: ${why} |`;
-      }
-      const cells = [
-        figure(ratio.value),
-        `${ratio.direction} ${figure(ratio.aim)}`,
-        figure(ratio.noise),
-        verdict(ratio),
-      ];
-      return `| ${scenario} | ${key} | ${cells.join(' | ')} |`;
-    }),
-  );
+  const rows = Object.entries(report.scenarios).flatMap(([scenario, found]) => [
+    ...Object.keys(budgets[scenario]).map((key) => keyRow(scenario, key, found)),
+    ...printedRows(scenario, found),
+  ]);
   const page = name.replace(/\.json$/, '.html');
   return [
-    '| scenario | key | value | aim | noise | |',
-    '| --- | --- | --- | --- | --- | --- |',
+    '| scenario | key | what | value | aim | noise | |',
+    '| --- | --- | --- | --- | --- | --- | --- |',
     ...rows,
     '',
     `${machineText(report)}. All figures and charts: [bench/results/${page}](bench/results/${page}).`,

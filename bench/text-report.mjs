@@ -24,7 +24,8 @@ export function attemptText(firstAttempt) {
 function resultLine(row) {
   if (row.skipped) return `  ${row.key.padEnd(44)} skipped: ${row.skipped}`;
   const shares = ['p50', 'p90', 'p99', 'p999'].filter((name) => typeof row[name] === 'number');
-  const tail = shares.map((name) => `${name} ${figure(row[name])}`).join('  ');
+  const rate = typeof row.rate === 'number' && !row.unit.endsWith('/s') ? [`${figure(row.rate)}/s`] : [];
+  const tail = [...shares.map((name) => `${name} ${figure(row[name])}`), ...rate].join('  ');
   const value = `${figure(row.value)} ${row.unit}`;
   const line = `  ${row.key.padEnd(44)} ${value.padStart(22)}   n=${row.samples}${tail ? `   ${tail}` : ''}`;
   return row.note ? `${line}\n  ${''.padEnd(46)}${row.note}` : line;
@@ -52,7 +53,7 @@ export function textReport(report) {
       `${name}: ${title}${skipped ? `: skipped: ${skipped}` : ''}${failed ? `: ${failed}` : ''}${attemptText(firstAttempt)}`,
     );
     for (const [key, ratio] of Object.entries(ratios)) {
-      lines.push(`  ${verdict(ratio).padEnd(16)} ${key.padEnd(27)} ${ratioText(ratio)}`);
+      lines.push(`  ${verdict(ratio).padEnd(19)} ${key.padEnd(27)} ${ratioText(ratio)}`);
     }
     for (const row of results) lines.push(resultLine(row));
   }

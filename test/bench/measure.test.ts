@@ -37,19 +37,23 @@ test('a percentile is shown only where the samples bear it', () => {
   const how = { unit: 'us', figure: (one: { p50: number }) => one.p50 };
   const few = row('few', [{ samples: 100, p50: 1, p90: 2, p99: 3, p999: 4 }], how);
   expect([few.p50, few.p90, few.p99, few.p999]).toEqual([1, 2, undefined, undefined]);
-  const many = row('many', [{ samples: 5000, p50: 1, p90: 2, p99: 3, p999: 4 }], how);
+  const many = row('many', [{ samples: 5000, p50: 1, p90: 2, p99: 3, p999: 4, rate: 9 }], how);
   expect(many.p999).toBe(4);
+  expect([few.rate, many.rate]).toEqual([undefined, 9]);
 });
 
 test('verdicts', () => {
   const atMost = { aim: 1.25, direction: '<=', floor: 2.5, noise: 0.1 };
-  expect(verdict({ ...atMost, value: 1.25 })).toBe('met');
-  expect(verdict({ ...atMost, value: 1.3 })).toBe('in the noise');
+  expect(verdict({ ...atMost, value: 1.1 })).toBe('met');
+  expect(verdict({ ...atMost, value: 1.25 })).toBe('met within noise');
+  expect(verdict({ ...atMost, value: 1.25, noise: 0 })).toBe('met');
+  expect(verdict({ ...atMost, value: 1.3 })).toBe('missed within noise');
   expect(verdict({ ...atMost, value: 2 })).toBe('missed');
   expect(verdict({ ...atMost, value: 2.6 })).toBe('below its floor');
   const atLeast = { aim: 0.8, direction: '>=', floor: 0.4, noise: 0.1 };
   expect(verdict({ ...atLeast, value: 0.9 })).toBe('met');
-  expect(verdict({ ...atLeast, value: 0.75 })).toBe('in the noise');
+  expect(verdict({ ...atLeast, value: 0.85 })).toBe('met within noise');
+  expect(verdict({ ...atLeast, value: 0.75 })).toBe('missed within noise');
   expect(verdict({ ...atLeast, value: 0.5 })).toBe('missed');
   expect(verdict({ ...atLeast, value: 0.39 })).toBe('below its floor');
 });
@@ -67,6 +71,7 @@ test('an aim that must be passed is not met by reaching it', () => {
   const more = { aim: 1, direction: '>', floor: 0.5, noise: 0 };
   expect(verdict({ ...more, value: 1 })).toBe('missed');
   expect(verdict({ ...more, value: 1.01 })).toBe('met');
+  expect(verdict({ ...more, value: 1.01, noise: 0.01 })).toBe('met within noise');
 });
 
 test('a key that is neither measured nor skipped is found', () => {
@@ -74,6 +79,7 @@ test('a key that is neither measured nor skipped is found', () => {
   expect(missingKeys('bitmap', { results: [], ratios })).toEqual(['mark_ns_batched']);
   expect(missingKeys('bitmap', { results: [{ key: 'mark_ns_batched', skipped: 'no addon' }], ratios })).toEqual([]);
   expect(missingKeys('bitmap', { results: [{ key: 'mark_ns_batched' }], ratios })).toEqual(['mark_ns_batched']);
+  expect(missingKeys('placement', { results: [{ key: 'inline_vs_task' }], ratios: {} })).toEqual(['batch_vs_task']);
   expect(missingKeys('flush', { skipped: 'no disk', results: [], ratios: {} })).toEqual([]);
   expect(missingKeys('flush', { results: [], ratios: {} })).toHaveLength(4);
 });

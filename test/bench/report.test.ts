@@ -37,6 +37,7 @@ testOfRun('README has the table of the last full run', () => {
 testOfRun('the last run is a full one, of every scenario, on a committed tree', () => {
   const { report } = theRun();
   expect(report.quick).toBe(false);
+  expect(report.clean).toBe(true);
   expect(Object.keys(report.scenarios)).toEqual(Object.keys(budgets));
   expect(report.commit).toMatch(/^[0-9a-f]{7,}$/);
   for (const [name, { ratios, failed, ...rest }] of Object.entries(report.scenarios)) {
