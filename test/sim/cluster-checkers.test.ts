@@ -100,7 +100,12 @@ class Rested {
 
   /** As after a step in which something happened everywhere. */
   look(): void {
-    for (const host of this.hosts) host.truth.changes += 1;
+    for (const host of this.hosts) {
+      host.truth.changes += 1;
+      this.truth(host).changes += 1;
+      this.state(host).changes.value += 1;
+    }
+    this.checks.look();
     this.checks.step(true);
   }
 

@@ -286,7 +286,7 @@ export class Host implements CheckWorld, WireEnds {
     this.states = null;
     for (const mirror of this.mirrors.values()) {
       for (const target of [mirror.device?.live, mirror.device?.loaded]) {
-        if (target !== null && target !== undefined) this.truth.of(target.log).marksLost = true;
+        if (target !== null && target !== undefined) this.truth.lost(target.log);
       }
     }
   }
@@ -485,7 +485,7 @@ export class Host implements CheckWorld, WireEnds {
       const { atReconnect } = this;
       this.atReconnect = null;
       atReconnect?.();
-      if (!known && this.mirrors.has(request.uuid)) truth.marksLost = true;
+      if (!known && this.mirrors.has(request.uuid)) this.truth.lost(request);
     }
     this.note('handled', [request.seq], () => describeRequest(request));
   }

@@ -58,8 +58,10 @@ export function watchKernel(host: KernelWatcher): KernelObserver {
       host.note('life', [step.length, error], () => `${step} ${log.uuid} (${log.luidLow}) -> ${error}`);
       // Its copies are over by then, also one whose end could not be reported: the kernel does not repeat that.
       if (step === 'postsuspend') {
-        truth.of(log).copying = -1;
-        truth.of(log).halted = false;
+        const target = truth.of(log);
+        target.changes += 1;
+        target.copying = -1;
+        target.halted = false;
       }
       if (step === 'destroy') truth.forget(log);
     },

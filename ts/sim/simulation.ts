@@ -3,7 +3,8 @@
  * of it after every step. A host that is alone is a world with one host: there is no other simulator. What can happen
  * to a host is in host.ts, when it happens in faults.ts, how a whole run goes in run.ts.
  */
-import { checkShared, checkStep } from './checks/step-checks.js';
+import { ChangeCount } from './change-count.js';
+import { checkStep } from './checks/step-checks.js';
 import { Evaluations } from './checks/violation.js';
 import { Cluster } from './cluster/cluster.js';
 import { LogDisk } from './daemon/log-disk.js';
@@ -50,7 +51,9 @@ export class Simulation {
   healing = false;
   readonly #disks = new Map<string, LogDisk>();
   #checkedShared = -1;
-  readonly #checkedHosts = new Map<Host, number>();
+  readonly #checkedHosts: number[] = [];
+  /** Of everything that hosts share and a checker looks at. */
+  readonly #sharedChanges = new ChangeCount();
 
   constructor(seed: number, hosts = 1, restarts = false) {
     this.seed = seed;
@@ -79,33 +82,32 @@ export class Simulation {
   /** One event of the world, then the checkers. False when nothing can happen any more. */
   step(): boolean {
     if (!this.timeline.step()) return false;
-    const shared = this.#sharedChanges();
-    const anew = shared !== this.#checkedShared;
-    let looked = false;
+    const anew = this.#sharedChanges.value !== this.#checkedShared;
+    this.#checkedShared = this.#sharedChanges.value;
+    let looks = anew;
+    for (let i = 0; i < this.hosts.length; i++) {
+      const { changes } = this.hosts[i] as Host;
+      if (this.#checkedHosts[i] === changes) continue;
+      this.#checkedHosts[i] = changes;
+      looks = true;
+    }
+    if (looks) this.#look(anew);
+    return true;
+  }
+
+  #look(anew: boolean): void {
+    if (this.cluster !== null) {
+      const { checks } = this.cluster;
+      checks.look();
+      checks.stepHosts();
+      checks.step(anew);
+      return;
+    }
     for (const host of this.hosts) {
-      const { changes } = host;
-      const changed = this.#checkedHosts.get(host) !== changes;
-      if (!anew && !changed) continue;
-      this.#checkedHosts.set(host, changes);
-      looked = true;
-      if (!changed && this.cluster !== null) {
-        checkShared(host);
-        continue;
-      }
       checkStep(host);
       host.orphans.step();
       host.watchLifeCycles();
     }
-    this.#checkedShared = shared;
-    if (looked) this.cluster?.checks.step(anew);
-    return true;
-  }
-
-  /** Rises with everything of what hosts share that a checker looks at. */
-  #sharedChanges(): number {
-    let changes = 0;
-    for (const mirror of this.shared.values()) changes += mirror.legs.changes + (mirror.disk?.changes ?? 0);
-    return changes;
   }
 
   /** A mirror that is tried once and is none of those whose end is checked. */
@@ -163,23 +165,21 @@ export class Simulation {
 
   #makeMirror(plan: MirrorPlan, index: number, bytes?: number): PlannedMirror {
     const prng = this.prng.fork();
-    const legs = new VersionLegs(plan.sectorsMax, plan.regionSectors);
-    const disk = plan.disk ? this.#addDisk(plan, index, bytes) : null;
+    const changes = bytes === undefined ? this.#sharedChanges : new ChangeCount();
+    const legs = new VersionLegs(plan.sectorsMax, plan.regionSectors, changes);
+    const disk = plan.disk ? this.#addDisk(plan, index, changes, bytes) : null;
     const deviceWord = disk === null ? '' : plan.nameByNumbers ? disk.identity : disk.name;
     return { plan, prng, shape: { ...plan, deviceWord }, disk, legs, locked: new Set() };
   }
 
-  #addDisk(plan: MirrorPlan, index: number, bytes?: number): LogDisk {
+  #addDisk(plan: MirrorPlan, index: number, changes: ChangeCount, bytes?: number): LogDisk {
     const regions = Math.ceil(plan.sectorsMax / plan.regionSectors);
     const block = plan.logicalBlockBytes;
     const needed =
       Math.ceil((1024 + Math.ceil(regions / 8)) / block) * block + Math.ceil(plan.spareBytes / block) * block;
-    const disk = new LogDisk({
-      name: `/dev/sim/log${index}`,
-      minor: index,
-      bytes: bytes ?? needed,
-      logicalBlockBytes: block,
-    });
+    const name = `/dev/sim/log${index}`;
+    const shape = { name, minor: index, bytes: bytes ?? needed, logicalBlockBytes: block };
+    const disk = new LogDisk(shape, changes);
     this.#disks.set(disk.name, disk);
     this.#disks.set(disk.identity, disk);
     return disk;

@@ -4,6 +4,8 @@
  *
  * The number of sectors in which the legs differ is kept for every region, so that a checker can ask after every step.
  */
+import { ChangeCount } from './change-count.js';
+
 export class VersionLegs {
   readonly sectors: number;
   readonly regionSectors: number;
@@ -17,8 +19,11 @@ export class VersionLegs {
   readonly acknowledged: Int32Array;
   readonly #first: Int32Array;
   readonly #second: Int32Array;
+  readonly #all: ChangeCount;
 
-  constructor(sectors: number, regionSectors: number) {
+  /** `all` counts the changes of everything that hosts share. */
+  constructor(sectors: number, regionSectors: number, all = new ChangeCount()) {
+    this.#all = all;
     this.sectors = sectors;
     this.regionSectors = regionSectors;
     this.#first = new Int32Array(sectors);
@@ -46,6 +51,7 @@ export class VersionLegs {
 
   set(leg: number, sector: number, stamp: number): void {
     this.changes += 1;
+    this.#all.value += 1;
     const before = this.#first[sector] !== this.#second[sector];
     (leg === 0 ? this.#first : this.#second)[sector] = stamp;
     const after = this.#first[sector] !== this.#second[sector];

@@ -9,6 +9,7 @@ import {
   DM_ULOG_FLUSH,
   DM_ULOG_GET_RESYNC_WORK,
   DM_ULOG_GET_SYNC_COUNT,
+  DM_ULOG_IN_SYNC,
   DM_ULOG_IS_REMOTE_RECOVERING,
   DM_ULOG_MARK_REGION,
   DM_ULOG_POSTSUSPEND,
@@ -23,6 +24,8 @@ import { kernelErrno } from '../kernel/world.js';
 export interface TargetTruth {
   readonly key: string;
   readonly uuid: string;
+  /** Rises with the marks, the writes and the copy of this record, and with the loss of the daemon's state. */
+  changes: number;
   /** Region -> order of the mark that was answered; removed when its clear leaves the kernel. */
   readonly marked: Map<number, number>;
   /** Those of them that were not clean when their mark was answered: nothing may clean them before their clear. */
@@ -67,14 +70,21 @@ export class KernelTruth {
   readonly targets = new Map<string, TargetTruth>();
   /** Rises whenever the truth changes. */
   changes = 0;
+  /** Rises when a mark is acknowledged, or forgotten before it was. */
+  acknowledgements = 0;
+
+  /** What was asked for last is mostly asked for again. */
+  #last: TargetTruth | null = null;
 
   of(log: { key: string; uuid: string }): TargetTruth {
     const { key } = log;
+    if (this.#last?.key === key) return this.#last;
     let truth = this.targets.get(key);
     if (truth === undefined) {
       truth = {
         key,
         uuid: log.uuid,
+        changes: 0,
         marked: new Map(),
         dirtyWhenMarked: new Set(),
         flushed: new Set(),
@@ -97,6 +107,7 @@ export class KernelTruth {
       };
       this.targets.set(key, truth);
     }
+    this.#last = truth;
     return truth;
   }
 
@@ -121,7 +132,11 @@ export class KernelTruth {
   /** Every member has what was submitted up to `serial`. */
   markAcknowledged(serial: number): void {
     for (const regions of this.#onTheWay.values()) {
-      for (const [region, submitted] of regions) if (submitted <= serial) regions.delete(region);
+      for (const [region, submitted] of regions) {
+        if (submitted > serial) continue;
+        regions.delete(region);
+        this.acknowledgements += 1;
+      }
     }
   }
 
@@ -133,34 +148,48 @@ export class KernelTruth {
   daemonDied(): void {
     for (const truth of this.targets.values()) truth.roundUnknown = true;
     this.#onTheWay.clear();
+    this.acknowledgements += 1;
+  }
+
+  /** The daemon does not know this log any more, and its kernel uses it. */
+  lost(log: { key: string; uuid: string }): void {
+    const truth = this.of(log);
+    truth.changes += 1;
+    truth.marksLost = true;
   }
 
   /** A power cut: the kernel and all it held are gone. */
   forgetAll(): void {
     this.targets.clear();
+    this.#last = null;
   }
 
   forget(log: { key: string }): void {
     this.targets.delete(log.key);
+    this.#last = null;
   }
 
   writeIssued(truth: TargetTruth, region: number, toAllLegs: boolean): void {
     this.changes += 1;
+    truth.changes += 1;
     count(toAllLegs ? truth.open : truth.openDefault, region, 1);
   }
 
   writeEnded(truth: TargetTruth, region: number, toAllLegs: boolean): void {
     this.changes += 1;
+    truth.changes += 1;
     count(toAllLegs ? truth.open : truth.openDefault, region, -1);
   }
 
   recoveryStarted(truth: TargetTruth, region: number): void {
     this.changes += 1;
+    truth.changes += 1;
     truth.copying = region;
   }
 
   /** The kernel has given a flush up, heard or not: what it marked and did not see safe, it does not write. */
   flushFailed(truth: TargetTruth): void {
+    truth.changes += 1;
     for (const region of truth.marked.keys()) if (!truth.flushed.has(region)) truth.marked.delete(region);
   }
 
@@ -168,6 +197,7 @@ export class KernelTruth {
   sent(request: RequestRecord): void {
     this.changes += 1;
     const truth = this.of(request);
+    if (!isQuestion(request.type)) truth.changes += 1;
     if (request.type === DM_ULOG_CLEAR_REGION) {
       for (const region of request.values) {
         truth.marked.delete(region);
@@ -205,6 +235,7 @@ export class KernelTruth {
   replied(request: RequestRecord, reply: ReplyRecord, map: RegionMap | undefined): void {
     const regionCount = map?.regionCount ?? Number.POSITIVE_INFINITY;
     const truth = this.of(request);
+    if (!isQuestion(request.type)) truth.changes += 1;
     if (request.type === DM_ULOG_FLUSH) {
       if (reply.error === -Errno.EIO) becomesDoubtful(truth, map);
       flushEnded(truth, request, reply.error);
@@ -235,6 +266,16 @@ export class KernelTruth {
       }
     }
   }
+}
+
+/** Neither it nor its answer changes marks, writes or copies. */
+function isQuestion(type: number): boolean {
+  return (
+    type === DM_ULOG_IN_SYNC ||
+    type === DM_ULOG_IS_REMOTE_RECOVERING ||
+    type === DM_ULOG_GET_SYNC_COUNT ||
+    type === DM_ULOG_GET_RESYNC_WORK
+  );
 }
 
 /** Which of its writes a leg fails the kernel does not say any more. */

@@ -15,33 +15,66 @@ const stickySlackMs = 1500;
 /** Within this time a daemon finds out that a log device is well again: a few of its attempts. */
 const repairMsMax = 15_000;
 
+/** A mirror of a host of several, as it is now and as it was looked at last. */
+export interface SeenMirror {
+  readonly mirror: SimMirror;
+  readonly truth: TargetTruth | null;
+  readonly state: CountedState | null;
+  /** The daemon's copy is what all members have. */
+  readonly follows: boolean;
+  /** Since the last look. */
+  readonly truthChanged: boolean;
+  readonly stateChanged: boolean;
+  diskChanges: number;
+  acknowledgements: number;
+  /** Of the sticky marks the one that was used longest ago; infinite: there is none. */
+  stickySinceMs: number;
+}
+
 export function checkStep(world: CheckWorld): void {
   for (const mirror of world.mirrors.values()) {
     const log = mirror.device?.live?.log;
     if (log === undefined) continue;
     const truth = world.truth.of(log);
     const state = liveState(world, mirror);
-    checkWriters(world, mirror, truth, state);
-    // On a cluster it depends on who wrote (see sim/cluster/duties.ts).
-    if (world.alone && mirror.legs.differingSectors > 0) {
+    const follows = state !== undefined && world.follows(state.identity.uuid);
+    checkWriters(world, mirror, truth, state, follows);
+    if (mirror.legs.differingSectors > 0) {
       checkDiffering(world, mirror, truth, state);
       checkDevice(world, mirror);
     }
     if (state === undefined) continue;
-    if (world.follows(state.identity.uuid)) checkMarked(world, mirror, truth, state);
+    if (follows) checkMarked(world, mirror, truth, state);
     checkAssignment(world, truth, state);
-    checkSticky(world, mirror, state, truth);
-    if (world.alone) checkRepair(world, mirror, state);
+    if (follows) checkSticky(world, mirror, state, truth);
+    checkRepair(world, mirror, state);
   }
 }
 
-/** What hosts share has changed, and this one has not: only what it holds against the device can be otherwise than before. */
-export function checkShared(world: CheckWorld): void {
-  for (const mirror of world.mirrors.values()) {
-    const log = mirror.device?.live?.log;
-    if (log !== undefined && mirror.disk !== null)
-      checkDeviceOfWriters(world, mirror, world.truth.of(log), mirror.disk);
+/**
+ * The same for a host of several, of which most steps change nothing: looks where something is otherwise than at the last look. What
+ * depends on the legs depends there on who wrote (see sim/cluster/duties.ts).
+ */
+export function checkSeen(world: CheckWorld, seen: SeenMirror): void {
+  const { mirror, truth, state, follows } = seen;
+  if (truth === null) return;
+  const changed = seen.truthChanged || seen.stateChanged;
+  const diskChanges = mirror.disk?.changes ?? 0;
+  if (changed) checkWriters(world, mirror, truth, state ?? undefined, follows);
+  else if (mirror.disk !== null && diskChanges !== seen.diskChanges)
+    checkDeviceOfWriters(world, mirror, truth, mirror.disk);
+  seen.diskChanges = diskChanges;
+  if (state === null) return;
+  if (changed) {
+    if (follows) checkMarked(world, mirror, truth, state);
+    checkAssignment(world, truth, state);
   }
+  // Of the kernel's part only the loss of the daemon's state counts here, and then the record is another one.
+  const { acknowledgements } = world.truth;
+  if (seen.stateChanged || acknowledgements !== seen.acknowledgements) {
+    seen.stickySinceMs = follows ? checkSticky(world, mirror, state, truth) : Number.POSITIVE_INFINITY;
+    seen.acknowledgements = acknowledgements;
+  } else if (seen.stickySinceMs < stickyLateMs(world)) checkSticky(world, mirror, state, truth);
 }
 
 function checkDeviceOfWriters(world: CheckWorld, mirror: SimMirror, { open }: TargetTruth, disk: LogDisk): void {
@@ -53,13 +86,19 @@ function checkDeviceOfWriters(world: CheckWorld, mirror: SimMirror, { open }: Ta
 }
 
 /** No region is clean, in memory or on the device, while a writer is at work in it under a mark. */
-function checkWriters(world: CheckWorld, mirror: SimMirror, truth: TargetTruth, state: CountedState | undefined): void {
+function checkWriters(
+  world: CheckWorld,
+  mirror: SimMirror,
+  truth: TargetTruth,
+  state: CountedState | undefined,
+  follows: boolean,
+): void {
   const { evaluations } = world;
   const { open } = truth;
   if (open.size === 0) return;
   if (mirror.disk !== null) checkDeviceOfWriters(world, mirror, truth, mirror.disk);
   const map = state?.map.inner;
-  if (map === undefined || state === undefined || !world.follows(state.identity.uuid)) return;
+  if (map === undefined || state === undefined || !follows) return;
   const marksKnown = !state.marksUnknown && !truth.marksLost;
   for (const region of open.keys()) {
     if (map.isClean(region)) fail('clean-under-writer', mirror, region, 'is clean under a writer');
@@ -135,11 +174,17 @@ function checkAssignment(world: CheckWorld, truth: TargetTruth, state: CountedSt
   );
 }
 
-function checkSticky(world: CheckWorld, mirror: SimMirror, state: CountedState, truth: TargetTruth): void {
+function stickyLateMs({ daemonPunctual, nowMs, stickyIdleMs }: CheckWorld): number {
+  return daemonPunctual ? nowMs - stickyIdleMs - stickySlackMs : Number.NEGATIVE_INFINITY;
+}
+
+/** Returns since when the one that was used longest ago is sticky. */
+function checkSticky(world: CheckWorld, mirror: SimMirror, state: CountedState, truth: TargetTruth): number {
   const { evaluations, nowMs } = world;
   const map = state.map.inner;
   const { regions } = state.sticky;
-  if (regions.size === 0 || !world.follows(state.identity.uuid)) return;
+  let firstMs = Number.POSITIVE_INFINITY;
+  if (regions.size === 0) return firstMs;
   evaluations.check('R17-bounds', state.sticky.size <= world.stickyMax, () => `${state.sticky.size} sticky marks`);
   const mayBeSticky = state.lifeCycle === LifeCycle.active && !truth.marksLost;
   evaluations.check(
@@ -147,16 +192,18 @@ function checkSticky(world: CheckWorld, mirror: SimMirror, state: CountedState, 
     mayBeSticky,
     () => `${state.identity.uuid}: sticky marks in life cycle ${state.lifeCycle}`,
   );
-  const lateMs = world.daemonPunctual ? nowMs - world.stickyIdleMs - stickySlackMs : Number.NEGATIVE_INFINITY;
+  const lateMs = stickyLateMs(world);
   for (const [region, sinceMs] of regions) {
     // Clean only while its mark is on its way through the ordered stream.
     const marked = !map.isClean(region) || world.truth.unacknowledged(mirror.shape.uuid, region);
     const sound = map.isInSync(region) && marked;
     if (!sound) fail('R5-sticky', mirror, region, 'is sticky and out of sync, or clean');
     if (sinceMs < lateMs) fail('R5-sticky-ends', mirror, region, `is sticky since ${nowMs - sinceMs} ms`);
+    if (sinceMs < firstMs) firstMs = sinceMs;
   }
   evaluations.held('R5-sticky', regions.size);
   evaluations.held('R5-sticky-ends', regions.size);
+  return firstMs;
 }
 
 /** A log that serves does not stay failed when its device is well, whether its kernel has noticed or not. */

@@ -39,19 +39,19 @@ export class Bonds {
     return this.#sim.hosts.filter((other) => other !== host && this.bonded(uuid, host, other));
   }
 
-  /** Looks at all pairs of which a host has changed; `bondedNow` hears of each new bond. */
-  update({ logs, changed }: Sights, bondedNow: (uuid: string, a: Host, b: Host) => void): void {
+  /** Looks at all pairs of which a host has moved; `bondedNow` hears of each new bond. */
+  update(sights: Sights, bondedNow: (uuid: string, a: Host, b: Host) => void): void {
+    const { logs, moved, anyMoved } = sights;
+    if (!anyMoved) return;
     const { hosts } = this.#sim;
     for (const { uuid, seen } of logs) {
       const log = this.#log(uuid);
       for (let i = 0; i < seen.length; i++) {
-        const { host, follows } = seen[i] as Sight;
-        // While its daemon hears who else is there, it has not come to the place of the order where that is decided.
-        if (changed[i]) log.follows[i] = follows && host.daemon?.exchanging === false;
+        if (moved[i]) log.follows[i] = (seen[i] as Sight).follows && !sights.exchanging(i);
       }
       for (let i = 0; i < hosts.length; i++) {
         for (let j = i + 1; j < hosts.length; j++) {
-          if (!changed[i] && !changed[j]) continue;
+          if (!moved[i] && !moved[j]) continue;
           const [a, b] = [hosts[i] as Host, hosts[j] as Host];
           if (this.#update(log, a, b, log.follows[i] === true && log.follows[j] === true)) bondedNow(uuid, a, b);
         }

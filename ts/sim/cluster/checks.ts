@@ -10,7 +10,7 @@ import {
 } from '../../base/ulog-frames.js';
 import { bootKey } from '../../mirror/boot-key.js';
 import { type LogMessage, MessageType } from '../../mirror/messages.js';
-import { checkDevice } from '../checks/step-checks.js';
+import { checkDevice, checkSeen } from '../checks/step-checks.js';
 import { type CheckedRule, Violation } from '../checks/violation.js';
 import type { LogDisk } from '../daemon/log-disk.js';
 import type { ReplyRecord, RequestRecord } from '../daemon/requests.js';
@@ -20,7 +20,7 @@ import type { Simulation } from '../simulation.js';
 import { Agreement } from './agreement.js';
 import { Bonds, together } from './bonds.js';
 import { Duties, type Duty } from './duties.js';
-import { type Sight, Sights } from './sights.js';
+import { type LogSights, type Sight, Sights } from './sights.js';
 import { Suspensions } from './suspensions.js';
 
 interface CleanWatch {
@@ -41,6 +41,8 @@ export class ClusterChecks {
   /** By log: hosts whose PRESUSPEND was answered last, and who was told of it. */
   readonly #haltHeard = new Map<string, Map<Host, Set<Host>>>();
 
+  readonly #bondedNow = (uuid: string, a: Host, b: Host) => this.#duties.bonded(uuid, a, b);
+
   constructor(sim: Simulation) {
     this.#sim = sim;
     this.#bonds = new Bonds(sim);
@@ -49,23 +51,43 @@ export class ClusterChecks {
     this.#suspensions = new Suspensions(sim.evaluations);
   }
 
-  /** After every step in which something has changed; `anew`: what hosts share has. */
+  /** After every step in which something has changed, and first: what has. */
+  look(): void {
+    this.#sights ??= new Sights(this.#sim);
+    this.#sights.look();
+  }
+
+  /** What must hold between hosts; `anew`: what they share has changed. */
   step(anew: boolean): void {
     const { hosts } = this.#sim;
-    this.#sights ??= new Sights(this.#sim);
     const sights = this.#sights;
-    const { changed, logs } = sights;
-    sights.look();
-    this.#bonds.update(sights, (uuid, a, b) => this.#duties.bonded(uuid, a, b));
-    for (const { uuid, legs, seen } of logs) {
+    if (sights === null) throw new Error('a check before a look');
+    const { logs } = sights;
+    this.#bonds.update(sights, this.#bondedNow);
+    for (const log of logs) {
+      const { uuid, legs, seen } = log;
       if ((anew || sights.tablesChanged) && legs.differingSectors > 0) this.#checkDevice(uuid);
-      this.#checkKnown(uuid, seen, changed);
-      this.#checkCopies(uuid, seen);
-      this.#agreement.check(uuid, seen, changed);
+      this.#checkKnown(sights, log);
+      if (log.truthChanged || sights.anyMoved) this.#checkCopies(uuid, seen);
+      this.#agreement.check(sights, log);
       for (const host of hosts) {
         this.#checkInquorate(uuid, host);
         this.#suspensions.look(host, uuid);
       }
+    }
+  }
+
+  /** What must hold on each host, whatever the others do. */
+  stepHosts(): void {
+    const { hosts } = this.#sim;
+    if (this.#sights === null) throw new Error('a check before a look');
+    const { logs, changed } = this.#sights;
+    for (let i = 0; i < hosts.length; i++) {
+      const host = hosts[i] as Host;
+      for (const { seen } of logs) checkSeen(host, seen[i] as Sight);
+      if (!changed[i]) continue;
+      host.orphans.step();
+      host.watchLifeCycles();
     }
   }
 
@@ -250,7 +272,10 @@ export class ClusterChecks {
   }
 
   /** Who must know that a region may differ has it not clean, and either out of sync or owned. */
-  #checkKnown(uuid: string, seen: readonly Sight[], changed: readonly boolean[]): void {
+  #checkKnown({ tablesChanged, anyMoved }: Sights, log: LogSights): void {
+    const { uuid, seen, truthChanged, stateChanged, legsChanged } = log;
+    // No write has begun or ended, no copy has changed, and nobody has come to a duty.
+    if (!truthChanged && !stateChanged && !legsChanged && !tablesChanged && !anyMoved) return;
     // R3: whose marks are not known owns all that is not clean, without a name.
     const lost = seen.some(({ truth }) => truth?.marksLost === true);
     const all = lost !== this.#lost.has(uuid);
@@ -259,7 +284,8 @@ export class ClusterChecks {
     this.#duties.each(uuid, seen, (duty) => {
       for (let i = 0; i < seen.length; i++) {
         const sight = seen[i] as Sight;
-        if ((changed[i] || duty.fresh || all) && duty.hosts.has(sight.host)) this.#checkDuty(uuid, duty, sight, lost);
+        if ((sight.stateChanged || duty.fresh || all) && duty.hosts.has(sight.host))
+          this.#checkDuty(uuid, duty, sight, lost);
       }
       duty.fresh = false;
     });

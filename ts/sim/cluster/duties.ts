@@ -80,8 +80,7 @@ export class Duties {
     if (duties === undefined || legs === undefined) return;
     for (const duty of duties.values()) {
       const { region } = duty;
-      const stands = legs.differingRegions.has(region) || sights.some(({ truth }) => truth?.open.has(region) === true);
-      if (stands) visit(duty);
+      if (legs.differingRegions.has(region) || isWritten(region, sights)) visit(duty);
       else duties.delete(region);
     }
   }
@@ -99,6 +98,11 @@ export class Duties {
     }
     return duty;
   }
+}
+
+function isWritten(region: number, sights: readonly Sight[]): boolean {
+  for (const { truth } of sights) if (truth?.open.has(region)) return true;
+  return false;
 }
 
 function contest(duty: Duty): void {

@@ -5,6 +5,7 @@
 import type { GroupMember, GroupView } from '../../base/group-view.js';
 import type { OrderedTransport, TransportEvents } from '../../cluster/transport.js';
 import type { LogMessage } from '../../mirror/messages.js';
+import { ownMessage } from '../daemon/stream.js';
 import type { SimulatedGroup } from './group.js';
 import type { Counters, Membership, MembershipEvents } from './membership.js';
 
@@ -41,9 +42,7 @@ export class SimulatedTransport implements OrderedTransport, MembershipEvents {
   submit(message: LogMessage): void {
     if (this.#closed) throw new Error('the simulated transport is closed');
     if (message.node !== this.node) throw new Error(`node ${this.node} submits a message of node ${message.node}`);
-    const regions = message.regions.slice(0, message.count);
-    const bytes = new Uint8Array(message.bytes.subarray(0, message.byteCount));
-    this.#waiting.push({ ...message, regions, bytes });
+    this.#waiting.push(ownMessage(message));
   }
 
   flush(): void {

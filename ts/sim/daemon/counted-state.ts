@@ -4,19 +4,47 @@
  *
  * A batch is many stores: a kill inside one leaves a part of it done.
  */
-import type { LogImage } from '../../mirror/log-image.js';
+import type { LogImage, LogSession } from '../../mirror/log-image.js';
 import type { LifeCycle, LogGeometry, LogIdentity, LogState, LogStates } from '../../mirror/log-state.js';
 import type { RequestMemory } from '../../mirror/lost-requests.js';
 import { NativeLogStates } from '../../native/log-state.js';
 import type { MapBits, RegionMap, RegionOwners, StickyMarks } from '../../regions/region-map.js';
+import { ChangeCount } from '../change-count.js';
 import { logKey } from '../kernel/world.js';
 import { type KillSwitch, SimulatedKill } from './kill.js';
 
+/** One record's way to the kill switch: each of its stores passes it, and counts as a change of the record. */
+class Stores {
+  readonly #kill: KillSwitch;
+  readonly #changes: ChangeCount;
+
+  constructor(kill: KillSwitch, changes: ChangeCount) {
+    this.#kill = kill;
+    this.#changes = changes;
+  }
+
+  /** Before a store. */
+  point(): void {
+    this.#changes.value += 1;
+    this.#kill.point();
+  }
+
+  /** Before a store of `count` parts: how many of them happen. */
+  parts(count: number): number {
+    this.#changes.value += 1;
+    return this.#kill.parts(count);
+  }
+
+  get dead(): boolean {
+    return this.#kill.dead;
+  }
+}
+
 export class CountedMap implements RegionMap {
   readonly inner: RegionMap;
-  readonly #kill: KillSwitch;
+  readonly #kill: Stores;
 
-  constructor(inner: RegionMap, kill: KillSwitch) {
+  constructor(inner: RegionMap, kill: Stores) {
     this.inner = inner;
     this.#kill = kill;
   }
@@ -116,9 +144,9 @@ export class CountedMap implements RegionMap {
 /** Owners die with the daemon, so a kill inside one of their calls is a kill before it. */
 class CountedOwners implements RegionOwners {
   readonly inner: RegionOwners;
-  readonly #kill: KillSwitch;
+  readonly #kill: Stores;
 
-  constructor(inner: RegionOwners, kill: KillSwitch) {
+  constructor(inner: RegionOwners, kill: Stores) {
     this.inner = inner;
     this.#kill = kill;
   }
@@ -167,9 +195,9 @@ export class CountedSticky implements StickyMarks {
   readonly inner: StickyMarks;
   /** Region -> time of its last use. */
   readonly regions = new Map<number, number>();
-  readonly #kill: KillSwitch;
+  readonly #kill: Stores;
 
-  constructor(inner: StickyMarks, kill: KillSwitch) {
+  constructor(inner: StickyMarks, kill: Stores) {
     this.inner = inner;
     this.#kill = kill;
   }
@@ -206,25 +234,91 @@ export class CountedSticky implements StickyMarks {
   }
 }
 
+/** The bits that a load takes from a log device are changes too. */
+class CountedImage implements LogImage {
+  readonly inner: LogImage;
+  readonly #changes: ChangeCount;
+
+  constructor(inner: LogImage, changes: ChangeCount) {
+    this.inner = inner;
+    this.#changes = changes;
+  }
+
+  get areaBytes(): number {
+    return this.inner.areaBytes;
+  }
+  get changedBlocks(): number {
+    return this.inner.changedBlocks;
+  }
+  get runCount(): number {
+    return this.inner.runCount;
+  }
+  setLogicalBlockBytes(bytes: number): void {
+    this.inner.setLogicalBlockBytes(bytes);
+  }
+  plan(): number {
+    return this.inner.plan();
+  }
+  planAll(): number {
+    return this.inner.planAll();
+  }
+  unplan(): void {
+    this.inner.unplan();
+  }
+  runOffset(run: number): number {
+    return this.inner.runOffset(run);
+  }
+  runBytes(run: number): number {
+    return this.inner.runBytes(run);
+  }
+  encodeRun(run: number, into: Uint8Array): void {
+    this.inner.encodeRun(run, into);
+  }
+  setSession(session: LogSession): void {
+    this.inner.setSession(session);
+  }
+  setRecordedRegionCount(count: number): void {
+    this.inner.setRecordedRegionCount(count);
+  }
+  decodeHead(bytes: Uint8Array): ReturnType<LogImage['decodeHead']> {
+    return this.inner.decodeHead(bytes);
+  }
+  importBytes(offset: number, bytes: Uint8Array, regionLimit: number): boolean {
+    this.#changes.value += 1;
+    return this.inner.importBytes(offset, bytes, regionLimit);
+  }
+  firstDifference(offset: number, bytes: Uint8Array): number {
+    return this.inner.firstDifference(offset, bytes);
+  }
+}
+
 export class CountedState implements LogState {
   readonly key: string;
   readonly inner: LogState;
   readonly map: CountedMap;
   readonly owners: RegionOwners;
   readonly sticky: CountedSticky;
+  readonly image: LogImage | null;
+  /** Bits, marks, life cycle and assignment: what checkers look at after every step. */
+  readonly changes = new ChangeCount();
   removed = false;
-  readonly #kill: KillSwitch;
+  readonly #kill: Stores;
+  /** Stores of the rest. */
+  readonly #others: KillSwitch;
   readonly #onRemove: (state: CountedState) => void;
 
   constructor(inner: LogState, kill: KillSwitch, onRemove: (state: CountedState) => void) {
     const { uuid, luidHigh, luidLow } = inner.identity;
     this.key = logKey(uuid, luidHigh, luidLow);
     this.inner = inner;
-    this.#kill = kill;
+    const stores = new Stores(kill, this.changes);
+    this.#kill = stores;
+    this.#others = kill;
     this.#onRemove = onRemove;
-    this.map = new CountedMap(inner.map, kill);
-    this.owners = new CountedOwners(inner.owners, kill);
-    this.sticky = new CountedSticky(inner.sticky, kill);
+    this.map = new CountedMap(inner.map, stores);
+    this.owners = new CountedOwners(inner.owners, stores);
+    this.sticky = new CountedSticky(inner.sticky, stores);
+    this.image = inner.image === null ? null : new CountedImage(inner.image, this.changes);
   }
 
   get identity(): LogIdentity {
@@ -238,9 +332,6 @@ export class CountedState implements LogState {
   }
   get restored(): boolean {
     return this.inner.restored;
-  }
-  get image(): LogImage | null {
-    return this.inner.image;
   }
   get lifeCycle(): LifeCycle {
     return this.inner.lifeCycle;
@@ -267,28 +358,28 @@ export class CountedState implements LogState {
     return this.inner.position;
   }
   set position(value: number) {
-    this.#kill.point();
+    this.#others.point();
     this.inner.position = value;
   }
   get members(): Uint8Array {
     return this.inner.members;
   }
   set members(value: Uint8Array) {
-    this.#kill.point();
+    this.#others.point();
     this.inner.members = value;
   }
   get searchPosition(): number {
     return this.inner.searchPosition;
   }
   set searchPosition(value: number) {
-    this.#kill.point();
+    this.#others.point();
     this.inner.searchPosition = value;
   }
   get inSyncLatched(): boolean {
     return this.inner.inSyncLatched;
   }
   set inSyncLatched(value: boolean) {
-    this.#kill.point();
+    this.#others.point();
     this.inner.inSyncLatched = value;
   }
   get marksUnknown(): boolean {
@@ -302,35 +393,35 @@ export class CountedState implements LogState {
     return this.inner.everResumed;
   }
   set everResumed(value: boolean) {
-    this.#kill.point();
+    this.#others.point();
     this.inner.everResumed = value;
   }
   get draining(): boolean {
     return this.inner.draining;
   }
   set draining(value: boolean) {
-    this.#kill.point();
+    this.#others.point();
     this.inner.draining = value;
   }
   get logFailed(): boolean {
     return this.inner.logFailed;
   }
   set logFailed(value: boolean) {
-    this.#kill.point();
+    this.#others.point();
     this.inner.logFailed = value;
   }
   get resumeCount(): number {
     return this.inner.resumeCount;
   }
   set resumeCount(value: number) {
-    this.#kill.point();
+    this.#others.point();
     this.inner.resumeCount = value;
   }
   get deviceNumber(): number {
     return this.inner.deviceNumber;
   }
   set deviceNumber(value: number) {
-    this.#kill.point();
+    this.#others.point();
     this.inner.deviceNumber = value;
   }
 

@@ -6,6 +6,7 @@
  * contents it was given since it was last made durable: after a cut any one of them, or the durable one, is there.
  * Faults are states of the disk, not of a call: see `Fault`.
  */
+import { ChangeCount } from '../change-count.js';
 import type { Prng } from '../prng.js';
 
 export const sectorBytes = 512;
@@ -47,8 +48,14 @@ export class LogDisk {
   readonly underWay = new Map<number, number>();
   /** Who has claimed the disk, by host: one opening at a time on each. */
   readonly #claimants = new Map<number, object>();
+  readonly #all: ChangeCount;
 
-  constructor(shape: { name: string; minor: number; bytes: number; logicalBlockBytes: number }) {
+  /** `all` counts the changes of everything that hosts share. */
+  constructor(
+    shape: { name: string; minor: number; bytes: number; logicalBlockBytes: number },
+    all = new ChangeCount(),
+  ) {
+    this.#all = all;
     this.name = shape.name;
     this.major = 253;
     this.minor = shape.minor;
@@ -90,7 +97,7 @@ export class LogDisk {
   }
 
   set fault(value: Fault | null) {
-    this.changes += 1;
+    this.#changed();
     this.#fault = value;
   }
 
@@ -100,13 +107,13 @@ export class LogDisk {
   }
 
   set stalledUntilMs(value: number) {
-    this.changes += 1;
+    this.#changed();
     this.#stalledUntilMs = value;
   }
 
   /** Takes sectors into the cache. */
   put(offset: number, bytes: Uint8Array): void {
-    this.changes += 1;
+    this.#changed();
     this.seen.set(bytes, offset);
     this.bytesWritten += bytes.length;
     for (let at = 0; at < bytes.length; at += sectorBytes) {
@@ -135,7 +142,7 @@ export class LogDisk {
 
   /** A failed flush: the cache has forgotten some of what it held. */
   forget(prng: Prng): void {
-    this.changes += 1;
+    this.#changed();
     for (const sector of [...this.unflushed.keys()]) {
       if (!prng.chance(0.5)) continue;
       this.unflushed.delete(sector);
@@ -145,7 +152,7 @@ export class LogDisk {
 
   /** Power cut: every sector that was not flushed is as it was, or as any of its later writes left it. */
   cut(prng: Prng): void {
-    this.changes += 1;
+    this.#changed();
     for (const [sector, list] of this.unflushed) {
       const choice = prng.below(list.length + 1);
       const contents = list[choice];
@@ -170,11 +177,16 @@ export class LogDisk {
     return list.some((contents) => ((contents[byte % sectorBytes] ?? 0) & bit) !== 0);
   }
 
+  #changed(): void {
+    this.changes += 1;
+    this.#all.value += 1;
+  }
+
   #settle(sector: number): void {
     const list = this.unflushed.get(sector);
     const last = list?.at(-1);
     if (last === undefined) return;
-    this.changes += 1;
+    this.#changed();
     this.durable.set(last, sector * sectorBytes);
     this.unflushed.delete(sector);
   }

@@ -421,10 +421,7 @@ export class DaemonProcess {
       submit: (message) => {
         this.kill.point();
         this.#world.watch.submitted(message);
-        const regions = message.regions.slice(0, message.count);
-        // A Buffer's own slice would be no copy.
-        const bytes = new Uint8Array(message.bytes.subarray(0, message.byteCount));
-        this.#stream.submit({ ...message, regions, bytes });
+        this.#stream.submit(message);
       },
       device: (events, shared) => this.#device(events, shared),
       restartRecovery: (uuid) => {

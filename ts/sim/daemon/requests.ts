@@ -53,7 +53,7 @@ export function recordRequest(frame: Buffer, length: number, hostile: boolean): 
     uuid,
     luidHigh,
     luidLow,
-    values: count === 0 ? noValues : Array.from(regions.subarray(0, count)),
+    values: count === 0 ? noValues : valuesOf(count),
     text: isText ? (view.text() ?? '') : '',
     endsWithNul: view.endsWithNul,
     markOrder: 0,
@@ -65,6 +65,12 @@ export function recordRequest(frame: Buffer, length: number, hostile: boolean): 
 }
 
 const noValues: readonly number[] = [];
+
+function valuesOf(count: number): number[] {
+  const values: number[] = [];
+  for (let i = 0; i < count; i++) values.push(regions[i] as number);
+  return values;
+}
 
 /** More than there are types of requests, and than a hostile one claims. */
 const requestTypes = 256;

@@ -21,13 +21,25 @@ export interface StreamEnds {
 export interface MessageStream {
   /** The daemon has started; called inside its first turn. */
   start(): void;
-  /** A message, whose arrays are the stream's from now on. */
+  /** Copies the message. */
   submit(message: LogMessage): void;
   /** True when `flush` has something to do. */
   readonly pending: boolean;
   flush(): void;
   /** The process was killed; what it had begun is over at `exitMs`. */
   died(exitMs: number): void;
+}
+
+const noRegions = new Float64Array(0);
+const noBytes = new Uint8Array(0);
+
+/** A copy for as long as it is on its way. */
+export function ownMessage(message: LogMessage): LogMessage {
+  const { type, node, uuid, seq, flag, count, byteCount } = message;
+  const regions = count === 0 ? noRegions : message.regions.slice(0, count);
+  // A Buffer's own slice would be no copy.
+  const bytes = byteCount === 0 ? noBytes : new Uint8Array(message.bytes.subarray(0, byteCount));
+  return { type, node, uuid, seq, flag, regions, count, bytes, byteCount };
 }
 
 export class AloneStream implements MessageStream {
@@ -54,7 +66,7 @@ export class AloneStream implements MessageStream {
   }
 
   submit(message: LogMessage): void {
-    this.#messages.push(message);
+    this.#messages.push(ownMessage(message));
   }
 
   get pending(): boolean {
