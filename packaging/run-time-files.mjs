@@ -6,12 +6,13 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 
+// The compiler quotes as the sources do, the bundler always doubly.
 const IMPORTS = [
-  /\b(?:import|export)\b[^'";]*?\bfrom\s*'([^']+)'/g,
-  /\bimport\s*'([^']+)'/g,
-  /\bimport\(\s*'([^']+)'\s*\)/g,
+  /\b(?:import|export)\b[^'";]*?\bfrom\s*['"]([^'"]+)['"]/g,
+  /\bimport\s*['"]([^'"]+)['"]/g,
+  /\bimport\(\s*['"]([^'"]+)['"]\s*\)/g,
   // Workers and programs that are started by their file.
-  /\bnew URL\(\s*'([^']+\.js)',\s*import\.meta\.url\s*\)/g,
+  /\bnew URL\(\s*['"]([^'"]+\.js)['"],\s*import\.meta\.url\s*\)/g,
 ];
 
 /** Paths of modules relative to `root`, sorted, and names of packages, sorted. */

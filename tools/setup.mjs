@@ -204,12 +204,14 @@ function buildAddon() {
 
 function compileTypeScript() {
   const sources = filesBelow(join(root, 'ts'));
-  const inputs = digest([...sources, join(root, 'tsconfig.json'), join(root, 'package-lock.json')]);
+  const bundler = join(root, 'tools', 'bundle.mjs');
+  const inputs = digest([...sources, bundler, join(root, 'tsconfig.json'), join(root, 'package-lock.json')]);
   const dist = join(root, 'dist');
   step('typescript', inputs, join(dist, 'bin'), () => {
     say('compiling TypeScript to dist/');
     rmSync(dist, { recursive: true, force: true });
     runOrFail('tsc', process.execPath, [join(root, 'node_modules', 'typescript', 'bin', 'tsc'), '-p', 'tsconfig.json']);
+    runOrFail('the bundler', process.execPath, [bundler]);
   });
 }
 

@@ -62,7 +62,7 @@ export interface DaemonParts {
 /** Runs until the daemon ends; the result is the exit code. */
 export function runDaemon(config: DaemonConfig, parts: Partial<DaemonParts> = {}): Promise<ExitCode> {
   const daemon = new Daemon(config, {
-    engineEntry: parts.engineEntry ?? new URL('./engine-entry.js', import.meta.url),
+    engineEntry: parts.engineEntry ?? new URL('../daemon/engine-entry.js', import.meta.url),
     adminEntry: parts.adminEntry ?? new URL('../admin/admin-entry.js', import.meta.url),
     stdout: parts.stdout ?? writerOf(process.stdout),
     stderr: parts.stderr ?? writerOf(process.stderr),

@@ -26,7 +26,7 @@ export class BulkPool {
   constructor(options: BulkPoolOptions = {}) {
     const threadsMin = options.threadsMin ?? 1;
     this.#pool = new Piscina({
-      filename: fileURLToPath(options.entry ?? new URL('./bulk-entry.js', import.meta.url)),
+      filename: fileURLToPath(options.entry ?? new URL('../pool/bulk-entry.js', import.meta.url)),
       minThreads: threadsMin,
       maxThreads: Math.max(threadsMin, options.threadsMax ?? 2),
       atomics: 'sync',
