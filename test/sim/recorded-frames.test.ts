@@ -146,6 +146,22 @@ const scripts: Record<string, Script> = {
     yield* writes(kernel, 2);
     yield* remove(kernel);
   },
+  *'power-cut'(kernel) {
+    yield* kernel.create(`${disk} nosync`);
+    yield* kernel.sleep(1000);
+    yield* writes(kernel, 2);
+    yield* remove(kernel);
+    kernel.note('marked 2 5');
+    kernel.markOnDisk(2, 5);
+    kernel.note('boot');
+    kernel.kill();
+    kernel.loseRecords();
+    kernel.start();
+    yield* kernel.create(disk);
+    yield* kernel.sleep(5000);
+    yield* writes(kernel, 5);
+    yield* remove(kernel);
+  },
   *'log-failure'(kernel) {
     yield* kernel.create('clustered-disk 253:0 128 nosync');
     yield* kernel.sleep(1000);

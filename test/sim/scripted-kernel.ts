@@ -133,6 +133,13 @@ export class ScriptedKernel {
     this.#recordsLost = true;
   }
 
+  /** As a host left them that died while they were written. */
+  markOnDisk(...regions: number[]): void {
+    const { bytes } = this.#host.disks.get('254:32') as TestDisk;
+    for (const region of regions)
+      bytes.writeUInt8(bytes.readUInt8(1024 + (region >> 3)) & ~(1 << (region & 7)), 1024 + (region >> 3));
+  }
+
   logFails(fails: boolean): void {
     const disk = this.#host.disks.get('253:0') as TestDisk;
     disk.openErrno = disk.readErrno = disk.writeErrno = fails ? 5 : 0;

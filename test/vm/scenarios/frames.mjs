@@ -11,7 +11,8 @@ import { guestScript } from './script.mjs';
 
 const fixture = (name) => fileURLToPath(new URL(`../../fixtures/frames/${name}.txt`, import.meta.url));
 const names = [
-  ...['resync', 'writes', 'integrated', 'reload', 'kills', 'sizes', 'restart', 'lost', 'log-failure', 'leg-failure'],
+  ...['resync', 'writes', 'integrated', 'reload', 'kills', 'sizes', 'restart', 'lost', 'power-cut', 'log-failure'],
+  'leg-failure',
 ];
 
 /** What stands before the frames of a fixture: its script. */
