@@ -4,6 +4,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { dirtyRegions, headerFault } from '../log-area.mjs';
+import { program } from '../programs/programs.mjs';
 
 const legMiB = 8;
 const regionSectors = 128;
@@ -15,12 +16,18 @@ export default {
   programs: [
     ['dmsetup', 'dmsetup'],
     ['mkfs.ext4', 'e2fsprogs'],
+    ['gcc', 'gcc'],
   ],
   async run({ machine, check, long }) {
     const result = await machine({
       script: readFileSync(new URL('log-failure.sh', import.meta.url), 'utf8'),
       disksMiB: [legMiB, legMiB, 4],
-      environment: { LEG_MIB: String(legMiB), REGION_SECTORS: String(regionSectors), ROUNDS: long ? '5' : '1' },
+      environment: {
+        LEG_MIB: String(legMiB),
+        REGION_SECTORS: String(regionSectors),
+        ROUNDS: long ? '5' : '1',
+        MIRROR_STATUS: program('mirror-status'),
+      },
       limitMs: 3_000_000,
       inspect(paths) {
         const [left, right, log] = paths.map((path) => readFileSync(path));

@@ -1,5 +1,5 @@
 # The log device fails and comes back, a leg fails and comes back, under a file system. Legs are vda and vdb, the log is
-# vdc, each below a linear target that can be exchanged. LEG_MIB, REGION_SECTORS, NODE, ROUNDS are given.
+# vdc, each below a linear target that can be exchanged. LEG_MIB, REGION_SECTORS, MIRROR_STATUS, NODE, ROUNDS are given.
 # shellcheck shell=bash
 
 SECTORS=$((LEG_MIB * 2048))
@@ -27,6 +27,7 @@ reload_mirror() {
 expect_status() {
   expect 'letters of the legs' "$1" "$(leg_letters mirror)"
   expect 'status of the log' "3 clustered-disk $LOG $2" "$(log_status mirror)"
+  expect "libdm's view" "mirror: $1 clustered-disk" "$("$MIRROR_STATUS" mirror | sed -E 's|[0-9]+/[0-9]+ (.*) [0-9]+$|\1|')"
 }
 log_letter_is() { [ "$(log_status mirror)" = "3 clustered-disk $LOG $1" ]; }
 legs_are() { [ "$(leg_letters mirror)" = "$1" ]; }
