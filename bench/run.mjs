@@ -21,6 +21,7 @@ import { budgets, missingKeys, verdict } from './budgets.mjs';
 import { guestParts, measureInGuest } from './guest-figures.mjs';
 import { htmlReport } from './html-report.mjs';
 import { describeCommit, describeMachine } from './machine.mjs';
+import { seed } from './measure.mjs';
 import { built } from './programs.mjs';
 import { textReport } from './text-report.mjs';
 
@@ -97,7 +98,7 @@ const tooLow = ({ ratios }) => Object.keys(ratios).filter((key) => verdict(ratio
 async function measure(options) {
   const selves = options.quick ? 2 : rounds;
   const context = { quick: options.quick, rounds, selves, guest: guestFor(options) };
-  const report = { machine: describeMachine(), ...describeCommit(), quick: options.quick, scenarios: {} };
+  const report = { machine: describeMachine(), ...describeCommit(), seed, quick: options.quick, scenarios: {} };
   for (const name of options.chosen) {
     console.error(`bench: ${name}`);
     report.scenarios[name] = await measureScenario(name, context);
