@@ -101,15 +101,14 @@ writes() {
   local name=$1 depth=$2
   shift 2
   fio --name=w --filename=/dev/mapper/m --direct=1 --ioengine=libaio --iodepth="$depth" --rw=randwrite --bs=4k \
-    --randrepeat=1 --output-format=json --output="$RESULTS/$ROUND-$name.json" "$@" >/dev/null
+    --randrepeat=1 --lat_percentiles=1 --clat_percentiles=0 --output-format=json --output="$RESULTS/$ROUND-$name.json" "$@" >/dev/null
 }
 timed() {
   writes "$@" --time_based --runtime="$SECONDS_A_RUN" --ramp_time=1
 }
-# Fresh regions of 4 KiB: a part of the map of its own for every round and turn, each block once.
+# Fresh regions of 4 KiB, each once; every log is new, so the same ones are fresh to it again.
 fresh() {
-  local name=$1 turn=$2
-  writes "$name" 16 --offset=$(((ROUND * 2 + turn) * FRESH * 4))k --size=$((FRESH * 4))k
+  writes "$1" 16 --size=$((FRESH * 4))k
 }
 # Fresh regions all over the mirror: sixteen at a time lie in as many blocks of a large log.
 scattered() {
@@ -151,26 +150,25 @@ disk_d1() {
 wipe_log() {
   dd if=/dev/zero of="$1" bs=64k count=1 oflag=direct status=none
 }
-# `fresh_on WHO REGIONS_EXPONENT TURN SUFFIX LOG...`
+# `fresh_on WHO REGIONS_EXPONENT HOW SUFFIX LOG...`; HOW is fresh or scattered
 fresh_on() {
-  local who=$1 exponent=$2 turn=$3 suffix=$4
+  local who=$1 exponent=$2 how=$3 suffix=$4
   shift 4
   wipe_log /dev/vda
   mirror "$@" -- "$(zero_leg a "$exponent")" "$(zero_leg b "$exponent")" $((8 << exponent))
-  if [ "$turn" = scattered ]; then
-    scattered "$who-disk-2e$exponent-scattered"
-  else
-    fresh "$who-disk-2e$exponent$suffix" "$turn"
-  fi
+  case $how in
+    fresh) fresh "$who-disk-2e$exponent$suffix" ;;
+    *) scattered "$who-disk-2e$exponent-scattered" ;;
+  esac
   unmirror
 }
 zero_leg() {
   echo "/dev/mapper/zero-$1-$2"
 }
 lockstepd_disks() {
-  local exponent turn=$1 suffix=$2
+  local exponent suffix=$1
   for exponent in 12 22 24; do
-    fresh_on lockstepd $exponent "$turn" "$suffix" userspace 5 "fresh-$ROUND-$exponent$suffix" clustered-disk $SLOW_LOG 8 nosync
+    fresh_on lockstepd $exponent fresh "$suffix" userspace 5 "fresh-$ROUND-$exponent$suffix" clustered-disk $SLOW_LOG 8 nosync
   done
 }
 
@@ -189,13 +187,13 @@ turn_of_lockstepd() {
   warm_up
   request_path lockstepd ''
   if wants disk; then
-    lockstepd_disks 0 ''
+    lockstepd_disks ''
     fresh_on lockstepd 22 scattered '' userspace 5 "scattered-$ROUND" clustered-disk $SLOW_LOG 8 nosync
   fi
   if [ -n "$PEER" ]; then disk_d1 lockstepd; fi
   if ((ROUND < SELF_ROUNDS)); then
     request_path lockstepd -again
-    if wants disk; then lockstepd_disks 1 -again; fi
+    if wants disk; then lockstepd_disks -again; fi
   fi
   stop_daemon
 }
@@ -217,7 +215,7 @@ turn_of_others() {
     unmirror
   fi
   if wants disk; then
-    for exponent in 12 22; do fresh_on kernel $exponent 0 '' disk 3 $SLOW_LOG 8 nosync; done
+    for exponent in 12 22; do fresh_on kernel $exponent fresh '' disk 3 $SLOW_LOG 8 nosync; done
     fresh_on kernel 22 scattered '' disk 3 $SLOW_LOG 8 nosync
   fi
 }

@@ -189,8 +189,8 @@ async function inGuest({ guest }) {
   const results = ['d1', 'd16'].flatMap((depth) => {
     const of = depth === 'd1' ? key : undefined;
     const note = `fio through dm-mirror in a guest, 4 KiB writes to eight regions; processor: ${accelerator}`;
-    const subject = guestRow(figures, `lockstepd-remark-${depth}`, { of, note });
-    return [subject, guestRow(figures, `responder-remark-${depth}`, { of })];
+    const subject = guestRow(figures, `lockstepd-remark-${depth}`, { of, note, by: 'p50' });
+    return [subject, guestRow(figures, `responder-remark-${depth}`, { of, by: 'p50' })];
   });
   return { results, ratios: { [key]: guestRatio(figures, 'lockstepd-remark-d1', 'responder-remark-d1', 'p50') } };
 }

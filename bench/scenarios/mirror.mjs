@@ -18,7 +18,7 @@ const slowLog = 'fresh regions, depth 16, log disk of 200 MB/s and 1 ms a flush'
 export async function run({ guest }) {
   const { skipped, figures, accelerator, results: folder } = await guest();
   if (skipped) return { skipped, results: [], ratios: {} };
-  const ratio = (subject, limit) => guestRatio(figures, subject, limit, 'iops');
+  const ratio = (subject, limit) => guestRatio(figures, subject, limit, 'rate');
   const results = [];
   for (const depth of ['d1', 'd16']) {
     const of = `core_vs_responder_${depth}`;
