@@ -20,6 +20,7 @@ map.fillClean(0, regions, true);
 const image = NativeLogImage.of(map);
 const region = new Float64Array(1);
 const samples = [];
+let firstAt = 0n;
 let done = 0;
 let started = 0n;
 
@@ -35,6 +36,7 @@ const device = new NativeLogDevice(
       const ended = process.hrtime.bigint();
       if (errno !== 0) throw new Error(`${file}: write: errno ${errno}`);
       // The first write is the whole area.
+      if (done === warmup) firstAt = ended;
       if (done > warmup) samples.push(Number(ended - started));
       if (done === warmup + count) finish();
       else submit();
@@ -55,7 +57,8 @@ function submit() {
 }
 
 function finish() {
-  console.log(JSON.stringify({ ...percentiles(samples), writer: device.writer, written: device.bytesWritten }));
+  const rate = samples.length / (Number(process.hrtime.bigint() - firstAt) / 1e9);
+  console.log(JSON.stringify({ ...percentiles(samples), rate, writer: device.writer, written: device.bytesWritten }));
   device.close();
 }
 

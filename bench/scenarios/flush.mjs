@@ -56,11 +56,17 @@ async function freshMarks(answerer, files, file, options) {
   return { ...taken, bytes };
 }
 
+/** V8 has compiled what a request takes, on the subject; the other side has the same requests. */
+async function warmUp(...answerers) {
+  for (const answerer of answerers) await load(oneCore, answerer, { work: 'remark', count: 1, warmup: 8000 });
+}
+
 async function againstResponder({ quick, rounds, selves }, files) {
   const [ours, theirs] = [files.file(regions), files.file(regions)];
   const subject = await startDaemon(oneCore);
   const floor = await startResponder(oneCore, { log: theirs, blocks: logBlocks(regions) });
-  const options = { regions, count: quick ? 300 : 600, warmup: 100 };
+  await warmUp(subject, floor);
+  const options = { regions, count: quick ? 300 : 2000, warmup: 100 };
   const compared = await compare({
     rounds,
     selves,
@@ -77,7 +83,8 @@ async function againstResponder({ quick, rounds, selves }, files) {
 async function againstRawWrite({ quick, rounds, selves }, files) {
   const file = files.file(regions);
   const blocks = regions / 8 / 4096;
-  const [count, warmup] = quick ? [300, 50] : [600, 100];
+  // A process of its own every round: what it runs has to be compiled each time.
+  const [count, warmup] = quick ? [300, 300] : [2000, 2000];
   const submit = [join(root, 'bench', 'submit-block.mjs'), file, ...[regions, count, warmup].map(String)];
   const raw = ['--file', file, '--blocks', blocks, '--count', count, '--warmup', warmup].map(String);
   const compared = await compare({
@@ -94,7 +101,8 @@ async function againstRawWrite({ quick, rounds, selves }, files) {
 async function growth({ quick, rounds, selves }, files) {
   const [many, few] = [files.file(large), files.file(small)];
   const subject = await startDaemon(oneCore);
-  const options = { count: quick ? 300 : 600, warmup: 100 };
+  await warmUp(subject);
+  const options = { count: quick ? 300 : 2000, warmup: 100 };
   const compared = await compare({
     rounds,
     selves,

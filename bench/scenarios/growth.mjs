@@ -8,7 +8,7 @@
  * | search     | 2^10 .. 2^24 regions    | us to find nothing to do                                             |
  * | requests   | 2^10 .. 2^24 regions    | us: IN_SYNC, re-mark (core log), fresh mark (disk log)               |
  * | logs       | 1 .. 64 logs            | us: IN_SYNC, re-mark, used by turns                                  |
- * | dirty      | 1 .. 4096 fresh marks   | us until they are durable, all in one FLUSH                          |
+ * | dirty      | 1 .. 4096 fresh marks   | us until they are durable, all in one FLUSH; far apart: up to 33 blocks of the log |
  * | memory     | 2^12 .. 2^32 regions    | MiB resident beyond a daemon without logs; fresh, and sparsely marked; room on the tmpfs |
  */
 import { execFileSync } from 'node:child_process';
@@ -26,8 +26,20 @@ const mebi = 2 ** 20;
 
 const powers = (from, to, step) => Array.from({ length: (to - from) / step + 1 }, (_, i) => 2 ** (from + i * step));
 
+/**
+ * Every case once a round: a bad minute of the machine is a bad round of all of them then, and not the cost of one size.
+ * Resolves to the rounds of each case.
+ */
+async function byRounds(rounds, cases, measureOne) {
+  const taken = cases.map(() => []);
+  for (let round = 0; round < rounds; round++) {
+    for (const [i, each] of cases.entries()) taken[i].push(await measureOne(each));
+  }
+  return taken;
+}
+
 /** A row of a table: `x` along it, `series` the line it belongs to. */
-const cell = (table, axis, series, x, unit, rounds, samples) => ({
+const cell = (table, axis, series, x, unit, rounds, samples, note) => ({
   key: `${table}: ${series}, ${x} ${axis}`,
   table,
   axis,
@@ -37,6 +49,7 @@ const cell = (table, axis, series, x, unit, rounds, samples) => ({
   unit,
   samples,
   rounds,
+  note,
 });
 
 /** Nanoseconds that `work` takes: the median of pieces of 16 calls, so that being interrupted does not count. */
@@ -61,89 +74,98 @@ function spreadBatches(regions) {
   );
 }
 
-function inProcess({ quick, rounds }) {
-  const results = [];
-  // The first size twice: what has not been compiled yet is no cost of a size.
-  for (const regions of [2 ** 10, ...powers(10, 24, 2)]) {
-    const map = NativeRegionMap.anonymous(regions);
-    // All pages in use, and all clean.
-    map.fillClean(0, regions - 1, true);
-    map.markClean(Float64Array.of(regions - 1), 1);
-    const batches = spreadBatches(regions);
-    const calls = quick ? 2000 : 6000;
-    const marks = [];
-    const searches = [];
-    let next = 0;
-    for (let round = 0; round < rounds; round++) {
-      const both = timed(calls, () => {
-        const batch = batches[next++ % batches.length];
-        map.markDirty(batch, batchRegions);
-        map.markClean(batch, batchRegions);
-      });
-      marks.push(both / 2 / batchRegions);
-      searches.push(timed(Math.max(80, calls / (regions / 1024)), () => map.nextDirty(0)) / 1000);
-    }
-    if (regions === 2 ** 10) results.length = 0;
-    results.push(cell('marks', 'regions', 'mark or clear', regions, 'ns a region', marks, rounds * calls * 2));
-    results.push(cell('search', 'regions', 'search', regions, 'us', searches, rounds));
-    map.close();
-  }
-  return results;
+/** A map with all pages in use, and all clean. */
+function cleanMap(regions) {
+  const map = NativeRegionMap.anonymous(regions);
+  map.fillClean(0, regions - 1, true);
+  map.markClean(Float64Array.of(regions - 1), 1);
+  return map;
 }
 
-/** Median latency of each round, in microseconds. */
-async function latencies(daemon, rounds, options, before = () => {}) {
-  const taken = [];
-  for (let round = 0; round < rounds; round++) {
-    before();
-    taken.push((await load(oneCore, daemon, options)).p50 / 1000);
-  }
-  return taken;
+async function inProcess({ quick, rounds }) {
+  const calls = quick ? 2000 : 6000;
+  const cases = powers(10, 24, 2).map((regions) => ({
+    regions,
+    map: cleanMap(regions),
+    batches: spreadBatches(regions),
+  }));
+  const searchCalls = (regions) => Math.max(80, calls / (regions / 1024));
+  let next = 0;
+  const measureOne = ({ regions, map, batches }) => {
+    const both = timed(calls, () => {
+      const batch = batches[next++ % batches.length];
+      map.markDirty(batch, batchRegions);
+      map.markClean(batch, batchRegions);
+    });
+    return {
+      mark: both / 2 / batchRegions,
+      search: timed(searchCalls(regions), () => map.nextDirty(0)) / 1000,
+    };
+  };
+  // What has not been compiled yet is no cost of a size.
+  measureOne(cases[0]);
+  const taken = await byRounds(rounds, cases, measureOne);
+  for (const { map } of cases) map.close();
+  return cases.flatMap(({ regions }, i) => {
+    const [marks, searches] = [taken[i].map(({ mark }) => mark), taken[i].map(({ search }) => search)];
+    const searched = Math.ceil(rounds * searchCalls(regions));
+    return [
+      cell('marks', 'regions', 'mark or clear', regions, 'ns a region', marks, rounds * calls * 2),
+      cell('search', 'regions', 'search', regions, 'us', searches, searched),
+    ];
+  });
+}
+
+/** Median latency in microseconds. */
+async function latency(daemon, { file, ...options }, files) {
+  if (file) files.wipe(file, options.regions);
+  return (await load(oneCore, daemon, file ? { ...options, 'log-file': file } : options)).p50 / 1000;
 }
 
 async function requests({ quick, rounds }, daemon, files) {
-  const results = [];
   const count = quick ? 1000 : 3000;
-  const fresh = quick ? 40 : 60;
-  for (const regions of powers(10, 24, 2)) {
-    for (const work of ['in_sync', 'remark']) {
-      const taken = await latencies(daemon, rounds, { work, regions, count, warmup: quick ? 1000 : 3000 });
-      const name = work === 'remark' ? 're-mark, core log' : 'IN_SYNC';
-      results.push(cell('requests', 'regions', name, regions, 'us', taken, count * rounds));
-    }
-    if (files === null) continue;
-    const file = files.file(regions);
-    const options = { work: 'fresh', regions, count: fresh, warmup: 20, 'log-file': file };
-    const taken = await latencies(daemon, rounds, options, () => files.wipe(file, regions));
-    results.push(cell('requests', 'regions', 'fresh mark, disk log', regions, 'us', taken, fresh * rounds));
-  }
-  return results;
+  const core = { count, warmup: quick ? 1000 : 3000 };
+  const fresh = { work: 'fresh', count: quick ? 40 : 60, warmup: 20 };
+  const cases = powers(10, 24, 2).flatMap((regions) => [
+    { name: 'IN_SYNC', options: { ...core, work: 'in_sync', regions } },
+    { name: 're-mark, core log', options: { ...core, work: 'remark', regions } },
+    ...(files ? [{ name: 'fresh mark, disk log', options: { ...fresh, regions, file: files.file(regions) } }] : []),
+  ]);
+  await latency(daemon, cases[1].options);
+  const taken = await byRounds(rounds, cases, ({ options }) => latency(daemon, options, files));
+  return cases.map(({ name, options }, i) =>
+    cell('requests', 'regions', name, options.regions, 'us', taken[i], options.count * rounds),
+  );
 }
 
 async function manyLogs({ quick, rounds }, daemon) {
-  const results = [];
   const count = quick ? 2000 : 4000;
-  for (const logs of powers(0, 6, 1)) {
-    for (const work of ['in_sync', 'remark']) {
-      const options = { work, logs, count, warmup: 4000 };
-      const name = work === 'remark' ? 're-mark' : 'IN_SYNC';
-      results.push(cell('logs', 'logs', name, logs, 'us', await latencies(daemon, rounds, options), count * rounds));
-    }
-  }
-  return results;
+  const cases = powers(0, 6, 1).flatMap((logs) => [
+    { name: 'IN_SYNC', logs, options: { work: 'in_sync', logs, count, warmup: 4000 } },
+    { name: 're-mark', logs, options: { work: 'remark', logs, count, warmup: 4000 } },
+  ]);
+  const taken = await byRounds(rounds, cases, ({ options }) => latency(daemon, options));
+  return cases.map(({ name, logs }, i) => cell('logs', 'logs', name, logs, 'us', taken[i], count * rounds));
+}
+
+/** What a FLUSH of so many fresh marks writes: blocks of the log, and how many of them have no changed neighbour before. */
+function writesOf(batch, regions) {
+  // The walk of peers/load.c; a block holds 2^15 regions, the first one 2^13 fewer.
+  const blocks = new Set(Array.from({ length: batch }, (_, i) => (8192 + ((i * 163855) % regions)) >> 15));
+  const runs = [...blocks].filter((block) => !blocks.has(block - 1)).length;
+  return `${blocks.size} ${blocks.size === 1 ? 'block' : 'blocks'}, ${runs} ${runs === 1 ? 'write' : 'writes'}`;
 }
 
 async function manyDirty({ quick, rounds }, daemon, files) {
   const regions = 2 ** 20;
   const file = files.file(regions);
-  const results = [];
   const count = quick ? 10 : 60;
-  for (const batch of powers(0, 12, 2)) {
-    const options = { work: 'fresh', regions, batch, count, warmup: 5, 'log-file': file };
-    const taken = await latencies(daemon, rounds, options, () => files.wipe(file, regions));
-    results.push(cell('dirty', 'dirty regions', 'until durable', batch, 'us', taken, count * rounds));
-  }
-  return results;
+  const cases = powers(0, 12, 2).map((batch) => ({ work: 'fresh', regions, batch, count, warmup: 5, file }));
+  const taken = await byRounds(rounds, cases, (options) => latency(daemon, options, files));
+  return cases.map(({ batch }, i) => {
+    const note = writesOf(batch, regions);
+    return cell('dirty', 'dirty regions', 'until durable', batch, 'us', taken[i], count * rounds, note);
+  });
 }
 
 /** Room that the files in a folder take of their tmpfs, whether they are mapped or not. */
@@ -200,7 +222,7 @@ export async function run(context) {
   const daemon = await startDaemon(oneCore);
   try {
     const results = [
-      ...inProcess(context),
+      ...(await inProcess(context)),
       ...(await requests(context, daemon, reason ? null : files)),
       ...(await manyLogs(context, daemon)),
       ...(reason ? [{ key: 'dirty', skipped: reason }] : await manyDirty(context, daemon, files)),
