@@ -16,9 +16,10 @@
  * in_sync: one IN_SYNC of some region. remark: MARK and FLUSH of regions that are held already. fresh: MARK
  * and FLUSH of regions that nobody marked before, far apart, so that each is in another block of the log
  * where that is possible. As the kernel does it, FLUSH is sent when every MARK of the operation is answered.
- * With more than one operation under way, all replies that are there are taken by one call and all new
- * requests sent by one: else this program would be slower than what it is to measure.
- * Prints one line of JSON.
+ * With more than one operation under way, up to eight replies are taken by one call and the requests that
+ * follow sent by one: else this program would be slower than what it is to measure. Not all that are there:
+ * it and a daemon that does the same would then take turns, each waiting for the other's whole batch. Prints
+ * one line of JSON.
  */
 #define _GNU_SOURCE
 #include <poll.h>
@@ -33,7 +34,7 @@
 enum {
   GROUP_REGIONS_MAX = 32,
   LANES_MAX = 1024,
-  TOGETHER_MAX = 64,
+  TOGETHER_MAX = 8,
   REPLY_SECONDS_MAX = 20,
   SEQ_SLOTS = 1 << 16
 };

@@ -57,7 +57,7 @@ async function onOneCore({ quick, rounds, selves }) {
 }
 
 /**
- * Here whoever answers must be the one who is waited for: the load takes and sends many frames a call, and what share of the
+ * Here whoever answers must be the one who is waited for: the load takes and sends several frames a call, and what share of the
  * time the answerer had its core is printed, with the processor time it took for each request.
  */
 async function atDepth64({ quick, rounds, selves }) {
