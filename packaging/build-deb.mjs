@@ -34,6 +34,8 @@ const home = 'usr/lib/lockstep';
 /** Programs, and where administrators look for them. */
 const PROGRAMS = { cmirrord: 'usr/sbin', lockstepd: 'usr/sbin', lockstep: 'usr/bin' };
 const UNITS = ['lockstepd.service', 'lvm2-cmirrord.service'];
+/** ocf:lockstep:mirror-log, for Pacemaker; the functions that it needs come with resource-agents. */
+const RESOURCE_AGENT = 'usr/lib/ocf/resource.d/lockstep/mirror-log';
 const CONFFILES = {
   'packaging/lockstep.toml': 'etc/lockstep/lockstep.toml',
   'packaging/default': 'etc/default/lockstep',
@@ -106,6 +108,7 @@ function putRest(stage) {
   for (const unit of UNITS) {
     put(stage, `usr/lib/systemd/system/${unit}`, readFileSync(join(root, 'packaging', unit)));
   }
+  put(stage, RESOURCE_AGENT, readFileSync(join(root, 'packaging/ocf/mirror-log')), 0o755);
   for (const [from, to] of Object.entries(CONFFILES)) put(stage, to, readFileSync(join(root, from)));
   const completions = join(root, 'packaging', 'completions');
   for (const name of existsSync(completions) ? readdirSync(completions) : []) {
@@ -144,6 +147,7 @@ function putControl(stage) {
     `Installed-Size: ${Math.ceil(bytes / 1024)}`,
     `Depends: ${libraries(stage)}`,
     'Recommends: nodejs (>= 20.17), kmod, dmsetup',
+    'Suggests: corosync, pacemaker, resource-agents',
     'Provides: cmirrord',
     'Conflicts: cmirrord, cmirror',
     'Replaces: cmirrord, cmirror',

@@ -39,6 +39,8 @@ const TEST_PACKAGES = [
   ...['lvm2', 'dmeventd', 'libdevmapper-dev'],
   // A cluster of three nodes in network namespaces.
   ...['corosync', 'iproute2'],
+  // ocf-tester, and what it checks meta-data with; shellcheck for the agent.
+  ...['resource-agents', 'libxml2-utils', 'shellcheck'],
   // Shows the bench's report; 60 MB, and only this part of it.
   'chromium-headless-shell',
 ];

@@ -47,9 +47,9 @@ describe.skipIf(noBuild !== null)(`the package (${noBuild ?? 'built here'})`, ()
     const first = build('first');
     expect(readFileSync(first).equals(readFileSync(build('second')))).toBe(true);
     const listed = spawnSync('dpkg-deb', ['-c', first], { encoding: 'utf8' }).stdout;
-    for (const path of ['usr/sbin/cmirrord', 'usr/sbin/lockstepd', 'usr/lib/lockstep/dist/daemon/engine-entry.js']) {
-      expect(listed).toContain(` ./${path}\n`);
-    }
+    const wanted = ['usr/sbin/cmirrord', 'usr/sbin/lockstepd', 'usr/lib/lockstep/dist/daemon/engine-entry.js'];
+    for (const path of wanted) expect(listed).toContain(` ./${path}\n`);
+    expect(listed).toMatch(/^-rwxr-xr-x .* \.\/usr\/lib\/ocf\/resource\.d\/lockstep\/mirror-log$/m);
     expect(listed).not.toMatch(/dist\/(sim|demo|pool)\/|\/(piscina|vitest|typescript)\//);
     // Nobody but root writes to what root runs.
     for (const line of listed.trim().split('\n')) expect(line).toMatch(/^[-d]rw[-x]r-[-x]r-[-x] root\/root /);
