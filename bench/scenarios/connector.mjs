@@ -102,7 +102,8 @@ async function atDepth64({ quick, rounds, selves }) {
  */
 async function besideBusyThreads({ quick, rounds, selves }) {
   const key = 'in_sync_vs_floor_p999';
-  const closed = { count: quick ? 10_000 : 100_000 };
+  // A percentile of thousandths over ten busy spells, or ninety.
+  const closed = { count: quick ? 50_000 : 400_000 };
   const timetable = { rate: 10_000, count: quick ? 5000 : 30_000 };
   const byTurns = { adminAfterMs: 25, of: key, selves, quick, rounds };
   const first = await tail('in_sync_p999_busy', byTurns, closed);
