@@ -1,0 +1,2 @@
+/** Types of programs.mjs, for the tests. */
+export const allCores: string;
