@@ -95,3 +95,10 @@ test('R3: a member whose daemon knows nothing of the log has no copy that could 
   const merged = mergeReports([reporter(1, table, { live: null, valid: false, rank: 0 })]).table;
   expect([merged.members.map(({ node }) => node), validOf(merged)]).toEqual([[1], []]);
 });
+
+test('R2: a kernel whose resume was answered uses the log, though its daemon was killed before it had stored its place', () => {
+  const stored = tableOf(9, [member(2, { stage: 'joining', valid: false })]);
+  const merged = (live: LogReport['live']) => mergeReports([reporter(2, stored, { live, valid: false })]).table;
+  expect([merged('active').members[0]?.stage, validOf(merged('active'))]).toEqual(['active', [2]]);
+  expect([merged('joining').members[0]?.stage, validOf(merged('joining'))]).toEqual(['joining', []]);
+});

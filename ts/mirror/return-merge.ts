@@ -156,6 +156,8 @@ function enter(table: MemberTable, { node, name, boot, log }: Reporter): void {
   if (log === undefined) return;
   if (log.marksUnknown) member.settled = false;
   if (live === 'halted') member.stage = 'halted';
+  // Its resume was answered, and its daemon had not noted yet that the members know: the kernel writes.
+  else if (live === 'active' && member.stage === 'joining') member.stage = 'active';
   member.rank = log.rank;
   member.position = log.position;
 }

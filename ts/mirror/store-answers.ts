@@ -141,6 +141,7 @@ export class StoreAnswers implements LogStoreOwner {
         report(world, 'notice', 'log-repaired', uuid, 'every block was written again and read back');
       });
     }
-    if (state.lifeCycle === LifeCycle.resuming) this.#hooks.ready();
+    // The first member loads, also when its kernel is resumed already.
+    if (state.lifeCycle === LifeCycle.resuming || this.#parts.replica.phase === 'loading') this.#hooks.ready();
   }
 }

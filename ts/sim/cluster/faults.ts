@@ -24,6 +24,8 @@ export const clusterFaultKinds: readonly ClusterFaultKind[] = [
   { name: 'join-disturbed', weight: 8, apply: joinDisturbed },
   { name: 'all-nodes-die', weight: 2, apply: allDie },
   { name: 'writer-dies', weight: 8, apply: writerDies },
+  { name: 'writer-lost', weight: 8, apply: writerLost },
+  { name: 'left-behind', weight: 10, apply: leftBehind },
 ];
 
 const weightSum = clusterFaultKinds.reduce((sum, kind) => sum + kind.weight, 0);
@@ -212,6 +214,70 @@ function writerDies(host: Host, { group }: Cluster): boolean {
     else if (group.serviceUp(writer.node)) stopService(writer, group);
   });
   return true;
+}
+
+/**
+ * Whoever wrote a log device last is cut off in the middle of its work, and dies after a while, or does not: what it said last nobody
+ * has, and what it does with its device meanwhile nobody knows.
+ */
+function writerLost(host: Host, { group }: Cluster): boolean {
+  const { prng, timeline, sim } = host;
+  const disks = [...host.mirrors.values()].flatMap(({ disk }) => disk ?? []);
+  if (disks.length === 0 || !group.settled || group.split) return false;
+  const disk = prng.pick(disks);
+  const writer = sim.hosts.find(({ node }) => node === disk.lastWriter);
+  if (writer === undefined || writer.dark) return false;
+  const others = sim.hosts.filter((other) => other !== writer);
+  stirAround(host, 100);
+  timeline.after(prng.real(1, 200), () => {
+    if (host.healing || group.split || !group.settled) return;
+    group.partition([[writer.node], others.map(({ node }) => node)]);
+    mendAfter(host, group, prng.real(3000, 20_000));
+    const untilMs = prng.real(50, 4000);
+    writeOn(others, untilMs);
+    if (prng.chance(0.3)) return;
+    timeline.after(untilMs, () => {
+      if (!host.healing && !writer.dark) writer.powerCut(offMs(writer));
+    });
+  });
+  return true;
+}
+
+/** A host is away while the others write, and comes back when all of them have died: nobody has what they did. */
+function leftBehind(host: Host, { group }: Cluster): boolean {
+  const { prng, timeline, sim, daemon } = host;
+  if (host.dark || daemon?.running !== true || daemon.kill.armed || !group.serviceUp(host.node)) return false;
+  const awayMs = prng.pick([prng.real(300, 3000), prng.real(3000, 20_000)]);
+  const others = sim.hosts.filter((other) => other !== host);
+  const cuts = group.settled && !group.split && prng.chance(0.3);
+  if (cuts) {
+    group.partition([[host.node], others.map(({ node }) => node)]);
+    mendAfter(host, group, awayMs);
+  } else {
+    host.restartMs = () => awayMs;
+    daemon.die();
+  }
+  const untilMs = awayMs * prng.real(0.2, 1.1);
+  writeOn(others, untilMs);
+  timeline.after(untilMs, () => {
+    if (host.healing) return;
+    for (const other of others) {
+      other.workload.stir();
+      timeline.after(prng.real(0, 8), () => {
+        if (!other.healing && !other.dark) other.powerCut(offMs(other));
+      });
+    }
+  });
+  return true;
+}
+
+/** Their users write, burst after burst. */
+function writeOn(hosts: readonly Host[], withinMs: number): void {
+  for (const { workload, timeline, prng } of hosts) {
+    for (let bursts = prng.between(2, 6); bursts > 0; bursts--) {
+      timeline.after(prng.real(0, withinMs), () => workload.stir());
+    }
+  }
 }
 
 function offMs({ prng }: Host): number {

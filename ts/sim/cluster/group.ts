@@ -24,6 +24,9 @@ const reconnectMs = [20, 1000] as const;
 /** Long enough for others to have acted on it. */
 const lateMs = 2;
 const quorumMsMax = 100;
+/** How often somebody has something to say in the moment in which a ring breaks, and for how long. */
+const heldChance = 0.5;
+const heldMsMax = 20;
 
 interface Node {
   readonly node: number;
@@ -226,7 +229,11 @@ export class SimulatedGroup {
   #drain(membership: Membership): void {
     const node = this.#node(membership.self.node);
     const { ring } = node;
-    if (node.transport?.membership !== membership || ring?.formed !== true) return;
+    if (node.transport?.membership !== membership || ring === null) return;
+    if (!ring.formed) {
+      this.#drainHolder(ring, membership);
+      return;
+    }
     const items = membership.outbox;
     membership.outbox = [];
     for (const item of items) {
@@ -241,14 +248,25 @@ export class SimulatedGroup {
     }
   }
 
+  /** Messages of who has the token of a ring that is no more. */
+  #drainHolder(ring: Ring, membership: Membership): void {
+    if (ring.holder !== membership || this.#timeline.nowMs > ring.heldUntilMs) return;
+    while (membership.outbox[0]?.kind === 'message') {
+      this.#append(ring, membership.outbox.shift() as RingItem, membership);
+      this.#count('group: message of who held the token');
+    }
+  }
+
   #append(ring: Ring, item: RingItem, from: Membership | null): void {
     this.#serial += 1;
+    const nowMs = this.#timeline.nowMs;
     for (const member of ring.members) {
       if (member.ended) continue;
       const last = member.inbox.at(-1)?.receivedAtMs ?? 0;
-      const receivedAtMs = member === from ? this.#timeline.nowMs : this.#timeline.nowMs + this.#wayMs();
+      const wayMs = ring.formed ? this.#wayMs() : Infinity;
+      const receivedAtMs = member === from ? nowMs : nowMs + wayMs;
       member.inbox.push({ serial: this.#serial, item, receivedAtMs: Math.max(last, receivedAtMs) });
-      if (receivedAtMs - this.#timeline.nowMs > lateMs) this.#count('group: message late');
+      if (receivedAtMs - nowMs > lateMs) this.#count('group: message late');
       this.#dispatch(member);
     }
   }
@@ -353,6 +371,10 @@ export class SimulatedGroup {
       if ([...old.nodes].some((node) => !numbers.has(node))) lost = true;
     }
     for (const node of nodes) node.ring = ring;
+    if (lost && ring.members.size > 0 && this.#prng.chance(heldChance)) {
+      ring.holder = this.#prng.pick([...ring.members]);
+      ring.heldUntilMs = this.#timeline.nowMs + this.#prng.real(0, heldMsMax);
+    }
     const [low, high] = lost ? lossMs : joinMs;
     this.#timeline.after(this.#prng.real(low, high), () => {
       if (nodes.every((node) => node.ring === ring)) this.#form(ring, nodes);

@@ -34,6 +34,12 @@ export class Ring {
   readonly members = new Set<Membership>();
   /** False while the token goes round to find out who is there. */
   formed = false;
+  /**
+   * Who had the token when the ring before broke: until then what it says has a place in that one's order, and is its own at once. Those
+   * who stay with it get that when this ring is formed, the others never.
+   */
+  holder: Membership | null = null;
+  heldUntilMs = 0;
 
   constructor(nodes: Iterable<number>) {
     this.nodes = new Set(nodes);
