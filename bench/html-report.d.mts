@@ -4,7 +4,7 @@ export interface Scenario {
   failed?: string;
   skipped?: string;
   results: { key: string; skipped?: string }[];
-  ratios: Record<string, { value: number }>;
+  ratios: Record<string, { value: number; aim: number; direction: string; floor: number; noise: number }>;
 }
 export interface Report {
   quick: boolean;

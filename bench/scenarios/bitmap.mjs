@@ -81,7 +81,10 @@ async function scan({ quick, rounds }) {
   const size = `${taken.bytes / 2 ** 20} MiB of clean bits`;
   return {
     results: [
-      row('scan', speed(taken.search), { ...unit, note: `${size}, ${taken.search_unit}, on core ${oneCore}, by processor time` }),
+      row('scan', speed(taken.search), {
+        ...unit,
+        note: `${size}, ${taken.search_unit}, on core ${oneCore}, by processor time`,
+      }),
       row('read', speed(reads), { ...unit, note: `the best of three ${taken.unit} kernels, same buffer and thread` }),
     ],
     ratios: {

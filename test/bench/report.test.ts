@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
-import { budgets, missingKeys } from '../../bench/budgets.mjs';
+import { budgets, missingKeys, verdict } from '../../bench/budgets.mjs';
 import { htmlReport } from '../../bench/html-report.mjs';
 import { lastReport, readmeTable, withTable } from '../../bench/readme.mjs';
 
@@ -45,6 +45,13 @@ testOfRun('the last run is a full one, of every scenario, on a committed tree', 
     expect(missingKeys(name, { ratios, ...rest })).toEqual([]);
     for (const { value } of Object.values(ratios)) expect(Number.isFinite(value)).toBe(true);
   }
+});
+
+testOfRun('the design page tells of every key that misses its aim', () => {
+  const design = readFileSync(path('docs/DESIGN.md'), 'utf8');
+  const ratios = Object.values(theRun().report.scenarios).flatMap((scenario) => Object.entries(scenario.ratios));
+  const missed = ratios.filter(([, ratio]) => !verdict(ratio).startsWith('met')).map(([key]) => key);
+  expect(missed.filter((key) => !design.includes(`\`${key}\``))).toEqual([]);
 });
 
 testOfRun('the committed page is that of the JSON, and needs nothing else', () => {
