@@ -21,6 +21,13 @@ export function describeMachine() {
   };
 }
 
+/** Time of all processors since the boot, and what of it the hypervisor gave to somebody else. */
+export function processorTime() {
+  const times = /^cpu +(.*)$/m.exec(readFileSync('/proc/stat', 'utf8'))[1].split(' ').map(Number);
+  // user, nice, system, idle, iowait, irq, softirq, steal; what follows is in user's.
+  return { all: times.slice(0, 8).reduce((sum, each) => sum + each, 0), stolen: times[7] };
+}
+
 function git(...args) {
   return execFileSync('git', args, { cwd: root, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim();
 }

@@ -20,7 +20,7 @@ import { parseArgs } from 'node:util';
 import { budgets, missingKeys, verdict } from './budgets.mjs';
 import { guestParts, measureInGuest } from './guest-figures.mjs';
 import { htmlReport } from './html-report.mjs';
-import { describeCommit, describeMachine } from './machine.mjs';
+import { describeCommit, describeMachine, processorTime } from './machine.mjs';
 import { seed } from './measure.mjs';
 import { built } from './programs.mjs';
 import { textReport } from './text-report.mjs';
@@ -100,13 +100,16 @@ async function measure(options) {
   const selves = options.quick ? 2 : rounds;
   const context = { quick: options.quick, rounds, selves, guest: guestFor(options) };
   const report = { machine: describeMachine(), ...describeCommit(), seed, quick: options.quick, scenarios: {} };
+  const before = processorTime();
   for (const name of options.chosen) {
     console.error(`bench: ${name}`);
     report.scenarios[name] = await measureScenario(name, context);
   }
   const guest = await context.guest.asked?.catch(() => null);
   if (guest?.machine) report.guest = guest.machine;
+  const after = processorTime();
   report.machine.loadAfter = describeMachine().load;
+  report.machine.stolenShare = (after.stolen - before.stolen) / (after.all - before.all || 1);
   return report;
 }
 

@@ -34,7 +34,9 @@ function resultLine(row) {
 export function machineText({ machine, guest, commit, clean, time, quick }) {
   const place = `${machine.cpu}, ${machine.cores} cores${machine.virtual ? ', virtual' : ''}, ${machine.memoryGiB} GiB`;
   const nice = machine.nice ? `, nice ${machine.nice}` : '';
-  const load = `load ${machine.load.join(' ')} before, ${(machine.loadAfter ?? []).join(' ')} after`;
+  const stolen = machine.stolenShare;
+  const share = stolen === undefined ? '' : `, ${figure(stolen * 100)} % of the processors' time taken by the host`;
+  const load = `load ${machine.load.join(' ')} before, ${(machine.loadAfter ?? []).join(' ')} after${share}`;
   const what = `commit ${commit}${clean ? '' : ' and changes'}${quick ? ', quick form' : ''}, ${time}`;
   return `${place}; Linux ${machine.kernel}, governor ${machine.governor}, node ${machine.node}${nice}; ${load}; ${what}${guestText(guest)}`;
 }
