@@ -1,14 +1,16 @@
 /** What is pure in the admin room: history, rates, tables, names, choice of a log, status texts. */
 import { describe, expect, it } from 'vitest';
-import type { LogStatus } from '../../ts/admin/daemon-status.js';
+import { logClusterView } from '../../ts/admin/cluster-view.js';
+import type { ClusterStatus, LogStatus } from '../../ts/admin/daemon-status.js';
 import { namesOfTable } from '../../ts/admin/dm-names.js';
 import { EventRing } from '../../ts/admin/event-ring.js';
 import { LineReader } from '../../ts/admin/line-reader.js';
 import { chooseLog } from '../../ts/admin/log-choice.js';
 import type { StatusResult } from '../../ts/admin/protocol.js';
+import { reasonsOf } from '../../ts/admin/region-reasons.js';
 import { ResyncRates, rateKey } from '../../ts/admin/resync-rates.js';
-import { bytesText, duration } from '../../ts/admin/status-text.js';
-import { unheardMirrors } from '../../ts/admin/status-view.js';
+import { bytesText, duration, statusLines } from '../../ts/admin/status-text.js';
+import { type StatusView, statusView, unheardMirrors } from '../../ts/admin/status-view.js';
 import { UsageError } from '../../ts/admin/terminal.js';
 import { shorten, tableLines } from '../../ts/admin/text-table.js';
 
@@ -26,6 +28,7 @@ const log: LogStatus = {
   stickyCount: 0,
   ownedCount: 0,
   recoveringRegion: -1,
+  recoveringNode: -1,
   inSyncLatched: false,
   marksUnknown: false,
   logFailed: false,
@@ -218,4 +221,88 @@ it('sizes and times are short', () => {
     '2.3 TiB',
   ]);
   expect([0, 59, 61, 3600, 90_000].map(duration)).toEqual(['0 s', '59 s', '1 min 1 s', '1 h 0 min', '1 d 1 h']);
+});
+
+describe('a log that several hosts have', () => {
+  const member = (node: number, more: object = {}) => ({
+    ...{ node, name: `host${node}`, stage: 'active' as const },
+    ...{ present: true, valid: true, settled: true, needed: false },
+    ...more,
+  });
+  const shared = (members: ReturnType<typeof member>[], more: object = {}) => ({
+    ...log,
+    cluster: { members, writer: 1, writerEpoch: 3, foreign: false, waits: [], waitedMs: 0, ...more },
+  });
+  const cluster = {
+    ...{
+      connected: true,
+      problem: '',
+      quorate: true,
+      agreedQuorate: true,
+      view: 4,
+      viewSince: '2026-11-22T01:02:03.000Z',
+    },
+    ...{ exchanging: false, fencing: null, members: [{ node: 1, name: 'host1' }], heard: [1], awaited: [], behind: [] },
+    lost: [{ node: 2, name: 'host2', since: '2026-11-22T01:02:03.000Z' }],
+  };
+  const lines = (logs: LogStatus[], more: object = {}) => {
+    const status = {
+      ...{ version: '0.1.0', pid: 7, node: 1, nodeName: 'host1', uptimeMs: 1000, transport: 'corosync' },
+      ...{ memory: {}, counters: { requests: {}, replies: {}, frames: {} }, unavailable: null, logs },
+      cluster: { ...cluster, ...more },
+    };
+    const result = { status, ageMs: 0, fresh: true, rates: {}, admin: {} } as unknown as StatusResult;
+    return statusLines(statusView(result, new Map(), '') as StatusView, null);
+  };
+
+  it('has its writer, who resyncs, and why a resync does not go on', () => {
+    const busy = { ...shared([member(1), member(2)]), recoveringRegion: 5, recoveringNode: 2 };
+    expect(lines([busy])).toContain('  LVM-a: host1, host2 (resyncs region 5)');
+    const disk = { ...shared([member(1), member(2, { stage: 'halted' })]), type: 'disk' as const };
+    expect(lines([disk])).toContain('  LVM-a: host1 (writer), host2 (halted)');
+    expect(lines([disk])).toContain('    resync waits: the mirror is suspended on host2');
+    expect(lines([shared([member(1), member(2, { settled: false })])])).toContain(
+      '    resync waits: what the kernel of host2 holds is not known',
+    );
+    expect(lines([shared([member(1)])], { quorate: false })).toContain('    resync waits: no quorum');
+    const done = { ...shared([member(1)]), inSyncCount: log.regionCount };
+    expect(lines([done], { quorate: false }).join('\n')).not.toContain('resync waits');
+  });
+
+  it('shows a wait at once, for how long when it lasts, and as trouble when it is long', () => {
+    const waits = [{ code: 'acknowledgement', nodes: [2] }];
+    const short = lines([shared([member(1), member(2)], { waits })]);
+    expect(short).toContain('    waits: host2 has not said that it has the marks');
+    expect(short.join('\n')).not.toContain('! LVM-a');
+    const long = lines([shared([member(1), member(2)], { waits, waitedMs: 5400 })]);
+    expect(long).toContain('    waits for 5 s: host2 has not said that it has the marks');
+    expect(long).toContain('! LVM-a: requests of this host wait for 5 s: host2 has not said that it has the marks');
+  });
+
+  it('nobody who may be cut off is told to call others dead', () => {
+    expect(lines([log]).join('\n')).toContain('lockstep fence-confirm 2');
+    const cut = lines([log], { quorate: false }).join('\n');
+    expect(cut).toContain('! host host2 (node 2) is not heard from this side, which has no quorum');
+    expect(cut).not.toContain('fence-confirm 2');
+  });
+
+  it('a region says which hosts have marked it, and who copies it', () => {
+    const view = logClusterView(shared([member(1), member(2, { present: false }), member(3)]), {
+      ...cluster,
+      heard: [1, 3],
+    } as unknown as ClusterStatus);
+    const facts = {
+      ...{ region: 5, clean: false, inSync: false, held: false, sticky: false, releasing: false, ownedHere: false },
+      ...{ ownedElsewhere: true, owners: [2], wished: false, recovering: true, behindSearch: false, sweeping: false },
+    };
+    const codes = (recoveringNode: number) =>
+      reasonsOf({ ...facts, log: { ...log, recoveringNode } }, 'm', view, 1).map(
+        ({ code, text }) => `${code}: ${text}`,
+      );
+    expect(codes(3)).toEqual([
+      expect.stringMatching(/^foreign-owner: host2 has marked it; that host is lost/),
+      expect.stringMatching(/^recovering-elsewhere: .* the kernel of host3 is copying it now/),
+    ]);
+    expect(codes(1)[1]).toMatch(/^recovering: /);
+  });
 });

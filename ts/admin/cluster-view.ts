@@ -1,32 +1,47 @@
 /** The cluster's part of `lockstep status`: who is there, who has which log, who is waited for, and what is wrong with it. Pure. */
 import type { ClusterStatus, DaemonStatus, LogClusterStatus, LogStatus } from './daemon-status.js';
-import type { ClusterView, LogView, Problem, WaitReason } from './status-view.js';
+import type { ClusterView, LogView, Problem, ResyncWait, WaitReason } from './status-view.js';
+import { waitsText } from './wait-texts.js';
 
 export function clusterView({ cluster, node }: DaemonStatus): ClusterView | null {
   if (cluster === null) return null;
   const { problem, quorate, agreedQuorate, exchanging, fencing, members, heard, awaited, lost } = cluster;
+  const { view, viewSince, behind } = cluster;
   const there = new Set([...members.map((member) => member.node), ...awaited]);
   const withoutDaemon = heard.filter((one) => !there.has(one));
   return {
     node,
     problem: problem === '' ? null : problem,
     quorate: quorate && agreedQuorate,
+    view,
+    viewSince,
     exchanging,
     fencing,
     members,
     withoutDaemon,
     awaited,
+    behind,
     lost,
   };
 }
 
-export function logClusterView({ cluster: log, type }: LogStatus, cluster: ClusterStatus | null): LogView['cluster'] {
-  if (log === null) return null;
-  const waitsFor = log.members.flatMap((member) => {
+export function logClusterView(log: LogStatus, cluster: ClusterStatus | null): LogView['cluster'] {
+  const { cluster: shared, type, recoveringNode } = log;
+  if (shared === null) return null;
+  const waitsFor = shared.members.flatMap((member) => {
     const why = waitReason(member, cluster);
     return why === null ? [] : [{ node: member.node, name: member.name, why }];
   });
-  return { members: log.members, writer: type === 'core' || log.writer < 0 ? null : log.writer, waitsFor };
+  return {
+    members: shared.members,
+    writer: type === 'core' || shared.writer < 0 ? null : shared.writer,
+    writerEpoch: type === 'core' ? null : shared.writerEpoch,
+    recoverer: recoveringNode < 0 ? null : recoveringNode,
+    waitsFor,
+    waits: shared.waits,
+    waitedMs: shared.waitedMs,
+    resyncWaitsFor: log.inSyncCount < log.regionCount ? resyncWaits(shared, cluster) : [],
+  };
 }
 
 function waitReason(member: LogClusterStatus['members'][number], cluster: ClusterStatus | null): WaitReason | null {
@@ -38,6 +53,16 @@ function waitReason(member: LogClusterStatus['members'][number], cluster: Cluste
   return member.settled ? null : 'marks';
 }
 
+/** Why no region is handed out for recovery (R4, R10, R13); empty: nothing speaks against it. */
+function resyncWaits({ members }: LogClusterStatus, cluster: ClusterStatus | null): readonly ResyncWait[] {
+  if (cluster === null || cluster.problem !== '') return [{ node: null, why: 'group' }];
+  if (!cluster.quorate || !cluster.agreedQuorate) return [{ node: null, why: 'quorum' }];
+  return members.flatMap(({ node, stage, settled }): ResyncWait[] => {
+    if (!settled) return [{ node, why: 'marks' }];
+    return stage === 'halted' ? [{ node, why: 'suspended' }] : [];
+  });
+}
+
 export function clusterProblems({ cluster, unavailable }: DaemonStatus): Problem[] {
   const problems: Problem[] = [];
   const add = (code: string, text: string) => problems.push({ code, log: null, text });
@@ -46,21 +71,34 @@ export function clusterProblems({ cluster, unavailable }: DaemonStatus): Problem
   if (cluster.problem !== '') add('no-group', `this host is in no group: ${cluster.problem}`);
   else if (!cluster.quorate)
     add('no-quorum', 'this part of the cluster has no quorum: new writes to clean regions wait');
-  for (const { node, name } of cluster.lost) {
-    const asked =
-      cluster.fencing === null ? 'no fencing is configured' : `${cluster.fencing} is asked whether it is dead`;
-    add(
-      'host-lost',
-      `host ${name} (node ${node}) is lost, ${asked}: its regions stay marked until it is back or lockstep fence-confirm ${node}`,
-    );
-  }
+  for (const { node, name } of cluster.lost) add('host-lost', `host ${name} (node ${node}) ${lostText(node, cluster)}`);
   return problems;
 }
 
+/** Without quorum it is this side that may be cut off: nobody is asked to call the others dead. */
+function lostText(node: number, { quorate, fencing }: ClusterStatus): string {
+  if (!quorate) return 'is not heard from this side, which has no quorum: the others may well go on';
+  const asked = fencing === null ? 'no fencing is configured' : `${fencing} is asked whether it is dead`;
+  return `is lost, ${asked}: its regions stay marked until it is back or lockstep fence-confirm ${node}`;
+}
+
+/** A wait of this length is no moment any more. */
+const waitedMsLong = 4_000;
+
 export function logClusterProblems({ logs }: DaemonStatus): Problem[] {
   return logs.flatMap(({ uuid, cluster }) => {
-    if (!cluster?.foreign) return [];
-    const text = 'an original cmirrord has this log too: neither knows what the other marks; deactivate it there';
-    return [{ code: 'foreign-cmirrord', log: uuid, text }];
+    if (cluster === null) return [];
+    const problems: Problem[] = [];
+    if (cluster.foreign) {
+      const text = 'an original cmirrord has this log too: neither knows what the other marks; deactivate it there';
+      problems.push({ code: 'foreign-cmirrord', log: uuid, text });
+    }
+    if (cluster.waitedMs >= waitedMsLong) {
+      const names = new Map(cluster.members.map(({ node, name }) => [node, name]));
+      const seconds = Math.round(cluster.waitedMs / 1000);
+      const text = `requests of this host wait for ${seconds} s: ${waitsText(cluster.waits, names)}`;
+      problems.push({ code: 'waits', log: uuid, text });
+    }
+    return problems;
   });
 }

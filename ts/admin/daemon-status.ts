@@ -25,8 +25,9 @@ export interface LogStatus {
   readonly heldCount: number;
   readonly stickyCount: number;
   readonly ownedCount: number;
-  /** Region under recovery by this host's kernel, or -1. */
+  /** Region under recovery, one for all hosts that have the log, and the node whose kernel copies it; -1: none. */
   readonly recoveringRegion: number;
+  readonly recoveringNode: number;
   readonly inSyncLatched: boolean;
   readonly marksUnknown: boolean;
   readonly logFailed: boolean;
@@ -60,6 +61,35 @@ export interface LogClusterStatus {
   readonly writerEpoch: number;
   /** R14: an original cmirrord has it too. */
   readonly foreign: boolean;
+  /** What requests of this host's kernel wait for now, the graver first; and for how long at least. */
+  readonly waits: readonly LogWait[];
+  readonly waitedMs: number;
+}
+
+/**
+ * `group`: this host is in none, `exchange`: the members tell each other what they know, `quorum`, `needed`: nobody has the log whole
+ * without these nodes, `copy`: this host takes theirs, `load`: the log device is read, `writer`: it is away or there is none, `recovery`:
+ * they copy a region that this kernel wants to write, `suspend`: a suspend waits for the end of that, `acknowledgement`: they have
+ * not said that they have the marks, `log-failed`, `log-write`: of the writer, `order`: for what is on its way through the group.
+ */
+export type WaitCode =
+  | 'group'
+  | 'exchange'
+  | 'quorum'
+  | 'needed'
+  | 'copy'
+  | 'load'
+  | 'writer'
+  | 'recovery'
+  | 'suspend'
+  | 'acknowledgement'
+  | 'log-failed'
+  | 'log-write'
+  | 'order';
+
+export interface LogWait {
+  readonly code: WaitCode;
+  readonly nodes: readonly number[];
 }
 
 export interface ClusterStatus {
@@ -69,6 +99,9 @@ export interface ClusterStatus {
   /** What corosync says here, and what the members of the group go by. */
   readonly quorate: boolean;
   readonly agreedQuorate: boolean;
+  /** Number of the view, counted by this daemon, and when it began. */
+  readonly view: number;
+  readonly viewSince: string;
   /** The members are telling each other what they know. */
   readonly exchanging: boolean;
   /** Who is asked whether a lost host is dead; null: nobody. */
@@ -78,6 +111,8 @@ export interface ClusterStatus {
   readonly heard: readonly number[];
   /** Nodes whose daemons are in the group and have not introduced themselves yet. */
   readonly awaited: readonly number[];
+  /** Members that have not acknowledged all messages. */
+  readonly behind: readonly number[];
   /** Hosts with logs that are gone and not known dead. */
   readonly lost: readonly { readonly node: number; readonly name: string; readonly since: string }[];
   /** What corosync has not taken yet. */
@@ -134,9 +169,11 @@ export interface RegionStatus {
   /** This node, and other nodes, own a mark of it. */
   readonly ownedHere: boolean;
   readonly ownedElsewhere: boolean;
+  /** The other nodes that own a mark of it, as far as they have the log. */
+  readonly owners: readonly number[];
   /** A write waits for its recovery. */
   readonly wished: boolean;
-  /** This host's kernel is copying it. */
+  /** A kernel is copying it: the log says whose. */
   readonly recovering: boolean;
   /** The search for resync work has passed it: it is not handed out before the next resume. */
   readonly behindSearch: boolean;

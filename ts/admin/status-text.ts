@@ -1,6 +1,7 @@
 /** `lockstep status` for people: a line on the daemon, a table of the logs, totals, and what is wrong. Pure. */
 import type { LogView, StatusView, WaitReason } from './status-view.js';
 import { type Column, tableLines } from './text-table.js';
+import { resyncWaitTexts, waitsText } from './wait-texts.js';
 
 const columns: readonly Column[] = [
   { title: 'LOG', widthMin: 12 },
@@ -45,35 +46,53 @@ function clusterLines({ cluster }: StatusView): string[] {
     cluster.quorate ? 'quorum' : 'NO QUORUM',
     cluster.exchanging && cluster.problem === null ? 'members tell each other what they know' : '',
   ].filter((part) => part !== '');
-  const lost = cluster.lost.map(
-    ({ node, name, since }) => `${node} ${name} since ${since.slice(0, 19).replace('T', ' ')}`,
-  );
+  const lost = cluster.lost.map(({ node, name, since }) => `${node} ${name} since ${timeText(since)}`);
   const bare = cluster.withoutDaemon.join(', ');
   const coming = cluster.awaited.join(', ');
+  const fencing = cluster.fencing ?? 'none, an operator confirms that a lost host is dead';
   return [
     `cluster: ${state.join(', ')}; members: ${members.join(', ') || 'none'}`,
+    `view ${cluster.view} since ${timeText(cluster.viewSince)}; fencing: ${fencing}`,
     ...(bare === '' ? [] : [`without a daemon: node ${bare}`]),
     ...(coming === '' ? [] : [`coming in: node ${coming}`]),
     ...(lost.length === 0 ? [] : [`lost: ${lost.join(', ')}`]),
   ];
 }
 
-/** Who has each log; only where there are others. */
+/** Who has each log, and what waits for whom; only where logs are shared. */
 function memberLines({ logs, cluster }: StatusView): string[] {
   if (cluster === null) return [];
-  return logs.flatMap(({ uuid, name, cluster: shared }) => {
+  return logs.flatMap((log) => {
+    const { uuid, name, cluster: shared, recoveringRegion } = log;
     if (shared === null || shared.members.length === 0) return [];
     const members = shared.members.map((member) => {
       const waits = shared.waitsFor.find(({ node }) => node === member.node);
       const notes = [
         member.node === shared.writer ? 'writer' : '',
+        member.node === shared.recoverer ? `resyncs region ${recoveringRegion}` : '',
         member.stage === 'active' ? '' : member.stage,
         waits === undefined ? '' : waitTexts[waits.why],
       ].filter((part) => part !== '');
       return `${member.name}${notes.length === 0 ? '' : ` (${notes.join(', ')})`}`;
     });
-    return [`  ${name ?? uuid}: ${members.join(', ')}`];
+    return [`  ${name ?? uuid}: ${members.join(', ')}`, ...waitLines(log)];
   });
+}
+
+function waitLines({ cluster }: LogView): string[] {
+  if (cluster === null) return [];
+  const names = new Map(cluster.members.map(({ node, name }) => [node, name]));
+  const { waits, waitedMs, resyncWaitsFor } = cluster;
+  const lasts = waitedMs >= 1000 ? ` for ${duration(waitedMs / 1000)}` : '';
+  const rests = resyncWaitsFor.map(({ node, why }) => resyncWaitTexts[why](names.get(node ?? -1) ?? `node ${node}`));
+  return [
+    ...(waits.length === 0 ? [] : [`    waits${lasts}: ${waitsText(waits, names)}`]),
+    ...(rests.length === 0 ? [] : [`    resync waits: ${rests.join('; ')}`]),
+  ];
+}
+
+function timeText(iso: string): string {
+  return iso.slice(0, 19).replace('T', ' ');
 }
 
 const waitTexts: Readonly<Record<WaitReason, string>> = {
@@ -112,6 +131,7 @@ function whyDirty(log: LogView): string {
 
 function resyncText(log: LogView): string {
   if (log.resync === null) return '-';
+  if (log.cluster !== null && log.cluster.resyncWaitsFor.length > 0) return 'waits';
   const { regionsPerSecond, secondsLeft } = log.resync;
   if (regionsPerSecond === null) return 'rate not known yet';
   if (secondsLeft === null) return `${bytesText(0)}/s, stands still`;

@@ -3,7 +3,7 @@
  * is wrong. It is what `--json` prints; the manual page has the fields. Pure.
  */
 import { clusterProblems, clusterView, logClusterProblems, logClusterView } from './cluster-view.js';
-import type { ClusterStatus, LogClusterStatus, LogStatus } from './daemon-status.js';
+import type { ClusterStatus, LogClusterStatus, LogStatus, LogWait } from './daemon-status.js';
 import type { DmNames } from './dm-names.js';
 import type { AdminCounters, StatusResult } from './protocol.js';
 import { rateKey } from './resync-rates.js';
@@ -36,7 +36,7 @@ export interface LogView {
   readonly inSyncRegions: number;
   /** Rounded down: 100 means every region. */
   readonly inSyncPercent: number;
-  /** Being copied by this host's kernel. */
+  /** Being copied, by this host's kernel or, on a cluster, by that of `cluster.recoverer`. */
   readonly recoveringRegion: number | null;
   /** Null: nothing to resync. */
   readonly resync: { readonly regionsPerSecond: number | null; readonly secondsLeft: number | null } | null;
@@ -54,9 +54,27 @@ export interface LogView {
     readonly members: LogClusterStatus['members'];
     /** The node that writes the log device, null: nobody now, or a core log. */
     readonly writer: number | null;
+    /** Rises whenever the role is given away; null: a core log. */
+    readonly writerEpoch: number | null;
+    /** The node whose kernel copies a region now, null: nobody. */
+    readonly recoverer: number | null;
     /** Who holds the log up, and how. */
     readonly waitsFor: readonly { readonly node: number; readonly name: string; readonly why: WaitReason }[];
+    /** What requests of this host's kernel wait for now, and for how long at least. */
+    readonly waits: readonly LogWait[];
+    readonly waitedMs: number;
+    /** Why nothing is recovered although there is something to recover. */
+    readonly resyncWaitsFor: readonly ResyncWait[];
   } | null;
+}
+
+/**
+ * `group`: this host is in none, `quorum`: there is none, `marks`: what the kernel of `node` holds is not known, `suspended`: that mirror is
+ * being suspended or is suspended.
+ */
+export interface ResyncWait {
+  readonly node: number | null;
+  readonly why: 'group' | 'quorum' | 'marks' | 'suspended';
 }
 
 /**
@@ -70,6 +88,9 @@ export interface ClusterView {
   /** Why this host is in no group; null: it is. */
   readonly problem: string | null;
   readonly quorate: boolean;
+  /** Number of the view, counted by this daemon, and when it began. */
+  readonly view: number;
+  readonly viewSince: string;
   /** The members are telling each other what they know. */
   readonly exchanging: boolean;
   readonly fencing: ClusterStatus['fencing'];
@@ -78,6 +99,8 @@ export interface ClusterView {
   readonly withoutDaemon: readonly number[];
   /** Hosts whose daemons have come and have not introduced themselves yet. */
   readonly awaited: readonly number[];
+  /** Members that have not acknowledged all messages yet. */
+  readonly behind: readonly number[];
   readonly lost: ClusterStatus['lost'];
 }
 
@@ -229,6 +252,7 @@ const stalledMsMin = 10_000;
 function stalled(log: LogView, { rates }: StatusResult): boolean {
   const rate = rates[rateKey(log)];
   if (log.resync === null || rate === undefined || log.recoveringRegion !== null || log.marksUnknown) return false;
+  if (log.cluster !== null && log.cluster.resyncWaitsFor.length > 0) return false;
   return rate.regionsPerSecond === 0 && rate.spanMs >= stalledMsMin;
 }
 

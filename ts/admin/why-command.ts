@@ -1,5 +1,6 @@
 /** `lockstep why LOG REGION`: how one region stands, who holds it, and what will change that. */
 import { askDaemon, silentEngine, statusOf } from './ask-daemon.js';
+import { logClusterView } from './cluster-view.js';
 import type { RegionStatus } from './daemon-status.js';
 import { dmNames } from './dm-names.js';
 import { chooseLog } from './log-choice.js';
@@ -26,7 +27,8 @@ export function whyCommand(options: WhyOptions, terminal: Terminal): Promise<Exi
     if (!fresh) throw silentEngine(options.socket);
     if (region === null) throw new UsageError(`the log ${log.uuid} went away while it was asked about`);
     const name = names.get(log.uuid) ?? null;
-    const reasons = reasonsOf(region, name ?? 'NAME');
+    const shared = logClusterView(log, status.cluster);
+    const reasons = reasonsOf(region, name ?? 'NAME', shared, status.node);
     if (options.json) terminal.out(`${JSON.stringify(asJson(name, region, reasons), null, 2)}\n`);
     else terminal.out(asText(name, region, reasons));
     return Exit.ok;

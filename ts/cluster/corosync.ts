@@ -62,6 +62,8 @@ export interface CorosyncState {
   readonly heard: readonly number[];
   /** Nodes whose daemons are in the group and have not introduced themselves yet: no view with them before that. */
   readonly awaited: readonly number[];
+  /** Members that have not acknowledged all that was delivered here. */
+  readonly behind: readonly { readonly node: number; readonly acknowledged: number }[];
   readonly waitingBytes: number;
   readonly onTheWay: number;
   readonly connections: number;
@@ -134,6 +136,7 @@ export class CorosyncTransport implements OrderedTransport {
       members: session.view,
       heard: this.#heard,
       awaited: session.awaited.map(({ node }) => node),
+      behind: session.behind,
       waitingBytes: session.waitingBytes,
       onTheWay: session.onTheWay,
       connections: this.#connections,

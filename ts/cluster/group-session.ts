@@ -147,6 +147,13 @@ export class GroupSession {
     return this.#processes.missing().map(({ node, pid }) => ({ node, pid }));
   }
 
+  /** Members that have not acknowledged all that was delivered here, and how far they have come. */
+  get behind(): { readonly node: number; readonly acknowledged: number }[] {
+    return (this.#view ?? [])
+      .filter((peer) => !this.#isOwn(peer) && peer.acknowledged < this.#order)
+      .map(({ node, acknowledged }) => ({ node, acknowledged }));
+  }
+
   /** A connection stands; the group's first configuration comes next. */
   connected(connection: Connection): void {
     this.#connection = connection;

@@ -5,25 +5,31 @@
  *
  * It decides nothing about logs: that is the mirror core's. All of it happens in the engine's turns.
  */
-import type { ClusterStatus, LogClusterStatus } from '../admin/daemon-status.js';
+import type { ClusterStatus, LogClusterStatus, LogWait } from '../admin/daemon-status.js';
+import { waitsText } from '../admin/wait-texts.js';
 import type { GroupMember } from '../base/group-view.js';
 import { askCorosync, CorosyncTransport } from '../cluster/corosync.js';
 import type { TransportEvents } from '../cluster/transport.js';
 import { LifeCycle } from '../mirror/log-state.js';
 import { MessageType } from '../mirror/messages.js';
+import type { MirrorLog } from '../mirror/mirror-log.js';
 import type { MirrorService } from '../mirror/mirror-service.js';
 import { activeLog } from '../mirror/recovery-restarts.js';
 import { restartRecovery } from '../native/dm-restart.js';
+import { ClusterChanges, mayChange, viewEvent } from './cluster-changes.js';
 import { writeClusterRecord } from './cluster-record.js';
 import type { DaemonConfig } from './config.js';
 import { ForeignGroups } from './foreign-groups.js';
 import type { LogEntry } from './log-entry.js';
+import { type GroupFacts, LastingWaits, waitsOf } from './log-waits.js';
 import { LostNodes, type LostNodesEvents } from './lost-nodes.js';
 import { DeviceRestarts } from './recovery-restarts.js';
 
 /** How long a RESUME waits for this host to enter its group; its kernel asks again after 15 s. */
 const enterMsMax = 10_000;
 const enterLookMs = 20;
+/** A wait that is the same at two looks lasts, and is spoken of. */
+const waitsLookMs = 2_000;
 
 export interface ClusterHostOptions {
   readonly config: DaemonConfig;
@@ -42,9 +48,16 @@ export class ClusterHost {
   readonly #lost: LostNodes;
   readonly #foreign: ForeignGroups;
   readonly #restarts: DeviceRestarts | null;
+  readonly #changes: ClusterChanges;
+  readonly #waits: LastingWaits;
+  readonly #waitsTimer: NodeJS.Timeout;
   #quorate = false;
   /** Who is lost may have changed in this turn. */
   #lookDue = false;
+  /** Who has which log may have. */
+  #changesDue = false;
+  /** When the view of now began, on the wall clock. */
+  #viewMs = Date.now();
 
   constructor(options: ClusterHostOptions) {
     this.#options = options;
@@ -53,6 +66,9 @@ export class ClusterHost {
     this.#lost = new LostNodes(options.lost);
     this.#foreign = this.#foreignGroups();
     this.#restarts = this.#recoveryRestarts();
+    this.#changes = new ClusterChanges(write);
+    this.#waits = new LastingWaits((uuid, waits) => this.#tellWaits(uuid, waits));
+    this.#waitsTimer = setInterval(() => this.#lookForWaits(), waitsLookMs).unref();
     this.transport = new CorosyncTransport({
       self: options.self,
       events: this.#observed(),
@@ -80,15 +96,19 @@ export class ClusterHost {
 
   /** At the end of a turn. */
   endTurn(): void {
-    if (!this.#lookDue) return;
+    if (!this.#lookDue && !this.#changesDue) return;
     const { cluster } = this.#options.service();
     // While the members tell each other what they know, the tables are of before.
     if (cluster === null || (cluster.exchanging && this.#quorate)) return;
+    if (this.#changesDue) this.#changes.look(this.#quorate && cluster.orderedQuorate, cluster.tables.values());
+    this.#changesDue = false;
+    if (!this.#lookDue) return;
     this.#lookDue = false;
     this.#lost.look(cluster.tables.values(), this.transport.state.heard, this.#quorate, Date.now());
   }
 
   close(): void {
+    clearInterval(this.#waitsTimer);
     this.#foreign.close();
     this.#restarts?.close();
     this.transport.close();
@@ -145,8 +165,8 @@ export class ClusterHost {
 
   status(): ClusterStatus {
     const { cluster } = this.#options.service();
-    const { connected, quorate, problem, members, heard, awaited, waitingBytes, connections, counters } =
-      this.transport.state;
+    const { connected, quorate, problem, epoch, members, heard, awaited, behind, ...rest } = this.transport.state;
+    const { waitingBytes, connections, counters } = rest;
     const lost = this.#lost.list.map(({ node, name, lostMs }) => ({
       node,
       name,
@@ -157,11 +177,14 @@ export class ClusterHost {
       problem,
       quorate,
       agreedQuorate: cluster?.orderedQuorate ?? false,
+      view: epoch,
+      viewSince: new Date(this.#viewMs).toISOString(),
       exchanging: cluster?.exchanging ?? false,
       fencing: this.#options.config.fencing?.kind ?? null,
       members: members.map(({ node, name }) => ({ node, name })),
       heard: [...heard],
       awaited: [...awaited],
+      behind: behind.map(({ node }) => node),
       lost,
       waitingBytes,
       connections,
@@ -169,13 +192,56 @@ export class ClusterHost {
     };
   }
 
-  logStatus(uuid: string): LogClusterStatus | null {
+  logStatus(log: MirrorLog): LogClusterStatus | null {
+    const { uuid } = log;
     const table = this.#options.service().cluster?.tables.get(uuid);
     if (table === undefined) return null;
     const members = table.members.map(({ node, name, stage, present, valid, settled, needed }) => {
       return { node, name, stage, present, valid, settled, needed };
     });
-    return { members, writer: table.writer, writerEpoch: table.epoch, foreign: this.#foreign.has(uuid) };
+    const waitsNow = waitsOf(log, this.#groupFacts());
+    const waits = waitsNow.map(({ code, nodes }) => ({ code, nodes }));
+    const sinceMs = this.#waits.sinceMs(uuid, waitsNow);
+    const waitedMs = sinceMs < 0 ? 0 : Math.round(performance.now() - sinceMs);
+    const foreign = this.#foreign.has(uuid);
+    return { members, writer: table.writer, writerEpoch: table.epoch, foreign, waits, waitedMs };
+  }
+
+  #groupFacts(): GroupFacts {
+    const { cluster } = this.#options.service();
+    const { awaited, behind, counters } = this.transport.state;
+    return {
+      node: this.transport.node,
+      inGroup: cluster?.inGroup ?? false,
+      quorate: this.#quorate && (cluster?.orderedQuorate ?? false),
+      exchanging: cluster?.exchanging ?? false,
+      awaited,
+      behind,
+      messagesDelivered: counters.messagesDelivered,
+    };
+  }
+
+  #lookForWaits(): void {
+    const facts = this.#groupFacts();
+    const logs = [...this.#options.service().logs()];
+    this.#waits.look(
+      logs.map((log) => ({ uuid: log.uuid, waits: waitsOf(log, facts) })),
+      performance.now(),
+    );
+  }
+
+  #tellWaits(uuid: string, waits: readonly LogWait[]): void {
+    const { write, service } = this.#options;
+    if (waits.length === 0) {
+      write({ level: 'notice', event: 'goes-on', fields: { uuid, text: 'what waited was answered' } });
+      return;
+    }
+    const names = new Map(
+      service()
+        .cluster?.tables.get(uuid)
+        ?.members.map(({ node, name }) => [node, name]),
+    );
+    write({ level: 'warning', event: 'waits', fields: { uuid, text: waitsText(waits, names) } });
   }
 
   #observed(): TransportEvents {
@@ -184,16 +250,22 @@ export class ClusterHost {
       delivered: (order, message) => {
         events.delivered(order, message);
         if (message.type === MessageType.report || message.type === MessageType.dead) this.#lookDue = true;
+        if (mayChange(message.type)) this.#changesDue = true;
       },
       acknowledged: (order) => events.acknowledged(order),
       viewChanged: (view) => {
+        this.#viewMs = Date.now();
+        const said = viewEvent(view);
+        if (said !== null) this.#options.write(said);
         events.viewChanged(view);
         this.#lookDue = true;
+        this.#changesDue = true;
       },
       quorumChanged: (quorate) => {
         this.#quorate = quorate;
         events.quorumChanged(quorate);
         this.#lookDue = true;
+        this.#changesDue = true;
       },
     };
   }

@@ -203,7 +203,10 @@ export class Engine {
       corosyncBuiltIn,
       unavailable: this.#unavailable,
       cluster: this.#cluster?.status() ?? null,
-      logs: logs.map((log) => ({ ...logStatus(log.state), cluster: this.#cluster?.logStatus(log.uuid) ?? null })),
+      logs: logs.map((log) => ({
+        ...logStatus(log.state, this.#config.node),
+        cluster: this.#cluster?.logStatus(log) ?? null,
+      })),
       counters: {
         requests: requestCountsByName(this.#connector.requestCounts, this.#connector.malformed),
         replies: {
@@ -228,7 +231,7 @@ export class Engine {
 
   /** How a region stands, for `lockstep why`; null: no such log, or no such region. */
   region(uuid: string, luid: string, region: number): RegionStatus | null {
-    return regionStatus(this.#service.logs(), uuid, luid, region);
+    return regionStatus(this.#service.logs(), this.#config.node, uuid, luid, region);
   }
 
   /** See `ClusterHost.confirmDead`. */

@@ -15,7 +15,8 @@ const lifeCycleNames = new Map<number, keyof typeof LifeCycle>(
   Object.entries(LifeCycle).map(([name, value]) => [value, name as keyof typeof LifeCycle]),
 );
 
-export function logStatus(state: LogState): Omit<LogStatus, 'cluster'> {
+/** @param node this host's number. */
+export function logStatus(state: LogState, node: number): Omit<LogStatus, 'cluster'> {
   const { map, identity } = state;
   const parsed = parseConstructor(state.constructorText);
   const numbers = unpackDevice(state.deviceNumber);
@@ -33,6 +34,7 @@ export function logStatus(state: LogState): Omit<LogStatus, 'cluster'> {
     stickyCount: state.sticky.size,
     ownedCount: state.owners.size,
     recoveringRegion: state.recoveringRegion,
+    recoveringNode: recovererOf(state, node),
     inSyncLatched: state.inSyncLatched,
     marksUnknown: state.marksUnknown,
     logFailed: state.logFailed,
@@ -43,18 +45,26 @@ export function logStatus(state: LogState): Omit<LogStatus, 'cluster'> {
   };
 }
 
+function recovererOf({ recoveringRegion, recoveringNode }: LogState, node: number): number {
+  if (recoveringRegion < 0) return -1;
+  return recoveringNode < 0 ? node : recoveringNode;
+}
+
 /** How a region stands; null when there is no such log, or no such region in it. */
 export function regionStatus(
   logs: Iterable<MirrorLog>,
+  node: number,
   uuid: string,
   luid: string,
   region: number,
 ): RegionStatus | null {
   for (const log of logs) {
     if (log.uuid !== uuid || luidText(log.state) !== luid) continue;
-    return region < log.state.map.regionCount
-      ? { log: logStatus(log.state), region, ...log.regionFacts(region) }
-      : null;
+    if (region >= log.state.map.regionCount) return null;
+    const owners = (log.replica.rights.table?.members ?? [])
+      .map((member) => member.node)
+      .filter((other) => other !== node && log.state.owners.has(other, region));
+    return { log: logStatus(log.state, node), region, ...log.regionFacts(region), owners };
   }
   return null;
 }
