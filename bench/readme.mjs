@@ -23,7 +23,7 @@ export function lastReport() {
   return { name: last, report: JSON.parse(readFileSync(join(results, last), 'utf8')) };
 }
 
-const tableRow = (...cells) => `| ${cells.join(' | ')} |`.replaceAll('|  |', '| |');
+const tableRow = (...cells) => `|${cells.map((text) => (text === '' ? ' ' : ` ${text} `)).join('|')}|`;
 
 /** A key with an aim. What it is is told by the run: what today's code would measure may be something else. */
 function keyRow(scenario, key, { ratios, results, skipped }) {
