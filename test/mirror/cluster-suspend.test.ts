@@ -8,6 +8,7 @@ import {
   DM_ULOG_GET_RESYNC_WORK,
   DM_ULOG_IN_SYNC,
   DM_ULOG_IS_REMOTE_RECOVERING,
+  DM_ULOG_MARK_REGION,
   DM_ULOG_POSTSUSPEND,
   DM_ULOG_PRESUSPEND,
   DM_ULOG_RESUME,
@@ -205,4 +206,18 @@ describe('between the two questions before a write', () => {
     expect(group.ask(2, DM_ULOG_FLUSH, mirrorA)?.error).toBe(0);
     expect(group.ask(2, DM_ULOG_IN_SYNC, mirrorA, [4])?.values).toEqual([0]);
   });
+});
+
+test('a kernel whose PRESUSPEND nobody heard may end its writes to what it holds, which nobody else recovers (R4)', () => {
+  const group = new Group([1, 2], { stickyMax: 0 });
+  group.resume(mirrorA, '512 clustered-core 8', [1, 2]);
+  group.ask(1, DM_ULOG_MARK_REGION, mirrorA, [4]);
+  expect(group.ask(1, DM_ULOG_FLUSH, mirrorA)?.error).toBe(0);
+  expect(group.ask(1, DM_ULOG_IS_REMOTE_RECOVERING, mirrorA, [4])?.values).toEqual([0, 0]);
+  expect(group.ask(1, DM_ULOG_IN_SYNC, mirrorA, [4])?.values).toEqual([1]);
+  expect(group.ask(1, DM_ULOG_IS_REMOTE_RECOVERING, mirrorA, [5])?.values).toEqual([1, 0]);
+  expect(group.ask(2, DM_ULOG_IS_REMOTE_RECOVERING, mirrorA, [4])?.values).toEqual([1, 0]);
+  const work = group.ask(2, DM_ULOG_GET_RESYNC_WORK, mirrorA)?.values;
+  expect(work?.[0]).toBe(1);
+  expect(work?.[1]).not.toBe(4);
 });

@@ -183,8 +183,11 @@ export class RecoveryRequests {
   }
 
   #mustWait(region: number): boolean {
-    const { state, recovery, replica } = this.#parts;
+    const { state, recovery, replica, world } = this.#parts;
     if (recovery.recoveredElsewhere === region) return true;
+    // What this kernel holds nobody else recovers (R4), and IN_SYNC says yes to it: it goes on under its mark. A kernel whose PRESUSPEND
+    // nobody heard recovers nothing itself any more, and its suspend waits for these writes.
+    if (state.map.isHeld(region) && state.owners.has(world.node, region)) return false;
     if (state.inSyncLatched || region < replica.record.hint || state.map.isInSync(region)) return false;
     // Nobody recovers anything before this kernel was suspended and resumed, and a suspend waits for its writes. IN_SYNC says yes to
     // it, so they are marked.

@@ -26,6 +26,7 @@ export const clusterFaultKinds: readonly ClusterFaultKind[] = [
   { name: 'writer-dies', weight: 8, apply: writerDies },
   { name: 'writer-lost', weight: 8, apply: writerLost },
   { name: 'left-behind', weight: 10, apply: leftBehind },
+  { name: 'sides-change', weight: 8, apply: sidesChange },
 ];
 
 const weightSum = clusterFaultKinds.reduce((sum, kind) => sum + kind.weight, 0);
@@ -228,14 +229,16 @@ function writerLost(host: Host, { group }: Cluster): boolean {
   const writer = sim.hosts.find(({ node }) => node === disk.lastWriter);
   if (writer === undefined || writer.dark) return false;
   const others = sim.hosts.filter((other) => other !== writer);
+  // What it has begun to write may be under way for longer than it is away.
+  if (prng.chance(0.4)) disk.stalledUntilMs = host.nowMs + prng.real(300, 6000);
   stirAround(host, 100);
   timeline.after(prng.real(1, 200), () => {
     if (host.healing || group.split || !group.settled) return;
     group.partition([[writer.node], others.map(({ node }) => node)]);
-    mendAfter(host, group, prng.real(3000, 20_000));
+    mendAfter(host, group, prng.pick([prng.real(300, 3000), prng.real(3000, 20_000)]));
     const untilMs = prng.real(50, 4000);
     writeOn(others, untilMs);
-    if (prng.chance(0.3)) return;
+    if (prng.chance(0.4)) return;
     timeline.after(untilMs, () => {
       if (!host.healing && !writer.dark) writer.powerCut(offMs(writer));
     });
@@ -268,6 +271,37 @@ function leftBehind(host: Host, { group }: Cluster): boolean {
       });
     }
   });
+  return true;
+}
+
+/**
+ * A host is cut off while the others write. Then one of them dies, comes back, and hears the one that was cut off, and neither of
+ * them hears the rest, who alone know what was written.
+ */
+function sidesChange(host: Host, { group }: Cluster): boolean {
+  const { prng, timeline, sim } = host;
+  const others = sim.hosts.filter((other) => other !== host);
+  if (others.length < 2 || !group.settled || group.split) return false;
+  group.partition([[host.node], others.map(({ node }) => node)]);
+  const withinMs = prng.real(500, 8000);
+  writeOn(others, withinMs);
+  const back = prng.pick(others);
+  const change = () => {
+    if (host.healing || !group.split) return;
+    if (!group.settled) {
+      timeline.after(50, change);
+      return;
+    }
+    back.workload.stir();
+    const rest = others.filter((other) => other !== back).map(({ node }) => node);
+    timeline.after(prng.real(0, 8), () => {
+      if (host.healing || !group.split || !group.settled) return;
+      if (!back.dark) back.powerCut(prng.real(100, 4000));
+      group.partition([[host.node, back.node], rest]);
+    });
+  };
+  timeline.after(withinMs, change);
+  mendAfter(host, group, withinMs + prng.real(4000, 30_000));
   return true;
 }
 
