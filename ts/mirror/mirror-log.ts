@@ -312,8 +312,9 @@ export class MirrorLog {
     const entering = marksUnknown ? (me?.stage ?? 'joining') : 'joining';
     const live = resuming ? entering : lifeCycle === LifeCycle.halted ? 'halted' : 'active';
     const valid = replica.following && me?.valid === true;
-    // A load writes when it has read, whenever that is.
-    const writing = this.life.store?.writing === true || replica.phase === 'loading';
+    // A load writes when it has read, whenever that is; and who has the role may begin until it hears that another has it.
+    const begins = replica.phase === 'loading' || replica.mayWrite;
+    const writing = this.life.store?.writing === true || begins;
     return { table, live, marksUnknown, valid, writing, rank: replica.record.rank, position };
   }
 

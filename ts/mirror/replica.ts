@@ -71,6 +71,12 @@ export class Replica {
     return this.#writer.writes;
   }
 
+  /** It has the role, and by what all members know it may write: so it is until it hears otherwise, whatever its transport says of quorum. */
+  get mayWrite(): boolean {
+    const { table } = this.rights;
+    return this.rights.shared && this.following && table?.writer === this.#world.node && this.#cluster.orderedQuorate;
+  }
+
   /** It commits it, or loads it: what fails is tried again. */
   get usesDevice(): boolean {
     return this.writes || this.phase === 'loading';

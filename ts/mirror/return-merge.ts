@@ -31,7 +31,7 @@ export interface LogReport {
   readonly marksUnknown: boolean;
   /** Its copy follows the stream. */
   readonly valid: boolean;
-  /** A write of it is on its way to the log device. */
+  /** A write of it is on its way to the log device, or may be before it hears what comes of the reports. */
   readonly writing: boolean;
   /** The generation in which its copy was last right, and the messages that it has had. */
   readonly rank: number;
