@@ -21,6 +21,10 @@ export class LogFiles {
   #folder = mkdtempSync(join(parent, 'lockstep-bench-'));
   #count = 0;
 
+  constructor() {
+    process.on('exit', () => this.remove());
+  }
+
   /** A new file with room for a log of so many regions. */
   file(regions) {
     this.#count += 1;

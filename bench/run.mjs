@@ -139,4 +139,11 @@ async function main(args) {
   return low.length > 0 || failed.length > 0 ? 1 : 0;
 }
 
+// What was started and made is cleaned up by `exit` handlers, which a signal alone would not run.
+for (const [signal, number] of [
+  ['SIGINT', 2],
+  ['SIGTERM', 15],
+]) {
+  process.on(signal, () => process.exit(128 + number));
+}
 process.exit(await main(process.argv.slice(2)));
