@@ -38,10 +38,10 @@ healed() {
   legs_equal vda vdb
 }
 
-# One synced file; its process is the last one started.
+# One synced file, in turn over older ones, since the file system is small; its process is the last one started.
 FILES=0
 write_file() {
-  FILES=$((FILES + 1))
+  FILES=$(((FILES + 1) % 4))
   dd if=/dev/urandom of=$MOUNT/file-$FILES bs=64k count=6 conv=fsync status=none 2>/run/write.out &
 }
 written() {
