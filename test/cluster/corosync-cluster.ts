@@ -6,6 +6,7 @@
  * Needs root, iproute2, util-linux and corosync; `whyNoCluster` says what is missing.
  */
 import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -65,9 +66,16 @@ export class CorosyncCluster {
   readonly #nodes: Node[] = [];
   #switch: ChildProcess | null = null;
 
-  /** Nodes 1 to `count`, each member of the whole. */
-  static async start(count: number): Promise<CorosyncCluster> {
-    const cluster = new CorosyncCluster();
+  /** corosync.conf for so many nodes. */
+  readonly #configuration: (count: number) => string;
+
+  constructor(configurationOf: (count: number) => string) {
+    this.#configuration = configurationOf;
+  }
+
+  /** Nodes 1 to `count`, each member of the whole; `configurationOf`: of nodes with the addresses of `addressOf`. */
+  static async start(count: number, configurationOf = configuration): Promise<CorosyncCluster> {
+    const cluster = new CorosyncCluster(configurationOf);
     try {
       await cluster.#start(count);
     } catch (error) {
@@ -95,7 +103,9 @@ export class CorosyncCluster {
     within(holder, 'ip', 'link', 'set', 'lo', 'up');
     within(holder, 'ip', 'addr', 'add', `${network}.${number}/24`, 'dev', 'eth0');
     within(holder, 'ip', 'link', 'set', 'eth0', 'up');
-    writeFileSync(join(folder, 'corosync.conf'), configuration(count));
+    writeFileSync(join(folder, 'corosync.conf'), this.#configuration(count));
+    // For those that encrypt.
+    writeFileSync(join(folder, 'authkey'), authKey, { mode: 0o400 });
     const script = `set -e
       mount -t tmpfs -o mode=755 tmpfs /run
       mkdir -p /run/lock /run/corosync /var/lib/corosync /var/log/corosync
@@ -103,7 +113,7 @@ export class CorosyncCluster {
       mount --bind "$1/lib" /var/lib/corosync
       mount --bind "$1/log" /var/log/corosync
       mount -t tmpfs -o mode=755 tmpfs /etc/corosync
-      cp "$1/corosync.conf" /etc/corosync/corosync.conf`;
+      cp "$1/corosync.conf" "$1/authkey" /etc/corosync/`;
     within(holder, 'sh', '-c', script, 'sh', folder);
     return { number, holder, folder, corosync: null };
   }
@@ -201,9 +211,16 @@ export class CorosyncCluster {
   }
 }
 
+export function addressOf(node: number): string {
+  return `${network}.${node}`;
+}
+
+/** What corosync-keygen makes; nothing leaves this machine. */
+const authKey = randomBytes(256);
+
 function configuration(count: number): string {
   const nodes = Array.from({ length: count }, (_, i) => {
-    return `  node {\n    nodeid: ${i + 1}\n    name: node${i + 1}\n    ring0_addr: ${network}.${i + 1}\n  }\n`;
+    return `  node {\n    nodeid: ${i + 1}\n    name: node${i + 1}\n    ring0_addr: ${addressOf(i + 1)}\n  }\n`;
   });
   return `totem {
   version: 2
