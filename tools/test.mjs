@@ -37,7 +37,7 @@ const stages = [
   },
   {
     name: 'typescript',
-    budgetMinutes: 2,
+    budgetMinutes: 2.5,
     commands: [[node, `${root}node_modules/vitest/vitest.mjs`, 'run']],
     counts: vitestCounts,
   },
@@ -53,7 +53,7 @@ const stages = [
   },
   {
     name: 'real corosync',
-    budgetMinutes: 2.5,
+    budgetMinutes: 3.5,
     skip: withoutCluster,
     commands: [[node, `${root}node_modules/vitest/vitest.mjs`, 'run', '--config', 'vitest.cluster.config.ts']],
     counts: vitestCounts,
