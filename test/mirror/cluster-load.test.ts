@@ -63,3 +63,12 @@ test('who loads keeps the role when somebody comes to the group: it may write at
   expect(group.host(2).state(mirrorA).lifeCycle).toBe(LifeCycle.active);
   expect(group.host(1).answerTo(first)?.error).toBe(0);
 });
+
+test('R9: who has not resumed yet uses no log, whatever an earlier session of it left unclosed', () => {
+  const { group, device } = groupThatCannotLoad();
+  const ended = () => group.host(2).service.cluster?.hasEnded(mirrorA.uuid, 'node1', 'boot-1-1');
+  expect(ended()).toBe(true);
+  device.readErrno = 0;
+  group.wait(2500);
+  expect(ended()).toBe(false);
+});

@@ -94,14 +94,15 @@ export class Cluster {
 
   /**
    * True when the host that left a log unclosed does not use it any more: it is here, with another boot, or with this one and
-   * is no member of the log; or it is known dead.
+   * is no member of the log, or one that is about to be, of which it is known that its kernel holds nothing; or it is known dead.
    */
   hasEnded(uuid: string, nodeName: string, bootId: string): boolean {
     const boot = bootKey(bootId);
     if (this.#deadBoots.has(boot) || this.tables.get(uuid)?.ended.includes(boot)) return true;
     const here = this.#members.find(({ name }) => name === nodeName);
     if (here === undefined) return false;
-    return here.bootId !== bootId || memberOf(this.tables.get(uuid), here.node) === undefined;
+    const member = memberOf(this.tables.get(uuid), here.node);
+    return here.bootId !== bootId || member === undefined || (member.stage === 'joining' && member.settled);
   }
 
   /** Leaves a log for good, without anybody who waits for it. */
