@@ -25,7 +25,11 @@
 import { crc32c } from '../native/checksum.js';
 import { cpgMessageBytesMax } from '../native/cpg-group.js';
 
-export const wireVersion = 1;
+/**
+ * Rises with every change of what members say to each other or make of it: they must all compute the same. 2: the head of a copy names
+ * the epoch of its writer, a leave may say that a host's last table is gone, and a report says who may begin to write.
+ */
+export const wireVersion = 2;
 export const wireHeaderBytes = 52;
 /** The longest multicast: what goes in one piece, and briefly enough not to hold up the others' marks. */
 export const multicastBytesMax = cpgMessageBytesMax;
