@@ -7,10 +7,11 @@
  *   mebibytes   size
  *   volatile    true: what no flush covered is lost, torn or kept by chance at a power cut
  *   destageMs   what was written that long before a cut is not lost: a cache that is written back by itself
+ *   shared      true: several machines use it at once; what they write goes around this machine's cache, where its file system can
  *   device      more properties of the QEMU device, for example 'logical_block_size=4096'
  */
 import { fork } from 'node:child_process';
-import { mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { closeSync, constants, mkdtempSync, openSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -48,6 +49,11 @@ export class Disks {
     return this.#list.map(({ path }) => path);
   }
 
+  /** False where the folder's file system has no way around this machine's cache. */
+  get direct() {
+    return this.#list.every(({ path }) => opensDirect(path));
+  }
+
   /** Starts what is not running yet. */
   async start() {
     for (const disk of this.#list) {
@@ -63,10 +69,12 @@ export class Disks {
 
   /** Arguments for QEMU; after `start`. */
   arguments() {
-    return this.#list.flatMap(({ path, socket, device }, i) => {
+    return this.#list.flatMap(({ path, socket, shared, device }, i) => {
+      const plain = `file.driver=file,file.filename=${comma(path)}`;
+      const sharing = `,file.locking=off${opensDirect(path) ? ',cache.direct=on' : ''}`;
       const file = socket
         ? `file.driver=nbd,file.server.type=unix,file.server.path=${comma(socket)}`
-        : `file.driver=file,file.filename=${comma(path)}`;
+        : `${plain}${shared ? sharing : ''}`;
       return [
         ...['-blockdev', `driver=raw,node-name=disk${i},${file}`],
         ...['-device', `virtio-blk-pci,drive=disk${i},serial=disk${i}${device ? `,${device}` : ''}`],
@@ -101,6 +109,15 @@ export class Disks {
     open.delete(this);
     for (const { server } of this.#list) server?.kill('SIGKILL');
     rmSync(this.#folder, { recursive: true, force: true });
+  }
+}
+
+function opensDirect(path) {
+  try {
+    closeSync(openSync(path, constants.O_RDWR | constants.O_DIRECT));
+    return true;
+  } catch {
+    return false;
   }
 }
 

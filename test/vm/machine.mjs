@@ -6,6 +6,7 @@
  * machine. Its output comes back line by line, its exit status at the end.
  *
  * A machine can be stopped on purpose (`stop`): killed, or with its power cut; another one can boot on the same disks.
+ * Several can run at once, on a network and with disks that they share, and be told what to do (`guest`).
  *
  * Or a person sits at it (`terminal`): then QEMU has this process's own terminal, and the script's words go beside it.
  *
@@ -75,6 +76,9 @@ process.on('exit', () => {
  * @param {boolean} [options.systemd] this machine's systemd boots the guest, runs the script as a service, and shuts the guest down
  *   when it has ended; otherwise nothing runs but the script
  * @param {Stop} [options.stop]
+ * @param {import('./guest.mjs').Guest} [options.guest] gives orders to the running machine, and kills it
+ * @param {{ network: import('./network.mjs').Network, number: number }} [options.network] its eth0, and which machine there it is
+ * @param {number} [options.cpus] 2 by default
  * @param {string} options.results folder for what comes back: the guest's $RESULTS, its output, its console
  * @param {(line: string, cpuSeconds: number) => void} [options.onLine] each line, and what the machine has used by then
  * @param {(text: string) => void} [options.say]
@@ -96,9 +100,11 @@ export async function runInMachine(options) {
   try {
     writeFileSync(join(folder, 'initramfs'), initramfs(kernel, options));
     await disks.start();
-    const result = await boot({ kernel, folder, disks, accelerator, options });
+    const network = (await options.network?.network.arguments(options.network.number)) ?? ['-nic', 'none'];
+    const result = await boot({ kernel, folder, disks, network, accelerator, options });
     let cut = [];
-    if (result.stopped && options.stop.how === 'cut') cut = await disks.cut(options.stop.seed ?? 1, result.stoppedAtMs);
+    if (result.stopped && options.stop?.how === 'cut')
+      cut = await disks.cut(options.stop.seed ?? 1, result.stoppedAtMs);
     else await disks.settle();
     if (result.status === 0 || result.stopped) await options.inspect?.(disks.paths, results);
     return { ...result, accelerator, results, cut };
@@ -135,7 +141,7 @@ const comma = (text) => text.replaceAll(',', ',,');
 function qemuArguments({ image, initrd, accelerator, console, append = '' }) {
   return [
     ...['-M', 'q35', '-accel', accelerator, '-cpu', accelerator === 'kvm' ? 'host' : emulatedCpu],
-    ...['-nodefaults', '-no-user-config', '-display', 'none', '-monitor', 'none', '-nic', 'none', '-no-reboot'],
+    ...['-nodefaults', '-no-user-config', '-display', 'none', '-monitor', 'none', '-no-reboot'],
     ...['-serial', console, '-kernel', image, '-initrd', initrd],
     ...['-append', `console=ttyS0 loglevel=4 panic=-1 mitigations=off random.trust_cpu=1 no_timer_check ${append}`],
   ];
@@ -144,7 +150,7 @@ function qemuArguments({ image, initrd, accelerator, console, append = '' }) {
 /** Ctrl-C is a byte for the guest, and nothing to QEMU. */
 const silentStdio = (id) => `stdio,id=${id},signal=off`;
 
-function machineArguments({ kernel, folder, disks, accelerator, options }) {
+function machineArguments({ kernel, folder, disks, network, accelerator, options }) {
   return [
     ...qemuArguments({
       image: kernel.image,
@@ -152,7 +158,7 @@ function machineArguments({ kernel, folder, disks, accelerator, options }) {
       accelerator,
       console: `file:${join(options.results, 'console')}`,
     }),
-    ...['-m', `${options.memoryMiB ?? 1536}M`, '-smp', '2', '-device', 'virtio-rng-pci'],
+    ...['-m', `${options.memoryMiB ?? 1536}M`, '-smp', String(options.cpus ?? 2), '-device', 'virtio-rng-pci'],
     ...['-virtfs', 'local,path=/,mount_tag=host,readonly=on,security_model=none,multidevs=remap'],
     ...['-virtfs', `local,path=${comma(options.results)},mount_tag=results,security_model=none`],
     ...[
@@ -164,12 +170,13 @@ function machineArguments({ kernel, folder, disks, accelerator, options }) {
     ...['-device', 'virtserialport,chardev=out,name=lockstep.out'],
     ...(options.terminal ? ['-chardev', silentStdio('terminal'), '-device', 'virtconsole,chardev=terminal'] : []),
     ...disks.arguments(),
+    ...network,
   ];
 }
 
 function boot(machine) {
   const { options } = machine;
-  const { stop, results } = options;
+  const { stop, results, guest } = options;
   return new Promise((resolve) => {
     const started = performance.now();
     // Standard input stays open and silent: at its end QEMU would unplug the port, and the guest's writes wait.
@@ -203,6 +210,9 @@ function boot(machine) {
       stoppedAtMs = Date.now();
       child.kill('SIGKILL');
     };
+    guest?.started(results, (text) => child.stdin.write(text), stopNow);
+    // It may have been killed right before an order.
+    child.stdin?.on('error', () => {});
     limit(bootLimitMs, () => 'the boot');
     let first = true;
     createInterface({ input: options.terminal ? child.stdio[wordsFd] : child.stdout }).on('line', (line) => {
@@ -212,7 +222,7 @@ function boot(machine) {
       appendFileSync(join(results, 'output'), `${line}\n`);
       const end = line.match(statusLine);
       if (end) status = Number(end[1]);
-      else {
+      else if (!guest?.heard(line)) {
         step = line.match(/^@begin (.*)$/)?.[1] ?? step;
         if (stop && stopTimer === null && (stop.line?.test(line) ?? true))
           stopTimer = setTimeout(stopNow, stop.afterMs ?? 0);
@@ -234,6 +244,7 @@ function boot(machine) {
       }
       if (reason) reason += `\nlast lines of its console:\n${lastLines(join(results, 'console'))}`;
       const seconds = (performance.now() - started) / 1000;
+      guest?.ended(reason || (stopped ? 'killed' : `status ${status}`));
       resolve({ status, reason, stopped, stoppedAtMs, seconds, cpuSeconds });
     });
   });
@@ -277,7 +288,7 @@ function kvmBoots(kernel, say) {
       const files = { init: guestFile('init'), 'only-boot': '' };
       writeFileSync(initrd, buildInitramfs({ modules: kernel.modules, busybox: staticBusybox(), files }));
       const args = qemuArguments({ image: kernel.image, initrd, accelerator: 'kvm', console: 'stdio' });
-      const { stdout } = spawnSync('qemu-system-x86_64', [...args, '-m', '512M'], {
+      const { stdout } = spawnSync('qemu-system-x86_64', [...args, '-nic', 'none', '-m', '512M'], {
         encoding: 'utf8',
         timeout: 10_000,
         killSignal: 'SIGKILL',

@@ -215,7 +215,7 @@ async function main(args) {
   const counts = { passed: 0, failed: 0, skipped: 0, cpuSeconds: 0 };
   const wanted = ({ name, longOnly }) =>
     positionals.length === 0 ? values.long || !longOnly : positionals.includes(name);
-  const runs = scenarios.filter(wanted).flatMap((scenario) => runsOf(scenario, { times, firstSeed, ...values }));
+  const runs = scenarios.filter(wanted).flatMap((scenario) => runsOf(scenario, { ...values, times, firstSeed }));
   const began = performance.now();
   await runAll(runs, jobs, counts);
   console.log(`${jobs} at once: ${seconds(began)}, ${counts.cpuSeconds.toFixed(0)} s of CPU in machines`);

@@ -30,6 +30,17 @@ wait_for() {
     read -rt 0.2 -u "$NOTHING" || true
   done
 }
+# Does what the runner says until it says `end_orders`: bash words, one order a line, each with its number.
+serve_orders() {
+  local number words
+  ORDERS=yes
+  echo '@ready'
+  while [ $ORDERS = yes ] && read -r number words; do
+    eval "$words"
+    echo "@done $number"
+  done <"$VM_ORDERS"
+}
+end_orders() { ORDERS=no; }
 # Run by the exit trap with the status; a scenario may define it to print what helps.
 on_failure() { :; }
 finish() {
