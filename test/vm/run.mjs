@@ -9,7 +9,8 @@
  *   --until-failure   a scenario ends at its first check that fails
  *   --seed N     what chance decides; by default another number each time, which is printed
  *
- * A scenario is a file in scenarios/: it starts machines and checks what came of them. Every step of a guest's
+ * A scenario is a file in scenarios/: it starts machines and checks what came of them. What it needs beyond programs it asks
+ * for itself (`reasonAgainst`). Every step of a guest's
  * script and every check counts as one test; the last line is `N passed, N failed, N skipped`. Where no machine can
  * run, the scenarios are skipped, with the reason. Exit 1 when anything failed.
  *
@@ -23,6 +24,8 @@ import { parseArgs } from 'node:util';
 import { Disks } from './disks.mjs';
 import { reasonAgainst } from './kernel.mjs';
 import { runInMachine } from './machine.mjs';
+import { Network } from './network.mjs';
+import cluster from './scenarios/cluster.mjs';
 import dropIn from './scenarios/drop-in.mjs';
 import flood from './scenarios/flood.mjs';
 import frames from './scenarios/frames.mjs';
@@ -36,7 +39,9 @@ import shapes from './scenarios/shapes.mjs';
 import systemd from './scenarios/systemd.mjs';
 
 /** In the order in which they start: the longest first, so that the last ones end together. */
-const scenarios = [handover, frames, shapes, flood, powerCut, memory, logFailure, lockstep, runner, dropIn, systemd];
+const scenarios = [
+  ...[handover, frames, shapes, flood, powerCut, memory, logFailure, lockstep, runner, dropIn, systemd, cluster],
+];
 
 const timesInLong = 5;
 /** Beside other work, as a rule, and with no budget. */
@@ -48,6 +53,7 @@ const path = (relative) => fileURLToPath(new URL(`../../${relative}`, import.met
  *
  *   machine(options)   one boot, see machine.mjs; its output is shown, its steps are counted
  *   disks(specs)       disks for several boots, see disks.mjs; removed when the scenario ends
+ *   network()          a network for several machines, see network.mjs; removed when the scenario ends
  *   check(name, passed, why)
  *   long               true for the long form
  *   prng               chance, seeded (ts/sim/prng.ts)
@@ -88,12 +94,16 @@ async function runScenario(scenario, counts, print, { long, seed, untilFailure, 
     opened.push(new Disks(specs));
     return opened.at(-1);
   };
+  const network = () => {
+    opened.push(new Network());
+    return opened.at(-1);
+  };
   try {
     const check = (name, passed, why) => {
       report(passed, name, why);
       if (!passed && untilFailure) throw new Error(`ends at its first failure: ${name}`);
     };
-    await scenario.run({ machine, disks, check, long, prng: new Prng(seed), say });
+    await scenario.run({ machine, disks, network, check, long, prng: new Prng(seed), say });
   } finally {
     for (const each of opened) each.remove();
   }
@@ -110,7 +120,7 @@ function spent(began, cpuSeconds) {
 
 async function runOnce({ scenario, name, ...options }, counts, print) {
   const began = performance.now();
-  const reason = reasonAgainst(scenario.programs);
+  const reason = reasonAgainst(scenario.programs) || (await scenario.reasonAgainst?.()) || '';
   if (reason) {
     print(`${name}: skipped: ${reason}`);
     counts.skipped += 1;
