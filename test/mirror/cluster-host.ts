@@ -44,7 +44,8 @@ export class Group {
     const incarnation = String(this.#incarnations);
     const member = { node, name: `node${node}`, bootId: this.#bootId(node), incarnation };
     this.#members.set(node, member);
-    this.#orders.set(node, 0);
+    // Of one process the order goes on.
+    if (!this.#orders.has(node)) this.#orders.set(node, 0);
     this.#view([member], []);
   }
 
@@ -60,12 +61,14 @@ export class Group {
   /** SIGKILL of the daemon, and a new one that is not in the group yet. */
   killDaemon(node: number): void {
     this.part(node, 'process-down');
+    this.#orders.delete(node);
     this.host(node).restart(false);
   }
 
   /** Power cut: the node comes back with another boot id when it joins. */
   cutPower(node: number): void {
     this.part(node, 'node-down');
+    this.#orders.delete(node);
     this.#boots.set(node, (this.#boots.get(node) ?? 1) + 1);
     this.hosts.set(node, this.#newHost(node));
   }
@@ -98,9 +101,29 @@ export class Group {
     return true;
   }
 
+  /** A sender is handed its own message first: the next one reaches this node alone, and is lost for the others. */
+  stepTo(node: number): void {
+    const { message } = this.takeNext();
+    const order = (this.#orders.get(node) ?? 0) + 1;
+    this.#orders.set(node, order);
+    this.host(node).service.deliver(order, message, this.host(node).nowMs);
+  }
+
   /** The message that `step` delivers. */
   get next(): LogMessage | undefined {
     return this.#queue[0]?.message;
+  }
+
+  /** Takes that message out: it has not been given its place yet. `putNext` gives it the next one. */
+  takeNext(): ReturnType<typeof this.putNext> {
+    const next = this.#queue.shift();
+    if (next === undefined) throw new Error('nothing is on its way');
+    return next;
+  }
+
+  putNext(sent: { readonly from: string; readonly message: LogMessage }): typeof sent {
+    this.#queue.unshift(sent);
+    return sent;
   }
 
   /** A message of this type was sent and not delivered. */

@@ -9,9 +9,9 @@
  * replies at once; what all replicas do by it waits for the ordered `quorum` message. After a node was lost neither counts
  * before it was said anew, by somebody who knows that the node is lost.
  */
-import type { GroupMember, GroupView } from '../base/group-view.js';
+import type { Departure, GroupMember, GroupView } from '../base/group-view.js';
 import { bootKey } from './boot-key.js';
-import { Directory } from './directory.js';
+import { Directory, departMeanwhile } from './directory.js';
 import type { Member, MemberTable } from './member-table.js';
 import { memberOf } from './member-table.js';
 import { type LogMessage, MessageType } from './messages.js';
@@ -40,6 +40,8 @@ interface Exchange {
   readonly tag: string;
   readonly reports: Map<number, Reporter>;
   readonly logs: Map<number, ReadonlyMap<string, LogReport>>;
+  /** Who has gone since it began. */
+  readonly left: Departure[];
 }
 
 const lostText = 'a node that may have gone on alone is dead';
@@ -146,6 +148,7 @@ export class Cluster {
       return;
     }
     const changed = this.directory.departed(view.left);
+    this.#exchange?.left.push(...view.left);
     for (const { member, reason } of view.left) {
       if (reason === 'node-down' || reason === 'unknown') this.#forgetQuorum();
       this.#exchange?.reports.delete(member.node);
@@ -201,7 +204,7 @@ export class Cluster {
 
   #beginExchange(): void {
     const tag = this.#members.map(({ node, incarnation }) => `${node}:${incarnation}`).join(' ');
-    this.#exchange = { tag, reports: new Map(), logs: new Map() };
+    this.#exchange = { tag, reports: new Map(), logs: new Map(), left: [] };
     this.#events.exchangeBegun();
     const known = new Map<string, LogReport>();
     for (const table of this.tables.values()) {
@@ -254,6 +257,7 @@ export class Cluster {
       log: exchange.logs.get(node)?.get(uuid),
     }));
     const { table, dead, left, conflict, lost } = mergeReports(reporters);
+    departMeanwhile(table, exchange.left);
     this.directory.tables.set(uuid, table);
     for (const member of dead) {
       this.#deadBoots.add(member.boot);

@@ -7,6 +7,7 @@ import { bootKey } from './boot-key.js';
 import {
   addMember,
   anyValid,
+  chooseWriter,
   decide,
   emptyTable,
   type Member,
@@ -186,6 +187,20 @@ function depart(table: MemberTable, departures: readonly Departure[]): boolean {
   if (!anyValid(table)) for (const member of followed) member.needed = true;
   tableChanged(table, followed.length > 0 || anyValid(table));
   return true;
+}
+
+/**
+ * The table was made of what daemons said, and these have gone since they were asked: what follows from that (`depart`) was not in
+ * what the others had said before.
+ */
+export function departMeanwhile(table: MemberTable, departures: readonly Departure[]): void {
+  for (const { member: gone, reason } of departures) {
+    const member = memberOf(table, gone.node);
+    if (member === undefined || member.boot !== bootKey(gone.bootId) || member.present) continue;
+    if (reason === 'node-down' || reason === 'unknown') member.needed = true;
+    else if (table.writer === member.node) vacate(table, false);
+  }
+  chooseWriter(table);
 }
 
 /** Nobody is valid any more: what was taken from those who were is worth what it was when it was whole. */

@@ -76,9 +76,18 @@ export class IncomingCopy {
     this.#kept?.push(apply);
   }
 
-  /** A question of this node was delivered. */
-  questionDelivered(seq: number): void {
-    if (this.#asked === seq) this.#kept = [];
+  /** A question of this node was delivered; `provider` is who answers it, whoever that was when it was asked. */
+  questionDelivered(seq: number, provider: number): void {
+    if (this.#asked !== seq) return;
+    this.#kept = [];
+    this.provider = provider;
+  }
+
+  /** Whoever was to answer is gone. What was said behind the question, oldest first: of what is covered it counts. */
+  takeKept(): readonly (() => void)[] {
+    const kept = this.#kept ?? [];
+    this.#kept = null;
+    return kept;
   }
 
   chunkDelivered({ flag, seq, bytes, byteCount }: LogMessage): void {

@@ -132,6 +132,8 @@ export class LogEntry {
     // R10: to which regions this kernel writes without marks was lost as well.
     if (state.marksUnknown && !state.everResumed) recovery.restrictions.onlyNode(world.node);
     if (this.#parts.store !== null) {
+      // Others have had the device since it failed here, and it knows more than this memory.
+      if (state.logFailed && this.#deviceKnowsMore) state.logFailed = false;
       this.load();
       return;
     }
@@ -146,6 +148,11 @@ export class LogEntry {
     const last = replica.rights.table?.lastLeaver ?? -1;
     if (last !== -1) return last !== world.node;
     return (decodeMembers(uuid, state.members)?.table.members ?? []).some(({ node }) => node !== world.node);
+  }
+
+  get #deviceKnowsMore(): boolean {
+    const { table } = this.#parts.replica.rights;
+    return table?.doubt === true || table?.writerDied === true || this.#isOutdated();
   }
 
   #forgetBits(): void {

@@ -60,6 +60,11 @@ export class LogHalt {
     return this.#waits;
   }
 
+  /** The copy does not follow the stream any more: others may not have heard it, whatever they acknowledge from now on. */
+  hush(): void {
+    this.#order = Number.POSITIVE_INFINITY;
+  }
+
   /** The copy follows the stream again: what others may not have heard goes once more. */
   resubmit(): void {
     if (!this.#waits) return;

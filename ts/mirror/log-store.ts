@@ -283,7 +283,8 @@ export class LogStore implements LogDeviceEvents {
       this.#finished(0);
       return;
     }
-    if (this.#goalUnderWay && this.#goal === StoreGoal.repair) {
+    const readsBack = this.#goal === StoreGoal.repair || (this.#goal === StoreGoal.takeOver && this.#owner.suspect);
+    if (this.#goalUnderWay && readsBack) {
       this.#check();
       return;
     }

@@ -114,7 +114,9 @@ export class Membership implements ReplicaHooks {
     if (store.phase === StorePhase.ready) store.confirmAgain();
     const rests = store.phase === StorePhase.closed || store.phase === StorePhase.failed || store.abandoned;
     if (!rests) return;
-    store.begin(this.#log.state.logFailed ? StoreGoal.repair : StoreGoal.takeOver);
+    // What only the device knows is read also where it has failed: another writer may have had it back meanwhile.
+    const mayKnow = this.#log.replica.rights.table?.writerDied === true;
+    store.begin(this.#log.state.logFailed && !mayKnow ? StoreGoal.repair : StoreGoal.takeOver);
   }
 
   retire(done: () => void): void {

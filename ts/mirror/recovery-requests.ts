@@ -142,6 +142,7 @@ export class RecoveryRequests {
       if (region !== undefined) this.#syncChanges.add(region, false, seq);
     });
     this.#settling.clear();
+    if (this.#assigned !== null && this.#assigned.region !== noRegion) this.#assigned = null;
     if (this.#givingBack) this.#kernelIdles();
     this.#givingBack = false;
   }

@@ -258,9 +258,13 @@ export class Replica {
 
   #keepCopying(table: MemberTable, me: Member): void {
     const provider = memberOf(table, this.#incoming.provider);
-    if (provider?.present && provider.valid && table.lineage === this.#lineage) return;
+    const same = table.lineage === this.#lineage;
+    if (provider?.present && provider.valid && same) return;
     if (providerOf(table, this.#world.node) >= 0) {
-      this.#ask(table.lineage === this.#lineage ? this.#incoming.covered : 0);
+      // Others have had all of it, and will not say it again.
+      const kept = this.#incoming.takeKept();
+      if (same) for (const apply of kept) apply();
+      this.#ask(same ? this.#incoming.covered : 0);
     } else {
       this.#hold();
       this.#start(table, me);
@@ -406,11 +410,12 @@ export class Replica {
   }
 
   #wantDelivered({ node, seq, regions }: LogMessage): void {
+    const { table } = this.rights;
     if (node === this.#world.node) {
-      if (this.phase === 'copying') this.#incoming.questionDelivered(seq);
+      if (this.phase === 'copying' && table !== undefined)
+        this.#incoming.questionDelivered(seq, providerOf(table, node));
       return;
     }
-    const { table } = this.rights;
     const valid = this.following && table !== undefined && providerOf(table, node) === this.#world.node;
     const from = regions[0] as number;
     if (!valid || from >= this.#state.map.regionCount) return;

@@ -56,6 +56,10 @@ export class StoreAnswers implements LogStoreOwner {
     return this.#parts.replica.rights.epoch;
   }
 
+  get suspect(): boolean {
+    return this.#parts.state.logFailed;
+  }
+
   get alone(): boolean {
     return this.#parts.replica.rights.sole;
   }

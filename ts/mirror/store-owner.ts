@@ -56,6 +56,8 @@ export interface LogStoreOwner {
   foundOnDevice(offset: number, bytes: Uint8Array, regionLimit: number): number;
   /** What a write carries: it counts while this stays what it was when the write started (R1). */
   readonly epoch: number;
+  /** The device has failed and is not known to be well again: what is written is read back (R16). */
+  readonly suspect: boolean;
   /** A write counts when it has ended; otherwise when its confirmation is delivered. */
   readonly alone: boolean;
   session(closed: boolean): LogSession;

@@ -1,0 +1,69 @@
+/** Whoever a copy is taken from may go in the middle of it: the rest comes from another member, and nothing said meanwhile is lost. */
+import { expect, test } from 'vitest';
+import { chunkRegionsMax } from '../../ts/base/limits.js';
+import {
+  DM_ULOG_CLEAR_REGION,
+  DM_ULOG_MARK_REGION,
+  DM_ULOG_RESUME,
+  DM_ULOG_SET_REGION_SYNC,
+} from '../../ts/base/ulog-frames.js';
+import { MessageType } from '../../ts/mirror/messages.js';
+import { Group } from './cluster-host.js';
+import { mirrorA } from './host.js';
+
+/** Two chunks. */
+const large = `${(chunkRegionsMax + 100) * 8} clustered-core 8 nosync`;
+const small = '512 clustered-core 8 nosync';
+
+function stepUntil(group: Group, type: MessageType): void {
+  for (let i = 0; i < 1000 && group.next !== undefined && group.next.type !== type; i++) group.step();
+  expect(group.next?.type).toBe(type);
+}
+
+/** Node 3 resumes the log that 1 and 2 have. */
+function joining(text: string, nodes: readonly number[]) {
+  const group = new Group([1, 2, 3], { stickyMax: 0 });
+  group.resume(mirrorA, text, nodes);
+  group.ask(2, DM_ULOG_MARK_REGION, mirrorA, [9]);
+  group.host(3).construct(mirrorA, text);
+  group.settle();
+  const resume = group.host(3).send(DM_ULOG_RESUME, mirrorA);
+  return { group, answer: () => group.host(3).answerTo(resume) };
+}
+
+test('what was said behind a question that its provider did not live to answer counts for what is covered', () => {
+  const { group, answer } = joining(large, [1, 2]);
+  // The first chunk has come, and the second is asked for.
+  stepUntil(group, MessageType.chunk);
+  group.step();
+  stepUntil(group, MessageType.want);
+  const two = group.host(2);
+  two.send(DM_ULOG_MARK_REGION, mirrorA, [5]);
+  two.send(DM_ULOG_CLEAR_REGION, mirrorA, [9]);
+  two.send(DM_ULOG_SET_REGION_SYNC, mirrorA, [7, 0]);
+  group.step();
+  // All of that is delivered; the answer is not: its node dies.
+  while (group.next !== undefined && group.next.type !== MessageType.chunk) group.step();
+  group.part(1, 'process-down');
+  group.settle();
+  expect(answer()?.error).toBe(0);
+  const facts = (node: number) => {
+    const { map, owners } = group.host(node).state(mirrorA);
+    return [5, 7, 9].map((region) => [map.isClean(region), map.isInSync(region), owners.has(2, region)]);
+  };
+  expect(facts(3)).toEqual(facts(2));
+});
+
+test('who answers is who is the lowest when the question is delivered: when that one goes another is asked', () => {
+  const { group, answer } = joining(small, [2]);
+  stepUntil(group, MessageType.want);
+  // Before the question is delivered node 1 has a copy, too, and it is the one who answers.
+  const want = group.takeNext();
+  group.resume(mirrorA, small, [1]);
+  group.putNext(want);
+  group.step();
+  group.host(1).turn();
+  group.part(1, 'node-down');
+  group.settle();
+  expect(answer()?.error).toBe(0);
+});

@@ -1,0 +1,43 @@
+/** Daemons that go while all tell each other what they know: what follows from their going is not forgotten with what was said before. */
+import { expect, test } from 'vitest';
+import { DM_ULOG_FLUSH } from '../../ts/base/ulog-frames.js';
+import { memberOf } from '../../ts/mirror/member-table.js';
+import { Group } from './cluster-host.js';
+import { mirrorA, TestDisk } from './host.js';
+
+const core = '512 clustered-core 8 nosync';
+const disk = '512 clustered-disk /dev/log 8 nosync';
+
+test.each([0, 1])(
+  'one of two that may have gone on alone and is dead then is not trusted: met %i times before',
+  (times) => {
+    const group = new Group([1, 2], { stickyMax: 0 });
+    group.resume(mirrorA, core, [1, 2]);
+    group.part(2, 'node-down');
+    group.settle();
+    for (let i = 0; i < times; i++) {
+      // They hear each other again, and not for long enough to say what they know.
+      group.join(2);
+      group.part(2, 'node-down');
+      group.settle();
+    }
+    const one = group.host(1);
+    expect(memberOf(one.log(mirrorA).replica.rights.table, 2)?.needed).toBe(true);
+    one.service.confirmDead(2, null, one.nowMs);
+    group.settle();
+    expect(one.state(mirrorA).map.syncCount).toBe(0);
+  },
+);
+
+test('R8: the role of a writer whose process ends then passes on', () => {
+  const group = new Group([1, 2, 3], { stickyMax: 0 });
+  group.disks.set('/dev/log', new TestDisk(1024 * 1024));
+  group.resume(mirrorA, disk, [1, 2]);
+  group.killDaemon(3);
+  group.settle();
+  group.join(3);
+  group.part(1, 'process-down');
+  group.settle();
+  expect(group.host(2).log(mirrorA).replica.rights.table?.writer).toBe(2);
+  expect(group.ask(2, DM_ULOG_FLUSH, mirrorA, [7])?.error).toBe(0);
+});

@@ -1,0 +1,63 @@
+/** What a host remembers of a log whose device failed there may be older than the device: others have had it back and written since. */
+import { expect, test } from 'vitest';
+import { Errno } from '../../ts/base/errno.js';
+import { DM_ULOG_FLUSH, DM_ULOG_POSTSUSPEND, DM_ULOG_PRESUSPEND, DM_ULOG_RESUME } from '../../ts/base/ulog-frames.js';
+import { Group } from './cluster-host.js';
+import { mirrorA, TestDisk } from './host.js';
+
+const disk = '512 clustered-disk /dev/log 8 nosync';
+
+function groupOf(nodes: readonly number[], resumed: readonly number[]) {
+  const group = new Group(nodes, { stickyMax: 0 });
+  const device = new TestDisk(1024 * 1024);
+  group.disks.set('/dev/log', device);
+  group.resume(mirrorA, disk, resumed);
+  return { group, device };
+}
+
+test('R8: the host that left with a failed device and comes first again reads what others have marked', () => {
+  const { group, device } = groupOf([1, 2], [1]);
+  device.writeErrno = Errno.EIO;
+  expect(group.ask(1, DM_ULOG_FLUSH, mirrorA, [3])?.error).toBe(-Errno.EIO);
+  group.ask(1, DM_ULOG_PRESUSPEND, mirrorA);
+  expect(group.ask(1, DM_ULOG_POSTSUSPEND, mirrorA)?.error).toBe(-Errno.EIO);
+  expect(group.host(1).state(mirrorA).logFailed).toBe(true);
+  device.writeErrno = 0;
+
+  group.resume(mirrorA, disk, [2]);
+  expect(group.ask(2, DM_ULOG_FLUSH, mirrorA, [9])?.error).toBe(0);
+  group.cutPower(2);
+  group.host(1).service.confirmDead(2, null, group.host(1).nowMs);
+  group.settle();
+
+  expect(group.ask(1, DM_ULOG_RESUME, mirrorA)?.error).toBe(0);
+  const { map } = group.host(1).state(mirrorA);
+  expect([map.isClean(9), map.isInSync(9), device.isCleanOnDisk(9)]).toEqual([false, false, false]);
+  expect(group.ask(1, DM_ULOG_FLUSH, mirrorA, [11])?.error).toBe(0);
+});
+
+test('R8: a copy in doubt whose device had failed reads it before it writes it', () => {
+  const { group, device } = groupOf([1, 2, 3], [1, 2, 3]);
+  device.writeErrno = Errno.EIO;
+  expect(group.ask(1, DM_ULOG_FLUSH, mirrorA, [3])?.error).toBe(-Errno.EIO);
+  expect(group.host(3).state(mirrorA).logFailed).toBe(true);
+  group.loseGroup(3);
+  group.settle();
+  device.writeErrno = 0;
+  group.wait(4000);
+  expect(group.host(2).state(mirrorA).logFailed).toBe(false);
+  expect(group.ask(2, DM_ULOG_FLUSH, mirrorA, [7])?.error).toBe(0);
+
+  // Both die, and only the older copy is left.
+  for (const node of [1, 2]) group.cutPower(node);
+  for (const node of [3, 1, 2]) {
+    group.join(node);
+    group.settle();
+  }
+  group.wait(4000);
+  const { map, logFailed } = group.host(3).state(mirrorA);
+  expect(group.host(3).log(mirrorA).replica.phase).toBe('following');
+  expect([map.isClean(7), map.isInSync(7), device.isCleanOnDisk(7)]).toEqual([false, false, false]);
+  expect(logFailed).toBe(false);
+  expect(group.ask(3, DM_ULOG_FLUSH, mirrorA, [11])?.error).toBe(0);
+});
