@@ -25,6 +25,8 @@ export interface ClusterEvents {
   liveReports(): Iterable<LogReport>;
   /** The member table of a log has changed. */
   tableChanged(uuid: string): void;
+  /** A node has no table of the log any more that it had. */
+  tableEnded(uuid: string, node: number): void;
   /** A member is known dead or has left without a suspend; `member` is what it was. */
   gone(uuid: string, member: Member, died: boolean): void;
   /** What those who follow have may lack what others did: nothing is known to be in sync. */
@@ -267,6 +269,11 @@ export class Cluster {
     if (conflict) this.#events.resync(uuid, 'two sides of the cluster went on, both with quorum');
     else if (lost) this.#events.resync(uuid, lostText);
     this.#events.tableChanged(uuid);
+    // One that has left and was booted since has no table of the log any more, or is about to make one.
+    for (const { node, boot, log } of reporters) {
+      const anew = log === undefined && memberOf(table, node) === undefined && !table.ended.includes(boot);
+      if (anew) this.#events.tableEnded(uuid, node);
+    }
   }
 
   // Quorum.
@@ -305,6 +312,11 @@ export class Cluster {
     const boot = Buffer.from(bytes.subarray(0, byteCount)).toString('latin1');
     this.#deadBoots.add(boot);
     if (this.#deaths.get(node) === boot) this.#deaths.delete(node);
+    // Its table ended with it, also of a log that it had left.
+    for (const { uuid, ended, members } of this.tables.values()) {
+      const left = ended.includes(boot) && members.every((member) => member.node !== node);
+      if (left && this.memberOfGroup(node) === null) this.#events.tableEnded(uuid, node);
+    }
     for (const { uuid, member, lost } of this.directory.died(node, boot)) {
       this.#events.gone(uuid, member, true);
       if (lost) this.#events.resync(uuid, lostText);

@@ -1,18 +1,28 @@
 /**
  * What is stored beside the bits of this node's copy of a log (R2), so that a daemon that starts again can say what its copy is worth:
- * the member table, the generation of it in which the copy was last right, and the in-sync hint that the kernel goes by.
+ * the member table, the generation of it in which the copy was last right, the in-sync hint that the kernel goes by, and the regions that
+ * it has found out of sync.
  */
 import { memberTableBytesMax } from '../base/limits.js';
 import type { LogState } from './log-state.js';
-import { encodeMembers } from './member-record.js';
+import { type CopyFacts, encodeMembers } from './member-record.js';
 import { type Member, type MemberTable, memberOf } from './member-table.js';
 import type { ReplicaRights } from './replica-rights.js';
 
-export class CopyRecord {
+/** More regions than a record has room for are remembered as "more". */
+const foundMax = 256;
+
+export class CopyRecord implements CopyFacts {
   /** Generation of the member table in which the copy was last right; 0: never, or it is being overwritten. */
   rank = 0;
   /** The highest in-sync hint that the kernel was told since its resume. */
   hint = 0;
+  /**
+   * R10: to these this kernel writes without marks, until it has recovered them or has another table. All members know that; when the
+   * daemons of all have ended nobody does.
+   */
+  readonly found = new Set<number>();
+  moreFound = false;
   /** What members held is in memory. */
   ownersKnown = true;
   readonly #state: LogState;
@@ -26,9 +36,11 @@ export class CopyRecord {
   }
 
   /** What an earlier daemon stored. */
-  restored(stored: { rank: number; hint: number; members: readonly Member[] }): void {
+  restored(stored: CopyFacts & { members: readonly Member[] }): void {
     this.rank = stored.rank;
     this.hint = stored.hint;
+    for (const region of stored.found) this.found.add(region);
+    this.moreFound = stored.moreFound;
     this.#rememberBoots(stored.members);
     this.ownersKnown = false;
   }
@@ -39,8 +51,29 @@ export class CopyRecord {
       this.rank = table.generation;
       this.#rememberBoots(table.members);
     }
-    const bytes = encodeMembers(table, this.rank, this.hint);
+    const bytes = encodeMembers(table, this);
     if (bytes.length <= memberTableBytesMax) this.#state.members = bytes;
+  }
+
+  /** This kernel has found the region out of sync, and is about to hear that it is known. */
+  foundOut(region: number): void {
+    if (this.found.has(region)) return;
+    if (this.found.size < foundMax) this.found.add(region);
+    else if (this.moreFound) return;
+    else this.moreFound = true;
+    this.#storeFound();
+  }
+
+  /** The region is in sync; `all`: every one is. */
+  inSync(region: number, all: boolean): void {
+    const before = this.found.delete(region) || (all && this.moreFound);
+    if (all) this.moreFound = false;
+    if (before) this.#storeFound();
+  }
+
+  #storeFound(): void {
+    const { table } = this.#rights;
+    if (table !== undefined) this.store(table, false);
   }
 
   /** The old copy is about to be overwritten: no daemon may take it for one. */

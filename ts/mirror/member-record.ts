@@ -3,38 +3,56 @@
  * log when it starts again. Names are for people, and shortened when there is no room for them.
  *
  * All numbers are little-endian: generation f64, writer u32 (+1), epoch f64, last leaver u32 (+1), flags u8, count u8, rank f64, hint f64; then each
- * member: node u32, flags u8, boot 8 bytes, length of the name u8, name.
+ * member: node u32, flags u8, boot 8 bytes, length of the name u8, name; then the regions that this kernel has found out of sync, u32
+ * each, as many as fit: a flag says that there are more.
  */
 import { memberTableBytesMax } from '../base/limits.js';
 import { emptyTable, type Member, type MemberTable, newMember, type Stage } from './member-table.js';
 
 const headBytes = 42;
 const memberBytes = 14;
+const regionBytes = 4;
 const stages: readonly Stage[] = ['joining', 'active', 'halted'];
 
-/** `rank`: the generation in which the copy in the record was last right; `hint`: the highest that the kernel was told. */
-export function encodeMembers(table: MemberTable, rank: number, hint: number): Uint8Array {
+/** What a record says besides the table. */
+export interface CopyFacts {
+  /** The generation in which the copy in the record was last right. */
+  readonly rank: number;
+  /** The highest hint that the kernel was told. */
+  readonly hint: number;
+  /** Regions that this kernel has found out of sync (R10). */
+  readonly found: ReadonlySet<number>;
+  /** And others, which did not fit. */
+  readonly moreFound: boolean;
+}
+
+export function encodeMembers(table: MemberTable, { rank, hint, found, moreFound }: CopyFacts): Uint8Array {
   const names = table.members.map(({ name }) => Buffer.from(name, 'utf8'));
   const room = memberTableBytesMax - headBytes - memberBytes * names.length;
   if (room < 0) throw new RangeError(`${names.length} members of a log do not fit a state record`);
   const nameMax = names.length === 0 ? 0 : Math.min(255, Math.floor(room / names.length));
   const parts = table.members.map((member, at) => encodeMember(member, names[at]?.subarray(0, nameMax) ?? Buffer.of()));
+  const used = parts.reduce((sum, part) => sum + part.length, headBytes);
+  const listed = [...found].slice(0, Math.floor((memberTableBytesMax - used) / regionBytes));
+  const more = moreFound || listed.length < found.size;
   const head = Buffer.alloc(headBytes);
   head.writeDoubleLE(table.generation, 0);
   head.writeUInt32LE(table.writer + 1, 8);
   head.writeDoubleLE(table.epoch, 12);
   head.writeUInt32LE(table.lastLeaver + 1, 20);
-  head.writeUInt8((table.writerDied ? 1 : 0) | (table.doubt ? 2 : 0), 24);
+  head.writeUInt8((table.writerDied ? 1 : 0) | (table.doubt ? 2 : 0) | (more ? 4 : 0), 24);
   head.writeUInt8(parts.length, 25);
   head.writeDoubleLE(rank, 26);
   head.writeDoubleLE(hint, 34);
-  return Buffer.concat([head, ...parts]);
+  const regions = Buffer.alloc(regionBytes * listed.length);
+  listed.forEach((region, at) => {
+    regions.writeUInt32LE(region, regionBytes * at);
+  });
+  return Buffer.concat([head, ...parts, regions]);
 }
 
-export interface StoredMembers {
+export interface StoredMembers extends CopyFacts {
   readonly table: MemberTable;
-  readonly rank: number;
-  readonly hint: number;
 }
 
 /** Null when the bytes are no table: a record of a log that no other node had. */
@@ -57,7 +75,9 @@ export function decodeMembers(uuid: string, bytes: Uint8Array): StoredMembers | 
     table.members.push(decodeMember(from.subarray(at, end)));
     at = end;
   }
-  return { table, rank: from.readDoubleLE(26), hint: from.readDoubleLE(34) };
+  const found = new Set<number>();
+  for (; at + regionBytes <= from.length; at += regionBytes) found.add(from.readUInt32LE(at));
+  return { table, rank: from.readDoubleLE(26), hint: from.readDoubleLE(34), found, moreFound: (flags & 4) !== 0 };
 }
 
 function encodeMember(member: Member, name: Buffer): Buffer {

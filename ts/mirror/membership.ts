@@ -68,9 +68,39 @@ export class Membership implements ReplicaHooks {
   announced(): void {
     const { waiters, progress, marks, recoveryRequests, life, replica } = this.#log;
     waiters.announced(progress, marks.marksSubmitted);
+    this.#sayFound();
     recoveryRequests.resubmit();
     life.halt.resubmit();
     replica.announced();
+  }
+
+  /**
+   * R10: what this kernel alone may recover, where the copy does not have it: it is of daemons that all had ended, or of members who came when
+   * this one had left. Whoever has recovered it meanwhile did so under writes without marks: it is out of sync.
+   */
+  #sayFound(): void {
+    const { replica, recovery, recoveryRequests, state, world } = this.#log;
+    const { found } = replica.record;
+    if (found.size === 0) return;
+    const copied = recoveryRequests.copiedHere;
+    const unknown = [...found].filter(
+      (region) =>
+        region < state.map.regionCount && region !== copied && !recovery.restrictions.isOf(region, world.node),
+    );
+    const regions = Float64Array.from(unknown);
+    world.sender.regions(MessageType.inSync, state.identity.uuid, 0, regions, regions.length);
+  }
+
+  restrictsMore(): boolean {
+    const { replica, recovery, world } = this.#log;
+    return replica.record.moreFound && !recovery.restrictions.has(world.node);
+  }
+
+  /** R10: `node` alone may recover, and what it may have written without marks is out of sync: which regions, its record does not say. */
+  restrictAll(node: number): void {
+    const { replica, recovery } = this.#log;
+    replica.head(() => recovery.restrictions.onlyNode(node));
+    replica.resync();
   }
 
   /**
@@ -96,7 +126,8 @@ export class Membership implements ReplicaHooks {
   }
 
   hush(): void {
-    const { marks, waiters, failures, recoveryRequests } = this.#log;
+    const { marks, waiters, failures, recoveryRequests, life } = this.#log;
+    life.halt.hush();
     marks.hush();
     recoveryRequests.hush();
     failures.hush();

@@ -290,11 +290,15 @@ export class MirrorLog {
     this.replica.head(() => this.#recovery.restrictions.removeNode(node));
   }
 
+  /** The node's kernel writes more regions without marks than anybody can name (R10). */
+  restrictAll(node: number): void {
+    this.#membership.restrictAll(node);
+  }
+
   /** This node is no member any more: what it says of the log is what it knew when it left. */
   left(): void {
     const { table } = this.replica.rights;
-    if (table !== undefined)
-      this.state.members = encodeMembers(table, this.replica.record.rank, this.replica.record.hint);
+    if (table !== undefined) this.state.members = encodeMembers(table, this.replica.record);
   }
 
   /** What this node says of the log when somebody comes to the group; null: its kernel does not use it. */

@@ -87,6 +87,7 @@ export class MirrorLogs {
     return {
       liveReports: () => live().flatMap((log) => log.report() ?? []),
       tableChanged: (uuid) => this.#official.get(uuid)?.replica.tableChanged(),
+      tableEnded: (uuid, node) => this.#official.get(uuid)?.tableReplaced(node),
       gone: (uuid, member, died) => this.#official.get(uuid)?.memberGone(member, died),
       resync: (uuid, why) => this.#official.get(uuid)?.resync(why),
       groupLost: () => {

@@ -52,6 +52,7 @@ export function deliverPlace(
   } else if (type === MessageType.ready) {
     if (!directory.ready(uuid, node, flag, regions[0] as number)) return;
     if (own) log?.replica.requestDelivered(type);
+    if ((flag & 4) === 4) log?.restrictAll(node);
     if ((flag & 2) === 2) log?.searchAnew();
     if (own && (flag & 2) === 2) log?.life.delivered(order, message);
   } else if (type === MessageType.retired) {

@@ -120,6 +120,11 @@ export class RecoveryRequests {
     return recovery.recoverer === world.node ? state.recoveringRegion : noRegion;
   }
 
+  /** The region that this kernel copies, or may; `noRegion` where what members have assigned is on its way back. */
+  get copiedHere(): number {
+    return this.#givingBack ? noRegion : this.ownRegion;
+  }
+
   /**
    * The head of a copy has been taken; `known` was this kernel's region before. One that members have assigned and of which this node
    * never heard was not handed out: its daemon was killed in between.
@@ -253,8 +258,11 @@ export class RecoveryRequests {
     recovery.ended(node, region, inSync);
     if (inSync) recovery.restrictions.remove(region);
     else if (flag === 0 && replica.rights.shared) recovery.restrictions.add(region, node);
-    if (map.syncCount === map.regionCount) recovery.restrictions.clear();
-    if (inSync && !state.inSyncLatched && map.syncCount === map.regionCount) {
+    const allInSync = map.syncCount === map.regionCount;
+    if (allInSync) recovery.restrictions.clear();
+    if (inSync) replica.record.inSync(region, allInSync);
+    else if (flag === 0 && replica.rights.shared && node === world.node) replica.record.foundOut(region);
+    if (inSync && !state.inSyncLatched && allInSync) {
       state.inSyncLatched = true;
       report(world, 'notice', 'resync-done', uuid, `all ${map.regionCount} regions are in sync`);
     }

@@ -21,6 +21,8 @@ export interface ReplicaHooks {
    * they held was in the memory of a daemon that has ended.
    */
   adopt(gone: readonly number[], unknown: boolean): void;
+  /** R10: this kernel has found more regions out of sync than its record names, and the copy knows nothing of that. */
+  restrictsMore(): boolean;
   /** The copy does not follow any more. */
   hush(): void;
   /** There is another writer, or the same one anew. */

@@ -108,7 +108,7 @@ export class Replica {
   }
 
   /** A record of an earlier daemon: its kernel uses the log. */
-  restored(leaving: boolean, stored: { rank: number; hint: number; members: readonly Member[] }): void {
+  restored(leaving: boolean, stored: Parameters<CopyRecord['restored']>[0]): void {
     this.phase = 'waiting';
     this.record.restored(stored);
     this.#hooks.hush();
@@ -167,7 +167,7 @@ export class Replica {
     // What is not known ends with the resume that follows a suspend; a first resume is the one that began it (R3).
     const { marksUnknown, everResumed } = this.#state;
     const known = !marksUnknown || (resumes && everResumed);
-    return (resumes ? 2 : 0) + (known ? 1 : 0);
+    return (resumes ? 2 : 0) + (known ? 1 : 0) + (this.#hooks.restrictsMore() ? 4 : 0);
   }
 
   /** Set by the log: whether the kernel waits for RESUME, which the ready message answers. */

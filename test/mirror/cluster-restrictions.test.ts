@@ -1,0 +1,138 @@
+/** Regions that one kernel alone may recover, because it writes to them without marks (R10), when those who knew of it are gone. */
+import { describe, expect, test } from 'vitest';
+import {
+  DM_ULOG_FLUSH,
+  DM_ULOG_GET_RESYNC_WORK,
+  DM_ULOG_POSTSUSPEND,
+  DM_ULOG_PRESUSPEND,
+  DM_ULOG_RESUME,
+  DM_ULOG_SET_REGION_SYNC,
+} from '../../ts/base/ulog-frames.js';
+import { Restrictions } from '../../ts/mirror/restrictions.js';
+import { Group } from './cluster-host.js';
+import { mirrorA, TestDisk } from './host.js';
+
+const core = '4096 clustered-core 8 nosync';
+const disk = '4096 clustered-disk /dev/log 8 nosync';
+
+function groupWith(text: string, nodes: readonly number[]): Group {
+  const group = new Group([1, 2], { stickyMax: 0 });
+  group.disks.set('/dev/log', new TestDisk(1024 * 1024));
+  group.resume(mirrorA, text, nodes);
+  return group;
+}
+
+const work = (group: Group, node: number) => group.ask(node, DM_ULOG_GET_RESYNC_WORK, mirrorA)?.values;
+
+function suspend(group: Group, node: number): void {
+  expect(group.ask(node, DM_ULOG_PRESUSPEND, mirrorA)?.error).toBe(0);
+  expect(group.ask(node, DM_ULOG_POSTSUSPEND, mirrorA)?.error).toBe(0);
+}
+
+function restartAll(group: Group): void {
+  for (const node of [1, 2]) group.killDaemon(node);
+  for (const node of [1, 2]) group.join(node);
+  group.settle();
+}
+
+test.each([core, disk])('outlive the daemons of all: %s', (text) => {
+  const group = groupWith(text, [1, 2]);
+  for (const region of [4, 6]) group.ask(2, DM_ULOG_SET_REGION_SYNC, mirrorA, [region, 0]);
+  group.ask(2, DM_ULOG_SET_REGION_SYNC, mirrorA, [6, 1]);
+  for (let times = 0; times < 2; times++) {
+    restartAll(group);
+    expect(work(group, 1)?.[0]).toBe(0);
+  }
+  expect(work(group, 2)).toEqual([1, 4]);
+  group.ask(2, DM_ULOG_SET_REGION_SYNC, mirrorA, [4, 1]);
+  restartAll(group);
+  expect(group.host(1).state(mirrorA).map.syncCount).toBe(512);
+});
+
+test('more of them than a record names: all is out of sync, for that kernel to recover', () => {
+  const group = groupWith(core, [1, 2]);
+  for (let region = 0; region < 300; region++) group.ask(2, DM_ULOG_SET_REGION_SYNC, mirrorA, [region, 0]);
+  restartAll(group);
+  for (const node of [1, 2]) expect(group.host(node).state(mirrorA).map.syncCount).toBe(0);
+  expect(work(group, 1)?.[0]).toBe(0);
+  expect(work(group, 2)).toEqual([1, 0]);
+});
+
+test('recovered by who did not know of them: out of sync again when their kernel goes on', () => {
+  const group = groupWith(disk, [2]);
+  group.ask(2, DM_ULOG_SET_REGION_SYNC, mirrorA, [4, 0]);
+  suspend(group, 2);
+  group.resume(mirrorA, disk, [1]);
+  expect(work(group, 1)).toEqual([1, 4]);
+  group.ask(1, DM_ULOG_SET_REGION_SYNC, mirrorA, [4, 1]);
+  expect(group.ask(2, DM_ULOG_RESUME, mirrorA)?.error).toBe(0);
+  for (const node of [1, 2]) expect(group.host(node).state(mirrorA).map.isInSync(4)).toBe(false);
+  expect(work(group, 1)?.[0]).toBe(0);
+  expect(work(group, 2)).toEqual([1, 4]);
+});
+
+describe('of a node that has left', () => {
+  function left(): Group {
+    const group = groupWith(core, [1, 2]);
+    group.ask(2, DM_ULOG_SET_REGION_SYNC, mirrorA, [4, 0]);
+    suspend(group, 2);
+    expect(work(group, 1)?.[0]).toBe(0);
+    group.cutPower(2);
+    group.settle();
+    expect(work(group, 1)?.[0]).toBe(0);
+    return group;
+  }
+
+  test("are everybody's when it is booted anew", () => {
+    const group = left();
+    group.join(2);
+    group.settle();
+    expect(work(group, 1)).toEqual([1, 4]);
+  });
+
+  test('stay its own while it was only away', () => {
+    const group = groupWith(core, [1, 2]);
+    group.ask(2, DM_ULOG_SET_REGION_SYNC, mirrorA, [4, 0]);
+    suspend(group, 2);
+    for (const go of [() => group.loseGroup(2), () => group.killDaemon(2)]) {
+      go();
+      group.join(2);
+      group.settle();
+      expect(work(group, 1)?.[0]).toBe(0);
+    }
+    expect(group.ask(2, DM_ULOG_RESUME, mirrorA)?.error).toBe(0);
+    expect(work(group, 2)).toEqual([1, 4]);
+  });
+});
+
+test('two nodes whose regions did not fit: neither recovers what the other writes', () => {
+  const restrictions = new Restrictions();
+  restrictions.onlyNode(1);
+  restrictions.onlyNode(2);
+  expect([1, 2, 3].map((node) => restrictions.allow(node, 5))).toEqual([false, false, false]);
+  const copy = new Restrictions();
+  copy.take(restrictions.list());
+  copy.removeNode(1);
+  expect([1, 2, 3].map((node) => copy.allow(node, 5))).toEqual([false, true, false]);
+});
+
+test('R10: PRESUSPEND that nobody else has heard of is not answered by what they acknowledge of another view', () => {
+  const group = groupWith('64 clustered-core 8', [1, 2]);
+  const halt = group.host(2).send(DM_ULOG_PRESUSPEND, mirrorA);
+  group.stepTo(2);
+  group.loseGroup(2);
+  group.settle();
+  expect(work(group, 1)).toEqual([1, 0]);
+  group.join(2);
+  // Node by node and message by message: the hosts end their turns in between.
+  for (let steps = 0; steps < 100; steps++) {
+    for (const node of [1, 2]) group.host(node).turn();
+    expect(group.host(2).answerTo(halt)).toBeUndefined();
+    if (!group.step()) break;
+  }
+  group.settle();
+  expect(group.host(2).answerTo(halt)).toBeUndefined();
+  group.ask(1, DM_ULOG_SET_REGION_SYNC, mirrorA, [0, 1]);
+  expect(group.host(2).answerTo(halt)?.error).toBe(0);
+  expect(group.ask(1, DM_ULOG_FLUSH, mirrorA)?.error).toBe(0);
+});
