@@ -128,6 +128,44 @@ test('R10: a suspend waits for the recovery of another node', () => {
   expect(group.ask(2, DM_ULOG_RESUME, mirrorA)?.error).toBe(0);
 });
 
+test('R8: one of two that may both go on recovers nothing without the writer: he goes on, too', () => {
+  const group = new Group([1, 2], { stickyMax: 0 });
+  group.disks.set('/dev/log', new TestDisk(1024 * 1024));
+  group.resume(mirrorA, '512 clustered-disk /dev/log 8', [1, 2]);
+  group.part(1, 'node-down');
+  group.settle();
+  expect(group.host(2).service.cluster?.orderedQuorate).toBe(true);
+  expect(group.ask(2, DM_ULOG_GET_RESYNC_WORK, mirrorA)?.values).toEqual([0, 0]);
+  group.host(2).service.confirmDead(1, null, group.host(2).nowMs);
+  group.settle();
+  expect(group.ask(2, DM_ULOG_GET_RESYNC_WORK, mirrorA)?.values).toEqual([1, 0]);
+});
+
+test('a log that its last host left without quorum is closed when that is there', () => {
+  const { group } = groupWith(disk, [1]);
+  group.quorum(false);
+  group.settle();
+  expect(group.ask(1, DM_ULOG_PRESUSPEND, mirrorA)?.error).toBe(0);
+  const leave = group.host(1).send(DM_ULOG_POSTSUSPEND, mirrorA);
+  group.settle();
+  expect(group.host(1).answerTo(leave)).toBeUndefined();
+  group.quorum(true);
+  group.settle();
+  expect(group.host(1).answerTo(leave)?.error).toBe(0);
+});
+
+test('R9: all hosts die: the log is read when the one that wrote it last is back', () => {
+  const { group } = groupWith(disk, [1, 2]);
+  for (const node of [1, 2]) group.cutPower(node);
+  group.join(2);
+  group.settle();
+  group.host(2).construct(mirrorA, disk);
+  expect(group.ask(2, DM_ULOG_RESUME, mirrorA)?.error).toBe(-Errno.EBUSY);
+  group.join(1);
+  group.settle();
+  expect(group.ask(2, DM_ULOG_RESUME, mirrorA)?.error).toBe(0);
+});
+
 test('R13: without quorum new marks wait and repeats go on', () => {
   const { group } = groupWith(core, [1, 2]);
   group.ask(1, DM_ULOG_MARK_REGION, mirrorA, [1]);

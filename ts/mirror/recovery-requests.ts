@@ -234,7 +234,7 @@ export class RecoveryRequests {
     const assigned = this.#assigned;
     if (assigned === null || assigned.order > world.acknowledgedOrder) return;
     // A kernel that is told of none may not ask again, and nobody else is given what is its own.
-    if (assigned.region !== noRegion && this.#mayAsk && !this.#parts.replica.rights.operational) return;
+    if (assigned.region !== noRegion && this.#mayAsk && !this.#parts.replica.rights.mayPromise) return;
     this.#assigned = null;
     const region = this.#mayHandOut && state.recoveringRegion === assigned.region ? assigned.region : noRegion;
     this.#handedOut = region;
@@ -294,7 +294,7 @@ export class RecoveryRequests {
 
   get #mayHandOut(): boolean {
     const { replica } = this.#parts;
-    return this.#mayAsk && replica.rights.operational;
+    return this.#mayAsk && replica.rights.mayPromise;
   }
 
   /** This kernel may recover, as far as it is concerned. */

@@ -48,7 +48,11 @@ export class ReplicaRights {
    * own as one of two may have, he may clean what nobody there holds.
    */
   get mayPromise(): boolean {
-    if (!this.operational) return false;
+    return this.operational && this.#writerThere;
+  }
+
+  /** Replicated: the log has no writer that is away. */
+  get #writerThere(): boolean {
     const { table } = this;
     return table === undefined || !table.disk || memberOf(table, table.writer)?.present === true;
   }
@@ -71,10 +75,10 @@ export class ReplicaRights {
     return cluster.orderedQuorate && table !== undefined && allSettled(table);
   }
 
-  /** Replicated: a region may be handed out for recovery (R4, R10). */
+  /** Replicated: a region may be handed out for recovery (R4, R10). Not without the writer: where he is they write, and recover, too. */
   get mayHandOut(): boolean {
     if (this.#then !== null) return this.#then.mayHandOut;
-    return this.mayClean && (this.table === undefined || !anyHalted(this.table));
+    return this.mayClean && this.#writerThere && (this.table === undefined || !anyHalted(this.table));
   }
 
   /** What replicas do alike now, for a message that is applied later. */
