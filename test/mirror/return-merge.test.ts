@@ -38,6 +38,27 @@ test('R13: a copy that was cut off alone yields to a newer record, also of a dae
   expect(validOf(table)).toEqual([1]);
 });
 
+test('R13: a copy that was cut off is in doubt when who went on without it has left meanwhile and comes anew', () => {
+  const newer = tableOf(
+    200,
+    [member(1, { stage: 'joining', valid: false }), member(2, { present: false, valid: false })],
+    {
+      doubt: true,
+      lineage: 0,
+    },
+  );
+  const older = tableOf(9, [member(1, { present: false, valid: false, needed: true }), member(2)]);
+  const anew = reporter(1, newer, { valid: false, live: 'joining', rank: 0 });
+  const { table } = mergeReports([anew, reporter(2, older)]);
+  expect([validOf(table), table.doubt]).toEqual([[2], true]);
+  // Where no one went on without it nothing is.
+  const calm = mergeReports([
+    reporter(1, { ...newer, doubt: false }, { valid: false, live: 'joining', rank: 0 }),
+    reporter(2, older),
+  ]);
+  expect([validOf(calm.table), calm.table.doubt]).toEqual([[2], false]);
+});
+
 test('R13: without quorum a copy waits for those who may have gone on without it', () => {
   const alone = tableOf(9, [member(1, { present: false, valid: false, needed: true }), member(2)]);
   const fresh = { ...reporter(3, emptyTable(uuid)), log: undefined };

@@ -190,6 +190,8 @@ function chooseSide(
   // Without quorum: whoever it has lost may have gone on.
   const { generation, members } = (best[0] as Knower).log.table;
   if (knowers.some(({ log }) => log.live !== null && log.rank > generation)) return null;
+  // One that did, and has left since, has no copy any more: the doubt is what it knows.
+  if (knowers.some(({ log }) => log.table.doubt && log.table.generation > generation)) return null;
   return members.some(({ node, needed }) => needed && !present.has(node)) ? null : best;
 }
 
