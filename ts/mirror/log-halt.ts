@@ -74,8 +74,9 @@ export class LogHalt {
 
   /** Does what had to wait for other nodes. */
   poll(): void {
-    const { recovery, world } = this.#parts;
-    const known = this.#order <= world.acknowledgedOrder;
+    const { recovery, replica, world } = this.#parts;
+    // What others recover only a copy that follows knows; it is said again then.
+    const known = replica.following && this.#order <= world.acknowledgedOrder;
     if (this.#waits && known && recovery.recoveredElsewhere < 0) this.#halted();
   }
 
