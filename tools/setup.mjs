@@ -225,6 +225,8 @@ function checkNode() {
 }
 
 checkNode();
+const unknown = process.argv.slice(2).filter((option) => !['--test', '--addon'].includes(option));
+if (unknown.length > 0) fail(`does not know ${unknown.join(' ')}; it takes --test, --addon, or nothing`);
 const forTests = process.argv.includes('--test');
 if (process.argv.includes('--addon')) {
   buildAddon();
