@@ -3,7 +3,7 @@
  * LVM2 looks for it, signals, log. What needs the kernel's connector runs as root where no dm-log-userspace is loaded.
  */
 import { spawn } from 'node:child_process';
-import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, lstatSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { parseCommand } from '../../ts/bin/cmirrord-options.js';
@@ -142,7 +142,8 @@ describe.skipIf(noConnector !== null)(`on the connector (${noConnector ?? 'here'
     expect(await ended).toBe(0);
   });
 
-  const hasSyslog = existsSync('/dev/log');
+  // A link to a journal that does not run stands in the way, too.
+  const hasSyslog = lstatSync('/dev/log', { throwIfNoEntry: false }) !== undefined;
   it.skipIf(hasSyslog)(
     'writes to the system log (skipped where there is one: a test may not take its place)',
     async () => {
