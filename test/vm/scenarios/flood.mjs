@@ -18,6 +18,7 @@ export default {
       script: guestScript('flood', long),
       disksMiB: [32, 32],
       environment: { SHIM: program('frame-shim') },
+      cpus: 1,
       limitMs: 1_200_000,
     });
     check('the script ended well', result.status === 0, `status ${result.status} ${result.reason}`);

@@ -44,6 +44,7 @@ export default {
       script: guestScript('frames', long),
       disksMiB: [1, 1, 1],
       environment: { SHIM: program('frame-shim') },
+      cpus: 1,
       limitMs: 900_000,
       inspect,
     });

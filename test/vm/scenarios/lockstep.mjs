@@ -15,6 +15,7 @@ export default {
       script: readFileSync(new URL('lockstep.sh', import.meta.url), 'utf8'),
       disksMiB: [legMiB, legMiB, 4],
       environment: { LEG_MIB: String(legMiB), REGION_SECTORS: String(regionSectors) },
+      cpus: 1,
       limitMs: 900_000,
     });
     check('the script ended well', result.status === 0, `status ${result.status} ${result.reason}`);

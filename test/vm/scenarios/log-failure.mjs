@@ -28,6 +28,7 @@ export default {
         ROUNDS: long ? '5' : '1',
         MIRROR_STATUS: program('mirror-status'),
       },
+      cpus: 1,
       limitMs: 3_000_000,
       inspect(paths) {
         const [left, right, log] = paths.map((path) => readFileSync(path));

@@ -20,6 +20,7 @@ export default {
       script: guestScript('shapes', long),
       disksMiB: [34, 34, 16, 4, 1],
       environment: { MIRROR_STATUS: program('mirror-status') },
+      cpus: 1,
       limitMs: 1_500_000,
     });
     check('the script ended well', result.status === 0, `status ${result.status} ${result.reason}`);
