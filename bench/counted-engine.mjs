@@ -4,7 +4,6 @@
  */
 import { GCProfiler, getHeapStatistics } from 'node:v8';
 import { BroadcastChannel } from 'node:worker_threads';
-import '../dist/daemon/engine-entry.js';
 
 const channel = new BroadcastChannel('lockstep-bench');
 let profiler = null;
@@ -33,3 +32,6 @@ function summary(collections, usedNow) {
   }
   return { allocatedBytes: allocatedBytes + usedNow - used, collections: collections.length, collectionMs };
 }
+
+// Last: the daemon says that it is ready as soon as this runs, and an order that comes before the channel listens is lost.
+await import('../dist/daemon/engine-entry.js');
