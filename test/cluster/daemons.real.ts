@@ -2,14 +2,13 @@
  * Real daemons on real corosync, one on each of three hosts: what each does about the others beyond its logs. A lost host and who
  * says that it is dead (R7), loss of quorum (R13), an original cmirrord (R14).
  */
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { Errno } from '../../ts/base/errno.js';
-import { lockstep } from '../bin-lockstep/lockstep-process.js';
-import type { KernelClient } from '../connector/kernel-client.js';
-import { allJoined, ClusterHost, end, joined } from './cluster-host.js';
-import { CorosyncCluster, until, whyNoCluster } from './corosync-cluster.js';
+import { joined } from './cluster-host.js';
+import { until, whyNoCluster } from './corosync-cluster.js';
+import { HostsOfEachTest } from './hosts-of-each-test.js';
 import { MemberProcess } from './member-process.js';
 import { Witness } from './transport-conformance.js';
 
@@ -20,46 +19,14 @@ const log = { uuid: 'LVM-shared', luid: 0x5000 };
 const text = `${regionCount * 1024} clustered-core 1024 nosync`;
 
 describe.skipIf(why !== '')(why === '' ? 'daemons of a cluster' : `daemons of a cluster (skipped: ${why})`, () => {
-  let cluster: CorosyncCluster;
-  let folder: string;
-  let hosts: ClusterHost[];
-  let kernels: KernelClient[];
-
-  const host = (node: number) => hosts[node - 1] as ClusterHost;
-  const kernel = (node: number) => kernels[node - 1] as KernelClient;
-
-  beforeAll(async () => {
-    cluster = await CorosyncCluster.start(nodes.length);
-  });
-  afterAll(() => cluster.close());
-
-  beforeEach(() => {
-    folder = mkdtempSync('/tmp/ls hosts ');
-    hosts = [];
-    kernels = [];
-  });
-  afterEach(async () => {
-    for (const one of kernels) one.close();
-    await end(hosts);
-    for (const node of nodes) cluster.startCorosync(node);
-    cluster.heal();
-    await cluster.settled(nodes);
-    rmSync(folder, { recursive: true, force: true });
-  });
+  const suite = new HostsOfEachTest(nodes, '/tmp/ls hosts ');
+  const host = (node: number) => suite.host(node);
+  const kernel = (node: number) => suite.kernel(node);
+  const lockstepOn = (node: number, ...argv: string[]) => suite.lockstepOn(node, ...argv);
 
   async function start(config = ''): Promise<void> {
-    hosts = nodes.map((node) => new ClusterHost(cluster, node, join(folder, String(node)), config));
-    for (const one of hosts) one.start();
-    await allJoined(hosts);
-    for (const one of hosts) kernels.push(await one.kernel());
-  }
-
-  /** The log is active on all hosts. */
-  async function activate(): Promise<void> {
-    for (const one of kernels) {
-      expect((await one.ctr(log, text)).result).toBe(0);
-      expect((await one.resume(log)).result).toBe(0);
-    }
+    await suite.start(config);
+    await suite.joined();
   }
 
   async function hostDies(node: number): Promise<void> {
@@ -67,14 +34,12 @@ describe.skipIf(why !== '')(why === '' ? 'daemons of a cluster' : `daemons of a 
     kernel(node).close();
   }
 
-  const lockstepOn = (node: number, ...argv: string[]) => lockstep(...argv, '--socket', host(node).controlSocket);
-
   it('a host that dies is asked about until its fencing confirms it; what it had marked is out of sync then', async () => {
-    const confirm = join(folder, 'confirm');
-    writeFileSync(confirm, `#!/bin/sh\ntest -e "${folder}/dead-$1-$2"\n`);
+    const confirm = join(suite.folder, 'confirm');
+    writeFileSync(confirm, `#!/bin/sh\ntest -e "${suite.folder}/dead-$1-$2"\n`);
     chmodSync(confirm, 0o755);
     await start(`[fencing]\nconfirm = "command"\ncommand = "${confirm}"\ninterval_ms = 200\n`);
-    await activate();
+    await suite.activate(log, text);
     expect((await kernel(3).flush(log, [5, 9])).result).toBe(0);
     expect((await kernel(1).flush(log, [9])).result).toBe(0);
     await hostDies(3);
@@ -82,7 +47,7 @@ describe.skipIf(why !== '')(why === '' ? 'daemons of a cluster' : `daemons of a 
     expect(status.logs[0]).toMatchObject({ dirtyCount: 2, inSyncCount: regionCount });
     await host(1).daemon.said(/fencing-unclear .*node3 3: exit code 1/);
     await host(2).daemon.said(/fencing-unclear /);
-    writeFileSync(join(folder, 'dead-node3-3'), '');
+    writeFileSync(join(suite.folder, 'dead-node3-3'), '');
     // Both ask; whoever hears it first tells the other.
     const confirmed = /dead-confirmed .*node 3 \(node3\) is dead, says .*confirm node3 3: exit code 0/;
     await until('one of them confirms it', () => [1, 2].some((node) => confirmed.test(host(node).daemon.stderr)));
@@ -95,7 +60,7 @@ describe.skipIf(why !== '')(why === '' ? 'daemons of a cluster' : `daemons of a 
 
   it('without fencing only an operator says so, and not of a host that lives', async () => {
     await start();
-    await activate();
+    await suite.activate(log, text);
     await host(1).daemon.said(/no-fencing /);
     expect((await kernel(3).flush(log, [5])).result).toBe(0);
 
@@ -134,9 +99,9 @@ describe.skipIf(why !== '')(why === '' ? 'daemons of a cluster' : `daemons of a 
 
   it('without quorum new marks fail where that is configured, and marks that are there go on', async () => {
     await start('[cluster]\non_quorum_loss = "fail"\n');
-    await activate();
+    await suite.activate(log, text);
     expect((await kernel(3).flush(log, [1])).result).toBe(0);
-    cluster.partition([1, 2], [3]);
+    suite.cluster.partition([1, 2], [3]);
     await host(3).stands('no quorum', ({ cluster: at }) => at?.quorate === false);
     expect((await kernel(3).flush(log, [1])).result).toBe(0);
     expect((await kernel(3).flush(log, [2])).result).toBe(-Errno.EIO);
@@ -144,8 +109,8 @@ describe.skipIf(why !== '')(why === '' ? 'daemons of a cluster' : `daemons of a 
     expect([shown.code, shown.stdout]).toEqual([1, expect.stringMatching(/^cluster: NO QUORUM; members: 3 node3/m)]);
     await host(1).stands('the others go on', joined([1, 2]));
     expect((await kernel(1).flush(log, [3])).result).toBe(0);
-    cluster.heal();
-    await allJoined(hosts);
+    suite.cluster.heal();
+    await suite.joined();
     expect((await kernel(3).flush(log, [2])).result).toBe(0);
     // What node 3's kernel held when its flush failed is in doubt: it does not say any more which writes failed on a leg.
     await host(1).stands(
@@ -156,8 +121,8 @@ describe.skipIf(why !== '')(why === '' ? 'daemons of a cluster' : `daemons of a 
 
   it('without quorum new marks wait, and are answered when it is back', async () => {
     await start();
-    await activate();
-    cluster.partition([1, 2], [3]);
+    await suite.activate(log, text);
+    suite.cluster.partition([1, 2], [3]);
     await host(3).stands('no quorum', ({ cluster: at }) => at?.quorate === false);
     let answered = false;
     const flushed = kernel(3)
@@ -167,16 +132,14 @@ describe.skipIf(why !== '')(why === '' ? 'daemons of a cluster' : `daemons of a 
       });
     await new Promise((resolve) => setTimeout(resolve, 500));
     expect(answered).toBe(false);
-    cluster.heal();
+    suite.cluster.heal();
     expect((await flushed).result).toBe(0);
   });
 
   it('a RESUME right at the start of a daemon waits for the group, also that of a kernel which finds its daemon again', async () => {
-    hosts = nodes.map((node) => new ClusterHost(cluster, node, join(folder, String(node))));
-    for (const one of hosts) one.start();
-    for (const one of hosts) kernels.push(await one.kernel());
+    await suite.start();
     await Promise.all(
-      kernels.map(async (one) => {
+      suite.kernels.map(async (one) => {
         expect((await one.ctr(log, text)).result).toBe(0);
         expect((await one.resume(log)).result).toBe(0);
         expect((await one.flush(log, [3])).result).toBe(0);
@@ -186,7 +149,7 @@ describe.skipIf(why !== '')(why === '' ? 'daemons of a cluster' : `daemons of a 
       await host(2).daemon.kill('SIGKILL');
       kernel(2).close();
       host(2).start();
-      kernels[1] = await host(2).kernel();
+      suite.kernels[1] = await host(2).kernel();
       expect((await kernel(2).ctr(log, `${text}\0`)).result).toBe(0);
       expect((await kernel(2).resume(log)).result).toBe(0);
       expect((await kernel(2).flush(log, [4 + round])).result).toBe(0);
@@ -197,7 +160,7 @@ describe.skipIf(why !== '')(why === '' ? 'daemons of a cluster' : `daemons of a 
 
   it('a log that an original cmirrord has is not resumed, and one that appears later is an alarm', async () => {
     await start();
-    const original = new MemberProcess(cluster, 2, `${log.uuid}\\0`, '1', new Witness());
+    const original = new MemberProcess(suite.cluster, 2, `${log.uuid}\\0`, '1', new Witness());
     await original.entered();
     expect((await kernel(1).ctr(log, text)).result).toBe(0);
     expect((await kernel(1).resume(log)).result).toBe(-Errno.ENOTCONN);
@@ -209,7 +172,7 @@ describe.skipIf(why !== '')(why === '' ? 'daemons of a cluster' : `daemons of a 
     await original.kill();
     expect((await kernel(1).resume(log)).result).toBe(0);
 
-    const late = new MemberProcess(cluster, 3, `${log.uuid}\\0`, '1', new Witness());
+    const late = new MemberProcess(suite.cluster, 3, `${log.uuid}\\0`, '1', new Witness());
     await host(1).daemon.said(/foreign-cmirrord .*LVM-shared/);
     const shown = await lockstepOn(1, 'status');
     expect([shown.code, shown.stdout]).toEqual([1, expect.stringMatching(/^! LVM-shared: an original cmirrord/m)]);

@@ -2,16 +2,15 @@
  * What `lockstep` says on real corosync when something waits: for a peer that does not acknowledge, for the writer of the log device, for
  * another host's recovery, for a host that suspends, for quorum. Each is brought about, read as an operator would, and ended.
  */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { ControlClient } from '../../ts/admin/control-client.js';
 import { statusLines } from '../../ts/admin/status-text.js';
 import { statusView } from '../../ts/admin/status-view.js';
-import { lockstep } from '../bin-lockstep/lockstep-process.js';
-import type { KernelClient } from '../connector/kernel-client.js';
-import { allJoined, ClusterHost, end, joined } from './cluster-host.js';
-import { CorosyncCluster, sleep, whyNoCluster } from './corosync-cluster.js';
+import { joined } from './cluster-host.js';
+import { sleep, whyNoCluster } from './corosync-cluster.js';
+import { HostsOfEachTest } from './hosts-of-each-test.js';
 
 const why = whyNoCluster();
 const nodes = [1, 2, 3];
@@ -20,48 +19,18 @@ const log = { uuid: 'LVM-shared', luid: 0x5000 };
 const coreLog = `${regionCount * 1024} clustered-core 1024`;
 
 describe.skipIf(why !== '')(why === '' ? 'what waits' : `what waits (skipped: ${why})`, () => {
-  let cluster: CorosyncCluster;
-  let folder: string;
-  let hosts: ClusterHost[];
-  let kernels: KernelClient[];
+  // A constructor's words end at blanks, and the name of the log device is one.
+  const suite = new HostsOfEachTest(nodes, '/tmp/ls-waits-');
+  const host = (node: number) => suite.host(node);
+  const kernel = (node: number) => suite.kernel(node);
 
-  const host = (node: number) => hosts[node - 1] as ClusterHost;
-  const kernel = (node: number) => kernels[node - 1] as KernelClient;
-
-  beforeAll(async () => {
-    cluster = await CorosyncCluster.start(nodes.length);
-  });
-  afterAll(() => cluster.close());
-
-  beforeEach(() => {
-    // A constructor's words end at blanks, and the name of the log device is one.
-    folder = mkdtempSync('/tmp/ls-waits-');
-    hosts = [];
-    kernels = [];
-  });
-  afterEach(async () => {
-    for (const one of kernels) one.close();
-    await end(hosts);
-    for (const node of nodes) cluster.startCorosync(node);
-    cluster.heal();
-    await cluster.settled(nodes);
-    rmSync(folder, { recursive: true, force: true });
-  });
-
-  /** The log is active on all hosts, first on the first. */
   async function activate(text: string): Promise<void> {
-    hosts = nodes.map((node) => new ClusterHost(cluster, node, join(folder, String(node))));
-    for (const one of hosts) one.start();
-    await allJoined(hosts);
-    for (const one of hosts) kernels.push(await one.kernel());
-    for (const one of kernels) {
-      expect((await one.ctr(log, text)).result).toBe(0);
-      expect((await one.resume(log)).result).toBe(0);
-    }
+    await suite.start();
+    await suite.joined();
+    await suite.activate(log, text);
   }
 
-  const lockstepOn = async (node: number, ...argv: string[]) =>
-    (await lockstep(...argv, '--socket', host(node).controlSocket)).stdout;
+  const lockstepOn = async (node: number, ...argv: string[]) => (await suite.lockstepOn(node, ...argv)).stdout;
 
   /** What `lockstep status` prints, without a process for each look. */
   async function shown(node: number): Promise<string> {
@@ -110,7 +79,7 @@ describe.skipIf(why !== '')(why === '' ? 'what waits' : `what waits (skipped: ${
   });
 
   it('a host that dies while it is the writer: for it, until it is confirmed dead; then another one is', async () => {
-    const device = join(folder, 'log');
+    const device = join(suite.folder, 'log');
     writeFileSync(device, Buffer.alloc(64 * 1024));
     await activate(`${regionCount * 1024} clustered-disk ${device} 1024 nosync`);
     await shows(2, /^ {2}LVM-shared: node1 \(writer\), node2, node3$/m);
@@ -165,13 +134,13 @@ describe.skipIf(why !== '')(why === '' ? 'what waits' : `what waits (skipped: ${
 
   it('no quorum: what it holds up, on the side that has none', async () => {
     await activate(`${coreLog} nosync`);
-    cluster.partition([1, 2], [3]);
+    suite.cluster.partition([1, 2], [3]);
     await host(3).stands('no quorum', ({ cluster: at }) => at?.quorate === false);
     const flushed = kernel(3).flush(log, [2]);
     const cut = await shows(3, /^ {4}waits.*: no quorum$/m);
     expect(cut).toMatch(/^! host node1 \(node 1\) is not heard from this side, which has no quorum/m);
     expect(await lockstepOn(3, 'events')).toMatch(/ warning no-quorum this side of the cluster has no quorum/m);
-    cluster.heal();
+    suite.cluster.heal();
     expect((await flushed).result).toBe(0);
     await host(3).stands('all are there', joined(nodes));
     expect(await lockstepOn(3, 'events')).toMatch(/ notice {2}quorum this side of the cluster has quorum/m);
