@@ -45,6 +45,7 @@ export class Administrator {
         const { healing, prng } = this.#host;
         const seen = healing || this.#attention === 1 || prng.chance(this.#attention);
         if (!mirror.busy && wanted && seen && this.#host.diskWell(mirror)) this.reload(mirror);
+        else if (this.#longUnheard(mirror)) this.ask(mirror);
       }
       this.supervise();
     });
@@ -62,6 +63,18 @@ export class Administrator {
     if (liveState(this.#host, mirror)?.marksUnknown !== true) mirror.unknownSinceMs = -1;
     else if (mirror.unknownSinceMs < 0) mirror.unknownSinceMs = nowMs;
     return mirror.unknownSinceMs >= 0 && nowMs - mirror.unknownSinceMs > unknownMsMax;
+  }
+
+  /**
+   * His daemon's status says that the mirror has asked it for nothing: its state was lost, and a kernel that nobody uses does not find
+   * that out before it is asked for its own status. On a cluster others wait for what it holds (R3).
+   */
+  #longUnheard(mirror: SimMirror): boolean {
+    const { nowMs, alone, daemon } = this.#host;
+    const unheard = !alone && mirror.device?.live != null && liveState(this.#host, mirror) === undefined;
+    if (!unheard || daemon?.running !== true) mirror.unheardSinceMs = -1;
+    else if (mirror.unheardSinceMs < 0) mirror.unheardSinceMs = nowMs;
+    return mirror.unheardSinceMs >= 0 && nowMs - mirror.unheardSinceMs > unknownMsMax;
   }
 
   /**

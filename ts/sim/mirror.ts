@@ -42,6 +42,8 @@ export class SimMirror {
   needsReload = false;
   /** Since when its daemon says that the kernel's marks are unknown; -1: it does not. */
   unknownSinceMs = -1;
+  /** Since when its kernel has it in use and its daemon knows nothing of it; -1: that is not so. */
+  unheardSinceMs = -1;
   /** Since when its daemon should try a failed log device that is well; -1: nothing is to be tried. */
   repairDueSinceMs = -1;
   /** Its users rest: it is about to be removed. */
