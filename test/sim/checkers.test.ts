@@ -450,6 +450,19 @@ describe('a checker', () => {
     }
   });
 
+  it('lets a mark that was promised once be announced again while its flush is repeated, on a cluster alone (R13)', () => {
+    const world = new World();
+    world.mark(3);
+    world.truth.markSubmitted(uuid, 3, 7);
+    world.alone = false;
+    const answered = () => world.answer(DM_ULOG_FLUSH, []);
+    expect(answered).toThrow('R1-flush-core');
+    world.kernel.flushed.add(3);
+    answered();
+    world.alone = true;
+    expect(answered).toThrow('R1-flush-core');
+  });
+
   it('holds a RESUME to what was dirty when it came', () => {
     const resumed = (spoil: (world: World) => void, cleanThen: ReadonlySet<number> | null) => {
       const world = new World();
