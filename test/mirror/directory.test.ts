@@ -120,3 +120,52 @@ test('R3: the state of the only member was lost: whoever is first loads the devi
     true,
   ]);
 });
+
+test('R7: who was lost together with the one that follows may have the log from there, and is waited for when that one is dead', () => {
+  const directory = directoryOf([2, 1], [2]);
+  const table = directory.tableOf(uuid);
+  part(directory, [2, 3], 'node-down');
+  expect(table.members.map(({ node, needed }) => [node, needed])).toEqual([
+    [1, false],
+    [2, true],
+    [3, true],
+  ]);
+  directory.died(2, bootKey('boot-2'));
+  expect([table.writer, table.doubt]).toEqual([-1, true]);
+  directory.died(3, bootKey('boot-3'));
+  expect(table.writer).toBe(1);
+});
+
+test('who is lost alone while another follows is not taken for a member', () => {
+  const directory = directoryOf([2, 1], [2]);
+  part(directory, [3], 'node-down');
+  part(directory, [2], 'process-down');
+  expect(directory.tableOf(uuid).members.map(({ node }) => node)).toEqual([1, 2]);
+});
+
+test('R7: one that was about to have the log when it was lost may have it by now', () => {
+  const directory = directoryOf([1, 2], []);
+  const table = directory.tableOf(uuid);
+  expect(table.writer).toBe(1);
+  part(directory, [1], 'node-down');
+  directory.died(1, bootKey('boot-1'));
+  expect(table.writer).toBe(2);
+  const other = directoryOf([1, 2, 3], []);
+  part(other, [1, 2], 'node-down');
+  other.died(1, bootKey('boot-1'));
+  expect(other.tableOf(uuid).writer).toBe(-1);
+  other.died(2, bootKey('boot-2'));
+  expect(other.tableOf(uuid).writer).toBe(3);
+});
+
+test('nobody who was only taken for a member stays one when somebody has the log here', () => {
+  const directory = directoryOf([1, 2], []);
+  const table = directory.tableOf(uuid);
+  part(directory, [2, 3], 'node-down');
+  expect(table.members.map(({ node }) => node)).toEqual([1, 2, 3]);
+  expect(directory.ready(uuid, 1, 3, 0)).toBe(true);
+  expect(table.members.map(({ node, needed }) => [node, needed])).toEqual([
+    [1, false],
+    [2, false],
+  ]);
+});

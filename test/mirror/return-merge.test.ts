@@ -123,3 +123,22 @@ test('R2: a kernel whose resume was answered uses the log, though its daemon was
   expect([merged('active').members[0]?.stage, validOf(merged('active'))]).toEqual(['active', [2]]);
   expect([merged('joining').members[0]?.stage, validOf(merged('joining'))]).toEqual(['joining', []]);
 });
+
+test('R7: who was lost together with the one that followed is waited for also when that one is here with another boot', () => {
+  const lost = { present: false, valid: false, needed: true };
+  const me = member(1, { stage: 'joining', valid: false });
+  const surmised = member(3, { ...lost, stage: 'joining', surmised: true });
+  const known = tableOf(9, [me, member(2, lost), surmised], { writer: 2 });
+  const joining = reporter(1, known, { valid: false, live: 'joining', rank: 0 });
+  const anew = reporter(2, emptyTable(uuid), { boot: 'again', live: null, valid: false });
+  const { table } = mergeReports([joining, anew]);
+  expect([table.writer, table.members.map(({ node }) => node), table.doubt]).toEqual([-1, [1, 3], true]);
+  // Here it is, and has not come to the log.
+  const three = { ...reporter(3, emptyTable(uuid)), log: undefined };
+  const all = mergeReports([joining, anew, three]).table;
+  expect([all.writer, all.members.map(({ node }) => node)]).toEqual([1, [1]]);
+  // Or it has.
+  const theirs = tableOf(20, [member(2, lost), member(3)], { writer: 2 });
+  const found = mergeReports([joining, anew, reporter(3, theirs)]).table;
+  expect([validOf(found), memberOf(found, 3)?.surmised]).toEqual([[3], false]);
+});

@@ -81,6 +81,7 @@ export class Directory {
     const member = memberOf(table, node);
     if (table === undefined || member === undefined || lineage !== table.lineage) return false;
     if (lineage === 0 && table.writer !== node) return false;
+    if (lineage === 0) begunHere(table);
     table.doubt = false;
     if ((flag & 2) === 2) member.stage = 'active';
     member.valid = true;
@@ -170,12 +171,15 @@ export class Directory {
 function depart(table: MemberTable, departures: readonly Departure[]): boolean {
   const followed: Member[] = [];
   let changes = false;
+  let cutOff = false;
   for (const { member: gone, reason } of departures) {
     const member = memberOf(table, gone.node);
     if (member === undefined || member.boot !== bootKey(gone.bootId) || !member.present) continue;
     if (member.valid) followed.push(member);
-    // Its daemon may be well, and have others with it.
-    if (reason === 'node-down' || reason === 'unknown') member.needed = true;
+    if (mayGoOn(reason)) {
+      member.needed = true;
+      cutOff = true;
+    }
     member.present = false;
     member.valid = false;
     const daemonOnly = reason === 'leave' || reason === 'process-down';
@@ -184,9 +188,29 @@ function depart(table: MemberTable, departures: readonly Departure[]): boolean {
   }
   if (!changes) return false;
   // They may go on together.
-  if (!anyValid(table)) for (const member of followed) member.needed = true;
+  if (!anyValid(table)) {
+    for (const member of followed) member.needed = true;
+    if (cutOff) surmise(table, departures);
+  }
   tableChanged(table, followed.length > 0 || anyValid(table));
   return true;
+}
+
+/** Its daemon may be well, and have others with it. */
+function mayGoOn(reason: Departure['reason']): boolean {
+  return reason === 'node-down' || reason === 'unknown';
+}
+
+/**
+ * Nobody is left who follows. Who was lost together with members may come to the log where they are, and be the only one who has it
+ * when those have been booted anew: it is waited for as if it had joined before.
+ */
+function surmise(table: MemberTable, departures: readonly Departure[]): void {
+  for (const { member: gone, reason } of departures) {
+    if (!mayGoOn(reason) || memberOf(table, gone.node) !== undefined) continue;
+    const member = newMember(gone.node, gone.name, bootKey(gone.bootId), 'joining');
+    addMember(table, Object.assign(member, { present: false, needed: true, surmised: true }));
+  }
 }
 
 /**
@@ -194,13 +218,23 @@ function depart(table: MemberTable, departures: readonly Departure[]): boolean {
  * what the others had said before.
  */
 export function departMeanwhile(table: MemberTable, departures: readonly Departure[]): void {
+  let cutOff = false;
   for (const { member: gone, reason } of departures) {
     const member = memberOf(table, gone.node);
     if (member === undefined || member.boot !== bootKey(gone.bootId) || member.present) continue;
-    if (reason === 'node-down' || reason === 'unknown') member.needed = true;
-    else if (table.writer === member.node) vacate(table, false);
+    if (mayGoOn(reason)) {
+      member.needed = true;
+      cutOff = true;
+    } else if (table.writer === member.node) vacate(table, false);
   }
+  if (cutOff && !anyValid(table)) surmise(table, departures);
   chooseWriter(table);
+}
+
+/** The first who has the log has it here, where there is quorum: it goes on nowhere else. */
+function begunHere(table: MemberTable): void {
+  table.members = table.members.filter(({ surmised }) => !surmised);
+  for (const member of table.members) member.needed = false;
 }
 
 /** Nobody is valid any more: what was taken from those who were is worth what it was when it was whole. */

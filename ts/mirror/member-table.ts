@@ -28,6 +28,8 @@ export interface Member {
    * dead, or when they have quorum, so that it cannot have gone on.
    */
   needed: boolean;
+  /** It has not said that it joins: see `surmise` in directory.ts. */
+  surmised: boolean;
   /** Of one that has returned: the generation in which its copy was last right, 0: it never was; and how far it had come. */
   rank: number;
   position: number;
@@ -102,6 +104,7 @@ export function newMember(node: number, name: string, boot: string, stage: Stage
     valid: false,
     settled: true,
     needed: false,
+    surmised: false,
     rank: 0,
     position: 0,
   };
@@ -200,7 +203,8 @@ export function tableChanged(table: MemberTable, counted = anyValid(table)): voi
 export function chooseWriter(table: MemberTable): void {
   if (table.writer !== -1) return;
   const valid = table.members.find((member) => member.present && member.valid);
-  const unused = table.members.every(({ stage }) => stage === 'joining');
+  // Who was about to join when it was lost may have done so elsewhere.
+  const unused = table.members.every(({ stage, needed, present }) => stage === 'joining' && (present || !needed));
   const next = valid ?? (unused ? table.members.find(({ present }) => present) : undefined);
   if (next === undefined) return;
   table.writer = next.node;

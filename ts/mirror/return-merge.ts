@@ -73,7 +73,8 @@ export function mergeReports(reporters: readonly Reporter[]): Merged {
   const away = new Set(base.log.table.members.filter(({ needed }) => needed).map(({ node }) => node));
   const follows = new Set(side?.map(({ node }) => node) ?? []);
   for (const member of table.members) {
-    member.needed = side === null && member.stage !== 'joining' && !wasAway(knowers, base, member.node);
+    const awaited = member.stage === 'joining' ? member.needed : !wasAway(knowers, base, member.node);
+    member.needed = side === null && awaited;
     member.valid = follows.has(member.node);
     member.present = false;
   }
@@ -125,9 +126,10 @@ function wasAway(knowers: readonly Knower[], base: Knower, node: number): boolea
 
 /**
  * It knows the log, and that it is no member of it, or that it is about to be one anew. One whose state was lost knows nothing, or what
- * others say.
+ * others say. One that was only taken for a member has not become one.
  */
-function hasLeft({ log }: Reporter, { node, stage }: Member): boolean {
+function hasLeft({ log }: Reporter, { node, stage, surmised }: Member): boolean {
+  if (surmised) return (log?.live ?? null) === null;
   if (log === undefined) return false;
   if (log.live === 'joining') return stage !== 'joining' && !log.marksUnknown;
   return log.live === null && memberOf(log.table, node) === undefined;
@@ -154,6 +156,8 @@ function enter(table: MemberTable, { node, name, boot, log }: Reporter): void {
     return;
   }
   if (log === undefined) return;
+  member.surmised = false;
+  if (member.stage === 'joining') member.needed = false;
   if (log.marksUnknown) member.settled = false;
   if (live === 'halted') member.stage = 'halted';
   // Its resume was answered, and its daemon had not noted yet that the members know: the kernel writes.
