@@ -61,3 +61,24 @@ test('R8: a copy in doubt whose device had failed reads it before it writes it',
   expect(logFailed).toBe(false);
   expect(group.ask(3, DM_ULOG_FLUSH, mirrorA, [11])?.error).toBe(0);
 });
+
+test('R8: a kernel begins only when the device of a dead writer was read: it would take for in sync what only that knows', () => {
+  const { group, device } = groupOf([1, 2, 3], [1, 2]);
+  group.host(3).construct(mirrorA, disk);
+  group.settle();
+  device.readErrno = Errno.EIO;
+  group.cutPower(1);
+  // What the dead one marked, and nobody else has.
+  device.bytes[1024] = (device.bytes[1024] as number) & ~(1 << 5);
+  group.host(2).service.confirmDead(1, null, group.host(2).nowMs);
+  group.settle();
+  const resume = group.host(3).send(DM_ULOG_RESUME, mirrorA);
+  group.settle();
+  expect(group.host(3).answerTo(resume)).toBeUndefined();
+
+  device.readErrno = 0;
+  group.wait(10_000);
+  expect(group.host(3).answerTo(resume)?.error).toBe(0);
+  const { map } = group.host(3).state(mirrorA);
+  expect([map.isClean(5), map.isInSync(5), map.isInSync(6)]).toEqual([false, false, true]);
+});

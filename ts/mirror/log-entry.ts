@@ -29,7 +29,7 @@ export class LogEntry {
   constructor(parts: LifeParts, abandoning: () => boolean) {
     this.#parts = parts;
     this.#abandoning = abandoning;
-    parts.replica.resuming = () =>
+    parts.replica.ready.resuming = () =>
       this.#resumes.count > 0 || this.#resumed || parts.state.lifeCycle === LifeCycle.resuming;
   }
 

@@ -84,8 +84,7 @@ function encodeMember(member: Member, name: Buffer): Buffer {
   const bytes = Buffer.alloc(memberBytes + name.length);
   bytes.writeUInt32LE(member.node, 0);
   const { present, valid, settled, needed, surmised } = member;
-  const flags =
-    (present ? 4 : 0) | (valid ? 8 : 0) | (settled ? 16 : 0) | (needed ? 32 : 0) | (surmised ? 64 : 0);
+  const flags = (present ? 4 : 0) | (valid ? 8 : 0) | (settled ? 16 : 0) | (needed ? 32 : 0) | (surmised ? 64 : 0);
   bytes.writeUInt8(stages.indexOf(member.stage) | flags, 4);
   bytes.write(member.boot, 5, 'hex');
   bytes.writeUInt8(name.length, 13);

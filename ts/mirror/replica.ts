@@ -20,6 +20,7 @@ import type { LogState } from './log-state.js';
 import { anyValid, type Member, type MemberTable, memberOf, providerOf } from './member-table.js';
 import { copyOfMessage, type LogMessage, MessageType } from './messages.js';
 import { PlaceRequests } from './place-requests.js';
+import { Readiness } from './readiness.js';
 import type { ReplicaHooks } from './replica-hooks.js';
 import { ReplicaRights } from './replica-rights.js';
 import { encodeChunk, type ReplicaHead } from './transfer.js';
@@ -32,6 +33,7 @@ export class Replica {
   phase: Phase = 'outside';
   readonly rights: ReplicaRights;
   readonly record: CopyRecord;
+  readonly ready: Readiness;
   readonly #world: World;
   readonly #state: LogState;
   readonly #hooks: ReplicaHooks;
@@ -53,6 +55,7 @@ export class Replica {
     this.rights = new ReplicaRights(world, this.#uuid, () => this.following);
     this.record = new CopyRecord(state, this.rights);
     this.#requests = new PlaceRequests(world, state, this.rights);
+    this.ready = new Readiness(world, state, hooks, this.rights, this.#requests);
     this.#writer = new WriterRole(world, hooks, this.rights, this.#requests);
     this.#incoming = new IncomingCopy(world, state, {
       next: (kept) => this.#copyOn(kept),
@@ -121,17 +124,17 @@ export class Replica {
   /** The load has ended well, or a halted log is resumed. */
   loaded(): void {
     if (this.phase === 'loading') this.#follow();
-    else if (this.following) this.request(MessageType.ready, this.#readyFlag);
+    else if (this.following) this.ready.say();
   }
 
   /** Everything that the kernel holds is in the stream. */
   announced(): void {
-    if (this.phase === 'announcing') this.request(MessageType.ready, this.#readyFlag);
+    if (this.phase === 'announcing') this.ready.say();
   }
 
   /** R3 has ended: what the kernel holds is known. */
   marksKnown(): void {
-    if (this.rights.shared && this.following) this.request(MessageType.ready, this.#readyFlag);
+    if (this.rights.shared && this.following) this.ready.say();
   }
 
   leave(): void {
@@ -141,6 +144,7 @@ export class Replica {
   /** Leaves out of a resume: nobody waits for it. */
   withdraw(): void {
     this.phase = 'outside';
+    this.ready.forget();
     this.#requests.clear();
     this.#incoming.forget();
     this.#cluster.withdraw(this.#uuid);
@@ -161,17 +165,6 @@ export class Replica {
     // A log that was withdrawn from one resume may be in the next already: its join is behind this.
     if (type === MessageType.leave && !this.#requests.has(MessageType.join)) this.phase = 'outside';
   }
-
-  get #readyFlag(): number {
-    const resumes = this.resuming();
-    // What is not known ends with the resume that follows a suspend; a first resume is the one that began it (R3).
-    const { marksUnknown, everResumed } = this.#state;
-    const known = !marksUnknown || (resumes && everResumed);
-    return (resumes ? 2 : 0) + (known ? 1 : 0) + (this.#hooks.restrictsMore() ? 4 : 0);
-  }
-
-  /** Set by the log: whether the kernel waits for RESUME, which the ready message answers. */
-  resuming: () => boolean = () => false;
 
   // What the group says.
 
@@ -217,6 +210,7 @@ export class Replica {
     else if (this.phase === 'copying') this.#keepCopying(table, me);
     if (this.phase === 'following') this.#chosen(table, me);
     if (this.following) this.#writer.tableChanged(table);
+    this.ready.tableChanged();
     this.#settledChanged(table);
   }
 
@@ -225,9 +219,7 @@ export class Replica {
     const anew = table.lineage !== this.#lineage;
     this.#lineage = table.lineage;
     if (anew && table.doubt) this.#hooks.doubt(false);
-    const flag = this.#readyFlag;
-    if (!me.settled && (flag & 1) === 1 && !this.#requests.has(MessageType.ready))
-      this.request(MessageType.ready, flag);
+    if (!me.settled && this.ready.marksKnown && !this.ready.said) this.ready.say();
   }
 
   #start(table: MemberTable, me: Member): void {
@@ -278,8 +270,7 @@ export class Replica {
       return;
     }
     this.#lineage = table.lineage;
-    const flag = this.#requests.flagOf(MessageType.ready);
-    if (flag !== undefined) this.request(MessageType.ready, flag);
+    this.ready.sayAnew();
   }
 
   #settledChanged(table: MemberTable): void {
@@ -299,7 +290,7 @@ export class Replica {
     this.phase = 'waiting';
     this.#incoming.forget();
     this.#wasSettled = false;
-    this.#requests.drop(MessageType.ready);
+    this.ready.forget();
     if (!followed) return;
     this.#hooks.hush();
     this.#writer.giveBack();
