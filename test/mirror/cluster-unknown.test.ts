@@ -171,3 +171,28 @@ test('that all regions may be in its hands is said again to the side that counts
   expect(group.host(2).answerTo(seq)?.error).toBe(0);
   for (const node of [1, 2]) expect(group.host(node).state(mirrorA).map.cleanCount).toBe(0);
 });
+
+test('R2: a host that has lost a record whose kernel is gone leaves, and what it held is resynced', () => {
+  const group = lostOnSecond();
+  expect(group.ask(2, DM_ULOG_FLUSH, mirrorA, [4])?.error).toBe(0);
+  loseState(group, 2);
+  group.join(2);
+  group.settle();
+  const { service } = group.host(2);
+  const look = (uuids: readonly string[]) => {
+    const { nowMs } = group.host(2);
+    group.wait(100);
+    service.tables(new Set(uuids), nowMs, group.host(2).nowMs);
+    group.settle();
+  };
+  const { map } = group.host(1).state(mirrorA);
+  // Its table is there: its kernel may write as before.
+  look([mirrorA.uuid]);
+  expect(service.suspectsOrphans).toBe(false);
+  look([]);
+  expect([service.suspectsOrphans, map.isInSync(4)]).toEqual([true, true]);
+  group.wait(6000);
+  look([]);
+  expect([service.suspectsOrphans, map.isInSync(4), map.isInSync(5)]).toEqual([false, false, true]);
+  expect(group.ask(1, DM_ULOG_GET_RESYNC_WORK, mirrorA)?.values).toEqual([1, 4]);
+});

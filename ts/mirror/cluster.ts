@@ -109,6 +109,15 @@ export class Cluster {
     return here.bootId !== bootId || member === undefined || (member.stage === 'joining' && member.settled);
   }
 
+  /** Logs that this host uses, as members know. */
+  *ownMemberships(): Iterable<string> {
+    if (this.exchanging) return;
+    for (const table of this.tables.values()) {
+      const me = memberOf(table, this.#world.node);
+      if (me !== undefined && me.stage !== 'joining') yield table.uuid;
+    }
+  }
+
   /** Leaves a log for good, without anybody who waits for it. */
   withdraw(uuid: string): void {
     this.#withdrawn.add(uuid);

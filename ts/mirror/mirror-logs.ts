@@ -31,10 +31,10 @@ import { LifeCycle, type LogState } from './log-state.js';
 import { decodeMembers } from './member-record.js';
 import { type LogMessage, MessageType } from './messages.js';
 import { MirrorLog } from './mirror-log.js';
-import { Orphans } from './orphans.js';
 import { deliverDurable, deliverPlace, isPlaceMessage } from './place-messages.js';
 import { reconnects } from './reconnect.js';
 import { SearchStart } from './resume-bits.js';
+import { TableLooks } from './table-looks.js';
 import { report, type World } from './world.js';
 
 /** A constructor that waits for the log in its place to leave. Of its repetitions only the last has a waiter. */
@@ -53,12 +53,11 @@ export class MirrorLogs {
   readonly #official = new Map<string, MirrorLog>();
   /** By the log that leaves. */
   readonly #successors = new Map<MirrorLog, Successor>();
-  readonly #orphans = new Orphans();
-  /** Logs that leave because no table names them. */
-  readonly #orphaned = new Set<MirrorLog>();
+  readonly #looks: TableLooks;
 
   constructor(world: World) {
     this.#world = world;
+    this.#looks = new TableLooks(world, this.all, (log) => this.#successors.has(log));
     this.#constructions = new Constructions(world, (wanted, state, info) => this.#made(wanted, state, info));
   }
 
@@ -190,20 +189,14 @@ export class MirrorLogs {
     }
   }
 
-  /** What device-mapper's tables name (orphans.ts). A log that is in none leaves. */
+  /** What device-mapper's tables name. A log that is in none leaves. */
   tables(uuids: ReadonlySet<string>, askedMs: number, nowMs: number): void {
-    const settled = this.all.filter((log) => !this.#successors.has(log) && !this.#orphaned.has(log));
-    for (const log of this.#orphans.look(settled, uuids, askedMs, nowMs)) {
-      report(this.#world, 'notice', 'orphaned', log.uuid, 'no device-mapper table names it any more: it leaves');
-      this.#orphaned.add(log);
-      log.needsTurn = true;
-      log.life.exit.retire(() => log.life.exit.remove());
-    }
+    this.#looks.look(uuids, askedMs, nowMs);
   }
 
   /** A log may have lost its kernel, and the tables should be looked at again soon. */
   get suspectsOrphans(): boolean {
-    return this.#orphans.suspects;
+    return this.#looks.suspects;
   }
 
   /** True when a kernel that still used the log would have spoken by now. */
@@ -349,7 +342,7 @@ export class MirrorLogs {
     if (rest.length === 0) this.#byLuid.delete(key);
     else this.#byLuid.set(key, rest);
     this.#successors.delete(log);
-    this.#orphaned.delete(log);
+    this.#looks.removed(log);
     const index = this.all.indexOf(log);
     if (index >= 0) this.all.splice(index, 1);
   }

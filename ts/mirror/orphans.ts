@@ -9,17 +9,27 @@
  *  - a request of the log since the first of them, or while the second was taken, means that its kernel has it.
  *
  * Should the kernel have it all the same, nothing is lost: its next request finds a log that is not known (R3).
+ *
+ * On a cluster the same is asked of a log that members believe this host to use, and that its daemon has no record of: that was lost.
  */
-import type { MirrorLog } from './mirror-log.js';
+
+/** What may be missing in the tables. */
+export interface Suspect {
+  readonly uuid: string;
+  /** When its kernel spoke of it last; -1: it did not. */
+  readonly heardAtMs: number;
+  /** Its table was in use: otherwise it may not be there yet. */
+  readonly everUsed: boolean;
+}
 
 /** Between the two looks. */
 const missingMsMin = 5_000;
 /** For a log that was constructed and not resumed: its table may wait for the open of a leg. */
 const constructedMissingMsMin = 600_000;
 
-export class Orphans {
+export class Orphans<Key> {
   /** When a log was first missing. */
-  readonly #missing = new Map<MirrorLog, number>();
+  readonly #missing = new Map<Key, number>();
 
   /** A log is missing and will be looked for again. */
   get suspects(): boolean {
@@ -27,18 +37,17 @@ export class Orphans {
   }
 
   /** A look that was begun at `askedMs` and has ended at `nowMs`; returns the logs that are gone. */
-  look(logs: Iterable<MirrorLog>, uuids: ReadonlySet<string>, askedMs: number, nowMs: number): MirrorLog[] {
-    const missing: MirrorLog[] = [];
-    for (const log of logs) if (!uuids.has(log.uuid) && log.heardAtMs < askedMs) missing.push(log);
+  look(logs: ReadonlyMap<Key, Suspect>, uuids: ReadonlySet<string>, askedMs: number, nowMs: number): Key[] {
     const before = new Map(this.#missing);
     this.#missing.clear();
-    const gone: MirrorLog[] = [];
-    for (const log of missing) {
-      const sinceMs = before.get(log);
-      const since = sinceMs === undefined || log.heardAtMs >= sinceMs ? nowMs : sinceMs;
-      const neededMs = log.state.everResumed ? missingMsMin : constructedMissingMsMin;
-      if (askedMs - since >= neededMs) gone.push(log);
-      else this.#missing.set(log, since);
+    const gone: Key[] = [];
+    for (const [key, { uuid, heardAtMs, everUsed }] of logs) {
+      if (uuids.has(uuid) || heardAtMs >= askedMs) continue;
+      const sinceMs = before.get(key);
+      const since = sinceMs === undefined || heardAtMs >= sinceMs ? nowMs : sinceMs;
+      const neededMs = everUsed ? missingMsMin : constructedMissingMsMin;
+      if (askedMs - since >= neededMs) gone.push(key);
+      else this.#missing.set(key, since);
     }
     return gone;
   }
