@@ -6,6 +6,7 @@
  *   --long       each one five times in a row, then its long form once
  *   --times N    so often in a row (1; with --long 5, and 0 for the long forms alone)
  *   --jobs N     so many machines side by side: one more than there are processors, since they wait a lot; with --long 2
+ *   --rounds N   of a long form that has rounds
  *   --until-failure   a scenario ends at its first check that fails
  *   --seed N     what chance decides; by default another number each time, which is printed
  *
@@ -26,6 +27,7 @@ import { reasonAgainst } from './kernel.mjs';
 import { runInMachine } from './machine.mjs';
 import { Network } from './network.mjs';
 import cluster from './scenarios/cluster.mjs';
+import clusterRules from './scenarios/cluster-rules.mjs';
 import dropIn from './scenarios/drop-in.mjs';
 import flood from './scenarios/flood.mjs';
 import frames from './scenarios/frames.mjs';
@@ -40,7 +42,21 @@ import systemd from './scenarios/systemd.mjs';
 
 /** In the order in which they start: the longest first, so that the last ones end together. */
 const scenarios = [
-  ...[handover, frames, shapes, flood, powerCut, memory, logFailure, lockstep, runner, dropIn, systemd, cluster],
+  ...[
+    handover,
+    frames,
+    shapes,
+    flood,
+    powerCut,
+    memory,
+    logFailure,
+    lockstep,
+    runner,
+    dropIn,
+    systemd,
+    cluster,
+    clusterRules,
+  ],
 ];
 
 const timesInLong = 5;
@@ -56,10 +72,11 @@ const path = (relative) => fileURLToPath(new URL(`../../${relative}`, import.met
  *   network()          a network for several machines, see network.mjs; removed when the scenario ends
  *   check(name, passed, why)
  *   long               true for the long form
+ *   rounds             of the long form, where somebody says so; else undefined
  *   prng               chance, seeded (ts/sim/prng.ts)
  *   say(text)          a line among the output
  */
-async function runScenario(scenario, counts, print, { long, seed, untilFailure, folder }) {
+async function runScenario(scenario, counts, print, { long, rounds, seed, untilFailure, folder }) {
   const { Prng } = await import('../../dist/sim/prng.js');
   const say = (text) => print(`        ${text}`);
   const report = (passed, name, why = '') => {
@@ -103,7 +120,7 @@ async function runScenario(scenario, counts, print, { long, seed, untilFailure, 
       report(passed, name, why);
       if (!passed && untilFailure) throw new Error(`ends at its first failure: ${name}`);
     };
-    await scenario.run({ machine, disks, network, check, long, prng: new Prng(seed), say });
+    await scenario.run({ machine, disks, network, check, long, rounds, prng: new Prng(seed), say });
   } finally {
     for (const each of opened) each.remove();
   }
@@ -166,11 +183,12 @@ async function runAll(runs, jobs, counts) {
 }
 
 /** One scenario as often as it is wanted. Those that have a long form say so by `longForm`. */
-function runsOf(scenario, { times, firstSeed, long, 'until-failure': untilFailure }) {
+function runsOf(scenario, { times, firstSeed, rounds, long, 'until-failure': untilFailure }) {
   const run = (index, name, inLongForm) => ({
     scenario,
     name,
     long: inLongForm,
+    rounds: inLongForm ? rounds : undefined,
     seed: firstSeed + index,
     untilFailure,
     folder: path(`out/vm/${name}`),
@@ -187,6 +205,7 @@ const optionTable = {
   times: { type: 'string' },
   jobs: { type: 'string' },
   seed: { type: 'string' },
+  rounds: { type: 'string' },
   'until-failure': { type: 'boolean', default: false },
 };
 
@@ -208,14 +227,16 @@ async function main(args) {
   }
   const times = Number(values.times ?? (values.long ? timesInLong : 1));
   const jobs = Number(values.jobs ?? (values.long ? jobsInLong : availableParallelism() + 1));
+  const rounds = values.rounds === undefined ? undefined : Number(values.rounds);
   const firstSeed = Number(values.seed ?? Math.floor(Math.random() * 2 ** 31));
   if (
-    ![times, jobs, firstSeed].every(Number.isSafeInteger) ||
+    ![times, jobs, firstSeed, rounds ?? 1].every(Number.isSafeInteger) ||
     times < (values.long ? 0 : 1) ||
     jobs < 1 ||
+    (rounds ?? 1) < 1 ||
     firstSeed < 0
   ) {
-    console.error('--times, --jobs and --seed take whole numbers');
+    console.error('--times, --jobs, --rounds and --seed take whole numbers');
     return 2;
   }
   if (!existsSync(path('dist/bin/lockstepd.js'))) {
@@ -225,7 +246,9 @@ async function main(args) {
   const counts = { passed: 0, failed: 0, skipped: 0, cpuSeconds: 0 };
   const wanted = ({ name, longOnly }) =>
     positionals.length === 0 ? values.long || !longOnly : positionals.includes(name);
-  const runs = scenarios.filter(wanted).flatMap((scenario) => runsOf(scenario, { ...values, times, firstSeed }));
+  const runs = scenarios
+    .filter(wanted)
+    .flatMap((scenario) => runsOf(scenario, { ...values, times, firstSeed, rounds }));
   const began = performance.now();
   await runAll(runs, jobs, counts);
   console.log(`${jobs} at once: ${seconds(began)}, ${counts.cpuSeconds.toFixed(0)} s of CPU in machines`);

@@ -1,6 +1,6 @@
 # One node of a cluster: corosync, the daemon and a clustered mirror with a disk log, on disks that all nodes share, and a
 # writer of stamped blocks. Legs vda and vdb, the second one slow, log on vdc. What happens when is said by the runner.
-# NODE_NUMBER, NODE_COUNT, SECTORS, REGION_SECTORS, SLOW_MS, STAMPER, BLOCKS, TURN_BLOCKS and NODE are given.
+# NODE_NUMBER, NODE_VOTES (of each node), SECTORS, REGION_SECTORS, SLOW_MS, STAMPER, BLOCKS, TURN_BLOCKS and NODE are given.
 # shellcheck shell=bash
 
 SUBNET=10.83.8
@@ -19,9 +19,10 @@ on_failure() {
   cat /run/writer.out
 }
 
+# Two nodes with a vote each have quorum alone.
 corosync_conf() {
-  local number two_node=0
-  [ "$NODE_COUNT" != 2 ] || two_node=1
+  local number=0 votes two_node=0
+  [ "$NODE_VOTES" != '1 1' ] || two_node=1
   cat <<END
 totem {
   version: 2
@@ -45,8 +46,10 @@ logging {
 }
 nodelist {
 END
-  for number in $(seq "$NODE_COUNT"); do
-    printf '  node {\n    nodeid: %d\n    name: node%d\n    ring0_addr: %s.%d\n  }\n' "$number" "$number" $SUBNET "$number"
+  for votes in $NODE_VOTES; do
+    number=$((number + 1))
+    printf '  node {\n    nodeid: %d\n    name: node%d\n    ring0_addr: %s.%d\n    quorum_votes: %d\n  }\n' \
+      $number $number $SUBNET $number "$votes"
   done
   echo '}'
 }
@@ -69,11 +72,17 @@ lockstep() {
   "$NODE" dist/bin/lockstep.js "$@"
 }
 
+slow_table() {
+  echo "0 $SECTORS delay 254:16 0 0 254:16 0 $SLOW_MS"
+}
+# `shared_table [nosync]`
+shared_table() {
+  mirror_table "$SECTORS" LVM-shared "clustered-disk 254:32 $REGION_SECTORS${1:+ $1}" '1 handle_errors' 0 254:0 253:0
+}
 # `activate [nosync]`
 activate() {
-  dmsetup create slow-leg --table "0 $SECTORS delay 254:16 0 0 254:16 0 $SLOW_MS"
-  dmsetup create shared --table \
-    "$(mirror_table "$SECTORS" LVM-shared "clustered-disk 254:32 $REGION_SECTORS${1:+ $1}" '1 handle_errors' 0 254:0 253:0)"
+  dmsetup create slow-leg --table "$(slow_table)"
+  dmsetup create shared --table "$(shared_table "$@")"
 }
 
 start_writer() {
@@ -121,7 +130,7 @@ corosync_conf >/etc/corosync/corosync.conf
 # Short, so that marks come and go.
 printf '[marks]\nsticky_idle_ms = 300\n' >/run/lockstep.toml
 start_corosync
-wait_for 150 sees "$NODE_COUNT"
+wait_for 150 sees "$(wc -w <<<"$NODE_VOTES")"
 
 step "node $NODE_NUMBER: the daemon"
 start_daemon
