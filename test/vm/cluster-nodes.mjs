@@ -212,11 +212,11 @@ export class ClusterNodes {
     return this.#set.paths;
   }
 
-  /** Regions that are not clean on the log device, of one node's own or of all. */
+  /** Regions that are not clean on the log device, of those that one node alone writes, or of all. */
   dirty(number) {
     const found = dirtyRegions(this.images()[2], regions);
     if (number === undefined) return found;
-    const own = this.#options.stamps.regionsOf(number);
+    const own = this.#options.stamps.ownRegionsOf(number);
     return found.filter((region) => own.includes(region));
   }
 
@@ -230,7 +230,7 @@ export class ClusterNodes {
     this.#run.check('the log has its header', fault === '', fault);
     const dirty = dirtyRegions(log, regions);
     const differing = differingRegions(left, right, regionBytes);
-    const own = this.#options.stamps.regionsOf(number);
+    const own = this.#options.stamps.ownRegionsOf(number);
     this.#run.say(
       `node ${number} had marked ${dirty.filter((region) => own.includes(region)).length} of its ${own.length} regions; ` +
         `in all ${dirty.length} are marked, ${differing.length} differ`,

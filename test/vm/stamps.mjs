@@ -28,15 +28,14 @@ export class Stamps {
     this.#ownRegions = ownRegions;
   }
 
-  blocksOf(node) {
-    const own = range(this.#ownRegions, this.#firstRegion + (node - 1) * this.#ownRegions).map(
-      (region) => region * blocksPerRegion + (region % blocksPerRegion),
-    );
-    return [...own, neighboursRegion * blocksPerRegion + node, neighboursRegion * blocksPerRegion + node + 8];
+  /** Regions that this node alone writes. */
+  ownRegionsOf(node) {
+    return range(this.#ownRegions, this.#firstRegion + (node - 1) * this.#ownRegions);
   }
 
-  regionsOf(node) {
-    return [...new Set(this.blocksOf(node).map((block) => Math.floor(block / blocksPerRegion)))];
+  blocksOf(node) {
+    const own = this.ownRegionsOf(node).map((region) => region * blocksPerRegion + (region % blocksPerRegion));
+    return [...own, neighboursRegion * blocksPerRegion + node, neighboursRegion * blocksPerRegion + node + 8];
   }
 
   /** Of each of its blocks the sequence of the last write that has ended, from the table that its stamper keeps. */

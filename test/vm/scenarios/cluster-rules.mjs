@@ -76,7 +76,6 @@ class Rules {
     const marked = nodes.dirty(second);
     this.#say(`node ${second} has no quorum, ${marked.length} of its regions are marked`);
     this.#check('without quorum: what it had marked is marked', marked.length > 0);
-    await nodes.order(second, `read_block ${stamps.blocksOf(second)[0]}`);
     await nodes.order(second, 'kill_daemon; start_daemon');
     await nodes.goesOn(first, goesOnMs);
     await sleep(stillMs);

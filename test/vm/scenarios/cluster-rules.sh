@@ -87,7 +87,6 @@ begin_write() {
 }
 write_waits() { kill -0 "$WRITE" || fail 'the write has ended'; }
 write_ended() { wait "$WRITE" || fail 'the write failed'; }
-read_block() { dd if=/dev/mapper/shared of=/dev/null bs=4k count=1 skip="$1" iflag=direct status=none; }
 
 said() { grep -c -- "$1" /run/lockstepd.log || true; }
 says_more_of() { [ "$(said "$1")" -gt "$2" ]; }
