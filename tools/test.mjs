@@ -60,7 +60,7 @@ const stages = [
   },
   {
     name: 'real kernel in a VM',
-    budgetMinutes: 5,
+    budgetMinutes: 6.5,
     skip: withoutVm,
     commands: [[node, 'test/vm/run.mjs']],
     counts: closingLine,
