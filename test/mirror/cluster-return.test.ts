@@ -13,6 +13,7 @@ import {
   DM_ULOG_RESUME,
   DM_ULOG_SET_REGION_SYNC,
 } from '../../ts/base/ulog-frames.js';
+import { MessageType } from '../../ts/mirror/messages.js';
 import { Group } from './cluster-host.js';
 import { mirrorA, TestDisk } from './host.js';
 
@@ -345,4 +346,29 @@ test('R1: what an earlier writer has said does not count: it may have cleaned wh
   group.settle();
   expect(group.host(3).answerTo(flush)?.error).toBe(0);
   expect(device.isCleanOnDisk(7)).toBe(false);
+});
+
+test.each([core, disk])('R2: a daemon that is killed while it learns of a death learns of it again: %s', (text) => {
+  const group = new Group([1, 2, 3], { stickyMax: 0 });
+  group.disks.set('/dev/log', new TestDisk(1024 * 1024));
+  group.resume(mirrorA, text, [1, 2]);
+  expect(group.ask(2, DM_ULOG_FLUSH, mirrorA, [5])?.error).toBe(0);
+  group.cutPower(2);
+  group.settle();
+  group.join(2);
+  // Of the reports that tell of the death the last one reaches the third host alone.
+  while (group.next?.type !== MessageType.report || group.next.node !== 3) group.step();
+  group.stepTo(3);
+  group.killDaemon(1);
+  group.tamper = ({ type }) => {
+    if (type === MessageType.ready) throw new Error('killed');
+  };
+  group.join(1);
+  expect(() => group.settle()).toThrow('killed');
+  group.tamper = null;
+  group.killDaemon(1);
+  group.join(1);
+  group.settle();
+  const { replica, state } = group.host(1).log(mirrorA);
+  expect([replica.phase, state.map.isClean(5), state.map.isInSync(5)]).toEqual(['following', false, false]);
 });

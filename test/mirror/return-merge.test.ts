@@ -142,3 +142,16 @@ test('R7: who was lost together with the one that followed is waited for also wh
   const found = mergeReports([joining, anew, reporter(3, theirs)]).table;
   expect([validOf(found), memberOf(found, 3)?.surmised]).toEqual([[3], false]);
 });
+
+test('R8: while nobody follows, who loads the device by the newest knowledge goes on, not who did before', () => {
+  const members = (away: number) =>
+    [1, 2].map((node) => member(node, { stage: 'joining', valid: false, present: node !== away }));
+  const joining = { live: 'joining' as const, valid: false };
+  const before = reporter(1, tableOf(0, members(0), { lineage: 0, writer: 1, epoch: 4 }), joining);
+  const loading = reporter(2, tableOf(0, members(1), { lineage: 0, writer: 2, epoch: 5 }), {
+    ...joining,
+    writing: true,
+  });
+  const { table } = mergeReports([before, loading]);
+  expect([table.writer, table.epoch]).toEqual([2, 5]);
+});

@@ -25,14 +25,18 @@ export class CopyRecord implements CopyFacts {
   moreFound = false;
   /** What members held is in memory. */
   ownersKnown = true;
+  /** Members of the generation of `rank` are none any more in the table that is stored, and the copy knows nothing of their end. */
+  membersGone = false;
   readonly #state: LogState;
   readonly #rights: ReplicaRights;
+  readonly #node: number;
   /** The members of that generation, node -> boot. */
   #boots: ReadonlyMap<number, string> = new Map();
 
-  constructor(state: LogState, rights: ReplicaRights) {
+  constructor(state: LogState, rights: ReplicaRights, node: number) {
     this.#state = state;
     this.#rights = rights;
+    this.#node = node;
   }
 
   /** What an earlier daemon stored. */
@@ -41,6 +45,7 @@ export class CopyRecord implements CopyFacts {
     this.hint = stored.hint;
     for (const region of stored.found) this.found.add(region);
     this.moreFound = stored.moreFound;
+    this.membersGone = stored.membersGone;
     this.#rememberBoots(stored.members);
     this.ownersKnown = false;
   }
@@ -50,6 +55,9 @@ export class CopyRecord implements CopyFacts {
     if (right) {
       this.rank = table.generation;
       this.#rememberBoots(table.members);
+      this.membersGone = false;
+    } else if (this.gone(table).length > 0) {
+      this.membersGone = true;
     }
     const bytes = encodeMembers(table, this);
     if (bytes.length <= memberTableBytesMax) this.#state.members = bytes;
@@ -95,15 +103,20 @@ export class CopyRecord implements CopyFacts {
   }
 
   /**
-   * Nodes that were members when the copy was last right, and are none any more or not in the same boot, or have left and are about to
-   * come again.
+   * Other nodes that were members when the copy was last right, and are none any more or not in the same boot, or have left and are
+   * about to come again.
    */
   gone(table: MemberTable): number[] {
     const stays = (node: number, boot: string) => {
       const member = memberOf(table, node);
-      return member?.boot === boot && member.stage !== 'joining';
+      return node === this.#node || (member?.boot === boot && member.stage !== 'joining');
     };
     return [...this.#boots].filter(([node, boot]) => !stays(node, boot)).map(([node]) => node);
+  }
+
+  /** Somebody is gone, and what he held was in the memory of a daemon that has ended. */
+  hasLost(table: MemberTable): boolean {
+    return !this.ownersKnown && (this.membersGone || this.gone(table).length > 0);
   }
 
   #rememberBoots(members: readonly Member[]): void {

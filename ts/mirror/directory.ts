@@ -124,6 +124,7 @@ export class Directory {
     const table = this.tables.get(uuid);
     if (table === undefined || !table.writerDied || table.writer !== node || table.epoch !== epoch) return false;
     table.writerDied = false;
+    table.deviceAhead = false;
     tableChanged(table);
     return true;
   }

@@ -165,8 +165,7 @@ export class LogExit {
     if (this.#closeWaits) return;
     this.#closeErrno = 0;
     this.#closed = false;
-    if (this.#parts.store === null) replica.leave();
-    else if (!replica.rights.sole) this.#parts.store.abandon(() => replica.leave());
+    if (this.#parts.store === null || !replica.rights.sole) replica.leave();
     else
       this.#parts.store.finish((errno) => {
         this.#closeErrno = errno;

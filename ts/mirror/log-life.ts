@@ -108,8 +108,8 @@ export class LogLife {
     marks.resting = lifeCycle === LifeCycle.halted;
     const leaves = lifeCycle === LifeCycle.leaving;
     const stored = decodeMembers(uuid, state.members);
-    const { rank = used ? 1 : 0, hint = 0, found = new Set<number>(), moreFound = false, table } = stored ?? {};
-    replica.restored(leaves, { rank, hint, found, moreFound, members: table?.members ?? [] });
+    const facts = stored ?? { rank: used ? 1 : 0, hint: 0, found: new Set(), moreFound: false, membersGone: false };
+    replica.restored(leaves, { ...facts, members: stored?.table.members ?? [] });
   }
 
   /** A message of this node about its own place. */

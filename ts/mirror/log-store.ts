@@ -66,7 +66,10 @@ export class LogStore implements LogDeviceEvents {
   #retryDueMs = -1;
   #finish: ((errno: number) => void) | null = null;
   #finishing = false;
-  #abandon: (() => void) | null = null;
+  /** Given up while a write is in flight: who waits for its end. */
+  #whenAbandoned: (() => void)[] | null = null;
+  /** What was begun since. */
+  #nextGoal: StoreGoal | null = null;
 
   constructor(world: World, map: RegionMap, image: LogImage, name: string, owner: LogStoreOwner) {
     this.#world = world;
@@ -87,8 +90,8 @@ export class LogStore implements LogDeviceEvents {
 
   /** Begins a goal: when the store is closed, failed or ready, or will be closed when its last write has ended. */
   begin(goal: StoreGoal): void {
-    if (this.#abandon !== null) {
-      this.abandon(() => this.begin(goal));
+    if (this.abandoned) {
+      this.#nextGoal = goal;
       return;
     }
     this.#goal = goal;
@@ -181,12 +184,9 @@ export class LogStore implements LogDeviceEvents {
 
   /** Writes what is left with a closed session record, closes, and calls `done` with 0 or a positive errno. */
   finish(done: (errno: number) => void): void {
-    if (this.abandoned) {
-      this.abandon(() => this.finish(done));
-      return;
-    }
     this.#finish = done;
-    if (this.#phase === StorePhase.closed) this.begin(StoreGoal.rewrite);
+    if (this.abandoned) this.#nextGoal ??= StoreGoal.rewrite;
+    else if (this.#phase === StorePhase.closed) this.begin(StoreGoal.rewrite);
     else if (this.#phase === StorePhase.ready) this.#writeClosed();
     else if (this.#phase === StorePhase.failed) this.#finished(Errno.EIO);
   }
@@ -198,7 +198,7 @@ export class LogStore implements LogDeviceEvents {
 
   /** Given up; a write is still in flight. */
   get abandoned(): boolean {
-    return this.#abandon !== null;
+    return this.#whenAbandoned !== null;
   }
 
   /** The last write is on its way, or about to be. */
@@ -206,18 +206,26 @@ export class LogStore implements LogDeviceEvents {
     return this.#finish !== null;
   }
 
-  /** Gives a load up, or closes: calls `done` when no write is in flight. */
+  /** Gives up what is under way, or waits to be begun, and closes: calls `done` when no write is in flight. */
   abandon(done: () => void): void {
+    this.#nextGoal = null;
     if (this.writing) {
-      const before = this.#abandon;
-      this.#abandon = () => {
-        before?.();
-        done();
-      };
+      this.#whenAbandoned ??= [];
+      this.#whenAbandoned.push(done);
       return;
     }
     this.#close();
     done();
+  }
+
+  /** The write that was in flight when it was given up has ended. */
+  #abandonedEnded(waiting: readonly (() => void)[]): void {
+    const goal = this.#nextGoal;
+    this.#whenAbandoned = null;
+    this.#nextGoal = null;
+    this.#close();
+    if (goal !== null) this.begin(goal);
+    for (const done of waiting) done();
   }
 
   opened(errno: number, info: LogDeviceInfo | null, reason: string): void {
@@ -259,11 +267,8 @@ export class LogStore implements LogDeviceEvents {
   }
 
   written(errno: number): void {
-    if (this.#abandon !== null) {
-      const done = this.#abandon;
-      this.#abandon = null;
-      this.#close();
-      done();
+    if (this.#whenAbandoned !== null) {
+      this.#abandonedEnded(this.#whenAbandoned);
       return;
     }
     if (errno !== 0) {

@@ -24,9 +24,14 @@ export interface CopyFacts {
   readonly found: ReadonlySet<number>;
   /** And others, which did not fit. */
   readonly moreFound: boolean;
+  /** Members of that generation are none any more in the table of the record. */
+  readonly membersGone: boolean;
 }
 
-export function encodeMembers(table: MemberTable, { rank, hint, found, moreFound }: CopyFacts): Uint8Array {
+export function encodeMembers(
+  table: MemberTable,
+  { rank, hint, found, moreFound, membersGone }: CopyFacts,
+): Uint8Array {
   const names = table.members.map(({ name }) => Buffer.from(name, 'utf8'));
   const room = memberTableBytesMax - headBytes - memberBytes * names.length;
   if (room < 0) throw new RangeError(`${names.length} members of a log do not fit a state record`);
@@ -40,7 +45,8 @@ export function encodeMembers(table: MemberTable, { rank, hint, found, moreFound
   head.writeUInt32LE(table.writer + 1, 8);
   head.writeDoubleLE(table.epoch, 12);
   head.writeUInt32LE(table.lastLeaver + 1, 20);
-  head.writeUInt8((table.writerDied ? 1 : 0) | (table.doubt ? 2 : 0) | (more ? 4 : 0), 24);
+  const flags = (table.writerDied ? 1 : 0) | (table.doubt ? 2 : 0) | (more ? 4 : 0) | (membersGone ? 8 : 0);
+  head.writeUInt8(flags | (table.deviceAhead ? 16 : 0), 24);
   head.writeUInt8(parts.length, 25);
   head.writeDoubleLE(rank, 26);
   head.writeDoubleLE(hint, 34);
@@ -67,6 +73,7 @@ export function decodeMembers(uuid: string, bytes: Uint8Array): StoredMembers | 
   const flags = from.readUInt8(24);
   table.writerDied = (flags & 1) !== 0;
   table.doubt = (flags & 2) !== 0;
+  table.deviceAhead = (flags & 16) !== 0;
   let at = headBytes;
   for (let count = from.readUInt8(25); count > 0; count--) {
     if (at + memberBytes > from.length) return null;
@@ -77,7 +84,8 @@ export function decodeMembers(uuid: string, bytes: Uint8Array): StoredMembers | 
   }
   const found = new Set<number>();
   for (; at + regionBytes <= from.length; at += regionBytes) found.add(from.readUInt32LE(at));
-  return { table, rank: from.readDoubleLE(26), hint: from.readDoubleLE(34), found, moreFound: (flags & 4) !== 0 };
+  const [moreFound, membersGone] = [(flags & 4) !== 0, (flags & 8) !== 0];
+  return { table, rank: from.readDoubleLE(26), hint: from.readDoubleLE(34), found, moreFound, membersGone };
 }
 
 function encodeMember(member: Member, name: Buffer): Buffer {

@@ -51,6 +51,8 @@ export interface MemberTable {
   epoch: number;
   /** The device may know marks that nobody else does: of a writer that is known dead, or of one of whom nothing is known. */
   writerDied: boolean;
+  /** And of regions that members have marked, too: the copy that counts was older than the device when it was chosen. */
+  deviceAhead: boolean;
   /**
    * What the member that is valid next has may lack what others did: one died while nobody was valid and may have gone on alone,
    * or no copy is whole. Until somebody is ready who has seen to it.
@@ -80,6 +82,7 @@ export function emptyTable(uuid: string): MemberTable {
     writer: -1,
     epoch: 0,
     writerDied: false,
+    deviceAhead: false,
     doubt: false,
     lastLeaver: -1,
     ended: [],
@@ -162,7 +165,7 @@ export function decide(table: MemberTable): void {
   for (const member of returned) if (isNewer(member, best)) best = member;
   best.valid = true;
   if (best.rank === 0) table.doubt = true;
-  if (table.doubt) table.writerDied = true;
+  if (table.doubt) Object.assign(table, { writerDied: true, deviceAhead: true });
   for (const member of table.members) {
     member.needed = false;
     // The owners were in the memory of daemons that ended.

@@ -194,14 +194,14 @@ export class Membership implements ReplicaHooks {
     this.changed();
   }
 
-  adopt(gone: readonly number[], unknown: boolean): void {
+  adopt(gone: readonly number[], lost: boolean): void {
     const { state, world } = this.#log;
-    for (const node of gone) {
-      if (node === world.node) continue;
-      const member = newMember(node, '', '', 'active');
-      member.settled = !unknown;
-      this.applyGone(member, true, state.map.regionCount);
-    }
+    for (const node of gone) this.applyGone(newMember(node, '', '', 'active'), true, state.map.regionCount);
+    if (!lost) return;
+    this.#dirtyOutOfSync(state.map.regionCount);
+    this.#log.life.store?.changed(true, world.nowMs);
+    this.restartRecovery();
+    this.changed();
   }
 
   /** Regions that are dirty for a reason that no member knows; flag 1: all of them, flag 2: all are dirty and stay in sync. */

@@ -17,10 +17,10 @@ export interface ReplicaHooks {
   /** This node is the writer as all know, and may write: what it has written counts. */
   counts(): void;
   /**
-   * The copy counts from here on. These nodes were members when it followed last and are dead, or have left unheard. `unknown`: what
-   * they held was in the memory of a daemon that has ended.
+   * The copy counts from here on. These nodes were members when it followed last and are dead, or have left unheard. `lost`: what
+   * they, or others before them, held was in the memory of a daemon that has ended.
    */
-  adopt(gone: readonly number[], unknown: boolean): void;
+  adopt(gone: readonly number[], lost: boolean): void;
   /** R10: this kernel has found more regions out of sync than its record names, and the copy knows nothing of that. */
   restrictsMore(): boolean;
   /** The copy does not follow any more. */

@@ -53,7 +53,7 @@ export class Replica {
     this.#hooks = hooks;
     this.#uuid = state.identity.uuid;
     this.rights = new ReplicaRights(world, this.#uuid, () => this.following);
-    this.record = new CopyRecord(state, this.rights);
+    this.record = new CopyRecord(state, this.rights, world.node);
     this.#requests = new PlaceRequests(world, state, this.rights);
     this.ready = new Readiness(world, state, hooks, this.rights, this.#requests);
     this.#writer = new WriterRole(world, hooks, this.rights, this.#requests);
@@ -107,6 +107,7 @@ export class Replica {
   enter(flag: number): void {
     this.phase = 'waiting';
     this.#incoming.covered = 0;
+    this.#writer.enter();
     this.request(MessageType.join, flag);
   }
 
@@ -138,7 +139,7 @@ export class Replica {
   }
 
   leave(): void {
-    this.request(MessageType.leave, 0);
+    this.#writer.end(() => this.request(MessageType.leave, 0));
   }
 
   /** Leaves out of a resume: nobody waits for it. */
@@ -147,7 +148,7 @@ export class Replica {
     this.ready.forget();
     this.#requests.clear();
     this.#incoming.forget();
-    this.#cluster.withdraw(this.#uuid);
+    this.#writer.end(() => this.#cluster.withdraw(this.#uuid));
   }
 
   /** Sends the message, now or when the group takes it; again until it is delivered. */
@@ -226,7 +227,7 @@ export class Replica {
     if (me.valid) {
       if (table.doubt || this.record.rank === 0) this.#hooks.doubt(this.record.rank === 0);
       this.#follow();
-      this.#hooks.adopt(this.record.gone(table), !this.record.ownersKnown);
+      this.#hooks.adopt(this.record.gone(table), this.record.hasLost(table));
       this.record.ownersKnown = true;
       return;
     }
@@ -234,7 +235,9 @@ export class Replica {
       if (providerOf(table, this.#world.node) >= 0) this.#ask(0);
       return;
     }
-    const first = table.writer === this.#world.node && me.stage === 'joining';
+    // A join that is on its way gives the role that this place has away again, and so does the leave before it.
+    const joined = !this.#requests.has(MessageType.join);
+    const first = table.writer === this.#world.node && me.stage === 'joining' && joined;
     if (!first || !this.#cluster.operational) return;
     this.phase = 'loading';
     this.#writer.begin(table.epoch);

@@ -207,14 +207,19 @@ function outranks(side: readonly Knower[], than: readonly Knower[]): boolean {
   return generation > otherGeneration;
 }
 
-/** Who knows the newest table. */
+/**
+ * Who knows the newest table. While nobody follows, the writer's role may pass on without a new generation: who loaded the device and is
+ * away is not who loads it now (R8).
+ */
 function newestOf(knowers: readonly Knower[]): Knower {
   let best = knowers[0] as Knower;
-  for (const knower of knowers) {
-    const { generation } = knower.log.table;
-    const newest = best.log.table.generation;
-    const further = generation === newest && knower.log.position > best.log.position;
-    if (generation > newest || further) best = knower;
-  }
+  for (const knower of knowers) if (knowsNewer(knower.log, best.log)) best = knower;
   return best;
+}
+
+function knowsNewer(log: LogReport, than: LogReport): boolean {
+  const { generation, epoch } = log.table;
+  if (generation !== than.table.generation) return generation > than.table.generation;
+  if (epoch !== than.table.epoch) return epoch > than.table.epoch;
+  return log.position > than.position;
 }

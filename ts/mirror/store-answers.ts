@@ -67,8 +67,9 @@ export class StoreAnswers implements LogStoreOwner {
   /** R8: after the death of a writer, what its device has as dirty and no member knows belongs to nobody and is resynced. */
   foundOnDevice(offset: number, bytes: Uint8Array, regionLimit: number): number {
     const { state, world, replica, uuid } = this.#parts;
-    if (!replica.rights.table?.writerDied) return 0;
-    const regions = onlyOnDevice(state.map, offset, bytes, regionLimit);
+    const { table } = replica.rights;
+    if (!table?.writerDied) return 0;
+    const regions = onlyOnDevice(state.map, table.deviceAhead, offset, bytes, regionLimit);
     if (regions.length === 0) return 0;
     report(
       world,

@@ -2,14 +2,23 @@
 import { logBitsOffset } from '../base/limits.js';
 import { MapBits, type RegionMap } from '../regions/region-map.js';
 
-/** Regions below `regionLimit` that these bytes of the log area have as dirty and the map as clean. */
-export function onlyOnDevice(map: RegionMap, offset: number, bytes: Uint8Array, regionLimit: number): number[] {
+/**
+ * Regions below `regionLimit` that these bytes of the log area have as dirty, and the map as clean, or as in sync when it is the older of
+ * the two: what has been marked since then says nothing of what is on the device.
+ */
+export function onlyOnDevice(
+  map: RegionMap,
+  older: boolean,
+  offset: number,
+  bytes: Uint8Array,
+  regionLimit: number,
+): number[] {
   const skip = Math.max(0, logBitsOffset - offset);
   const firstByte = offset + skip - logBitsOffset;
   const count = Math.min(bytes.length - skip, Math.ceil(regionLimit / 8) - firstByte);
   if (count <= 0) return [];
   const here = new Uint8Array(count);
-  map.exportBits(MapBits.clean, firstByte, here);
+  map.exportBits(older ? MapBits.sync : MapBits.clean, firstByte, here);
   const regions: number[] = [];
   for (let i = 0; i < count; i++) {
     const more = (here[i] as number) & ~(bytes[skip + i] as number);

@@ -18,6 +18,8 @@ export class WriterRole {
   #servedEpoch = -1;
   /** This node was the writer and might write. */
   #wrote = false;
+  /** It leaves the log. */
+  #ends = false;
 
   constructor(world: World, hooks: ReplicaHooks, rights: ReplicaRights, requests: PlaceRequests) {
     this.#world = world;
@@ -33,6 +35,11 @@ export class WriterRole {
     return operational && table?.writer === this.#world.node && this.#servedEpoch === table.epoch;
   }
 
+  /** The log is entered. */
+  enter(): void {
+    this.#ends = false;
+  }
+
   /** The first member has the role before it follows: it loads the device. */
   begin(epoch: number): void {
     this.#servedEpoch = epoch;
@@ -43,12 +50,10 @@ export class WriterRole {
     if (table.writer !== this.#world.node) {
       this.#servedEpoch = -1;
       this.#hooks.retire(() => {});
-    } else if (
-      this.#servedEpoch !== table.epoch &&
-      this.#rights.operational &&
-      !this.#requests.has(MessageType.leave)
-    ) {
+    } else if (this.#servedEpoch !== table.epoch && this.#rights.operational && !this.#ends) {
       this.#servedEpoch = table.epoch;
+      // What was given back, and is not on its way, has been taken up again.
+      this.#requests.drop(MessageType.retired);
       this.#hooks.serve();
     } else if (this.writes && !this.#wrote) {
       this.#hooks.counts();
@@ -67,7 +72,18 @@ export class WriterRole {
     this.#servedEpoch = -1;
     this.#hooks.retire(() => {
       const { table } = this.#rights;
-      if (table?.writer === this.#world.node && table.epoch === epoch) this.#requests.ask(MessageType.retired, epoch);
+      const stillIts = table?.writer === this.#world.node && table.epoch === epoch;
+      if (stillIts && this.#servedEpoch === -1) this.#requests.ask(MessageType.retired, epoch);
     });
+  }
+
+  /**
+   * Writes nothing any more, whatever is heard of the role: `done` when nothing of this node is on its way to the log device. It leaves
+   * then, and the next writer begins at once (R8).
+   */
+  end(done: () => void): void {
+    this.#ends = true;
+    this.#servedEpoch = -1;
+    this.#hooks.retire(done);
   }
 }

@@ -1,0 +1,118 @@
+/** R8: one host at a time writes a log device, whatever leaves, comes back or begins anew while a write is under way. */
+import { expect, test } from 'vitest';
+import { DM_ULOG_FLUSH, DM_ULOG_POSTSUSPEND, DM_ULOG_PRESUSPEND, DM_ULOG_RESUME } from '../../ts/base/ulog-frames.js';
+import { MessageType } from '../../ts/mirror/messages.js';
+import { StorePhase } from '../../ts/mirror/store-owner.js';
+import { Group } from './cluster-host.js';
+import { mirrorA, TestDisk } from './host.js';
+
+const disk = '512 clustered-disk /dev/log 8 nosync';
+
+function groupOf(nodes: readonly number[], resumed: readonly number[]): { group: Group; device: TestDisk } {
+  const group = new Group(nodes, { stickyMax: 0 });
+  const device = new TestDisk(1024 * 1024);
+  group.disks.set('/dev/log', device);
+  group.resume(mirrorA, disk, resumed);
+  return { group, device };
+}
+
+/** Every message and turn, and nothing of the device. */
+function talk(group: Group): void {
+  for (let before = -1; before !== submitted(group); ) {
+    before = submitted(group);
+    while (group.step());
+    for (const host of group.hosts.values()) host.turn();
+  }
+}
+
+function submitted(group: Group): number {
+  let sum = 0;
+  for (const host of group.hosts.values()) sum += host.submitted;
+  return sum;
+}
+
+const phaseOf = (group: Group, node: number) => group.host(node).log(mirrorA).replica.phase;
+const storeOf = (group: Group, node: number) => group.host(node).log(mirrorA).life.store;
+
+test('who leaves when its last write has ended takes the role up no more, though it was cut off meanwhile', () => {
+  const { group, device } = groupOf([1, 2], [1, 2]);
+  group.host(1).send(DM_ULOG_FLUSH, mirrorA, [5]);
+  talk(group);
+  expect(storeOf(group, 1)?.writing).toBe(true);
+  group.host(1).send(DM_ULOG_PRESUSPEND, mirrorA);
+  talk(group);
+  const left = group.host(1).send(DM_ULOG_POSTSUSPEND, mirrorA);
+  group.loseGroup(1);
+  talk(group);
+  group.join(1);
+  talk(group);
+  expect([phaseOf(group, 1), group.host(1).answerTo(left), device.waiting.length]).toEqual(['following', undefined, 1]);
+
+  // Only the write: what its end begins is seen before any of it is done.
+  device.complete();
+  talk(group);
+  expect(group.host(1).answerTo(left)?.error).toBe(0);
+  expect(storeOf(group, 1)?.phase).toBe(StorePhase.closed);
+  expect(group.host(2).service.cluster?.tables.get(mirrorA.uuid)?.writer).toBe(2);
+  group.settle();
+  expect(group.ask(2, DM_ULOG_FLUSH, mirrorA, [9])?.error).toBe(0);
+});
+
+test('who leaves out of a load has left when nothing of it is on its way to the device', () => {
+  const { group, device } = groupOf([1, 2], []);
+  for (const node of [1, 2]) group.host(node).construct(mirrorA, disk);
+  group.host(1).send(DM_ULOG_RESUME, mirrorA);
+  const second = group.host(2).send(DM_ULOG_RESUME, mirrorA);
+  talk(group);
+  while (storeOf(group, 1)?.writing !== true) {
+    if (!device.complete()) throw new Error('the load has stopped');
+    talk(group);
+  }
+  group.host(1).send(DM_ULOG_POSTSUSPEND, mirrorA);
+  talk(group);
+  expect([phaseOf(group, 2), device.waiting.length]).toEqual(['waiting', 1]);
+  group.settle();
+  expect(group.host(2).answerTo(second)?.error).toBe(0);
+});
+
+test('who has left and comes anew loads nothing by the role that it gives away with that', () => {
+  const { group } = groupOf([1, 2], []);
+  for (const node of [1, 2]) group.host(node).construct(mirrorA, disk);
+  group.quorum(false);
+  for (const node of [1, 2]) group.host(node).send(DM_ULOG_RESUME, mirrorA);
+  talk(group);
+  expect(group.host(1).service.cluster?.tables.get(mirrorA.uuid)?.writer).toBe(1);
+
+  group.quorum(true);
+  group.host(1).send(DM_ULOG_POSTSUSPEND, mirrorA);
+  group.host(1).send(DM_ULOG_RESUME, mirrorA);
+  while (group.awaits(MessageType.join)) {
+    expect(phaseOf(group, 1)).toBe('waiting');
+    group.step();
+  }
+  talk(group);
+  expect([1, 2].map((node) => phaseOf(group, node))).toEqual(['waiting', 'loading']);
+});
+
+test('what is dirty on the device and marked anew by whose copy is older than the device is out of sync', () => {
+  const { group, device } = groupOf([1, 2], [1, 2]);
+  group.killDaemon(2);
+  group.settle();
+  expect(group.ask(1, DM_ULOG_FLUSH, mirrorA, [7])?.error).toBe(0);
+  expect(device.isCleanOnDisk(7)).toBe(false);
+  group.cutPower(1);
+  // Its kernel writes there, too, and its copy does not know yet that another has.
+  const flush = group.host(2).send(DM_ULOG_FLUSH, mirrorA, [7, 9]);
+  group.join(2);
+  group.settle();
+  group.host(2).service.confirmDead(1, null, group.host(2).nowMs);
+  // Its marks are known before the device is read.
+  talk(group);
+  group.settle();
+  expect(group.host(2).answerTo(flush)?.error).toBe(0);
+  const { map } = group.host(2).state(mirrorA);
+  expect([7, 9].map((region) => [map.isClean(region), map.isInSync(region)])).toEqual([
+    [false, false],
+    [false, true],
+  ]);
+});
