@@ -221,3 +221,35 @@ test('a kernel whose PRESUSPEND nobody heard may end its writes to what it holds
   expect(work?.[0]).toBe(1);
   expect(work?.[1]).not.toBe(4);
 });
+
+describe('a halt that members have heard and that waits for one that copies', () => {
+  /** The first copies region 4 while the second suspends; 5 is out of sync, too. */
+  function waiting(): { group: Group; presuspend: number } {
+    const group = twoMembers();
+    for (const region of [4, 5]) group.ask(1, DM_ULOG_SET_REGION_SYNC, mirrorA, [region, 0]);
+    expect(group.ask(1, DM_ULOG_GET_RESYNC_WORK, mirrorA)?.values).toEqual([1, 4]);
+    const presuspend = group.host(2).send(DM_ULOG_PRESUSPEND, mirrorA);
+    group.settle();
+    expect(group.host(2).answerTo(presuspend)).toBeUndefined();
+    return { group, presuspend };
+  }
+
+  test('is over with its daemon: the kernel does not repeat it, and its writes wait for what is recovered', () => {
+    const { group } = waiting();
+    group.killDaemon(2);
+    group.join(2);
+    group.settle();
+    expect(group.ask(1, DM_ULOG_SET_REGION_SYNC, mirrorA, [4, 1])?.error).toBe(0);
+    expect(group.ask(1, DM_ULOG_GET_RESYNC_WORK, mirrorA)?.values).toEqual([1, 5]);
+  });
+
+  test('stays one when somebody comes to the group', () => {
+    const { group, presuspend } = waiting();
+    group.killDaemon(1);
+    group.join(1);
+    group.settle();
+    expect(group.ask(1, DM_ULOG_SET_REGION_SYNC, mirrorA, [4, 1])?.error).toBe(0);
+    expect(group.host(2).answerTo(presuspend)?.error).toBe(0);
+    expect(group.ask(1, DM_ULOG_GET_RESYNC_WORK, mirrorA)?.values?.[0]).toBe(0);
+  });
+});

@@ -314,7 +314,8 @@ export class MirrorLog {
     const resuming = lifeCycle === LifeCycle.resuming;
     // One of unknown marks is in use, and members know as what; any other that resumes is not, whatever it was before.
     const entering = marksUnknown ? (me?.stage ?? 'joining') : 'joining';
-    const live = resuming ? entering : lifeCycle === LifeCycle.halted ? 'halted' : 'active';
+    const halts = lifeCycle === LifeCycle.halted || this.life.halt.waits;
+    const live = resuming ? entering : halts ? 'halted' : 'active';
     const valid = replica.following && me?.valid === true;
     // A load writes when it has read, whenever that is; and who has the role may begin until it hears that another has it.
     const begins = replica.phase === 'loading' || replica.mayWrite;

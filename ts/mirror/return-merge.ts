@@ -159,9 +159,9 @@ function enter(table: MemberTable, { node, name, boot, log }: Reporter): void {
   member.surmised = false;
   if (member.stage === 'joining') member.needed = false;
   if (log.marksUnknown) member.settled = false;
-  if (live === 'halted') member.stage = 'halted';
-  // Its resume was answered, and its daemon had not noted yet that the members know: the kernel writes.
-  else if (live === 'active' && member.stage === 'joining') member.stage = 'active';
+  // What was answered to its kernel counts, and not what members have heard: a resume of which its daemon had not noted yet that they
+  // know, or a halt that waited for them when its daemon was killed, and that its kernel does not repeat.
+  if (live !== 'joining') member.stage = live;
   member.rank = log.rank;
   member.position = log.position;
 }
