@@ -2,6 +2,7 @@
 import { expect, test } from 'vitest';
 import { Errno } from '../../ts/base/errno.js';
 import { DM_ULOG_FLUSH, DM_ULOG_POSTSUSPEND, DM_ULOG_PRESUSPEND, DM_ULOG_RESUME } from '../../ts/base/ulog-frames.js';
+import { MessageType } from '../../ts/mirror/messages.js';
 import { Group } from './cluster-host.js';
 import { mirrorA, TestDisk } from './host.js';
 
@@ -81,4 +82,19 @@ test('R8: a kernel begins only when the device of a dead writer was read: it wou
   expect(group.host(3).answerTo(resume)?.error).toBe(0);
   const { map } = group.host(3).state(mirrorA);
   expect([map.isClean(5), map.isInSync(5), map.isInSync(6)]).toEqual([false, false, true]);
+});
+
+test('R8: that the device of a dead writer was read is said again when somebody came meanwhile', () => {
+  const { group } = groupOf([1, 2, 3], [1, 2]);
+  group.cutPower(1);
+  group.host(2).service.confirmDead(1, null, group.host(2).nowMs);
+  const table = () => group.host(3).service.cluster?.tables.get(mirrorA.uuid);
+  for (let limit = 100; group.next?.type !== MessageType.durable; limit--) {
+    if (limit === 0) throw new Error('the device is not read');
+    if (!group.step()) for (const host of group.hosts.values()) host.settle();
+  }
+  expect(table()?.writerDied).toBe(true);
+  group.join(1);
+  group.settle();
+  expect([table()?.writer, table()?.writerDied]).toEqual([2, false]);
 });

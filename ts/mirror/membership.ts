@@ -122,7 +122,9 @@ export class Membership implements ReplicaHooks {
 
   counts(): void {
     const { store } = this.#log.life;
-    if (store !== null && !store.allDurable) store.confirmAgain();
+    // An exchange swallows that the device of a dead writer was read.
+    const said = store?.allDurable === true && this.#log.replica.rights.table?.writerDied !== true;
+    if (!said) store?.confirmAgain();
   }
 
   hush(): void {
