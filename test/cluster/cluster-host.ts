@@ -1,5 +1,5 @@
 /**
- * A host of `corosync-cluster.ts` with a real daemon on it, for a simulated kernel or one that a test speaks for. A host can die
+ * A host of `corosync-cluster.mjs` with a real daemon on it, for a simulated kernel or one that a test speaks for. A host can die
  * and boot again: what is under test takes the boot id for the host's.
  */
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
@@ -8,7 +8,7 @@ import { ControlClient, NoDaemonError } from '../../ts/admin/control-client.js';
 import type { DaemonStatus } from '../../ts/admin/daemon-status.js';
 import { KernelClient } from '../connector/kernel-client.js';
 import { DaemonProcess } from '../daemon/daemon-process.js';
-import { type CorosyncCluster, sleep, until } from './corosync-cluster.js';
+import { type CorosyncCluster, sleep, until } from './corosync-cluster.mjs';
 
 /** Longest path of a socket, with what stands behind the folder. */
 const socketNameBytes = 16;

@@ -3,7 +3,7 @@
  * is stopped, killed and started again, one that is not there. Real corosync, as in `corosync.real.ts`.
  */
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { CorosyncCluster, sleep, until, whyNoCluster } from './corosync-cluster.js';
+import { CorosyncCluster, sleep, until, whyNoCluster } from './corosync-cluster.mjs';
 import { MemberProcess, settle } from './member-process.js';
 import { message, Witness } from './transport-conformance.js';
 

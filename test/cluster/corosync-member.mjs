@@ -1,5 +1,5 @@
 /**
- * A member of a group as a process of its own: runs on a node of `corosync-cluster.ts`, with the compiled transport, and talks JSON
+ * A member of a group as a process of its own: runs on a node of `corosync-cluster.mjs`, with the compiled transport, and talks JSON
  * lines with its parent. Arguments: node, group, incarnation.
  *
  * In: {submit: message} {flush} {close} {groups: id} {state: id} {busy: ms}. Out: what the transport tells.

@@ -1,7 +1,7 @@
 /** The transport of a cluster over real corosync: three nodes in network namespaces, each member a process of its own. */
 import { afterAll, beforeAll } from 'vitest';
 import type { TransportEvents } from '../../ts/cluster/transport.js';
-import { CorosyncCluster, sleep, until, whyNoCluster } from './corosync-cluster.js';
+import { CorosyncCluster, sleep, until, whyNoCluster } from './corosync-cluster.mjs';
 import { MemberProcess, settle } from './member-process.js';
 import { type ChangingGroup, describeChanges, describeTransport } from './transport-conformance.js';
 

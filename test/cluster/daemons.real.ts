@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { Errno } from '../../ts/base/errno.js';
 import { joined } from './cluster-host.js';
-import { until, whyNoCluster } from './corosync-cluster.js';
+import { until, whyNoCluster } from './corosync-cluster.mjs';
 import { HostsOfEachTest } from './hosts-of-each-test.js';
 import { MemberProcess } from './member-process.js';
 import { Witness } from './transport-conformance.js';

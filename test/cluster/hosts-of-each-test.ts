@@ -5,7 +5,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect } from 'vitest';
 import { lockstep } from '../bin-lockstep/lockstep-process.js';
 import type { KernelClient, LogName } from '../connector/kernel-client.js';
 import { allJoined, ClusterHost, end } from './cluster-host.js';
-import { CorosyncCluster } from './corosync-cluster.js';
+import { CorosyncCluster } from './corosync-cluster.mjs';
 
 export class HostsOfEachTest {
   cluster!: CorosyncCluster;

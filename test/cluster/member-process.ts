@@ -6,7 +6,7 @@ import type { GroupView } from '../../ts/base/group-view.js';
 import type { CorosyncState } from '../../ts/cluster/corosync.js';
 import type { OrderedTransport, TransportEvents } from '../../ts/cluster/transport.js';
 import type { LogMessage } from '../../ts/mirror/messages.js';
-import { type CorosyncCluster, until } from './corosync-cluster.js';
+import { type CorosyncCluster, until } from './corosync-cluster.mjs';
 
 interface Answer {
   readonly state?: CorosyncState;

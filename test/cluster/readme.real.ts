@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { lockstep } from '../bin-lockstep/lockstep-process.js';
 import { allJoined, ClusterHost, end } from './cluster-host.js';
-import { addressOf, CorosyncCluster, whyNoCluster } from './corosync-cluster.js';
+import { addressOf, CorosyncCluster, whyNoCluster } from './corosync-cluster.mjs';
 
 const why = whyNoCluster();
 const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');

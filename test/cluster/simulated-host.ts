@@ -5,7 +5,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import { until } from './corosync-cluster.js';
+import { until } from './corosync-cluster.mjs';
 
 const program = fileURLToPath(new URL('../../dist/bin/simulated-kernel.js', import.meta.url));
 

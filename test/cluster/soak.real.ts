@@ -14,7 +14,7 @@ import type { DaemonStatus } from '../../ts/admin/daemon-status.js';
 import { Prng } from '../../ts/sim/prng.js';
 import { readLogArea } from '../daemon/log-area.js';
 import { allJoined, ClusterHost, end } from './cluster-host.js';
-import { CorosyncCluster, sleep, until, whyNoCluster } from './corosync-cluster.js';
+import { CorosyncCluster, sleep, until, whyNoCluster } from './corosync-cluster.mjs';
 import { type SharedMirror, SimulatedHost } from './simulated-host.js';
 
 const why = whyNoCluster();

@@ -9,7 +9,7 @@ import { ControlClient } from '../../ts/admin/control-client.js';
 import { statusLines } from '../../ts/admin/status-text.js';
 import { statusView } from '../../ts/admin/status-view.js';
 import { joined } from './cluster-host.js';
-import { sleep, whyNoCluster } from './corosync-cluster.js';
+import { sleep, whyNoCluster } from './corosync-cluster.mjs';
 import { HostsOfEachTest } from './hosts-of-each-test.js';
 
 const why = whyNoCluster();

@@ -1,4 +1,4 @@
-/** Prints why no cluster of `corosync-cluster.ts` can be made here, in one line; nothing when it can. */
+/** Prints why no cluster of `corosync-cluster.mjs` can be made here, in one line; nothing when it can. */
 import { spawnSync } from 'node:child_process';
 import { corosyncBuiltIn } from '../../dist/native/cpg-group.js';
 
