@@ -27,9 +27,10 @@ import { cpgMessageBytesMax } from '../native/cpg-group.js';
 
 /**
  * Rises with every change of what members say to each other or make of it: they must all compute the same. 2: the head of a copy names
- * the epoch of its writer, a leave may say that a host's last table is gone, and a report says who may begin to write.
+ * the epoch of its writer, a leave may say that a host's last table is gone, and a report says who may begin to write. 3: a copy is coded
+ * more briefly (transfer.ts).
  */
-export const wireVersion = 2;
+export const wireVersion = 3;
 export const wireHeaderBytes = 52;
 /** The longest multicast: what goes in one piece, and briefly enough not to hold up the others' marks. */
 export const multicastBytesMax = cpgMessageBytesMax;

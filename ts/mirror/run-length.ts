@@ -1,7 +1,9 @@
 /**
  * Run-length coding of bitmaps: runs of zero bytes, of all-ones bytes, and of others as they are. A number in front of each run:
- * its low two bits are the kind, the rest the length; seven bits a byte, lowest first.
+ * its low two bits are the kind, the rest the length (count-codec.ts).
  */
+import { CountReader, pushCount } from './count-codec.js';
+
 const zeros = 0;
 const ones = 1;
 const plain = 2;
@@ -20,12 +22,12 @@ export function encodeRuns(bytes: Uint8Array): Uint8Array {
     const value = bytes[at] as number;
     const run = runLength(bytes, at);
     if ((value === 0 || value === 0xff) && (run >= runMin || at + run === bytes.length)) {
-      pushNumber(out, run * 4 + (value === 0 ? zeros : ones));
+      pushCount(out, run * 4 + (value === 0 ? zeros : ones));
       at += run;
       continue;
     }
     const end = plainEnd(bytes, at);
-    pushNumber(out, (end - at) * 4 + plain);
+    pushCount(out, (end - at) * 4 + plain);
     flush();
     parts.push(bytes.subarray(at, end));
     at = end;
@@ -38,25 +40,18 @@ export function encodeRuns(bytes: Uint8Array): Uint8Array {
 export function decodeRuns(coded: Uint8Array, length: number): Uint8Array | null {
   const bytes = new Uint8Array(length);
   let at = 0;
-  let from = 0;
-  while (from < coded.length) {
-    let number = 0;
-    let scale = 1;
-    let byte = 0x80;
-    while (byte >= 0x80) {
-      if (from === coded.length || scale > 2 ** 35) return null;
-      byte = coded[from++] as number;
-      number += (byte % 0x80) * scale;
-      scale *= 0x80;
-    }
+  const counts = new CountReader(coded);
+  while (!counts.atEnd) {
+    const number = counts.next();
+    if (number < 0) return null;
     const kind = number % 4;
     const run = (number - kind) / 4;
     if (kind > plain || run > length - at) return null;
     if (kind === ones) bytes.fill(0xff, at, at + run);
     if (kind === plain) {
-      if (from + run > coded.length) return null;
-      bytes.set(coded.subarray(from, from + run), at);
-      from += run;
+      if (counts.at + run > coded.length) return null;
+      bytes.set(coded.subarray(counts.at, counts.at + run), at);
+      counts.at += run;
     }
     at += run;
   }
@@ -80,13 +75,4 @@ function plainEnd(bytes: Uint8Array, from: number): number {
     at += Math.max(1, run);
   }
   return at;
-}
-
-function pushNumber(out: number[], number: number): void {
-  let rest = number;
-  while (rest >= 0x80) {
-    out.push((rest % 0x80) + 0x80);
-    rest = Math.floor(rest / 0x80);
-  }
-  out.push(rest);
 }

@@ -2,11 +2,16 @@
  * One chunk of a copy of a log on its way to a joining node, as bytes: the clean and sync bits of regions [from, to), run-length
  * coded, their owners, and, in the last chunk, the head: everything that is not per region.
  *
- * Layout: five f64 (from, to, number of owners, bytes of the head, bytes of the coded bits), the owners (region f64, node
- * f64), the head as JSON, the coded bits: of clean, then of sync.
+ * Layout: seven f64 (from, to, number of owners, bytes of their list, bytes of the head, bytes of the coded bits, how sync is coded), the list
+ * of owners, the head as JSON, the coded bits: of clean, then of sync. Sync is coded as it is, or as where it differs from clean,
+ * whichever is shorter: with many regions out of sync, which are not clean either, the two are alike.
+ *
+ * The owners (`count-codec.ts`): how many nodes there are and which, then for each pair, in the order of regions, the distance from the region
+ * before, times the number of nodes, plus the place of its node among them.
  */
 import { chunkOwnersMax, chunkRegionsMax } from '../base/limits.js';
 import { MapBits, type RegionMap } from '../regions/region-map.js';
+import { CountReader, pushCount } from './count-codec.js';
 import type { LogState } from './log-state.js';
 import type { Restrictions } from './restrictions.js';
 import { decodeRuns, encodeRuns } from './run-length.js';
@@ -29,19 +34,28 @@ export interface ReplicaHead {
 export interface Chunk {
   readonly from: number;
   readonly to: number;
+  /** Region, node, region, node ... */
   readonly owners: Float64Array;
   readonly head: ReplicaHead | null;
   readonly clean: Uint8Array;
   readonly sync: Uint8Array;
 }
 
-const prefixBytes = 40;
+const prefixNumbers = 7;
+const prefixBytes = 8 * prefixNumbers;
+const syncAsItIs = 0;
+const syncFromClean = 1;
+/** Of 32 bits, and the highest is nobody's. */
+const nodeMax = 2 ** 32 - 2;
 /** Chunks begin at a multiple of this, so that bits are taken in whole words. */
 const wordRegions = 64;
 
 /** Encodes what follows `from` as it is now, as much as one chunk takes. `head` is asked for when it is the last one. */
-export function encodeChunk(state: LogState, from: number, head: () => ReplicaHead): Uint8Array {
-  const { map, owners } = state;
+export function encodeChunk(
+  { map, owners }: Pick<LogState, 'map' | 'owners'>,
+  from: number,
+  head: () => ReplicaHead,
+): Uint8Array {
   const regions = new Float64Array(chunkOwnersMax);
   const nodes = new Float64Array(chunkOwnersMax);
   let span = chunkRegionsMax;
@@ -52,39 +66,83 @@ export function encodeChunk(state: LogState, from: number, head: () => ReplicaHe
     to = Math.min(map.regionCount, from + span);
     pairs = owners.listRange(from, to, regions, nodes);
   }
-  const list = new Float64Array(2 * pairs);
-  for (let i = 0; i < pairs; i++) list.set([regions[i] as number, nodes[i] as number], 2 * i);
+  const list = encodeOwners(from, regions.subarray(0, pairs), nodes.subarray(0, pairs));
   const headBytes = to === map.regionCount ? Buffer.from(JSON.stringify(head()), 'utf8') : Buffer.of();
-  const bits = Buffer.concat([
-    encodeRuns(bitsOf(map, MapBits.clean, from, to)),
-    encodeRuns(bitsOf(map, MapBits.sync, from, to)),
-  ]);
-  const prefix = Buffer.from(new Float64Array([from, to, pairs, headBytes.length, bits.length]).buffer);
-  return Buffer.concat([prefix, Buffer.from(list.buffer), headBytes, bits]);
+  const clean = bitsOf(map, MapBits.clean, from, to);
+  const sync = bitsOf(map, MapBits.sync, from, to);
+  const asItIs = encodeRuns(sync);
+  const fromClean = encodeRuns(difference(sync, clean));
+  const coding = fromClean.length < asItIs.length ? syncFromClean : syncAsItIs;
+  const bits = Buffer.concat([encodeRuns(clean), coding === syncFromClean ? fromClean : asItIs]);
+  const sizes = [list.length, headBytes.length, bits.length];
+  const prefix = Buffer.from(new Float64Array([from, to, pairs, ...sizes, coding]).buffer);
+  return Buffer.concat([prefix, list, headBytes, bits]);
 }
 
 /** Null when the bytes are no chunk of a log of this many regions. */
 export function decodeChunk(bytes: Uint8Array, regionCount: number): Chunk | null {
   if (bytes.length < prefixBytes) return null;
-  const [from = -1, to = -1, pairs = -1, headLength = -1, bitsLength = -1] = doubles(bytes, 0, 5);
-  const sizes = [pairs, headLength, bitsLength];
+  const [from = -1, to = -1, pairs = -1, listLength = -1, headLength = -1, bitsLength = -1, coding = -1] = doubles(
+    bytes,
+    prefixNumbers,
+  );
+  const sizes = [pairs, listLength, headLength, bitsLength];
   if (!(from >= 0 && from % wordRegions === 0 && from < to && to <= regionCount)) return null;
   if (to - from > chunkRegionsMax || !sizes.every((size) => Number.isInteger(size) && size >= 0)) return null;
-  const headAt = prefixBytes + 16 * pairs;
+  const headAt = prefixBytes + listLength;
   if (pairs > chunkOwnersMax || headAt + headLength + bitsLength !== bytes.length) return null;
+  if (coding !== syncAsItIs && coding !== syncFromClean) return null;
+  const owners = decodeOwners(bytes.subarray(prefixBytes, headAt), from, to, pairs);
   const length = Math.ceil((to - from) / 8);
   const both = decodeRuns(bytes.subarray(headAt + headLength), 2 * length);
-  if (both === null) return null;
+  if (owners === null || both === null) return null;
   const head = headOf(bytes.subarray(headAt, headAt + headLength));
   if (head === undefined) return null;
-  return {
-    from,
-    to,
-    owners: doubles(bytes, prefixBytes, 2 * pairs),
-    head,
-    clean: both.subarray(0, length),
-    sync: both.subarray(length),
-  };
+  const clean = both.subarray(0, length);
+  const coded = both.subarray(length);
+  return { from, to, owners, head, clean, sync: coding === syncFromClean ? difference(coded, clean) : coded };
+}
+
+function encodeOwners(from: number, regions: Float64Array, nodes: Float64Array): Uint8Array {
+  if (regions.length === 0) return new Uint8Array(0);
+  const names = [...new Set(nodes)].sort((a, b) => a - b);
+  const out: number[] = [];
+  pushCount(out, names.length);
+  for (const node of names) pushCount(out, node);
+  const order = Array.from(regions, (_, i) => i).sort((a, b) => (regions[a] as number) - (regions[b] as number));
+  let before = from;
+  for (const i of order) {
+    const region = regions[i] as number;
+    pushCount(out, (region - before) * names.length + names.indexOf(nodes[i] as number));
+    before = region;
+  }
+  return Uint8Array.from(out);
+}
+
+/** Null when the bytes are no list of just so many pairs of these regions. */
+function decodeOwners(bytes: Uint8Array, from: number, to: number, pairs: number): Float64Array | null {
+  const owners = new Float64Array(2 * pairs);
+  if (pairs === 0) return bytes.length === 0 ? owners : null;
+  const counts = new CountReader(bytes);
+  const nameCount = counts.next();
+  if (nameCount < 1 || nameCount > pairs) return null;
+  const names: number[] = [];
+  while (names.length < nameCount) names.push(counts.next());
+  if (names.some((node) => node < 0 || node > nodeMax)) return null;
+  let region = from;
+  for (let i = 0; i < pairs; i++) {
+    const number = counts.next();
+    if (number < 0) return null;
+    region += Math.floor(number / nameCount);
+    if (region >= to) return null;
+    owners.set([region, names[number % nameCount] as number], 2 * i);
+  }
+  return counts.atEnd ? owners : null;
+}
+
+/** Where two maps differ; what differs so from the second is the first. */
+function difference(first: Uint8Array, second: Uint8Array): Uint8Array {
+  return first.map((byte, i) => byte ^ (second[i] as number));
 }
 
 /** Undefined: it makes no sense. */
@@ -104,8 +162,8 @@ function bitsOf(map: RegionMap, which: MapBits, from: number, to: number): Uint8
   return bytes;
 }
 
-function doubles(bytes: Uint8Array, offset: number, count: number): Float64Array {
+function doubles(bytes: Uint8Array, count: number): Float64Array {
   // A copy of its own: a Buffer may begin anywhere in memory that it shares.
-  const copy = Uint8Array.from(bytes.subarray(offset, offset + 8 * count));
+  const copy = Uint8Array.from(bytes.subarray(0, 8 * count));
   return new Float64Array(copy.buffer, 0, count);
 }
