@@ -45,7 +45,7 @@ export interface CorosyncOptions {
   readonly self: GroupMember;
   readonly events: TransportEvents;
   readonly reports: CorosyncReports;
-  /** Called when events came: whoever owns the turn ends it, and calls `flush` in it. */
+  /** Called when events came that somebody was told of: whoever owns the turn ends it, and calls `flush` in it. */
   readonly endTurn: () => void;
   /** Another group than the usual one, for tests. */
   readonly group?: string;
@@ -105,6 +105,8 @@ export class CorosyncTransport implements OrderedTransport {
   #problem = 'corosync has not answered yet';
   #connections = 0;
   #emptyWakes = 0;
+  /** Somebody was told of something in this wake. */
+  #told = false;
   #reconnectMs = reconnectMsMin;
   #retryMs = retryMsMin;
   #retryTimer: NodeJS.Timeout | null = null;
@@ -117,8 +119,14 @@ export class CorosyncTransport implements OrderedTransport {
     const send = (bytes: Buffer, count: number) => this.#group.send(bytes, count);
     const { self, events, reports } = options;
     const observed: TransportEvents = {
-      delivered: (order, message) => events.delivered(order, message),
-      acknowledged: (order) => events.acknowledged(order),
+      delivered: (order, message) => {
+        this.#told = true;
+        events.delivered(order, message);
+      },
+      acknowledged: (order) => {
+        this.#told = true;
+        events.acknowledged(order);
+      },
       viewChanged: this.#onView,
       quorumChanged: (quorate) => events.quorumChanged(quorate),
     };
@@ -251,6 +259,7 @@ export class CorosyncTransport implements OrderedTransport {
     this.#clearTimers();
     this.#group.disconnect(0);
     this.#connected = false;
+    this.#told = true;
     this.#problem = why;
     this.#said = true;
     this.#options.reports.problem('corosync', `${why}; connecting anew`);
@@ -296,11 +305,17 @@ export class CorosyncTransport implements OrderedTransport {
     this.#tellQuorum();
     this.#session.settle();
     // An acknowledgement may have ended everything.
-    if (!this.#closed) this.#options.endTurn();
+    if (this.#closed) return taken;
+    // Most wakes bring a multicast of no consequence: an own one that has come back, or a member's word that others wait for.
+    if (this.#told) this.#options.endTurn();
+    else this.flush();
+    this.#told = false;
     return taken;
   }
 
   #take(event: CpgEvent): void {
+    // A change of the group may be one for whoever asks for the state.
+    if (event !== CpgEvent.message) this.#told = true;
     if (event === CpgEvent.message) {
       const { inbox, event: fields } = this.#group;
       const bytes = fields[CpgField.bytes] as number;
@@ -346,6 +361,7 @@ export class CorosyncTransport implements OrderedTransport {
       // The ring comes behind the configuration that it changed.
       if (view.left.some(({ reason }) => reason === 'node-down')) this.#ringDue = true;
     }
+    this.#told = true;
     this.#options.events.viewChanged(view);
     this.#tellQuorum();
   };
@@ -358,6 +374,7 @@ export class CorosyncTransport implements OrderedTransport {
     }
     this.#quorumDue = false;
     this.#quorumTold = this.#quorate;
+    this.#told = true;
     this.#options.events.quorumChanged(this.#quorate);
   }
 }

@@ -7,6 +7,7 @@
  *   members; what somebody says who is not in the view yet is dropped. Who leaves is out of the view at once.
  * - Since that point all members have had the same number of messages: that number is the acknowledgement. It goes with
  *   every multicast, with the name of the view that it is counted from, and alone when there is nothing else to say;
+ *   nobody is told alone that a member has what it said itself, for only its sender waits for a message's acknowledgements;
  *   one that says nothing else waits for the one before it to come back, which bounds their rate by the group's.
  * - At most `onTheWayMax` own multicasts are on their way. That is the flow control: it fills no queue of corosync's, so that a
  *   corosync that stands still costs no more than waiting, and lets pile up what then goes together.
@@ -49,6 +50,10 @@ export interface SessionReports {
 export interface SessionCounters {
   multicastsSent: number;
   multicastsReceived: number;
+  /** Of multicasts, headers included. */
+  bytesSent: number;
+  /** How many own multicasts were on their way when one was sent, itself among them; all added up. */
+  onTheWaySum: number;
   messagesSent: number;
   messagesDelivered: number;
   acknowledgementsAlone: number;
@@ -73,6 +78,8 @@ export class GroupSession {
   readonly counters: SessionCounters = {
     multicastsSent: 0,
     multicastsReceived: 0,
+    bytesSent: 0,
+    onTheWaySum: 0,
     messagesSent: 0,
     messagesDelivered: 0,
     acknowledgementsAlone: 0,
@@ -103,6 +110,9 @@ export class GroupSession {
   #base = 0;
   #order = 0;
   #acknowledged = 0;
+  /** Who sent the last message, and where the messages begin that it sent without another's in between. */
+  #lastSender: Peer | null = null;
+  #lastRun = 0;
   /** Who completes the round if the next event does: the last that introduced himself. */
   #lastSession = 0;
   #lastSeq = 0;
@@ -150,8 +160,13 @@ export class GroupSession {
   /** Members that have not acknowledged all that was delivered here, and how far they have come. */
   get behind(): { readonly node: number; readonly acknowledged: number }[] {
     return (this.#view ?? [])
-      .filter((peer) => !this.#isOwn(peer) && peer.acknowledged < this.#order)
+      .filter((peer) => !this.#isOwn(peer) && this.#has(peer) < this.#order)
       .map(({ node, acknowledged }) => ({ node, acknowledged }));
+  }
+
+  /** What a member has acknowledged; what it said itself behind that, the last of all, nobody asks it about. */
+  #has(peer: Peer): number {
+    return peer === this.#lastSender && peer.acknowledged >= this.#lastRun - 1 ? this.#order : peer.acknowledged;
   }
 
   /** A connection stands; the group's first configuration comes next. */
@@ -239,7 +254,7 @@ export class GroupSession {
     let order = this.#order;
     const connection = this.#connection;
     for (const peer of this.#view) {
-      if (!this.#isOwn(peer)) order = Math.min(order, peer.acknowledged);
+      if (!this.#isOwn(peer)) order = Math.min(order, this.#has(peer));
     }
     if (connection === null || order <= this.#acknowledged) return;
     this.#acknowledged = order;
@@ -293,6 +308,8 @@ export class GroupSession {
     this.#seq += 1;
     this.#ackDue = false;
     this.counters.multicastsSent += 1;
+    this.counters.bytesSent += bytes;
+    this.counters.onTheWaySum += this.onTheWay;
     return true;
   }
 
@@ -330,6 +347,7 @@ export class GroupSession {
     this.#viewSession = this.#lastSession;
     this.#viewSeq = this.#lastSeq;
     this.#base = this.#order;
+    this.#lastSender = null;
     // What of a long message came before the view is nothing to those who come with it. All of it behind: as any other.
     if (own.partial !== null) this.#outgoing.restartLong();
     for (const peer of admitted) {
@@ -371,9 +389,14 @@ export class GroupSession {
     const reader = this.#reader;
     reader.open(buffer, from, to, peer.node);
     // A delivery may end the connection.
+    const own = this.#isOwn(peer);
     while (this.#connection !== null && reader.next()) {
       this.#order += 1;
-      this.#ackDue = true;
+      if (!own) this.#ackDue = true;
+      if (this.#lastSender !== peer) {
+        this.#lastSender = peer;
+        this.#lastRun = this.#order;
+      }
       this.counters.messagesDelivered += 1;
       this.#events.delivered(this.#order, reader.message);
     }

@@ -7,8 +7,8 @@
  *   had delivered before a view every other one that goes along has as well;
  * - a member's first message is delivered behind the view in which it joined, and none after the one in which it left; what
  *   was submitted before this member had its first view is sent behind it;
- * - `acknowledged` rises when every member of the current view has had the message delivered (R1: delivery to oneself is never
- *   enough, and a group of one has only itself to wait for). Who joined after a message need not acknowledge it; who leaves
+ * - `acknowledged` rises when every member of the current view but its sender has had the message delivered (R1: delivery to oneself is
+ *   never enough, and a group of one has only itself to wait for). Who joined after a message need not acknowledge it; who leaves
  *   is waited for until the view without it is delivered;
  * - when its cluster service goes away a member gets a view without members; what it had submitted and not yet seen is
  *   lost, and nothing is delivered until the next view, which begins anew.
