@@ -4,6 +4,8 @@
  */
 const atMost = (aim, what) => ({ aim, direction: '<=', floor: aim * 2, what });
 const atLeast = (aim, what) => ({ aim, direction: '>=', floor: aim / 2, what });
+/** Nothing of it at all: there is no half of that. */
+const none = (what) => ({ aim: 0, direction: '<=', floor: 0, what });
 const moreThan = (aim, what) => ({ aim, direction: '>', floor: aim / 2, what });
 
 /** A figure of a guest, where the processor may be emulated: comparable with its like only, and not measured again. */
@@ -51,12 +53,43 @@ export const budgets = {
     ),
     disk_growth_2e24_vs_2e12: inGuest(atLeast(0.9, 'the same writes with 2^24 regions over those with 2^12')),
   },
+  cluster: {
+    marks_vs_cpg_rate: atLeast(
+      8,
+      'fresh marks a second that three hosts commit, 64 writes under way on each, over raw multicasts: as large and as many under way as theirs',
+    ),
+    ordered_mark_p50_vs_cpg_p50: atMost(
+      1.5,
+      'MARK + FLUSH of a fresh region on three hosts, p50, over a C program that waits for the answers of all members',
+    ),
+    remark_messages: none('messages and log writes of three hosts that write to hot regions again and again'),
+  },
+  join: {
+    transfer_bytes_vs_bitmap_dense: atMost(
+      1.05,
+      'bytes multicast for a host that joins, over the bytes of the bitmap; regions clean or not by chance',
+    ),
+    transfer_bytes_vs_bitmap_empty: atMost(0.01, 'the same where nothing is marked'),
+  },
+  failover: {},
+};
+
+/**
+ * When a scenario came: a run of before has not got it, and every run since then has.
+ * @type {Record<string, string>}
+ */
+export const since = {
+  cluster: '2026-11-22T05:00:00Z',
+  join: '2026-11-22T05:00:00Z',
+  failover: '2026-11-22T05:00:00Z',
 };
 
 /** Rows of results that are reported without an aim, and are not to get lost either. */
 export const printed = {
   placement: ['inline_vs_task', 'batch_vs_task'],
   mirror: ['lockstepd_disk_2e12', 'kernel_disk_2e12'],
+  cluster: ['marks_vs_cpg_64'],
+  failover: ['first_write_after_kill_ms'],
 };
 
 /** A subject that differs from itself by more than this says nothing about anything else. */

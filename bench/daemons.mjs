@@ -12,7 +12,7 @@ const memoryFolder = existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
 const startMsMax = 120_000;
 
 /** Resolves with the first line that `wanted` takes; fails when the process ends before, with what it said. */
-function lineOf(child, streams, wanted) {
+export function lineOf(child, streams, wanted) {
   return new Promise((resolve, reject) => {
     let said = '';
     const failed = (why) => reject(new Error(`${child.spawnargs.slice(3).join(' ')}: ${why}\n${said.slice(-2000)}`));
@@ -44,11 +44,8 @@ class Answerer {
     return this.child.pid;
   }
 
-  /** Processor time of all its threads, as the scheduler counts it. */
   get cpuNs() {
-    const folder = `/proc/${this.pid}/task`;
-    const spent = (task) => Number(readFileSync(`${folder}/${task}/schedstat`, 'utf8').split(' ')[0]);
-    return readdirSync(folder).reduce((sum, task) => sum + spent(task), 0);
+    return cpuNsOf(this.pid);
   }
 
   async end() {
@@ -62,18 +59,29 @@ class Answerer {
   }
 }
 
-class Daemon extends Answerer {
-  /** The daemon's own status (SIGUSR1). */
-  status() {
-    const line = new Promise((resolve) => {
-      const lines = createInterface({ input: this.child.stdout });
-      lines.once('line', (text) => {
-        lines.close();
-        resolve(JSON.parse(text));
-      });
+/** A daemon's own status (SIGUSR1); one question at a time. */
+export function statusOf(child) {
+  const line = new Promise((resolve) => {
+    const lines = createInterface({ input: child.stdout });
+    lines.once('line', (text) => {
+      lines.close();
+      resolve(JSON.parse(text));
     });
-    this.child.kill('SIGUSR1');
-    return line;
+  });
+  child.kill('SIGUSR1');
+  return line;
+}
+
+/** Processor time of all threads of a process, as the scheduler counts it. */
+export function cpuNsOf(pid) {
+  const folder = `/proc/${pid}/task`;
+  const spent = (task) => Number(readFileSync(`${folder}/${task}/schedstat`, 'utf8').split(' ')[0]);
+  return readdirSync(folder).reduce((sum, task) => sum + spent(task), 0);
+}
+
+class Daemon extends Answerer {
+  status() {
+    return statusOf(this.child);
   }
 }
 

@@ -4,7 +4,7 @@
  */
 import { verdict } from './budgets.mjs';
 import { escaped, linesChart, roundsChart } from './charts.mjs';
-import { attemptText, figure, machineText } from './text-report.mjs';
+import { apartText, attemptText, figure, machineText } from './text-report.mjs';
 
 const style = `
 body { font: 15px/1.5 system-ui, sans-serif; color: #1c2733; background: #fff; max-width: 60rem; margin: 2rem auto; padding: 0 1rem }
@@ -93,12 +93,13 @@ function charts(results) {
   return parts.join('');
 }
 
-function section([name, { title, results, ratios, skipped, failed, firstAttempt }]) {
+function section([name, { title, results, ratios, skipped, failed, firstAttempt, apart }]) {
   const heading = `<h2 id="${escaped(name)}">${escaped(name)}: ${escaped(title)}</h2>`;
   if (skipped) return `${heading}<p>Skipped: ${escaped(skipped)}.</p>`;
   if (failed) return `${heading}<p class="below">${escaped(failed)}</p>`;
+  const where = apart ? `<p class="note">${escaped(apartText(apart))}</p>` : '';
   const again = firstAttempt ? `<p class="note">${escaped(attemptText(firstAttempt))}</p>` : '';
-  return `${heading}${again}${ratiosTable(ratios)}${charts(results)}${resultsTable(results.filter((row) => !row.table))}`;
+  return `${heading}${where}${again}${ratiosTable(ratios)}${charts(results)}${resultsTable(results.filter((row) => !row.table))}`;
 }
 
 export function htmlReport(report) {

@@ -22,6 +22,8 @@ const COMMON = ['-O2', '-Wall', '-Wextra', '-pthread'];
 const SCAN = ['-std=gnu++20', '-O3', '-Wall', '-Wextra', `-I${join(root, 'cpp')}`];
 const core = join(root, 'cpp', 'core');
 const SCAN_SOURCES = ['bitmap', 'scan', 'assert'].map((name) => join(core, `${name}.cc`));
+/** What a program needs beyond the C library. */
+const LIBRARIES = { cpg: ['-lcpg'] };
 const headersIn = (folder) => readdirSync(folder).flatMap((file) => (file.endsWith('.h') ? [join(folder, file)] : []));
 
 /** Path of a compiled program, compiling it when need be. */
@@ -40,7 +42,9 @@ export function program(name) {
   if (existsSync(output) && statSync(output).mtimeMs > newest) return output;
   mkdirSync(built, { recursive: true });
   const [compiler, flags] = plusPlus ? ['g++', SCAN] : ['gcc', ['-std=gnu17', ...COMMON]];
-  execFileSync(compiler, [...flags, '-o', output, ...sources, '-lm'], { stdio: ['ignore', 'inherit', 'inherit'] });
+  execFileSync(compiler, [...flags, '-o', output, ...sources, '-lm', ...(LIBRARIES[name] ?? [])], {
+    stdio: ['ignore', 'inherit', 'inherit'],
+  });
   return output;
 }
 

@@ -6,7 +6,7 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { budgets, printed, verdict } from './budgets.mjs';
 import { root } from './programs.mjs';
-import { figure, machineText } from './text-report.mjs';
+import { apartText, figure, machineText } from './text-report.mjs';
 
 const readme = join(root, 'README.md');
 const results = join(root, 'bench', 'results');
@@ -25,6 +25,9 @@ export function lastReport() {
 
 const tableRow = (...cells) => `|${cells.map((text) => (text === '' ? ' ' : ` ${text} `)).join('|')}|`;
 
+/** Of a scenario that the run is older than. */
+const notInRun = { ratios: {}, results: [], skipped: 'the run is older than this scenario' };
+
 /** A key with an aim. What it is is told by the run: what today's code would measure may be something else. */
 function keyRow(scenario, key, { ratios, results, skipped }) {
   const ratio = ratios[key];
@@ -37,25 +40,35 @@ function keyRow(scenario, key, { ratios, results, skipped }) {
   return tableRow(scenario, key, ratio.what ?? '', figure(ratio.value), aim, figure(ratio.noise), verdict(ratio));
 }
 
-/** A ratio without an aim; rows of times are in the page. */
+/** What is shown without an aim: ratios, and times of a second; other rows are in the page. */
+const printedUnits = ['times faster', 'ms'];
+
 function printedRows(scenario, { results }) {
   const wanted = printed[scenario] ?? [];
   return results
-    .filter(({ key, unit }) => wanted.includes(key) && unit === 'times faster')
+    .filter(({ key, unit }) => wanted.includes(key) && printedUnits.includes(unit))
     .map(({ key, value, unit }) => tableRow(scenario, key, unit, figure(value), '', '', 'printed'));
 }
 
 export function readmeTable({ name, report }) {
-  const rows = Object.entries(report.scenarios).flatMap(([scenario, found]) => [
-    ...Object.keys(budgets[scenario]).map((key) => keyRow(scenario, key, found)),
-    ...printedRows(scenario, found),
-  ]);
+  const rows = Object.keys(budgets).flatMap((scenario) => {
+    const found = report.scenarios[scenario] ?? notInRun;
+    return [
+      ...Object.keys(budgets[scenario]).map((key) => keyRow(scenario, key, found)),
+      ...printedRows(scenario, found),
+    ];
+  });
+  const apart = new Map();
+  for (const [scenario, { apart: run }] of Object.entries(report.scenarios)) {
+    if (run) apart.set(apartText(run), [...(apart.get(apartText(run)) ?? []), scenario]);
+  }
   const page = name.replace(/\.json$/, '.html');
   return [
     '| scenario | key | what | value | aim | noise | |',
     '| --- | --- | --- | --- | --- | --- | --- |',
     ...rows,
     '',
+    ...[...apart].flatMap(([text, scenarios]) => [`${scenarios.join(', ')}: ${text}.`, '']),
     `${machineText(report)}. All figures and charts: [bench/results/${page}](bench/results/${page}).`,
   ].join('\n');
 }

@@ -7,6 +7,8 @@
  *   --peer-cmirrord PATH   a real cmirrord takes part in `mirror`
  *   --no-guest             no virtual machine: what needs one is skipped
  *   --from FILE            measures nothing, reports what FILE says
+ *   --onto FILE            reports what FILE says, with what is measured now in the place of what it has of these scenarios;
+ *                          they say when and on what commit that was
  *
  * A scenario is a file that exports `title` and `run(context)`, which resolves to { results, ratios, skipped? }: rows of
  * { key, value, unit, samples, rounds?, p50?.. } and { KEY: { value, noise } }; aims are added from budgets.mjs. A key of
@@ -35,6 +37,7 @@ const optionTable = {
   'peer-cmirrord': { type: 'string' },
   guest: { type: 'boolean', default: true },
   from: { type: 'string' },
+  onto: { type: 'string' },
 };
 
 function readArguments(args) {
@@ -113,6 +116,14 @@ async function measure(options) {
   return report;
 }
 
+/** Scenarios of another run in a report, in their usual order. */
+function addedTo(report, { machine, commit, clean, time, quick, scenarios }) {
+  const apart = { machine, commit, clean, time, quick };
+  const added = Object.entries(scenarios).map(([name, found]) => [name, { ...found, apart }]);
+  const all = { ...report.scenarios, ...Object.fromEntries(added) };
+  return { ...report, scenarios: Object.fromEntries(names.flatMap((name) => (all[name] ? [[name, all[name]]] : []))) };
+}
+
 function write(path, fallback, text) {
   if (path === undefined) mkdirSync(built, { recursive: true });
   const where = path ?? join(built, fallback);
@@ -128,7 +139,9 @@ async function main(args) {
     console.error(`bench: ${error.message}`);
     return 2;
   }
-  const report = options.from ? JSON.parse(readFileSync(options.from, 'utf8')) : await measure(options);
+  const read = (file) => JSON.parse(readFileSync(file, 'utf8'));
+  const now = options.from ? read(options.from) : await measure(options);
+  const report = options.onto ? addedTo(read(options.onto), now) : now;
   console.log(textReport(report));
   write(options.json, 'report.json', `${JSON.stringify(report, null, 1)}\n`);
   write(options.html, 'report.html', htmlReport(report));

@@ -21,6 +21,11 @@ export function attemptText(firstAttempt) {
   return ` (second attempt; the first was below a floor: ${low.join(', ')})`;
 }
 
+/** Of a scenario that was measured in a run of its own; '' of all others. */
+export function apartText(apart) {
+  return apart ? `measured apart: ${machineText(apart)}` : '';
+}
+
 function resultLine(row) {
   if (row.skipped) return `  ${row.key.padEnd(44)} skipped: ${row.skipped}`;
   const shares = ['p50', 'p90', 'p99', 'p999'].filter((name) => typeof row[name] === 'number');
@@ -49,11 +54,14 @@ function guestText(guest) {
 
 export function textReport(report) {
   const lines = [machineText(report)];
-  for (const [name, { title, results, ratios, skipped, failed, firstAttempt }] of Object.entries(report.scenarios)) {
+  for (const [name, { title, results, ratios, skipped, failed, firstAttempt, apart }] of Object.entries(
+    report.scenarios,
+  )) {
     lines.push(
       '',
       `${name}: ${title}${skipped ? `: skipped: ${skipped}` : ''}${failed ? `: ${failed}` : ''}${attemptText(firstAttempt)}`,
     );
+    if (apart) lines.push(`  ${apartText(apart)}`);
     for (const [key, ratio] of Object.entries(ratios)) {
       lines.push(`  ${verdict(ratio).padEnd(19)} ${key.padEnd(27)} ${ratioText(ratio)}`);
     }

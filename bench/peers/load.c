@@ -3,23 +3,27 @@
  * under way, and times each of them from its first request to its last reply. In C, so that its own cost
  * hides nothing.
  *
- *   load --socket PATH --work in_sync|remark|fresh [options]
+ *   load --socket PATH --work in_sync|remark|rewrite|fresh [options]
  *
  *   --depth N        operations under way (1)          --count N     operations measured (1000)
  *   --warmup N       operations before that (8000)     --regions N   regions a log (4096), a power of two
  *   --logs N         logs, used by turns (1)           --batch N     regions an operation, marked 32 a
- * request (1)
+ *                                                   request (1)
  *   --log-file PATH  disk log on it (one log only)     --prefix TEXT of the logs' uuids, new for every run
  *   --luid N         luid of the first log             --keep 1      leaves the logs as they are
  *   --rate N         operations a second by a timetable, instead of --depth
+ *   --milliseconds N of the measured part, where --count is more than that takes (with --by-word)
+ *   --first N --stride N   one of several loads on one log: its regions are every so many of the walk
+ *   --by-word 1      says "made", "warm" and the result, and goes on when a line comes
  *
- * in_sync: one IN_SYNC of some region. remark: MARK and FLUSH of regions that are held already. fresh: MARK
- * and FLUSH of regions that nobody marked before, far apart, so that each is in another block of the log
- * where that is possible. As the kernel does it, FLUSH is sent when every MARK of the operation is answered.
- * With more than one operation under way, up to eight replies are taken by one call and the requests that
- * follow sent by one: else this program would be slower than what it is to measure. Not all that are there:
- * it and a daemon that does the same would then take turns, each waiting for the other's whole batch. Prints
- * one line of JSON.
+ * in_sync: one IN_SYNC of some region. remark: MARK and FLUSH of regions that are held already. rewrite:
+ * MARK, FLUSH and CLEAR of the same regions again and again, as a kernel does whose writes end in between.
+ * fresh: MARK and FLUSH of regions that nobody marked before, far apart, so that each is in another block of
+ * the log where that is possible. As the kernel does it, FLUSH is sent when every MARK of the operation is
+ * answered. With more than one operation under way, up to eight replies are taken by one call and the
+ * requests that follow sent by one: else this program would be slower than what it is to measure. Not all
+ * that are there: it and a daemon that does the same would then take turns, each waiting for the other's
+ * whole batch. Prints one line of JSON.
  */
 #define _GNU_SOURCE
 #include <poll.h>
@@ -39,19 +43,20 @@ enum {
   SEQ_SLOTS = 1 << 16
 };
 
-enum work { IN_SYNC, REMARK, FRESH };
+enum work { IN_SYNC, REMARK, REWRITE, FRESH };
 
 struct lane {
   uint64_t started_ns;
   uint64_t operation;
   uint32_t waiting;
-  int flushing;
+  /* The request that it waits for, once all marks are answered. */
+  uint32_t flushing;
 };
 
 static int fd;
 static uint32_t next_seq = 1;
 static enum work work;
-static uint64_t regions, logs, batch, luid;
+static uint64_t regions, logs, batch, luid, first_step, stride;
 static const char* prefix;
 /* Frames one way: requests that wait to be sent, or replies that came together. */
 struct frames {
@@ -171,7 +176,8 @@ static void remove_logs(void) {
 
 /* Odd, so that the walk meets every region of a power of two before it meets one twice; more than one log
  * block. */
-static uint64_t region_of(uint64_t step) {
+static uint64_t region_of(uint64_t own_step) {
+  const uint64_t step = first_step + own_step * stride;
   if (work != FRESH) return step * 40503u % regions;
   return step * (regions > 65536 ? 163855u : 5u) % regions;
 }
@@ -204,6 +210,17 @@ static void start(struct lane* lane, uint64_t operation) {
   }
 }
 
+static void clear_regions(struct lane* lane) {
+  uint64_t group[GROUP_REGIONS_MAX];
+  lane->flushing = REQUEST_CLEAR;
+  for (uint64_t done = 0; done < batch;) {
+    uint32_t count = 0;
+    for (; count < GROUP_REGIONS_MAX && done < batch; count++, done++)
+      group[count] = region_of((uint64_t)(lane - lanes) * batch + done);
+    send_for(lane, lane->operation % logs, REQUEST_CLEAR, group, count * 8);
+  }
+}
+
 /* Takes one reply; returns the lane whose operation ended with it, or NULL. */
 static struct lane* take_reply(void) {
   int error;
@@ -218,8 +235,12 @@ static struct lane* take_reply(void) {
     if (frame_data_bytes(reply) != 8 || get64(reply + PAYLOAD_AT) != 1) die("a region is not in sync");
     return lane;
   }
-  if (lane->flushing) return lane;
-  lane->flushing = 1;
+  if (lane->flushing == REQUEST_FLUSH && work == REWRITE) {
+    clear_regions(lane);
+    return NULL;
+  }
+  if (lane->flushing != 0) return lane;
+  lane->flushing = REQUEST_FLUSH;
   send_for(lane, lane->operation % logs, REQUEST_FLUSH, NULL, 0);
   return NULL;
 }
@@ -241,6 +262,43 @@ static struct samples measure(uint64_t depth, uint64_t warmup, uint64_t count, u
     if (next < warmup + count) start(lane, next++);
   }
   *elapsed_ns = now_ns() - began;
+  return samples;
+}
+
+/* Says what is done, and goes on when told to; without anybody to tell it ends. */
+static void by_word(const char* said) {
+  printf("%s\n", said);
+  fflush(stdout);
+  char word[64];
+  if (read(STDIN_FILENO, word, sizeof word) <= 0) exit(0);
+}
+
+/*
+ * The same in parts, each of which ends with nothing under way: `count` operations, or what ends within so
+ * many milliseconds. What is under way then is waited for and not counted. No region is fresh in two parts.
+ */
+static struct samples measure_part(uint64_t depth, uint64_t count, uint64_t milliseconds,
+                                   uint64_t* elapsed_ns) {
+  static uint64_t next;
+  struct samples samples = samples_for(count);
+  const uint64_t began = now_ns();
+  const uint64_t end = milliseconds > 0 ? began + milliseconds * 1000000u : UINT64_MAX;
+  uint64_t started = 0;
+  uint64_t now = began;
+  for (; started < depth && started < count; started++) start(&lanes[started], next++);
+  for (uint64_t ended = 0; ended < started;) {
+    struct lane* lane = take_reply();
+    if (lane == NULL) continue;
+    ended++;
+    now = now_ns();
+    if (now >= end) continue;
+    samples_add(&samples, now - lane->started_ns);
+    if (started == count) continue;
+    start(lane, next++);
+    started++;
+  }
+  if (milliseconds > 0 && now < end) die("--count operations took less than --milliseconds");
+  *elapsed_ns = (milliseconds > 0 ? end : now) - began;
   return samples;
 }
 
@@ -296,8 +354,9 @@ static struct samples measure_open(uint64_t rate, uint64_t warmup, uint64_t coun
 static enum work work_named(const char* name) {
   if (strcmp(name, "in_sync") == 0) return IN_SYNC;
   if (strcmp(name, "remark") == 0) return REMARK;
+  if (strcmp(name, "rewrite") == 0) return REWRITE;
   if (strcmp(name, "fresh") == 0) return FRESH;
-  die("--work %s: in_sync, remark or fresh", name);
+  die("--work %s: in_sync, remark, rewrite or fresh", name);
 }
 
 static void reach(const char* path) {
@@ -324,29 +383,49 @@ int main(int argc, char** argv) {
   const uint64_t rate = number_option(argc, argv, "--rate", 0);
   const uint64_t warmup = number_option(argc, argv, "--warmup", 8000);
   const uint64_t count = number_option(argc, argv, "--count", 1000);
+  const uint64_t milliseconds = number_option(argc, argv, "--milliseconds", 0);
+  const int words = number_option(argc, argv, "--by-word", 0) != 0;
+  first_step = number_option(argc, argv, "--first", 0);
+  stride = number_option(argc, argv, "--stride", 1);
   const char* file = option(argc, argv, "--log-file", NULL);
   const char* path = option(argc, argv, "--socket", NULL);
   if (path == NULL) die("--socket is missing");
   if (depth == 0 || depth > LANES_MAX) die("--depth: 1 to %d", LANES_MAX);
   if (regions == 0 || (regions & (regions - 1)) != 0) die("--regions: a power of two");
   if (file != NULL && logs > 1) die("one disk log a file");
-  if (work == FRESH && (warmup + count) / logs * batch > regions) die("fresh regions run out");
+  if (milliseconds > 0 && !words) die("--milliseconds needs --by-word");
+  if (work == FRESH && first_step + (warmup + count) / logs * batch * stride > regions)
+    die("fresh regions run out");
   /* A lane's log goes by its operation: with a depth that the logs divide, a lane keeps to one log. */
-  if (work == REMARK && depth * batch > regions) die("--depth times --batch: at most --regions");
+  if ((work == REMARK || work == REWRITE) && depth * batch * stride > regions)
+    die("--depth times --batch times --stride: at most --regions");
   /* Fifty microseconds late is what the kernel allows itself with the timers of others. */
   if (prctl(PR_SET_TIMERSLACK, 1) != 0) die("timer slack: %s", strerror(errno));
   aim_messages(&requests);
   aim_messages(&replies);
   reach(path);
   make_logs(file);
+  if (words) by_word("made");
   if (rate == 0) together = depth < TOGETHER_MAX ? (unsigned)depth : TOGETHER_MAX;
   uint64_t elapsed_ns = 0;
-  struct samples samples =
-      rate > 0 ? measure_open(rate, warmup, count, &elapsed_ns) : measure(depth, warmup, count, &elapsed_ns);
+  struct samples samples;
+  if (rate > 0) {
+    samples = measure_open(rate, warmup, count, &elapsed_ns);
+  } else if (words) {
+    measure_part(depth, warmup, 0, &elapsed_ns);
+    by_word("warm");
+    samples = measure_part(depth, count, milliseconds, &elapsed_ns);
+  } else {
+    samples = measure(depth, warmup, count, &elapsed_ns);
+  }
   together = 1;
   char more[64];
   snprintf(more, sizeof more, ",\"core\":%d", current_core());
+  if (words) {
+    samples_print(&samples, elapsed_ns, more);
+    by_word("measured");
+  }
   if (number_option(argc, argv, "--keep", 0) == 0) remove_logs();
-  samples_print(&samples, elapsed_ns, more);
+  if (!words) samples_print(&samples, elapsed_ns, more);
   return 0;
 }

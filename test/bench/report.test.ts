@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
-import { budgets, missingKeys, verdict } from '../../bench/budgets.mjs';
+import { budgets, missingKeys, since, verdict } from '../../bench/budgets.mjs';
 import { htmlReport } from '../../bench/html-report.mjs';
 import { lastReport, readmeTable, withTable } from '../../bench/readme.mjs';
 
@@ -34,13 +34,16 @@ testOfRun('README has the table of the last full run', () => {
   expect(withTable(text, readmeTable(theRun()))).toBe(text);
 });
 
-testOfRun('the last run is a full one, of every scenario, on a committed tree', () => {
+testOfRun('the last run is a full one, of every scenario that there was, on a committed tree', () => {
   const { report } = theRun();
   expect(report.quick).toBe(false);
   expect(report.clean).toBe(true);
-  expect(Object.keys(report.scenarios)).toEqual(Object.keys(budgets));
+  const newer = (name: string) => (since[name] ?? '') > report.time;
+  const expected = Object.keys(budgets).filter((name) => !newer(name) || report.scenarios[name] !== undefined);
+  expect(Object.keys(report.scenarios)).toEqual(expected);
   expect(report.commit).toMatch(/^[0-9a-f]{7,}$/);
-  for (const [name, { ratios, failed, ...rest }] of Object.entries(report.scenarios)) {
+  for (const [name, { ratios, failed, apart, ...rest }] of Object.entries(report.scenarios)) {
+    expect([apart?.quick, apart?.clean]).toEqual(apart ? [false, true] : [undefined, undefined]);
     expect(failed).toBeUndefined();
     expect(missingKeys(name, { ratios, ...rest })).toEqual([]);
     for (const { value } of Object.values(ratios)) expect(Number.isFinite(value)).toBe(true);
@@ -104,3 +107,19 @@ test.skipIf(chromium === undefined || last === null)(
     }
   },
 );
+
+testOfRun('a scenario that the run is older than is named in the table, one that was measured apart says where', () => {
+  const { name, report } = theRun();
+  const { cluster: _, ...without } = report.scenarios;
+  const older = readmeTable({ name, report: { ...report, scenarios: without } });
+  expect(older).toMatch(/^\| cluster \| remark_messages \| .* \| skipped: the run is older than this scenario \|$/m);
+  const machine = { cpu: 'another', cores: 64, memoryGiB: 1, kernel: '1.2.3', governor: 'none', node: 'v20', load: [] };
+  const apart = { machine, commit: 'abcdef0', clean: true, time: '2030-01-01T00:00:00Z', quick: false };
+  const ratio = { value: 9, aim: 8, direction: '>=', floor: 4, noise: 0.01 };
+  const cluster = { title: 'measured apart', apart, results: [], ratios: { marks_vs_cpg_rate: ratio } };
+  const scenarios = { ...without, cluster };
+  const table = readmeTable({ name, report: { ...report, scenarios } });
+  expect(table).toMatch(/^\| cluster \| marks_vs_cpg_rate \|.*\| 9 \| >= 8 \| 0.01 \| met \|$/m);
+  expect(table).toMatch(/^cluster: measured apart: another, 64 cores.*commit abcdef0, 2030-01-01/m);
+  expect(htmlReport({ ...report, scenarios })).toContain('measured apart: another, 64 cores');
+});
