@@ -114,7 +114,7 @@ const atOnce = (milliseconds, quick) => ({
 
 async function atDepth64({ quick, rounds, selves }, daemons) {
   const key = 'marks_vs_cpg_rate';
-  const milliseconds = quick ? 400 : 2000;
+  const milliseconds = quick ? 400 : 1500;
   const together = atOnce(milliseconds, quick);
   const subject = () => fromAllNodes(daemons, together, { batch: depth });
   const { counts } = await subject();
@@ -147,7 +147,7 @@ async function atDepth64({ quick, rounds, selves }, daemons) {
 /** Forms of the same that have no aim. */
 async function otherForms({ quick, rounds }, daemons, files) {
   if (quick) return { results: [] };
-  const milliseconds = 2000;
+  const milliseconds = 1000;
   const results = [];
   const add = async (key, note, run) => {
     const taken = [];
@@ -196,7 +196,7 @@ async function rawAnswers(bytes, answerBytes, { count, warmup }) {
 async function oneAtATime({ quick, rounds, selves }, daemons) {
   const key = 'ordered_mark_p50_vs_cpg_p50';
   const bytes = multicastBytes();
-  const options = { count: quick ? 200 : 2000, warmup: quick ? 100 : 1000 };
+  const options = { count: quick ? 200 : 1500, warmup: quick ? 100 : 500 };
   const ofOne = async () => {
     const log = newLog();
     const idle = await Promise.all(nodes.slice(1).map((node) => startIdleKernel(node, log, { regions })));
@@ -237,7 +237,7 @@ async function hotSet({ quick, rounds }, daemons, files) {
   const key = 'remark_messages';
   if (files.reasonAgainst) return { results: [{ key, skipped: files.reasonAgainst }] };
   const hot = 16;
-  const milliseconds = quick ? 2500 : 5000;
+  const milliseconds = quick ? 2500 : 4000;
   const small = 2 ** 16;
   const file = files.file(small);
   const taken = [];

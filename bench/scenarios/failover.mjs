@@ -124,7 +124,7 @@ export async function run({ quick, rounds }) {
       }),
     ];
     if (quick) return { results, ratios: {} };
-    const other = await deaths(rounds, files, file, 3);
+    const other = await deaths(3, files, file, 3);
     const otherNote = 'a host that did not write the log device: nobody has to confirm anything for this';
     const how = { unit: 'ms', of: 'a host dies', note: otherNote };
     results.push(row('first_write_after_kill_other_ms', other, { ...how, figure: (one) => one.ms }));
