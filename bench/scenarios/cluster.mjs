@@ -12,7 +12,9 @@
  * 64 writes are what the kernel makes of them: the marks of all that wait go in requests of up to 32, then comes one FLUSH, and the
  * next marks when it is answered. A mark is committed when its FLUSH is, every member having acknowledged it; a raw multicast counts when
  * it has come back to its sender, which promises less. Size and number of the raw ones are what the daemons' counters said of this very
- * load just before, the number rounded up. So the first key says how many marks hosts get for what one multicast costs.
+ * load just before. The number is a mean, of every moment at which one was sent, which is more than that of all moments; raw ones are
+ * measured with the whole numbers on both sides of it and taken in proportion. So the first key says how many marks hosts get for what
+ * one multicast costs.
  *
  * Printed beside: the same over raw multicasts of one mark each, 64 of them under way on each node (`marks_vs_cpg_64`); 64 MARKs with a FLUSH
  * each, as no kernel sends them for one log; and with a log device. The other figures are of core logs, since nothing is written for a raw multicast either.
@@ -112,6 +114,15 @@ const atOnce = (milliseconds, quick) => ({
   count: Math.ceil((marksASecondMax * milliseconds) / 1000 / depth),
 });
 
+/** Raw multicasts of which so many are under way on each node, which need not be a whole number. */
+async function rawInProportion(bytes, underWay, milliseconds) {
+  const whole = Math.floor(underWay);
+  const fewer = await rawFlood({ bytes, depth: whole }, milliseconds);
+  const more = await rawFlood({ bytes, depth: whole + 1 }, milliseconds);
+  const rate = fewer.rate + (underWay - whole) * (more.rate - fewer.rate);
+  return { samples: fewer.samples + more.samples, rate, fewer: fewer.rate, more: more.rate };
+}
+
 async function atDepth64({ quick, rounds, selves }, daemons) {
   const key = 'marks_vs_cpg_rate';
   const milliseconds = quick ? 400 : 1500;
@@ -119,12 +130,12 @@ async function atDepth64({ quick, rounds, selves }, daemons) {
   const subject = () => fromAllNodes(daemons, together, { batch: depth });
   const { counts } = await subject();
   const bytes = Math.round(counts.bytes / counts.multicasts);
-  const underWay = Math.ceil(counts.onTheWay / counts.multicasts);
+  const underWay = counts.onTheWay / counts.multicasts;
   const figureOf = (one) => one.rate;
   const one = multicastBytes().mark;
   const limit = async () => {
     const many = await rawFlood({ bytes: one, depth }, milliseconds);
-    return { ...(await rawFlood({ bytes, depth: underWay }, milliseconds)), many };
+    return { ...(await rawInProportion(bytes, underWay, milliseconds)), many };
   };
   const compared = await compare({ ...fewer(quick, { rounds, selves }), subject, limit, figure: figureOf });
   const many = compared.limit.map((each) => each.many);
@@ -132,11 +143,13 @@ async function atDepth64({ quick, rounds, selves }, daemons) {
   const raw = { unit: 'multicasts/s', figure: figureOf, of: key };
   const note = `${place}; core log, two requests of 32 marks and a FLUSH at a time; ${madeOf(compared.subject)}`;
   const rawNote = (size, number) => `${size} bytes each, ${number} under way on each node, all nodes together`;
+  const rates = ['fewer', 'more'].map((name) => figure(median(compared.limit.map((each) => each[name]))));
+  const inProportion = `${figure(underWay)} (${rates.join(' and ')} with the whole numbers below and above that)`;
   const times = many.map((each, i) => figureOf(compared.subject[i]) / figureOf(each));
   return {
     results: [
       row('marks_64', compared.subject, { ...shown, note }),
-      row('cpg', compared.limit, { ...raw, note: rawNote(bytes, underWay) }),
+      row('cpg', compared.limit, { ...raw, note: rawNote(bytes, inProportion) }),
       row('cpg_64', many, { ...raw, note: rawNote(one, depth) }),
       { key: 'marks_vs_cpg_64', value: median(times), unit: 'times faster', samples: times.length, rounds: times },
     ],

@@ -1,6 +1,6 @@
 /** The bench's arithmetic: medians, noise, the order of turns, and what counts as met. */
 import { expect, test } from 'vitest';
-import { missingKeys, verdict } from '../../bench/budgets.mjs';
+import { budgets, missingKeys, verdict } from '../../bench/budgets.mjs';
 import { compare, median, noiseOf, percentiles, row, unrestOf } from '../../bench/measure.mjs';
 
 test('medians and percentiles', () => {
@@ -99,4 +99,18 @@ test('a limit whose median is far from its fastest was not alone on the machine'
       { p50: 70, min: 60 },
     ]),
   ).toBeCloseTo(79);
+});
+
+test('what must not be there at all has no floor below that', () => {
+  const none = { ...budgets.cluster?.remark_messages, noise: 0 } as Parameters<typeof verdict>[0];
+  expect(verdict({ ...none, value: 0 })).toBe('met');
+  expect(verdict({ ...none, value: 1 })).toBe('below its floor');
+});
+
+test('every scenario has a title and a way to run', async () => {
+  for (const name of Object.keys(budgets)) {
+    const scenario = (await import(`../../bench/scenarios/${name}.mjs`)) as { title: string; run: unknown };
+    expect(scenario.title).toMatch(/./);
+    expect(scenario.run).toBeTypeOf('function');
+  }
 });
