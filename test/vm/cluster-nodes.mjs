@@ -20,6 +20,8 @@ const sectors = legMiB * 2048;
 export const regions = sectors / regionSectors;
 /** How long a write takes to the second leg. */
 const slowMs = 500;
+/** Of a node's stamper. */
+const writesAtOnce = 16;
 const waitLimitMs = 600_000;
 const machineLimitMs = 7_200_000;
 /** Writes that have nothing to wait for end in this time, many times over. */
@@ -178,10 +180,10 @@ export class ClusterNodes {
     this.#turn = { sequence, node: number };
   }
 
-  /** The node's writes go on: some more of them end. */
+  /** The node's writes go on: more of them end than can have been under way. */
   goesOn(number, limitMs) {
-    const before = this.writes(number);
-    return until(`writes of node ${number} go on`, () => this.writes(number) > before + 4, limitMs);
+    const goal = this.writes(number) + writesAtOnce;
+    return until(`writes of node ${number} go on`, () => this.writes(number) > goal, limitMs);
   }
 
   /** The node's writer runs, and none of its writes ends any more: what is under way may end before. */
