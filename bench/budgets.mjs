@@ -92,6 +92,13 @@ export const printed = {
   failover: ['first_write_after_kill_ms'],
 };
 
+/** What such a row is, where its name does not say it. */
+export const printedWhat = {
+  marks_vs_cpg_64: 'the same marks a second over raw multicasts of one mark each, 64 under way on each host',
+  first_write_after_kill_ms:
+    'from the death of the host that writes the log, confirmed by an operator at once, to a write of the others',
+};
+
 /** A subject that differs from itself by more than this says nothing about anything else. */
 const noiseMax = 0.5;
 

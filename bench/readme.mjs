@@ -4,7 +4,7 @@
  */
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { budgets, printed, verdict } from './budgets.mjs';
+import { budgets, printed, printedWhat, verdict } from './budgets.mjs';
 import { root } from './programs.mjs';
 import { apartText, figure, machineText } from './text-report.mjs';
 
@@ -47,7 +47,10 @@ function printedRows(scenario, { results }) {
   const wanted = printed[scenario] ?? [];
   return results
     .filter(({ key, unit }) => wanted.includes(key) && printedUnits.includes(unit))
-    .map(({ key, value, unit }) => tableRow(scenario, key, unit, figure(value), '', '', 'printed'));
+    .map(({ key, value, unit }) => {
+      const what = printedWhat[key] ? `${printedWhat[key]}, ${unit}` : unit;
+      return tableRow(scenario, key, what, figure(value), '', '', 'printed');
+    });
 }
 
 export function readmeTable({ name, report }) {
