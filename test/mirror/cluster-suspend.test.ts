@@ -6,6 +6,7 @@ import {
   DM_ULOG_DTR,
   DM_ULOG_FLUSH,
   DM_ULOG_GET_RESYNC_WORK,
+  DM_ULOG_GET_SYNC_COUNT,
   DM_ULOG_IN_SYNC,
   DM_ULOG_IS_REMOTE_RECOVERING,
   DM_ULOG_MARK_REGION,
@@ -251,5 +252,37 @@ describe('a halt that members have heard and that waits for one that copies', ()
     expect(group.ask(1, DM_ULOG_SET_REGION_SYNC, mirrorA, [4, 1])?.error).toBe(0);
     expect(group.host(2).answerTo(presuspend)?.error).toBe(0);
     expect(group.ask(1, DM_ULOG_GET_RESYNC_WORK, mirrorA)?.values?.[0]).toBe(0);
+  });
+});
+
+describe('a kernel that goes on with a log whose RESUME was refused, and suspends it', () => {
+  /** Its RESUME was refused, its PRESUSPEND as well; then it reconnects. */
+  function reconnected(): Group {
+    const group = new Group([1, 2], { stickyMax: 0 });
+    group.resume(mirrorA, core, [1]);
+    group.ask(1, DM_ULOG_SET_REGION_SYNC, mirrorA, [4, 0]);
+    group.host(2).construct(mirrorA, core);
+    expect(group.ask(2, DM_ULOG_PRESUSPEND, mirrorA)?.error).toBe(-Errno.EINVAL);
+    expect(group.host(2).construct(mirrorA, core, { nul: true })?.error).toBe(0);
+    group.ask(2, DM_ULOG_GET_SYNC_COUNT, mirrorA);
+    expect(group.ask(2, DM_ULOG_RESUME, mirrorA)?.error).toBe(0);
+    return group;
+  }
+
+  test('still suspends: nothing holds its writes up, and nobody recovers under them (R10)', () => {
+    const group = reconnected();
+    expect(group.ask(2, DM_ULOG_IS_REMOTE_RECOVERING, mirrorA, [4])?.values).toEqual([0, 64]);
+    expect(group.ask(1, DM_ULOG_GET_RESYNC_WORK, mirrorA)?.values?.[0]).toBe(0);
+    expect(group.ask(2, DM_ULOG_POSTSUSPEND, mirrorA)?.error).toBe(0);
+    expect(group.ask(1, DM_ULOG_GET_RESYNC_WORK, mirrorA)?.values).toEqual([1, 4]);
+    expect(group.ask(2, DM_ULOG_RESUME, mirrorA)?.error).toBe(0);
+    expect(group.ask(2, DM_ULOG_IN_SYNC, mirrorA, [4])?.values).toEqual([0]);
+  });
+
+  test('has resumed when it asks for work: its POSTSUSPEND was lost', () => {
+    const group = reconnected();
+    group.ask(2, DM_ULOG_GET_RESYNC_WORK, mirrorA);
+    expect(group.host(2).state(mirrorA).lifeCycle).toBe(LifeCycle.active);
+    expect(group.ask(2, DM_ULOG_IN_SYNC, mirrorA, [4])?.values).toEqual([0]);
   });
 });

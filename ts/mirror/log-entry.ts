@@ -50,7 +50,7 @@ export class LogEntry {
     }
     this.#resumes.add(seq);
     if (state.lifeCycle === LifeCycle.pending) {
-      this.#beginResume();
+      this.#beginResume(again);
     } else if (state.lifeCycle === LifeCycle.halted) {
       this.join();
     } else if (this.#parts.replica.rights.shared) {
@@ -101,6 +101,7 @@ export class LogEntry {
     state.lifeCycle = rests ? LifeCycle.halted : LifeCycle.active;
     if (!state.everResumed) state.everResumed = true;
     if (state.draining) state.draining = false;
+    this.#unsure = rests && replica.rights.shared;
     if (!replica.rights.shared) marks.announce();
     else if (rests) replica.request(MessageType.halt, 0);
     const inSync = `${map.syncCount} of ${map.regionCount} regions in sync, ${map.regionCount - map.cleanCount} dirty`;
@@ -109,10 +110,11 @@ export class LogEntry {
     this.#parts.hooks.changed();
   }
 
-  #beginResume(): void {
+  #beginResume(again: boolean): void {
     const { state } = this.#parts;
     state.resumeCount += 1;
-    if (state.draining) state.draining = false;
+    // The RESUME of a reconnect ends no suspend.
+    if (state.draining && !again) state.draining = false;
     state.lifeCycle = LifeCycle.resuming;
     this.#parts.hooks.official(true);
     if (this.#parts.replica.rights.shared) this.#enter();

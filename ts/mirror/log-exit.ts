@@ -56,6 +56,7 @@ export class LogExit {
     if (state.lifeCycle === LifeCycle.pending) {
       // Where another instance has taken its place, it has left long ago.
       const left = state.everResumed && !this.#parts.hooks.replaced();
+      if (state.draining) state.draining = false;
       world.effects.reply(seq, DM_ULOG_POSTSUSPEND, left ? 0 : -Errno.ENOENT);
       return;
     }

@@ -41,8 +41,10 @@ export class LogHalt {
       return;
     }
     const stalled = state.lifeCycle === LifeCycle.resuming;
+    // The kernel of a log whose RESUME was refused goes on all the same; it suspends although this is refused, too.
+    const begins = stalled || (state.lifeCycle === LifeCycle.pending && replica.rights.shared);
+    if (begins && !state.draining) state.draining = true;
     if (stalled) {
-      if (!state.draining) state.draining = true;
       if (state.marksUnknown) this.#entry.letGo();
     }
     world.effects.reply(seq, DM_ULOG_PRESUSPEND, stalled ? -Errno.EIO : -Errno.EINVAL);

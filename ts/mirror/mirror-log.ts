@@ -188,7 +188,7 @@ export class MirrorLog {
       effects.reply(seq, type, -Errno.ESRCH);
       return;
     }
-    if (this.#constructedAgain && !this.#waiters.has(DM_ULOG_RESUME)) this.#reconnected();
+    if (this.#constructedAgain && serves(state) && !this.#waiters.has(DM_ULOG_RESUME)) this.#reconnected();
     this.#regionRequests.seen(type);
     switch (type) {
       case DM_ULOG_DTR:
@@ -239,9 +239,8 @@ export class MirrorLog {
    * marks (R3), which cleans nothing before suspend and resume.
    */
   reconnecting(): void {
-    if (!serves(this.state)) return;
     this.#constructedAgain = true;
-    if (this.state.marksUnknown) return;
+    if (!serves(this.state) || this.state.marksUnknown) return;
     this.#reconnecting = true;
     // What the daemon before this one was told is stored: no mark was lost.
     this.#regionRequests.marksAreOurs();
