@@ -1,6 +1,6 @@
 /** A region that members have assigned to a kernel which was not told of it (R6): it must not be left to nobody. */
 import { expect, test } from 'vitest';
-import { DM_ULOG_GET_RESYNC_WORK, DM_ULOG_PRESUSPEND } from '../../ts/base/ulog-frames.js';
+import { DM_ULOG_GET_RESYNC_WORK, DM_ULOG_PRESUSPEND, DM_ULOG_SET_REGION_SYNC } from '../../ts/base/ulog-frames.js';
 import { Group } from './cluster-host.js';
 import { mirrorA } from './host.js';
 
@@ -75,4 +75,20 @@ test('what the kernel does recover stays its own when its daemon is killed', () 
   expect(group.host(2).state(mirrorA).recoveringNode).toBe(1);
   expect(group.ask(2, DM_ULOG_GET_RESYNC_WORK, mirrorA)?.values).toEqual([0, 0]);
   expect(group.ask(1, DM_ULOG_GET_RESYNC_WORK, mirrorA)?.values).toEqual([1, 0]);
+});
+
+test('R13: who has not heard yet whether it has quorum hands out when it has: a kernel that is told of none may not ask again', () => {
+  const group = new Group([1, 2, 3], { stickyMax: 0 });
+  group.resume(mirrorA, '512 clustered-core 8 nosync', [1, 2]);
+  group.ask(2, DM_ULOG_SET_REGION_SYNC, mirrorA, [4, 0]);
+  group.tellsQuorum = false;
+  group.part(3, 'node-down');
+  group.quorum(true, [1]);
+  group.settle();
+  const work = group.host(2).send(DM_ULOG_GET_RESYNC_WORK, mirrorA);
+  group.settle();
+  expect(group.host(2).answerTo(work)).toBeUndefined();
+  group.quorum(true, [2]);
+  group.settle();
+  expect(group.host(2).answerTo(work)?.values).toEqual([1, 4]);
 });

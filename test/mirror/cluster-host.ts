@@ -22,6 +22,8 @@ export class Group {
   #epoch = 0;
   /** False: what is delivered is not acknowledged before `acknowledge`. */
   acknowledges = true;
+  /** False: nobody is told of quorum with a view. */
+  tellsQuorum = true;
   /** Sees every message on its way, and may spoil it. */
   tamper: ((message: LogMessage) => void) | null = null;
 
@@ -187,7 +189,7 @@ export class Group {
       const all = joined.some((member) => member.node === node);
       const view = { epoch: this.#nextEpoch(), members, joined: all ? members : joined, left };
       host.service.viewChanged(view, host.nowMs);
-      host.service.quorumChanged(true, host.nowMs);
+      if (this.tellsQuorum) host.service.quorumChanged(true, host.nowMs);
     }
   }
 

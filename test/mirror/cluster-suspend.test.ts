@@ -196,6 +196,21 @@ describe('between the two questions before a write', () => {
     expect(group.host(1).state(mirrorA).owners.has(2, 4)).toBe(true);
   });
 
+  test.each([
+    ['marks of its own: over', [], [9], 0],
+    ['marks before it: over', [9], [], 0],
+    ['clears alone, of another thread: not over', [], [], 1],
+  ])('a flush of %s', (_title, marks, flush, inSync) => {
+    const group = new Group([1, 2], { stickyMax: 0 });
+    group.resume(mirrorA, '512 clustered-core 8', [1, 2]);
+    expect(group.ask(1, DM_ULOG_SET_REGION_SYNC, mirrorA, [4, 1])?.error).toBe(0);
+    expect(group.ask(2, DM_ULOG_IS_REMOTE_RECOVERING, mirrorA, [4])?.values).toEqual([0, 0]);
+    group.ask(1, DM_ULOG_SET_REGION_SYNC, mirrorA, [4, 0]);
+    if (marks.length > 0) group.ask(2, DM_ULOG_MARK_REGION, mirrorA, marks);
+    expect(group.ask(2, DM_ULOG_FLUSH, mirrorA, flush)?.error).toBe(0);
+    expect(group.ask(2, DM_ULOG_IN_SYNC, mirrorA, [4])?.values).toEqual([inSync]);
+  });
+
   test('a daemon that starts does not know what it was told', () => {
     const group = new Group([1, 2], { stickyMax: 0 });
     group.resume(mirrorA, '512 clustered-core 8', [1, 2]);
@@ -204,7 +219,7 @@ describe('between the two questions before a write', () => {
     group.join(2);
     group.settle();
     expect(group.ask(2, DM_ULOG_IN_SYNC, mirrorA, [4])?.values).toEqual([1]);
-    expect(group.ask(2, DM_ULOG_FLUSH, mirrorA)?.error).toBe(0);
+    expect(group.ask(2, DM_ULOG_FLUSH, mirrorA, [9])?.error).toBe(0);
     expect(group.ask(2, DM_ULOG_IN_SYNC, mirrorA, [4])?.values).toEqual([0]);
   });
 });

@@ -91,6 +91,11 @@ export class Cluster {
     return this.inGroup && this.#ownQuorate === true && this.orderedQuorate;
   }
 
+  /** Nothing was said of this node's quorum since it came or somebody was lost. */
+  get quorumUnsaid(): boolean {
+    return this.inGroup && this.#ownQuorate === null;
+  }
+
   /** Null when the node is not in the group. */
   memberOfGroup(node: number): GroupMember | null {
     return this.#members.find((member) => member.node === node) ?? null;

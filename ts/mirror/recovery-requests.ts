@@ -14,7 +14,7 @@ import { SeqList } from './seq-list.js';
 import { SyncChanges } from './sync-changes.js';
 import { report } from './world.js';
 
-/** More writes of one round than that wait for the next. */
+/** When there are more in a round all regions count as if they were among them. */
 const admittedMax = 4096;
 
 export class RecoveryRequests {
@@ -36,8 +36,10 @@ export class RecoveryRequests {
    * yes whatever has happened in between: a no would let it write there without marks, for as long as it has this table (R10).
    */
   readonly #admitted = new Set<number>();
-  /** An earlier daemon has answered in the round that goes on. */
+  /** An earlier daemon has answered in the round that goes on, or more was asked in it than is remembered. */
   #roundUnknown: boolean;
+  /** MARK has come in this round. */
+  #roundMarks = false;
   /** Wishes on their way through the stream. */
   readonly #wishing = new Set<number>();
 
@@ -47,8 +49,18 @@ export class RecoveryRequests {
     this.#roundUnknown = parts.state.restored && parts.replica.rights.shared;
   }
 
-  /** The kernel flushes: what it had asked about is in its hands by now, or forgotten. */
-  roundEnded(): void {
+  /** MARK: a round of writes is about to end with a flush. */
+  marked(): void {
+    this.#roundMarks = true;
+  }
+
+  /**
+   * The kernel flushes what it has marked, in `count` marks of the flush or before it: what it had asked about is in its hands by now, or
+   * forgotten. A flush without marks is that of another thread, which brings clears home at any time, also in the middle of a round.
+   */
+  flushed(count: number): void {
+    if (count === 0 && !this.#roundMarks) return;
+    this.#roundMarks = false;
     this.#roundUnknown = false;
     if (this.#admitted.size > 0) this.#admitted.clear();
   }
@@ -85,8 +97,10 @@ export class RecoveryRequests {
 
   /** GET_RESYNC_WORK of a log that is not pending. `resumes`: it is about to be resumed, by a message before the one that is sent here. */
   getResyncWork(seq: number, resumes: boolean): void {
-    const { world, state, uuid } = this.#parts;
-    const may = this.#mayHandOut && state.map.syncCount < state.map.regionCount;
+    const { world, state, replica, uuid } = this.#parts;
+    // Who has only just come hears whether it has quorum in a moment: the hand-out waits for that.
+    const mayAsk = this.#mayHandOut || (this.#mayAsk && replica.rights.quorumUnsaid);
+    const may = mayAsk && state.map.syncCount < state.map.regionCount;
     if (!may && !resumes && !this.#isAwaited) {
       this.#kernelIdles();
       world.effects.replyPair(seq, DM_ULOG_GET_RESYNC_WORK, 0, 0);
@@ -165,13 +179,13 @@ export class RecoveryRequests {
     }
     if (!replica.following) {
       const held = state.map.isHeld(region);
-      if (held) this.#admitted.add(region);
+      if (held) this.#admit(region);
       world.effects.replyPair(seq, DM_ULOG_IS_REMOTE_RECOVERING, held ? 0 : 1, 0);
       return;
     }
-    const waits = replica.rights.shared && (this.#admitted.size >= admittedMax || this.#mustWait(region)) ? 1 : 0;
+    const waits = replica.rights.shared && this.#mustWait(region) ? 1 : 0;
     if (waits === 1) this.#admitted.delete(region);
-    else if (replica.rights.shared) this.#admitted.add(region);
+    else if (replica.rights.shared) this.#admit(region);
     this.latch();
     replica.tellHint(recovery.hint());
     world.effects.replyPair(seq, DM_ULOG_IS_REMOTE_RECOVERING, waits, recovery.hint());
@@ -179,6 +193,11 @@ export class RecoveryRequests {
     if (!wanted || this.isWished(region)) return;
     this.#wishing.add(region);
     world.sender.one(MessageType.wish, uuid, 0, region, 0);
+  }
+
+  #admit(region: number): void {
+    if (this.#admitted.size < admittedMax) this.#admitted.add(region);
+    else this.#roundUnknown = true;
   }
 
   /** R12: the kernel is about to hear that every region is in sync, also when that came with a copy of the log. */

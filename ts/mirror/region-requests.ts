@@ -61,6 +61,8 @@ export class RegionRequests {
       effects.reply(seq, type, -Errno.EINVAL);
       return;
     }
+    if (type === DM_ULOG_MARK_REGION) this.#recoveryRequests.marked();
+    else if (type === DM_ULOG_FLUSH) this.#recoveryRequests.flushed(count);
     if (this.#parts.state.lifeCycle === LifeCycle.resuming) {
       this.#whileResuming(type, seq, count);
       return;
@@ -91,7 +93,6 @@ export class RegionRequests {
         effects.reply(seq, type, 0);
         return;
       case DM_ULOG_FLUSH:
-        this.#recoveryRequests.roundEnded();
         this.#flush(seq, count, nowMs);
         return;
       case DM_ULOG_SET_REGION_SYNC:

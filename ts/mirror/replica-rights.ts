@@ -43,6 +43,11 @@ export class ReplicaRights {
     return cluster === null || (cluster.operational && this.#follows());
   }
 
+  /** It follows, and has not heard yet whether it has quorum where it is now. A kernel that hears "none" meanwhile may not ask again. */
+  get quorumUnsaid(): boolean {
+    return this.#world.cluster?.quorumUnsaid === true && this.#follows();
+  }
+
   /**
    * New marks may be promised. Not without the writer of a disk log, also when the device has them: where he is, with quorum of his
    * own as one of two may have, he may clean what nobody there holds.

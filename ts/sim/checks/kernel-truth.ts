@@ -52,10 +52,12 @@ export interface TargetTruth {
   latched: boolean;
   /** The highest hint that it was told since its last suspend: of regions below it the kernel asks nothing but IN_SYNC. */
   hintMax: number;
-  /** Regions that nobody recovers, as it was told since its last FLUSH: it is about to write there. */
+  /** Regions that nobody recovers, as it was told since it has flushed marks last: it is about to write there. */
   readonly admitted: Set<number>;
-  /** A daemon has died since its last FLUSH: the next one does not know what that one had said. */
+  /** A daemon has died since then: the next one does not know what that one had said. */
   roundUnknown: boolean;
+  /** Marks went to a daemon that lives, and no flush since. */
+  roundMarks: boolean;
   /** Between PRESUSPEND and POSTSUSPEND. */
   draining: boolean;
   /** PRESUSPEND was answered, POSTSUSPEND not sent: no write may be held back any more. */
@@ -100,6 +102,7 @@ export class KernelTruth {
         hintMax: 0,
         admitted: new Set(),
         roundUnknown: false,
+        roundMarks: false,
         draining: false,
         letDrain: false,
         halted: false,
@@ -146,7 +149,7 @@ export class KernelTruth {
 
   /** The daemon is gone, and with it what it had not sent. */
   daemonDied(): void {
-    for (const truth of this.targets.values()) truth.roundUnknown = true;
+    for (const truth of this.targets.values()) Object.assign(truth, { roundUnknown: true, roundMarks: false });
     this.#onTheWay.clear();
     this.acknowledgements += 1;
   }
@@ -213,8 +216,11 @@ export class KernelTruth {
       truth.letDrain = false;
       truth.flushFailed = false;
     }
-    if (request.type === DM_ULOG_FLUSH) {
+    if (request.type === DM_ULOG_MARK_REGION) truth.roundMarks = true;
+    // The delayed flush of a log with integrated_flush is another thread's, and ends no round.
+    if (request.type === DM_ULOG_FLUSH && (request.values.length > 0 || truth.roundMarks)) {
       truth.admitted.clear();
+      truth.roundMarks = false;
       truth.roundUnknown = false;
     }
     if (request.type === DM_ULOG_PRESUSPEND) truth.draining = true;
