@@ -392,6 +392,22 @@ describe('a checker of several hosts', () => {
     });
   }
 
+  it('R10-suspend: who was cut off before another kernel began to copy cannot know of it', () => {
+    cluster = new Rested();
+    const [first, second] = cluster.hosts;
+    const { membership } = second;
+    if (membership === null) throw new Error('no group');
+    const others = membership.view.filter((one) => one !== first.membership);
+    membership.view = others;
+    cluster.checks.recoveryStarted(second, cluster.log(second), region);
+    cluster.truth(second).copying = region;
+    cluster.answer(first, DM_ULOG_PRESUSPEND);
+    // It is still known to one that was with it then.
+    const [, , third] = cluster.hosts;
+    const cut = cluster;
+    expect(() => cut.answer(third, DM_ULOG_PRESUSPEND)).toThrow('R10-suspend');
+  });
+
   it('is tried here, whichever it is', () => {
     expect([...new Set(cases.map(({ rule }) => rule))].sort()).toEqual([...clusterRules].sort());
   });

@@ -94,4 +94,12 @@ describe('the checker of orphans', () => {
     world.device.building = null;
     world.checks.decided(uuid);
   });
+
+  it('sees a table whose record was lost that is taken for gone', () => {
+    const world = new World();
+    world.live.clear();
+    expect(() => world.checks.decided(uuid)).toThrow('R2-no-false-orphan');
+    world.device.live = null;
+    world.checks.decided(uuid);
+  });
 });

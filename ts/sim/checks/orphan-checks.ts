@@ -52,11 +52,14 @@ export class OrphanChecks {
   /** The daemon says that no table names this uuid, and lets its logs go. */
   decided(uuid: string): void {
     const { evaluations, states, nowMs } = this.#world;
-    const had = new Set(this.#known().map((log) => log.key));
+    const known = this.#known();
+    const had = new Set(known.map((log) => log.key));
     const records = [...(states?.live.values() ?? [])].filter((state) => state.identity.uuid === uuid);
+    // Where the record was lost members alone knew of it.
+    const left = records.length === 0 && known.every((log) => log.uuid !== uuid);
     evaluations.check(
       'R2-no-false-orphan',
-      records.some((state) => !had.has(state.key)),
+      left || records.some((state) => !had.has(state.key)),
       () => `${uuid} is taken for a log without a table, and the kernel has it`,
     );
     for (const missing of this.#missing.values()) {

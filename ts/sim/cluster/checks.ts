@@ -40,6 +40,8 @@ export class ClusterChecks {
   readonly #inquorate = new Map<string, CleanWatch>();
   /** By log: hosts whose PRESUSPEND was answered last, and who was told of it. */
   readonly #haltHeard = new Map<string, Map<Host, Set<Host>>>();
+  /** By log: hosts whose kernel began to copy last, and who was told of it. */
+  readonly #copyHeard = new Map<string, Map<Host, Set<Host>>>();
 
   readonly #bondedNow = (uuid: string, a: Host, b: Host) => this.#duties.bonded(uuid, a, b);
 
@@ -93,7 +95,8 @@ export class ClusterChecks {
 
   powerLost(host: Host): void {
     this.#duties.released(host);
-    for (const heard of this.#haltHeard.values()) for (const hosts of heard.values()) hosts.delete(host);
+    for (const logs of [this.#haltHeard, this.#copyHeard])
+      for (const heard of logs.values()) for (const hosts of heard.values()) hosts.delete(host);
   }
 
   writeIssued(host: Host, { uuid }: ObservedTarget, region: number, toAllLegs: boolean): void {
@@ -114,6 +117,7 @@ export class ClusterChecks {
 
   recoveryStarted(host: Host, { uuid }: ObservedTarget, region: number): void {
     this.#duties.copied(uuid, region, host, (other) => this.#bothMayGoOn(uuid, host, other));
+    noteHeard(this.#copyHeard, uuid, host, this.#bonds.of(uuid, host));
     for (const other of this.#sim.hosts) {
       const truth = other.liveTruth(uuid);
       if (other === host || truth === null || this.#bothMayGoOn(uuid, host, other)) continue;
@@ -249,16 +253,23 @@ export class ClusterChecks {
     return halted.toldQuorate || this.#haltHeard.get(uuid)?.get(halted)?.has(copier) === true;
   }
 
+  /**
+   * The other way round: who suspends has to know that another one copies when both are with each other, or were when that began. Who was
+   * cut off before cannot have heard of it, and what it may write then is the same as above.
+   */
+  #heardCopy(uuid: string, halted: Host, copier: Host): boolean {
+    return this.#bonds.bonded(uuid, halted, copier) || this.#copyHeard.get(uuid)?.get(copier)?.has(halted) === true;
+  }
+
   #checkPresuspend(host: Host, request: RequestRecord): void {
     const { uuid } = request;
-    const heard = this.#haltHeard.get(uuid) ?? new Map<Host, Set<Host>>();
-    this.#haltHeard.set(uuid, heard.set(host, new Set(this.#bonds.of(uuid, host))));
+    noteHeard(this.#haltHeard, uuid, host, this.#bonds.of(uuid, host));
     for (const other of this.#sim.hosts) {
       const truth = other.liveTruth(request.uuid);
       if (other === host || truth === null || this.#bothMayGoOn(request.uuid, host, other)) continue;
       this.#check(
         'R10-suspend',
-        truth.copying < 0,
+        truth.copying < 0 || !this.#heardCopy(uuid, host, other),
         request.uuid,
         () => `${name(host, request)} answered while ${other.name} copies region ${truth.copying}`,
       );
@@ -359,6 +370,11 @@ export class ClusterChecks {
   #held(rule: CheckedRule): void {
     this.#sim.evaluations.held(rule);
   }
+}
+
+function noteHeard(logs: Map<string, Map<Host, Set<Host>>>, uuid: string, of: Host, by: readonly Host[]): void {
+  const heard = logs.get(uuid) ?? new Map<Host, Set<Host>>();
+  logs.set(uuid, heard.set(of, new Set(by)));
 }
 
 function fail(rule: CheckedRule, uuid: string, text: string): never {
