@@ -32,7 +32,8 @@ export class Administrator {
 
   /** Creates the mirrors of a fresh kernel. A core log has nothing to remember: it starts out of sync. */
   activateAll(first: boolean): void {
-    for (const mirror of this.#host.mirrors.values()) this.#command(mirror, this.#activate(mirror, first));
+    for (const mirror of this.#host.mirrors.values())
+      if (!mirror.unused) this.#command(mirror, this.#activate(mirror, first));
   }
 
   /** Looks after mirrors whose writes are held or whose resume failed, until the end of the run. */
@@ -46,6 +47,7 @@ export class Administrator {
         const seen = healing || this.#attention === 1 || prng.chance(this.#attention);
         if (!mirror.busy && wanted && seen && this.#host.diskWell(mirror)) this.reload(mirror);
         else if (this.#longUnheard(mirror)) this.ask(mirror);
+        if (healing && !this.#host.alone) this.#readOnce(mirror);
       }
       this.supervise();
     });
@@ -63,6 +65,14 @@ export class Administrator {
     if (liveState(this.#host, mirror)?.marksUnknown !== true) mirror.unknownSinceMs = -1;
     else if (mirror.unknownSinceMs < 0) mirror.unknownSinceMs = nowMs;
     return mirror.unknownSinceMs >= 0 && nowMs - mirror.unknownSinceMs > unknownMsMax;
+  }
+
+  /**
+   * A kernel that was told of no resync work, because quorum was not said yet or a member was suspended, asks again when it has
+   * something to do. Its users have stopped writing; somebody still reads.
+   */
+  #readOnce({ device, sectors }: SimMirror): void {
+    if (device !== null && device.outstanding === 0) device.read(this.#host.prng.below(sectors), () => {});
   }
 
   /**

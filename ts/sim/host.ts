@@ -93,9 +93,13 @@ export class Host implements CheckWorld, WireEnds {
     this.#wire = new Wire(this);
     this.workload = new Workload(sim.timeline, sim.prng.fork(), sim.stamps);
     this.administrator = new Administrator(this);
+    let index = 0;
     for (const [uuid, shared] of sim.shared) {
       const port = new LegPort(sim.timeline, shared.prng, shared.legs);
-      this.mirrors.set(uuid, new SimMirror(shared, port, shared.plan.sectors));
+      const mirror = new SimMirror(shared, port, shared.plan.sectors);
+      mirror.unused = sim.cluster?.plan.users[index]?.has(node) === false;
+      this.mirrors.set(uuid, mirror);
+      index += 1;
     }
   }
 
@@ -514,7 +518,7 @@ export class Host implements CheckWorld, WireEnds {
   #messageSubmitted(message: LogMessage): void {
     this.#submitted += 1;
     this.count(`message ${message.type}`);
-    this.sim.cluster?.checks.submitted(this, message);
+    this.sim.cluster?.submitted(this, message);
     if (message.type === MessageType.join && !this.alone) countJoin(this, message.uuid);
     const mirror = this.mirrors.get(message.uuid);
     if (mirror !== undefined && this.alone) permitAtFailure(mirror, this.states, message);

@@ -36,6 +36,8 @@ export class SimMirror {
   sectors: number;
   /** The device in the kernel of now. */
   device: MappedDevice | null = null;
+  /** This host never has it in use. */
+  unused = false;
   /** An administrator's command is at work on it. */
   busy = false;
   /** Its table must be replaced before it writes again. */

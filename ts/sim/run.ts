@@ -136,7 +136,7 @@ function heal(sim: Simulation): void {
 /** No command at work, no table that must be replaced, no device suspended or about to be, no write under way. */
 function settled(host: Host): boolean {
   if (host.kernel === null) return false;
-  for (const mirror of host.mirrors.values()) {
+  for (const mirror of usedMirrors(host)) {
     if (mirror.busy || mirror.device === null || host.administrator.needsCare(mirror)) return false;
     if (mirror.device.suspended || mirror.device.outstanding > 0) return false;
   }
@@ -149,7 +149,7 @@ function logFailed(host: Host): boolean {
 }
 
 function inSync(host: Host): boolean {
-  for (const mirror of host.mirrors.values()) {
+  for (const mirror of usedMirrors(host)) {
     const state = liveState(host, mirror);
     if (state === undefined || state.lifeCycle !== LifeCycle.active) return false;
     if (state.map.inner.syncCount < state.geometry.regionCount || mirror.device?.live?.hash.recovering === true)
@@ -160,7 +160,7 @@ function inSync(host: Host): boolean {
 
 function retire(sim: Simulation): void {
   for (const { host, mirror } of allMirrors(sim)) {
-    const last = host === sim.hosts.at(-1);
+    const last = host === sim.hosts.findLast((other) => usedMirrors(other).some(({ shape }) => shape === mirror.shape));
     runUntil(sim, healMsMax, () => !mirror.busy);
     host.administrator.retire(mirror, () => {
       if (last) suspendedCheck(host, mirror);
@@ -174,7 +174,11 @@ function retire(sim: Simulation): void {
 }
 
 function allMirrors(sim: Simulation): { host: Host; mirror: SimMirror }[] {
-  return sim.hosts.flatMap((host) => [...host.mirrors.values()].map((mirror) => ({ host, mirror })));
+  return sim.hosts.flatMap((host) => usedMirrors(host).map((mirror) => ({ host, mirror })));
+}
+
+function usedMirrors({ mirrors }: Host): readonly SimMirror[] {
+  return [...mirrors.values()].filter(({ unused }) => !unused);
 }
 
 /** Steps until `done`; a run that does not come there is a failure of its own. */

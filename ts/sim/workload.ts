@@ -32,6 +32,8 @@ export class Workload {
   readonly #timeline: Timeline;
   readonly #prng: Prng;
   readonly #stirs: (() => void)[] = [];
+  /** By uuid. */
+  readonly #mirrors = new Map<string, SimMirror>();
   readonly #stamps: Stamps;
 
   constructor(timeline: Timeline, prng: Prng, stamps: Stamps) {
@@ -54,6 +56,13 @@ export class Workload {
     };
     this.#timeline.after(this.#prng.real(0, 50), next);
     this.#stirs.push(() => this.#burst(mirror, plan, hot));
+    this.#mirrors.set(mirror.shape.uuid, mirror);
+  }
+
+  /** One write to a region, now. */
+  write(uuid: string, region: number): void {
+    const mirror = this.#mirrors.get(uuid);
+    if (!this.stopped && mirror?.device != null && !mirror.quiet) this.#write(mirror, region);
   }
 
   /** One burst everywhere, now: something is about to happen. */

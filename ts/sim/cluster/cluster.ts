@@ -1,4 +1,5 @@
 /** What a simulation of several hosts has besides them: the group, and who says that a node is dead. */
+import type { LogMessage } from '../../mirror/messages.js';
 import type { Host } from '../host.js';
 import type { Simulation } from '../simulation.js';
 import { ClusterChecks } from './checks.js';
@@ -11,10 +12,12 @@ export class Cluster {
   readonly group: SimulatedGroup;
   readonly fencing: Fencing;
   readonly checks: ClusterChecks;
+  /** Sees what daemons send until it returns true: a fault that waits for its moment. */
+  whenSubmitted: ((host: Host, message: LogMessage) => boolean) | null = null;
 
   constructor(sim: Simulation, hosts: number) {
     const prng = sim.prng.fork();
-    this.plan = planCluster(prng, hosts);
+    this.plan = planCluster(prng, hosts, sim.scenario.mirrors.length);
     this.group = new SimulatedGroup({
       timeline: sim.timeline,
       prng: prng.fork(),
@@ -24,6 +27,12 @@ export class Cluster {
     });
     this.fencing = new Fencing(sim, this.plan);
     this.checks = new ClusterChecks(sim);
+  }
+
+  /** A daemon sends a message. */
+  submitted(host: Host, message: LogMessage): void {
+    this.checks.submitted(host, message);
+    if (this.whenSubmitted?.(host, message) === true) this.whenSubmitted = null;
   }
 
   /** All hear each other again, and every service runs. Hosts that are off come back by themselves. */

@@ -2,10 +2,9 @@
 import type { FaultKind } from '../faults.js';
 import type { Host } from '../host.js';
 import type { Cluster } from './cluster.js';
+import { mendAfter, offMs, stirAround, writeOn } from './fault-steps.js';
 import { countDeath } from './moments.js';
-
-/** Until sides that hear each other again have met. */
-const meetMsMax = 320;
+import { thirdChangesSides, writerCleansUnheard } from './unheard.js';
 
 interface ClusterFaultKind extends Omit<FaultKind, 'apply'> {
   readonly apply: (host: Host, cluster: Cluster) => boolean;
@@ -27,6 +26,8 @@ export const clusterFaultKinds: readonly ClusterFaultKind[] = [
   { name: 'writer-lost', weight: 8, apply: writerLost },
   { name: 'left-behind', weight: 10, apply: leftBehind },
   { name: 'sides-change', weight: 8, apply: sidesChange },
+  { name: 'third-changes-sides', weight: 6, apply: thirdChangesSides },
+  { name: 'writer-cleans-unheard', weight: 6, apply: writerCleansUnheard },
 ];
 
 const weightSum = clusterFaultKinds.reduce((sum, kind) => sum + kind.weight, 0);
@@ -130,25 +131,6 @@ function splitFor(host: Host, group: Cluster['group'], sides: readonly (readonly
     group.partition(sides);
     mendAfter(host, group, prng.pick([prng.real(10, 3000), prng.real(3000, 40_000)]));
   });
-}
-
-/** When what happened last is known to all: rings have no half-way. */
-function mendAfter(host: Host, group: Cluster['group'], ms: number): void {
-  host.timeline.after(ms, () => {
-    if (!group.split) return;
-    if (group.settled) {
-      // Sides that meet are at work, or what one says in the moment of it is never said.
-      if (host.prng.chance(0.6)) stirAround(host, meetMsMax);
-      group.mend();
-    } else mendAfter(host, group, 50);
-  });
-}
-
-/** All users write, each at a moment of its own. */
-function stirAround({ sim, prng, timeline }: Host, withinMs: number): void {
-  for (const { workload } of sim.hosts) {
-    for (let bursts = 3; bursts > 0; bursts--) timeline.after(prng.real(0, withinMs), () => workload.stir());
-  }
 }
 
 function partitionAndDeath(host: Host, cluster: Cluster): boolean {
@@ -303,17 +285,4 @@ function sidesChange(host: Host, { group }: Cluster): boolean {
   timeline.after(withinMs, change);
   mendAfter(host, group, withinMs + prng.real(4000, 30_000));
   return true;
-}
-
-/** Their users write, burst after burst. */
-function writeOn(hosts: readonly Host[], withinMs: number): void {
-  for (const { workload, timeline, prng } of hosts) {
-    for (let bursts = prng.between(2, 6); bursts > 0; bursts--) {
-      timeline.after(prng.real(0, withinMs), () => workload.stir());
-    }
-  }
-}
-
-function offMs({ prng }: Host): number {
-  return prng.pick([prng.real(10, 1000), prng.real(1000, 8000), prng.real(8000, 40_000)]);
 }

@@ -17,9 +17,14 @@ export interface ClusterPlan {
   readonly fencingMsMax: number;
   /** The share of all faults that concern more than one host. */
   readonly clusterFaults: number;
+  /** By mirror: the hosts that use it. The first makes it. */
+  readonly users: readonly ReadonlySet<number>[];
 }
 
-export function planCluster(prng: Prng, hosts: number): ClusterPlan {
+/** How often somebody in the group does not have a mirror that others have. */
+const unusedSomewhere = 0.4;
+
+export function planCluster(prng: Prng, hosts: number, mirrors: number): ClusterPlan {
   const fencing = prng.pick(['asked', 'asked', 'shoots', 'shoots', 'operator', 'never'] as const);
   return {
     hosts,
@@ -28,5 +33,14 @@ export function planCluster(prng: Prng, hosts: number): ClusterPlan {
     fencing,
     fencingMsMax: prng.pick([50, 2000, 20_000]),
     clusterFaults: prng.real(0.3, 0.8),
+    users: Array.from({ length: mirrors }, () => planUsers(prng, hosts)),
   };
+}
+
+/** Two at least, or it would be no shared mirror. */
+function planUsers(prng: Prng, hosts: number): ReadonlySet<number> {
+  const users = new Set(Array.from({ length: hosts }, (_, index) => index + 1));
+  if (!prng.chance(unusedSomewhere)) return users;
+  for (let node = 2; node <= hosts; node++) if (users.size > 2 && prng.chance(0.5)) users.delete(node);
+  return users;
 }

@@ -1,0 +1,38 @@
+/** Steps that faults between hosts (faults.ts, unheard.ts) are made of. */
+import type { Host } from '../host.js';
+import type { Cluster } from './cluster.js';
+
+/** Until sides that hear each other again have met. */
+const meetMsMax = 320;
+
+/** When what happened last is known to all: rings have no half-way. */
+export function mendAfter(host: Host, group: Cluster['group'], ms: number): void {
+  host.timeline.after(ms, () => {
+    if (!group.split) return;
+    if (group.settled) {
+      // Sides that meet are at work, or what one says in the moment of it is never said.
+      if (host.prng.chance(0.6)) stirAround(host, meetMsMax);
+      group.mend();
+    } else mendAfter(host, group, 50);
+  });
+}
+
+/** All users write, each at a moment of its own. */
+export function stirAround({ sim, prng, timeline }: Host, withinMs: number): void {
+  for (const { workload } of sim.hosts) {
+    for (let bursts = 3; bursts > 0; bursts--) timeline.after(prng.real(0, withinMs), () => workload.stir());
+  }
+}
+
+/** Their users write, burst after burst. */
+export function writeOn(hosts: readonly Host[], withinMs: number): void {
+  for (const { workload, timeline, prng } of hosts) {
+    for (let bursts = prng.between(2, 6); bursts > 0; bursts--) {
+      timeline.after(prng.real(0, withinMs), () => workload.stir());
+    }
+  }
+}
+
+export function offMs({ prng }: Host): number {
+  return prng.pick([prng.real(10, 1000), prng.real(1000, 8000), prng.real(8000, 40_000)]);
+}
