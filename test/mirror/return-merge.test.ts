@@ -85,14 +85,14 @@ test('who has left, of which the others had not heard, is taken off', () => {
   expect([table.members.map(({ node }) => node), left.map(({ node }) => node)]).toEqual([[1], [2]]);
 });
 
-test('R8: a writer that comes back without a copy keeps its role while a write of it is under way', () => {
+test('R8, R1: a writer that comes back without a copy keeps its role while a write of it is under way, in another epoch', () => {
   const theirs = tableOf(200, [member(1, { present: false, valid: false }), member(2)]);
   const merged = (writing: boolean) =>
     mergeReports([
       reporter(1, tableOf(9, [member(1)]), { valid: false, writing }),
       reporter(2, theirs, { quorate: true }),
     ]).table;
-  expect([merged(true).writer, merged(true).epoch]).toEqual([1, 3]);
+  expect([merged(true).writer, merged(true).epoch]).toEqual([1, 4]);
   expect([merged(false).writer, merged(false).epoch]).toEqual([2, 4]);
 });
 

@@ -60,6 +60,9 @@ export class PlaceRequests {
       const { regionCount, regionSizeSectors } = this.#state.geometry;
       const disk = this.#state.image === null ? 0 : 1;
       sender.numbers(type, uuid, 0, flag, [regionCount, regionSizeSectors, disk]);
+    } else if (type === MessageType.retired) {
+      // Of the role as it is given now: that of the members who were there when it was asked may have begun anew.
+      sender.numbers(type, uuid, 0, this.#rights.table?.epoch ?? 0, []);
     } else {
       sender.numbers(type, uuid, 0, flag, []);
     }

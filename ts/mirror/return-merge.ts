@@ -100,6 +100,8 @@ export function mergeReports(reporters: readonly Reporter[]): Merged {
   const writing = knowers.some(({ node, log }) => node === table.writer && log.writing);
   const idle = writer === undefined || (writer.present && !writer.valid && !writing);
   if (table.writer !== -1 && idle) table.writer = -1;
+  // One that keeps it until then has done to the device what those who follow were not told: what it has said counts no more (R1).
+  else if (writer?.present === true && !writer.valid && anyValid(table)) table.epoch += 1;
   chooseWriter(table);
   // Who copies begins again.
   table.lineage = anyValid(table) ? table.generation : 0;

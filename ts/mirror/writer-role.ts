@@ -43,6 +43,7 @@ export class WriterRole {
   /** The first member has the role before it follows: it loads the device. */
   begin(epoch: number): void {
     this.#servedEpoch = epoch;
+    this.#requests.drop(MessageType.retired);
   }
 
   /** The table has changed, or who may do what, and the copy follows. */
@@ -68,12 +69,11 @@ export class WriterRole {
 
   /** Who does not follow does not write. It keeps the role until what it has begun is over: nobody else may write before that (R8). */
   giveBack(): void {
-    const epoch = this.#servedEpoch;
     this.#servedEpoch = -1;
     this.#hooks.retire(() => {
       const { table } = this.#rights;
-      const stillIts = table?.writer === this.#world.node && table.epoch === epoch;
-      if (stillIts && this.#servedEpoch === -1) this.#requests.ask(MessageType.retired, epoch);
+      const served = this.#servedEpoch !== -1;
+      if (table?.writer === this.#world.node && !served) this.#requests.ask(MessageType.retired, 0);
     });
   }
 

@@ -187,7 +187,7 @@ export class Administrator {
   /**
    * A host has the mirror in use, and this one does not hear it, or its daemon. When all who knew of that have lost their memory
    * nobody can know what it holds. So cluster managers shoot who is not seen at their start before they activate anything, and who
-   * runs no daemon they mend first; and so it is here.
+   * runs no daemon, or one that has lost what it knew of the mirror and says so, they mend first; and so it is here.
    */
   #goesOnUnseen({ shape }: SimMirror): boolean {
     const host = this.#host;
@@ -196,7 +196,8 @@ export class Administrator {
     if (cluster === null) return false;
     const knows = host.daemon?.exchanging === false;
     const using = sim.hosts.filter((other) => other !== host && other.mirrors.get(shape.uuid)?.device?.live != null);
-    const unseen = using.filter((other) => !knows || !together(host, other));
+    const seen = (other: Host) => knows && together(host, other) && other.liveState(shape.uuid) !== null;
+    const unseen = using.filter((other) => !seen(other));
     if (unseen.length === 0) return false;
     host.count('activation waits for who is not seen');
     const unheard = unseen.filter((other) => !cluster.group.hears(node, other.node));
