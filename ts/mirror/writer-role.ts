@@ -69,11 +69,11 @@ export class WriterRole {
 
   /** Who does not follow does not write. It keeps the role until what it has begun is over: nobody else may write before that (R8). */
   giveBack(): void {
+    const had = this.#servedEpoch !== -1;
     this.#servedEpoch = -1;
     this.#hooks.retire(() => {
-      const { table } = this.#rights;
-      const served = this.#servedEpoch !== -1;
-      if (table?.writer === this.#world.node && !served) this.#requests.ask(MessageType.retired, 0);
+      const stillIts = this.#rights.table?.writer === this.#world.node && this.#servedEpoch === -1;
+      if (had && stillIts) this.#requests.ask(MessageType.retired, 0);
     });
   }
 
@@ -84,6 +84,7 @@ export class WriterRole {
   end(done: () => void): void {
     this.#ends = true;
     this.#servedEpoch = -1;
+    this.#requests.drop(MessageType.retired);
     this.#hooks.retire(done);
   }
 }
