@@ -47,7 +47,6 @@ export class Administrator {
         const seen = healing || this.#attention === 1 || prng.chance(this.#attention);
         if (!mirror.busy && wanted && seen && this.#host.diskWell(mirror)) this.reload(mirror);
         else if (this.#longUnheard(mirror)) this.ask(mirror);
-        if (healing && !this.#host.alone) this.#readOnce(mirror);
       }
       this.supervise();
     });
@@ -65,14 +64,6 @@ export class Administrator {
     if (liveState(this.#host, mirror)?.marksUnknown !== true) mirror.unknownSinceMs = -1;
     else if (mirror.unknownSinceMs < 0) mirror.unknownSinceMs = nowMs;
     return mirror.unknownSinceMs >= 0 && nowMs - mirror.unknownSinceMs > unknownMsMax;
-  }
-
-  /**
-   * A kernel that was told of no resync work, because quorum was not said yet or a member was suspended, asks again when it has
-   * something to do. Its users have stopped writing; somebody still reads.
-   */
-  #readOnce({ device, sectors }: SimMirror): void {
-    if (device !== null && device.outstanding === 0) device.read(this.#host.prng.below(sectors), () => {});
   }
 
   /**
