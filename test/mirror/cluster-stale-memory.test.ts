@@ -98,3 +98,25 @@ test('R8: that the device of a dead writer was read is said again when somebody 
   group.settle();
   expect([table()?.writer, table()?.writerDied]).toEqual([2, false]);
 });
+
+test('R16: whose kernel is still in doubt does not say that the device fails to who takes its copy', () => {
+  const { group, device } = groupOf([1, 2], [1, 2]);
+  device.writeErrno = Errno.EIO;
+  expect(group.ask(2, DM_ULOG_FLUSH, mirrorA, [3])?.error).toBe(-Errno.EIO);
+  group.killDaemon(2);
+  device.writeErrno = 0;
+  group.wait(6000);
+  expect(group.host(1).state(mirrorA).logFailed).toBe(false);
+  // It does not know yet whether it has quorum, so nothing of its kernel goes out of sync.
+  group.tellsQuorum = false;
+  group.join(2);
+  group.settle();
+  expect(group.host(2).state(mirrorA).logFailed).toBe(true);
+  group.killDaemon(1);
+  group.join(1);
+  group.settle();
+  expect(group.host(1).state(mirrorA).logFailed).toBe(false);
+  group.quorum(true);
+  group.wait(6000);
+  expect([1, 2].map((node) => group.host(node).state(mirrorA).logFailed)).toEqual([false, false]);
+});

@@ -34,6 +34,8 @@ export class FlushFailures {
   #failedAgain = false;
   /** The log device works again; the log counts as failed until nothing is in doubt. */
   #whenWell: (() => void) | null = null;
+  /** All members were told that it does: what is left is this kernel's doubt. */
+  #known = false;
 
   constructor(world: World, state: LogState, marks: Marks, rights: ReplicaRights) {
     this.#world = world;
@@ -48,6 +50,11 @@ export class FlushFailures {
     return this.#state.logFailed && this.#whenWell === null;
   }
 
+  /** As all members have it, whatever this kernel's doubt. */
+  get failedForAll(): boolean {
+    return this.#state.logFailed && !this.#known;
+  }
+
   fail(seq: number): void {
     this.#marks.doubted = true;
     this.#failedAgain = true;
@@ -57,15 +64,24 @@ export class FlushFailures {
   /** The log device has failed: none of those who wait for it can become ready. A resumed log stays resumed all the same. */
   failAll(waiters: FlushWaiters): void {
     this.#whenWell = null;
+    this.#known = false;
     waiters.takeAll((seq, type) => {
       if (type === DM_ULOG_FLUSH) this.fail(seq);
       else this.#world.effects.reply(seq, type, type === DM_ULOG_RESUME ? 0 : -Errno.EIO);
     });
   }
 
-  /** The log device works again. The log counts as failed until nothing is in doubt; then `said` is called. */
-  deviceWell(said: () => void = () => {}): void {
+  /** The log device works again, as this node has found. The log counts as failed until nothing is in doubt; then `said` is called. */
+  deviceWell(said: () => void): void {
     this.#whenWell = said;
+    this.#known = false;
+    if (!this.#marks.doubted) this.#settled();
+  }
+
+  /** All members know that it works again. */
+  knownWell(): void {
+    this.#whenWell = () => {};
+    this.#known = true;
     if (!this.#marks.doubted) this.#settled();
   }
 
@@ -120,6 +136,7 @@ export class FlushFailures {
     const said = this.#whenWell;
     if (said === null) return;
     this.#whenWell = null;
+    this.#known = false;
     this.#state.logFailed = false;
     said();
   }

@@ -96,7 +96,7 @@ export class LogDeliveries {
   /** R16: what the writer's device does is every member's business. */
   #logState(failed: boolean): void {
     const { state, failures, waiters } = this.#log;
-    if (state.logFailed && !failed) failures.deviceWell();
+    if (state.logFailed && !failed) failures.knownWell();
     if (!failed) return;
     if (!state.logFailed) state.logFailed = true;
     failures.failAll(waiters);

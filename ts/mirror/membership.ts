@@ -227,8 +227,8 @@ export class Membership implements ReplicaHooks {
   }
 
   head(): ReplicaHead {
-    const { state, recovery, life, replica } = this.#log;
-    const { searchPosition, recoveringRegion, position, logFailed } = state;
+    const { state, recovery, life, replica, failures } = this.#log;
+    const { searchPosition, recoveringRegion, position } = state;
     return {
       generation: life.store?.generation ?? 0,
       durableGeneration: life.store?.durableGeneration ?? 0,
@@ -239,7 +239,7 @@ export class Membership implements ReplicaHooks {
       recoveringNode: recovery.recoverer,
       wishes: recovery.wishes.list(),
       restrictions: recovery.restrictions.list(),
-      logFailed,
+      logFailed: failures.failedForAll,
     };
   }
 
@@ -249,7 +249,7 @@ export class Membership implements ReplicaHooks {
     state.searchPosition = head.searchPosition;
     state.recoveringNode = head.recoveringNode === world.node ? -1 : head.recoveringNode;
     state.recoveringRegion = head.recoveringRegion;
-    if (state.logFailed && !head.logFailed) failures.deviceWell();
+    if (state.logFailed && !head.logFailed) failures.knownWell();
     else if (head.logFailed && !state.logFailed) state.logFailed = true;
     recovery.refresh();
     recovery.wishes.clear();
