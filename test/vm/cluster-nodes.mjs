@@ -42,11 +42,15 @@ export async function reasonAgainstCluster() {
 
 export const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
+/** Whether a condition holds in time. */
+export async function within(limitMs, condition) {
+  for (const end = Date.now() + limitMs; !(await condition()); await sleep(300)) if (Date.now() > end) return false;
+  return true;
+}
+
 /** Waits for a condition; the limit is for hangs. */
 export async function until(what, condition, limitMs = waitLimitMs) {
-  for (const end = Date.now() + limitMs; !(await condition()); await sleep(300)) {
-    if (Date.now() > end) throw new Error(`hung: ${what}: not after ${limitMs / 1000} s`);
-  }
+  if (!(await within(limitMs, condition))) throw new Error(`hung: ${what}: not after ${limitMs / 1000} s`);
 }
 
 export class ClusterNodes {

@@ -21,6 +21,7 @@ import {
   sleep,
   stillMs,
   until,
+  within,
 } from '../cluster-nodes.mjs';
 import { differingRegions, logSession } from '../log-area.mjs';
 import { blocksPerRegion, regionBytes, Stamps } from '../stamps.mjs';
@@ -155,11 +156,9 @@ class Rules {
     const inSync = nodes.log(first).inSyncCount;
     this.#check('what the dead node had marked is out of sync', inSync < regions, `${inSync} of ${regions}`);
     await nodes.order(first, 'hold_leg; dmsetup clear shared; kill_in_restart; hold_recovery');
-    const { recoveringNode, recoveringRegion } = nodes.log(first);
-    this.#check(
-      `the daemon killed in its restart: node ${first} recovers`,
-      recoveringNode === first && recoveringRegion >= 0,
-    );
+    const copies = () => nodes.log(first).recoveringNode === first && nodes.log(first).recoveringRegion >= 0;
+    const name = `the daemon is killed in its restart: node ${first} recovers`;
+    this.#check(name, await within(saysMs, copies));
   }
 
   /** R10: the recovery that stands still on the first machine. */
