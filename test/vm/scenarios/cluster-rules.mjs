@@ -206,10 +206,10 @@ class Rules {
     await sleep(stillMs);
     await nodes.order(second, 'write_waits');
     this.#check('a region that one kernel has found out of sync is recovered by no other', this.#outAlone());
-    await nodes.order(second, 'mend_leg; load_table; begin_suspend --noflush; suspend_ended');
+    await nodes.order(second, 'load_table; begin_suspend --noflush; suspend_ended');
     await sleep(2 * stillMs);
     this.#check('also when its mark went with a suspend', this.#outAlone());
-    await nodes.order(second, 'dmsetup resume shared');
+    await nodes.order(second, 'mend_leg; dmsetup resume shared');
     await nodes.order(second, 'write_ended; wait_for 300 in_sync shared; dmesg -C');
     await this.#healed(`a leg had failed for node ${second} alone, and node ${first} had another table`);
   }
