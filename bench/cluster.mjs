@@ -28,10 +28,7 @@ export function reasonAgainst() {
 
 /** The cluster of this run, formed when the first asks. */
 export function cluster() {
-  forming ??= CorosyncCluster.start(nodes.length).then((formed) => {
-    process.on('exit', () => formed.close());
-    return formed;
-  });
+  forming ??= CorosyncCluster.start(nodes.length);
   return forming;
 }
 

@@ -63,8 +63,12 @@ export class CorosyncCluster {
   /** corosync.conf for so many nodes. */
   #configuration;
 
+  /** Also when the process ends while the cluster is formed. */
+  #atExit = () => this.close();
+
   constructor(configurationOf) {
     this.#configuration = configurationOf;
+    process.on('exit', this.#atExit);
   }
 
   /** Nodes 1 to `count`, each member of the whole; `configurationOf`: of nodes with the addresses of `addressOf`. */
@@ -196,6 +200,7 @@ export class CorosyncCluster {
   }
 
   close() {
+    process.off('exit', this.#atExit);
     for (const { corosync, holder } of this.#nodes) {
       corosync?.kill('SIGKILL');
       holder.kill('SIGKILL');
