@@ -413,7 +413,7 @@ export class Replica {
     const valid = this.following && table !== undefined && providerOf(table, node) === this.#world.node;
     const from = regions[0] as number;
     if (!valid || from >= this.#state.map.regionCount) return;
-    const bytes = encodeChunk(this.#state, from, () => this.#hooks.head());
+    const bytes = encodeChunk(this.#state, from, () => this.#hooks.head(), this.#world.settings.chunkRegions);
     this.#world.sender.bytes(MessageType.chunk, this.#uuid, seq, node, [], bytes);
   }
 }

@@ -1,3 +1,5 @@
+import { chunkRegionsMax } from '../base/limits.js';
+
 /** What an operator may set about the mirror log. Times are milliseconds. */
 export interface MirrorSettings {
   /** How long a cleared region stays marked, so that its next mark costs nothing (R5). */
@@ -14,6 +16,8 @@ export interface MirrorSettings {
   readonly shared: boolean;
   /** R13: without quorum new marks wait, or fail with -EIO. */
   readonly onQuorumLoss: 'wait' | 'fail';
+  /** Regions of one part of a copy, in whole words of 64: a simulated log has few, and is to be copied in parts all the same. */
+  readonly chunkRegions: number;
 }
 
 export const mirrorSettingsDefault: MirrorSettings = {
@@ -24,4 +28,5 @@ export const mirrorSettingsDefault: MirrorSettings = {
   forceForeignSession: false,
   shared: false,
   onQuorumLoss: 'wait',
+  chunkRegions: chunkRegionsMax,
 };

@@ -55,10 +55,11 @@ export function encodeChunk(
   { map, owners }: Pick<LogState, 'map' | 'owners'>,
   from: number,
   head: () => ReplicaHead,
+  spanMax = chunkRegionsMax,
 ): Uint8Array {
   const regions = new Float64Array(chunkOwnersMax);
   const nodes = new Float64Array(chunkOwnersMax);
-  let span = chunkRegionsMax;
+  let span = spanMax;
   let to = Math.min(map.regionCount, from + span);
   let pairs = owners.listRange(from, to, regions, nodes);
   while (pairs > chunkOwnersMax && span > wordRegions) {

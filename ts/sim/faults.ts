@@ -243,7 +243,10 @@ function failDisk(host: Host, fault: { errno: number; reads: boolean; writes: bo
   const disk = pickDisk(host);
   if (disk === null || disk.fault !== null) return false;
   const operationsLeft = host.prng.pick([1, 1, 3, Number.POSITIVE_INFINITY]);
-  const set = { ...fault, operationsLeft };
+  // Shared disks fail for all, or on one host's way to them.
+  const here = !host.alone && host.prng.chance(0.5) ? { node: host.node } : {};
+  const set = { ...fault, operationsLeft, ...here };
+  if (set.node !== undefined) host.count('log device fails on one host');
   disk.fault = set;
   if (host.alone && host.prng.chance(0.3)) askMeanwhile(host, disk);
   host.timeline.after(host.prng.real(500, 12_000), () => {

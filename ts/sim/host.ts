@@ -243,6 +243,7 @@ export class Host implements CheckWorld, WireEnds {
           stickyMax: this.stickyMax,
           cleanCommitMs: scenario.cleanCommitMs,
           shared: !this.alone,
+          ...(this.sim.cluster === null ? {} : { chunkRegions: this.sim.cluster.plan.chunkRegions }),
         },
         stickyMax: this.stickyMax,
         shared: !this.alone,

@@ -22,6 +22,7 @@ export const clusterFaultKinds: readonly ClusterFaultKind[] = [
   { name: 'member-late', weight: 6, apply: memberLate },
   { name: 'join-disturbed', weight: 8, apply: joinDisturbed },
   { name: 'all-nodes-die', weight: 2, apply: allDie },
+  { name: 'all-daemons-die', weight: 4, apply: allDaemonsDie },
   { name: 'writer-dies', weight: 8, apply: writerDies },
   { name: 'writer-lost', weight: 8, apply: writerLost },
   { name: 'left-behind', weight: 10, apply: leftBehind },
@@ -174,6 +175,22 @@ function allDie(host: Host): boolean {
   for (const other of host.sim.hosts) {
     host.timeline.after(host.prng.chance(0.5) ? offAtMs : host.prng.real(0, 50), () => {
       if (!other.healing && !other.dark) other.powerCut(offMs(other));
+    });
+  }
+  return true;
+}
+
+/** The kernels go on, and what they hold is in their hosts' records alone. */
+function allDaemonsDie(host: Host): boolean {
+  const { prng, timeline, sim } = host;
+  const offAtMs = prng.real(0, 5);
+  for (const other of sim.hosts) {
+    other.workload.stir();
+    timeline.after(prng.chance(0.5) ? offAtMs : prng.real(0, 30), () => {
+      if (host.healing || other.daemon?.running !== true) return;
+      const downMs = prng.pick([prng.real(1, 300), prng.real(300, 20_000)]);
+      other.restartMs = () => downMs;
+      other.daemon.die();
     });
   }
   return true;

@@ -24,6 +24,7 @@ export const wantedMoments: readonly string[] = [
   'group: message lost with its ring',
   'group: message late',
   'fencing late',
+  'log device fails on one host',
 ];
 
 /** And runs in which recovery is restarted (R11). */

@@ -1,4 +1,5 @@
 /** What a seed says of its cluster, besides what it says of every run. */
+import { chunkRegionsMax } from '../../base/limits.js';
 import type { Prng } from '../prng.js';
 
 /**
@@ -17,6 +18,8 @@ export interface ClusterPlan {
   readonly fencingMsMax: number;
   /** The share of all faults that concern more than one host. */
   readonly clusterFaults: number;
+  /** Regions of one part of a copy. */
+  readonly chunkRegions: number;
   /** By mirror: the hosts that use it. The first makes it. */
   readonly users: readonly ReadonlySet<number>[];
 }
@@ -33,6 +36,7 @@ export function planCluster(prng: Prng, hosts: number, mirrors: number): Cluster
     fencing,
     fencingMsMax: prng.pick([50, 2000, 20_000]),
     clusterFaults: prng.real(0.3, 0.8),
+    chunkRegions: prng.pick([64, chunkRegionsMax]),
     users: Array.from({ length: mirrors }, () => planUsers(prng, hosts)),
   };
 }

@@ -65,7 +65,7 @@ export class SimulatedLogDevice implements LogDevice {
     this.close();
     this.#later(0.1, 2, () => {
       const disk = this.#world.find(name);
-      const errno = disk === undefined ? errnoEnoent : disk.trip('opens');
+      const errno = disk === undefined ? errnoEnoent : disk.trip('opens', this.#world.node);
       if (disk === undefined || errno !== 0) return this.#events.opened(errno, null, '');
       if (claim) this.#claim(disk, claimTries);
       else this.#open(disk);
@@ -94,7 +94,7 @@ export class SimulatedLogDevice implements LogDevice {
     this.#later(0.05, 2, () => {
       const block = disk?.logicalBlockBytes ?? 512;
       if (offset % block !== 0 || length % block !== 0) throw new Error(`unaligned read of ${length} at ${offset}`);
-      const errno = disk === null ? errnoEbadf : disk.trip('reads');
+      const errno = disk === null ? errnoEbadf : disk.trip('reads', this.#world.node);
       if (disk === null || errno !== 0) return this.#events.read(errno, offset, new Uint8Array(0));
       if (offset + length > disk.bytes) return this.#events.read(errnoEio, offset, new Uint8Array(0));
       this.#events.read(0, offset, disk.seen.slice(offset, offset + length));
@@ -189,7 +189,7 @@ export class SimulatedLogDevice implements LogDevice {
     const outcome = prng.pick(['whole', 'whole', 'whole', 'torn', 'none'] as const);
     if (outcome === 'none') return;
     if (outcome === 'whole') this.#land(disk, run);
-    else if (disk.trip('writes') === 0) {
+    else if (disk.trip('writes', this.#world.node) === 0) {
       for (let at = 0; at < run.bytes.length; at += sectorBytes) {
         if (prng.chance(0.5)) disk.put(run.offset + at, run.bytes.subarray(at, at + sectorBytes));
       }
@@ -203,7 +203,7 @@ export class SimulatedLogDevice implements LogDevice {
 
   #land(disk: LogDisk, run: Run): number {
     run.landed = true;
-    const errno = disk.trip('writes');
+    const errno = disk.trip('writes', this.#world.node);
     if (errno !== 0) {
       // Some of a failed write may be on the disk all the same.
       const bytes = disk.logicalBlockBytes * this.#world.prng.below(run.bytes.length / disk.logicalBlockBytes + 1);
@@ -218,7 +218,7 @@ export class SimulatedLogDevice implements LogDevice {
 
   #flush(disk: LogDisk, image: LogImage): void {
     this.#later(0.05, 3 + this.#stallMs(disk), () => {
-      const errno = disk.trip('writes');
+      const errno = disk.trip('writes', this.#world.node);
       if (errno === 0) disk.flush();
       else disk.forget(this.#world.prng);
       this.#done(disk, image, errno, true);

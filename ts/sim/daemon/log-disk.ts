@@ -17,6 +17,8 @@ export interface Fault {
   readonly reads: boolean;
   readonly writes: boolean;
   readonly opens: boolean;
+  /** The one node that has it, by its own way to the disk; undefined: every one. */
+  readonly node?: number;
   /** How many operations fail before the fault is over by itself. */
   operationsLeft: number;
 }
@@ -84,9 +86,9 @@ export class LogDisk {
   }
 
   /** The errno of the next operation of a kind, or 0. */
-  trip(kind: 'reads' | 'writes' | 'opens'): number {
+  trip(kind: 'reads' | 'writes' | 'opens', node: number): number {
     const fault = this.fault;
-    if (fault === null || !fault[kind]) return 0;
+    if (fault === null || !fault[kind] || (fault.node ?? node) !== node) return 0;
     fault.operationsLeft -= 1;
     if (fault.operationsLeft <= 0) this.fault = null;
     return fault.errno;
