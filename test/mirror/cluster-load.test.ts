@@ -1,7 +1,12 @@
 /** The first member of a log loads its device; what happens when that fails. */
 import { expect, test } from 'vitest';
 import { Errno } from '../../ts/base/errno.js';
-import { DM_ULOG_IS_REMOTE_RECOVERING, DM_ULOG_RESUME } from '../../ts/base/ulog-frames.js';
+import {
+  DM_ULOG_IS_REMOTE_RECOVERING,
+  DM_ULOG_POSTSUSPEND,
+  DM_ULOG_PRESUSPEND,
+  DM_ULOG_RESUME,
+} from '../../ts/base/ulog-frames.js';
 import { LifeCycle } from '../../ts/mirror/log-state.js';
 import { Group } from './cluster-host.js';
 import { mirrorA, TestDisk } from './host.js';
@@ -71,4 +76,24 @@ test('R9: who has not resumed yet uses no log, whatever an earlier session of it
   device.readErrno = 0;
   group.wait(2500);
   expect(ended()).toBe(false);
+});
+
+test('who was refused the device is no member when somebody comes to the group: others would wait for it', () => {
+  const device = new TestDisk(1024 * 1024);
+  const text = '512 clustered-disk /dev/log 8 nosync';
+  const elsewhere = new Group([9]);
+  elsewhere.disks.set('/dev/log', device);
+  elsewhere.resume(mirrorA, text, [9]);
+  const group = new Group([1, 2]);
+  group.disks.set('/dev/log', device);
+  for (const node of [1, 2]) group.host(node).construct(mirrorA, text);
+  expect(group.ask(1, DM_ULOG_RESUME, mirrorA)?.error).toBe(-Errno.EBUSY);
+  group.part(2, 'process-down');
+  group.join(2);
+  group.settle();
+  const table = () => group.host(2).service.cluster?.tables.get(mirrorA.uuid);
+  expect([table()?.members ?? [], table()?.writer]).toEqual([[], -1]);
+  elsewhere.ask(9, DM_ULOG_PRESUSPEND, mirrorA);
+  expect(elsewhere.ask(9, DM_ULOG_POSTSUSPEND, mirrorA)?.error).toBe(0);
+  expect(group.ask(2, DM_ULOG_RESUME, mirrorA)?.error).toBe(0);
 });

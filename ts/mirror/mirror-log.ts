@@ -304,9 +304,8 @@ export class MirrorLog {
   report(): LogReport | null {
     const { lifeCycle, marksUnknown, position } = this.state;
     const { replica, uuid } = this;
-    if (lifeCycle === LifeCycle.pending || lifeCycle === LifeCycle.leaving) {
-      if (replica.phase === 'outside') return null;
-    }
+    // Also one whose load was refused: it has left, and does not load anything when it is chosen to.
+    if (replica.phase === 'outside' && !serves(this.state)) return null;
     const fresh = () => Object.assign(emptyTable(uuid), this.state.geometry, { disk: this.state.image !== null });
     const table = replica.rights.table ?? fresh();
     const me = memberOf(table, this.#world.node);
