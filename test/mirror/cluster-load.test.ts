@@ -96,4 +96,6 @@ test('who was refused the device is no member when somebody comes to the group: 
   elsewhere.ask(9, DM_ULOG_PRESUSPEND, mirrorA);
   expect(elsewhere.ask(9, DM_ULOG_POSTSUSPEND, mirrorA)?.error).toBe(0);
   expect(group.ask(2, DM_ULOG_RESUME, mirrorA)?.error).toBe(0);
+  // Its kernel has gone on with the log, and may have it from the other now.
+  expect(group.host(1).state(mirrorA).lifeCycle).toBe(LifeCycle.active);
 });

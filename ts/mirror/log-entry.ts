@@ -23,6 +23,8 @@ export class LogEntry {
   haltHeard = false;
   /** RESUME has come to a log that an earlier daemon had halted: it may be that of a reconnect, whose constructor that one heard. */
   #unsure = false;
+  /** The load was refused, and its kernel goes on all the same. */
+  #refused = false;
   /** The kernel has shown that it was that of a resume. */
   #resumed = false;
 
@@ -113,6 +115,7 @@ export class LogEntry {
   #beginResume(again: boolean): void {
     const { state } = this.#parts;
     state.resumeCount += 1;
+    this.#refused = false;
     // The RESUME of a reconnect ends no suspend.
     if (state.draining && !again) state.draining = false;
     state.lifeCycle = LifeCycle.resuming;
@@ -221,8 +224,16 @@ export class LogEntry {
 
   /** The device must not be used: nothing is tried again, and on a cluster another member may. */
   refuse(errno: number): void {
+    this.#refused = true;
     if (this.#parts.replica.rights.shared) this.#parts.replica.withdraw();
     this.failResumes(errno);
+  }
+
+  /** Members have the log: who was refused its device needs a copy of theirs, and not the device. */
+  enterAgain(): void {
+    if (!this.#refused || this.#parts.state.lifeCycle !== LifeCycle.resuming || this.#abandoning()) return;
+    this.#refused = false;
+    this.#enter();
   }
 
   /**

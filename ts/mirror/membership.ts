@@ -57,6 +57,10 @@ export class Membership implements ReplicaHooks {
     this.retire(() => {});
   }
 
+  othersHave(): void {
+    this.#log.life.entry.enterAgain();
+  }
+
   follow(): void {
     const { marks } = this.#log;
     marks.announce();

@@ -10,6 +10,8 @@ export interface ReplicaHooks {
   /** Nobody has the log: load it. */
   load(): void;
   abandonLoad(): void;
+  /** Members have the log, and this node has no part in it. */
+  othersHave(): void;
   /** The copy follows from here on: announce what the kernel holds. */
   follow(): void;
   /** The copy counts from here on although it may lack something, or although it is in pieces. */

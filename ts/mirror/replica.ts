@@ -192,7 +192,11 @@ export class Replica {
   /** The member table has changed, or who may do what: finds out what follows from it. */
   tableChanged(): void {
     const { table } = this.rights;
-    if (table === undefined || this.phase === 'outside') return;
+    if (table === undefined) return;
+    if (this.phase === 'outside') {
+      if (anyValid(table) && !this.#cluster.exchanging) this.#hooks.othersHave();
+      return;
+    }
     if (this.#epoch !== table.epoch) this.#hooks.epochBegun();
     this.#epoch = table.epoch;
     // While daemons say what they know, only those who follow know anything.
