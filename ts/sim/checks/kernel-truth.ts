@@ -60,6 +60,8 @@ export interface TargetTruth {
   roundMarks: boolean;
   /** Between PRESUSPEND and POSTSUSPEND. */
   draining: boolean;
+  /** POSTSUSPEND was sent, and RESUME not since: nothing is written. */
+  drained: boolean;
   /** PRESUSPEND was answered, POSTSUSPEND not sent: no write may be held back any more. */
   letDrain: boolean;
   /** PRESUSPEND was answered, and POSTSUSPEND has not left the kernel: writes may be under way that nothing holds back. */
@@ -104,6 +106,7 @@ export class KernelTruth {
         roundUnknown: false,
         roundMarks: false,
         draining: false,
+        drained: false,
         letDrain: false,
         halted: false,
         marksLost: false,
@@ -213,6 +216,7 @@ export class KernelTruth {
     }
     if (request.type === DM_ULOG_RESUME) {
       truth.latched = false;
+      truth.drained = false;
       truth.letDrain = false;
       truth.flushFailed = false;
     }
@@ -227,6 +231,7 @@ export class KernelTruth {
     if (request.type !== DM_ULOG_POSTSUSPEND) return;
     // All writes are done by now: what was lost no longer matters.
     truth.draining = false;
+    truth.drained = true;
     truth.handedOut = -1;
     truth.letDrain = false;
     truth.hintMax = 0;
