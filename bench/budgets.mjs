@@ -65,7 +65,7 @@ export const budgets = {
     remark_messages: none('messages and log writes of three hosts that write to hot regions again and again'),
   },
   join: {
-    transfer_bytes_vs_bitmap_dense: atMost(
+    transfer_bytes_vs_bitmap: atMost(
       1.05,
       'bytes multicast for a host that joins, over the bytes of the bitmap; regions clean or not by chance',
     ),

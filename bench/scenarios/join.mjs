@@ -4,7 +4,7 @@
  *
  * | key                            | the log                                                                             |
  * | ------------------------------ | ----------------------------------------------------------------------------------- |
- * | transfer_bytes_vs_bitmap_dense | every region clean or out of sync by chance, as no coding makes it any shorter      |
+ * | transfer_bytes_vs_bitmap       | every region clean or out of sync by chance, as no coding makes it any shorter      |
  * | transfer_bytes_vs_bitmap_empty | nothing marked                                                                      |
  *
  * Printed beside: what each region costs that a kernel holds at that moment, whose owner is told too, and how long it all takes.
@@ -29,6 +29,7 @@ export const title = 'a host that comes to a log in use';
 
 /** What is said once weighs more on a small map; but every region out of sync takes a daemon's time at a RESUME. */
 const regions = { dense: 2 ** 22, empty: 2 ** 24 };
+const keys = { dense: 'transfer_bytes_vs_bitmap', empty: 'transfer_bytes_vs_bitmap_empty' };
 const bytesOf = (count) => count / 8;
 /** Where the bits begin on a log device. */
 const bitsOffset = 1024;
@@ -131,7 +132,7 @@ function report({ dense, empty, held }) {
   const results = [];
   const ratios = {};
   for (const [name, ones] of Object.entries({ dense, empty })) {
-    const key = `transfer_bytes_vs_bitmap_${name}`;
+    const key = keys[name];
     const bitmapBytes = bytesOf(regions[name]);
     const note = `2^${Math.log2(regions[name])} regions, ${bitmapBytes} bytes of bitmap; two of three hosts have the log in the end`;
     const bytes = row(`join_${name}`, ones, { unit: 'bytes', figure: (one) => one.bytes, note });
