@@ -25,7 +25,7 @@ const FORMS = {
   vm: {
     command: ['test/vm/run.mjs'],
     usual: ['--long'],
-    result: /^ {2}(FAIL |\S+: [\d.]+ s$)|^\d+ at once|^\d+ passed/,
+    result: /^ {2}(FAIL |\S+: [\d.]+ s$)|^ +\d+ of \d+ kills |^\d+ at once|^\d+ passed/,
   },
   soak: {
     command: soak,
