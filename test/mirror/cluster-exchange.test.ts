@@ -1,6 +1,6 @@
 /** Daemons that go while all tell each other what they know: what follows from their going is not forgotten with what was said before. */
 import { expect, test } from 'vitest';
-import { DM_ULOG_FLUSH } from '../../ts/base/ulog-frames.js';
+import { DM_ULOG_FLUSH, DM_ULOG_GET_RESYNC_WORK } from '../../ts/base/ulog-frames.js';
 import { memberOf } from '../../ts/mirror/member-table.js';
 import { Group } from './cluster-host.js';
 import { mirrorA, TestDisk } from './host.js';
@@ -40,4 +40,22 @@ test('R8: the role of a writer whose process ends then passes on', () => {
   group.settle();
   expect(group.host(2).log(mirrorA).replica.rights.table?.writer).toBe(2);
   expect(group.ask(2, DM_ULOG_FLUSH, mirrorA, [7])?.error).toBe(0);
+});
+
+test('R13: what who comes was told of quorum before it came takes nothing from those who have it', () => {
+  const group = new Group([1, 2]);
+  group.resume(mirrorA, core.replace('nosync', 'sync'), [1]);
+  group.tellsQuorum = false;
+  group.part(2, 'process-down');
+  group.settle();
+  group.join(2);
+  // By whose word there is quorum is decided behind what both know: the newcomer's is of before.
+  group.quorum(false, [2]);
+  group.settle();
+  expect(group.host(1).service.cluster?.orderedQuorate).toBe(true);
+  expect(group.ask(1, DM_ULOG_GET_RESYNC_WORK, mirrorA)?.values).toEqual([1, 0]);
+  // A loss of which it is told behind that is everybody's.
+  group.quorum(false, [2]);
+  group.settle();
+  expect(group.host(1).service.cluster?.orderedQuorate).toBe(false);
 });

@@ -261,7 +261,8 @@ export class Cluster {
     for (const uuid of this.#withdrawn) this.#world.sender.numbers(MessageType.leave, uuid, 0, 0, []);
     for (const uuid of this.#removed) this.#sendRemoved(uuid);
     this.#events.exchangeEnded();
-    this.#sendQuorum();
+    // That there is none may be of before who came: said now, it would count more than the word of who knows better.
+    if (this.#ownQuorate === true) this.#sendQuorum();
     for (const [node, boot] of this.#deaths) this.#sendDeath(node, boot);
     this.#tellLost();
     this.#events.operationalChanged();
