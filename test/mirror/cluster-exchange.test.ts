@@ -1,6 +1,6 @@
-/** Daemons that go while all tell each other what they know: what follows from their going is not forgotten with what was said before. */
+/** What daemons tell each other when somebody comes, and what follows from the going of others meanwhile. */
 import { expect, test } from 'vitest';
-import { DM_ULOG_FLUSH, DM_ULOG_GET_RESYNC_WORK } from '../../ts/base/ulog-frames.js';
+import { DM_ULOG_FLUSH, DM_ULOG_GET_RESYNC_WORK, DM_ULOG_MARK_REGION } from '../../ts/base/ulog-frames.js';
 import { memberOf } from '../../ts/mirror/member-table.js';
 import { Group } from './cluster-host.js';
 import { mirrorA, TestDisk } from './host.js';
@@ -58,4 +58,35 @@ test('R13: what who comes was told of quorum before it came takes nothing from t
   group.quorum(false, [2]);
   group.settle();
   expect(group.host(1).service.cluster?.orderedQuorate).toBe(false);
+});
+
+test("whose table counts knows a member's boot before this one: the marks of this one stay", () => {
+  const group = new Group([1, 2, 3], { stickyMax: 0 });
+  group.resume(mirrorA, core, [1]);
+  // Nodes 1 and 2 go on without node 3, and their tables are newer than its own.
+  group.loseGroup(3);
+  group.settle();
+  group.quorum(false);
+  group.settle();
+  group.quorum(true);
+  group.settle();
+  group.loseGroup(2);
+  group.settle();
+  group.cutPower(1);
+  group.join(3);
+  group.join(1);
+  group.settle();
+  group.resume(mirrorA, core, [3, 1]);
+  group.ask(1, DM_ULOG_MARK_REGION, mirrorA, [4]);
+  expect(group.ask(1, DM_ULOG_FLUSH, mirrorA)?.error).toBe(0);
+  group.tellsQuorum = false;
+  group.loseGroup(3);
+  group.quorum(false, [1]);
+  group.settle();
+  group.join(2);
+  group.quorum(true);
+  group.settle();
+  const { replica, state } = group.host(1).log(mirrorA);
+  expect(replica.phase).toBe('following');
+  expect(state.owners.has(1, 4)).toBe(true);
 });

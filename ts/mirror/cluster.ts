@@ -275,10 +275,13 @@ export class Cluster {
     }));
     const { table, dead, left, conflict, lost } = mergeReports(reporters);
     departMeanwhile(table, exchange.left);
+    const before = this.tables.get(uuid);
     this.directory.tables.set(uuid, table);
     for (const member of dead) {
       this.#deadBoots.add(member.boot);
-      this.#events.gone(uuid, member, true);
+      // Whose table counts may not have heard of the boot that is here: what is known of that one stands.
+      const known = memberOf(before, member.node)?.boot === exchange.reports.get(member.node)?.boot;
+      if (!known) this.#events.gone(uuid, member, true);
     }
     for (const member of left) this.#events.gone(uuid, member, false);
     if (conflict) this.#events.resync(uuid, 'two sides of the cluster went on, both with quorum');
