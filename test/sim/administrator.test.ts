@@ -35,3 +35,19 @@ test('R3: a kernel at rest whose daemon has lost its state is asked for its stat
   for (const one of run.hosts) one.administrator.supervise();
   until(run, () => served() && run.hosts.every(({ daemon }) => uuids.every((uuid) => daemon?.settled(uuid))));
 });
+
+test('R11: where daemons restart no recovery, a mirror is suspended and resumed when its kernel asks for no work', () => {
+  sim = new Simulation(1, 2);
+  const run = sim;
+  for (const one of run.hosts) one.boot(true);
+  const uuids = [...run.shared.keys()];
+  const states = () => run.hosts.flatMap((one) => uuids.map((uuid) => one.liveState(uuid)));
+  const inSync = () => states().every((state) => state?.map.syncCount === state?.geometry.regionCount);
+  const quietMs = 120_000;
+  until(run, () => inSync() && run.nowMs > quietMs);
+  for (const state of states()) state?.map.inner.setInSync(0, false);
+  until(run, () => run.nowMs > 2 * quietMs);
+  expect(inSync()).toBe(false);
+  for (const one of run.hosts) one.administrator.supervise();
+  until(run, inSync);
+});

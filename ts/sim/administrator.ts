@@ -17,7 +17,7 @@ const attentions = [1, 1, 1, 0.04] as const;
 /** How often the legs of a table open slowly, and how slowly. */
 const slowLegs = 0.1;
 const slowLegsMsMax = 20_000;
-const unknownMsMax = 60_000;
+const saidMsMax = 60_000;
 const resyncedRegionsMax = 2_000;
 
 export class Administrator {
@@ -45,7 +45,9 @@ export class Administrator {
         const wanted = this.needsCare(mirror) || unknown;
         const { healing, prng } = this.#host;
         const seen = healing || this.#attention === 1 || prng.chance(this.#attention);
+        const stalled = this.#longStalled(mirror);
         if (!mirror.busy && wanted && seen && this.#host.diskWell(mirror)) this.reload(mirror);
+        else if (stalled) this.suspendAndResume(mirror, 0);
         else if (this.#longUnheard(mirror)) this.ask(mirror);
       }
       this.supervise();
@@ -63,7 +65,7 @@ export class Administrator {
     const { nowMs } = this.#host;
     if (liveState(this.#host, mirror)?.marksUnknown !== true) mirror.unknownSinceMs = -1;
     else if (mirror.unknownSinceMs < 0) mirror.unknownSinceMs = nowMs;
-    return mirror.unknownSinceMs >= 0 && nowMs - mirror.unknownSinceMs > unknownMsMax;
+    return mirror.unknownSinceMs >= 0 && nowMs - mirror.unknownSinceMs > saidMsMax;
   }
 
   /**
@@ -75,7 +77,24 @@ export class Administrator {
     const unheard = !alone && mirror.device?.live != null && liveState(this.#host, mirror) === undefined;
     if (!unheard || daemon?.running !== true) mirror.unheardSinceMs = -1;
     else if (mirror.unheardSinceMs < 0) mirror.unheardSinceMs = nowMs;
-    return mirror.unheardSinceMs >= 0 && nowMs - mirror.unheardSinceMs > unknownMsMax;
+    return mirror.unheardSinceMs >= 0 && nowMs - mirror.unheardSinceMs > saidMsMax;
+  }
+
+  /**
+   * His daemon's status says that regions are out of sync, nothing speaks against recovery and no kernel asks for work. Daemons that
+   * restart recovery (R11) see to it themselves.
+   */
+  #longStalled(mirror: SimMirror): boolean {
+    const { sim, nowMs, alone, daemon } = this.#host;
+    if (alone || sim.restarts) return false;
+    const state = liveState(this.#host, mirror);
+    const { regionCount, syncCount } = state?.map.inner ?? { regionCount: 0, syncCount: 0 };
+    const rests = state?.recoveringRegion === -1 && !state.marksUnknown && syncCount < regionCount;
+    const says = rests && daemon?.running === true && daemon.handsOut(mirror.shape.uuid);
+    if (!says) mirror.stalledSinceMs = -1;
+    else if (mirror.stalledSinceMs < 0 || mirror.stalledCount !== syncCount) mirror.stalledSinceMs = nowMs;
+    mirror.stalledCount = syncCount;
+    return mirror.stalledSinceMs >= 0 && nowMs - mirror.stalledSinceMs > saidMsMax;
   }
 
   /**

@@ -46,6 +46,9 @@ export class SimMirror {
   unknownSinceMs = -1;
   /** Since when its kernel has it in use and its daemon knows nothing of it; -1: that is not so. */
   unheardSinceMs = -1;
+  /** Since when its daemon says that nobody asks for resync work, and how many regions were in sync then; -1: it does not. */
+  stalledSinceMs = -1;
+  stalledCount = 0;
   /** Since when its daemon should try a failed log device that is well; -1: nothing is to be tried. */
   repairDueSinceMs = -1;
   /** Its users rest: it is about to be removed. */

@@ -230,6 +230,15 @@ export class DaemonProcess {
     return table === undefined || table.members.every(({ settled }) => settled);
   }
 
+  /** Nothing speaks against recovery of this log, as its status says. */
+  handsOut(uuid: string): boolean {
+    for (const { uuid: name, state, replica } of this.#service.logs()) {
+      if (name === uuid && state.lifeCycle === LifeCycle.active)
+        return replica.rights.operational && replica.rights.mayHandOut;
+    }
+    return false;
+  }
+
   /** How far its copy of this log is; null: it has none. */
   phase(uuid: string): string | null {
     for (const log of this.#service.logs()) if (log.uuid === uuid && serves(log.state)) return log.replica.phase;
