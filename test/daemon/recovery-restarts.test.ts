@@ -4,7 +4,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { DeviceRestarts } from '../../ts/daemon/recovery-restarts.js';
-import { LifeCycle } from '../../ts/mirror/log-state.js';
 import type { RestingLog } from '../../ts/mirror/recovery-restarts.js';
 import { RestartOutcome, restartRecovery } from '../../ts/native/dm-restart.js';
 import { readMirrorLogs } from '../../ts/native/dm-tables.js';
@@ -16,8 +15,8 @@ beforeEach(() => {
 afterEach(() => rmSync(folder, { recursive: true }));
 
 /** A log whose kernel believes that all is in sync, and it is not. */
-function resting(logFailed: boolean): RestingLog {
-  return { lifeCycle: LifeCycle.active, inSyncLatched: true, logFailed, map: { syncCount: 0, regionCount: 1 } };
+function resting(logFailed: boolean, rest: RestingLog['rest'] = 'latched'): RestingLog {
+  return { rest, logFailed };
 }
 
 type Ended = (errno: number, outcome: RestartOutcome) => void;
@@ -27,6 +26,7 @@ class Daemon {
   readonly asked: { uuid: string; resumeOnly: boolean; ended: Ended; fileThen: string }[] = [];
   readonly said: string[] = [];
   needed = true;
+  rest: RestingLog['rest'] = 'latched';
   failed = false;
   refuses = false;
   readonly restarts: DeviceRestarts;
@@ -40,7 +40,7 @@ class Daemon {
         this.asked.push({ uuid, resumeOnly, ended, fileThen: readFileSync(path(), 'utf8') });
         return true;
       },
-      log: () => (this.needed ? resting(this.failed) : null),
+      log: () => (this.needed ? resting(this.failed, this.rest) : null),
       report: (level, event, uuid, text) => this.said.push(`${level} ${event} ${uuid}: ${text}`),
       retryMs: 5,
     });
@@ -121,6 +121,20 @@ it('waits while the log device has failed: the RESUME would find nothing', async
   daemon.failed = false;
   (await daemon.nextAsk()).ended(0, RestartOutcome.restarted);
   expect(intents()).toEqual([]);
+});
+
+it('a kernel that was told of no work has time to ask by itself', async () => {
+  const daemon = new Daemon();
+  daemon.rest = 'told-none';
+  daemon.restarts.want('LVM-a');
+  expect(daemon.asked).toEqual([]);
+  daemon.rest = null;
+  await new Promise((resolve) => setTimeout(resolve, 30));
+  expect(daemon.asked).toEqual([]);
+  daemon.rest = 'told-none';
+  daemon.restarts.want('LVM-a');
+  (await daemon.nextAsk()).ended(0, RestartOutcome.restarted);
+  expect(daemon.said).toEqual([expect.stringMatching(/^notice recovery-restarted LVM-a: /)]);
 });
 
 it('of several that an earlier daemon had in hand none is forgotten, whichever is done first', async () => {

@@ -169,6 +169,8 @@ export class Host {
   readonly strayOperations: (() => void)[] = [];
   readonly answers: Answer[] = [];
   readonly reports: MirrorReport[] = [];
+  /** Logs whose devices were to be suspended and resumed (R11). */
+  readonly restarts: string[] = [];
   /** Submitted and not yet delivered. */
   readonly messages: LogMessage[] = [];
   /** Every message ever submitted. */
@@ -387,6 +389,7 @@ export class Host {
         else this.#options.submit(copy);
       },
       device: (events) => new TestDevice(this, events),
+      restartRecovery: (uuid) => this.restarts.push(uuid),
       report: (report) => this.reports.push(report),
     };
   }

@@ -278,7 +278,7 @@ function logProblems(log: LogView, isStalled: boolean): Problem[] {
   if (isStalled) {
     add(
       'resync-stalled',
-      'regions are out of sync and the kernel asks for no work; a leg may have failed (dmsetup status)',
+      `regions are out of sync and the kernel asks for no work; a leg may have failed (dmsetup status ${name}); if none has, dmsetup suspend ${name} && dmsetup resume ${name} makes it ask`,
     );
   }
   return problems;

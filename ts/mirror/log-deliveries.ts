@@ -49,6 +49,8 @@ export class LogDeliveries {
         break;
       case MessageType.assign:
         recoveryRequests.assignDelivered(message, order);
+        // Given back: who was told of none meanwhile asks no more.
+        if (message.flag === 1) this.#log.membership.restartRecovery();
         break;
       default:
         if (replica.rights.shared) this.#applyShared(message, change);

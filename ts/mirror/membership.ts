@@ -267,16 +267,19 @@ export class Membership implements ReplicaHooks {
   settled(): void {
     const { marks } = this.#log;
     if (!marks.announcing) marks.beginSweep();
-    this.restartRecovery();
     this.changed();
   }
 
-  /** R11: regions are out of sync, and this kernel believes that none is. One node sees to it, the lowest. */
+  /**
+   * R11: regions are out of sync, and this kernel asks for no work. One node sees to it, the lowest; and one that alone may recover
+   * what it has found out of sync (R10).
+   */
   restartRecovery(): void {
-    const { state, replica, recovery, world } = this.#log;
-    const { map, inSyncLatched, identity } = state;
-    if (!inSyncLatched || map.syncCount === map.regionCount || recovery.recoverer !== -1) return;
-    if (replica.rights.leads && replica.rights.operational) world.effects.restartRecovery?.(identity.uuid);
+    const { state, replica, recovery, recoveryRequests, world } = this.#log;
+    const { rest } = recoveryRequests;
+    if (rest === null || recovery.recoverer !== -1 || !replica.rights.operational) return;
+    const alone = rest === 'told-none' && recovery.restrictions.has(world.node);
+    if (replica.rights.leads || alone) world.effects.restartRecovery?.(state.identity.uuid);
   }
 
   #putOutOfSync(region: number): void {

@@ -58,6 +58,7 @@ import type { LogMessage } from './messages.js';
 import { reconnects, reconnectsLive } from './reconnect.js';
 import { Recovery } from './recovery.js';
 import { RecoveryRequests } from './recovery-requests.js';
+import type { RecoveryRest } from './recovery-restarts.js';
 import { RegionRequests } from './region-requests.js';
 import { Replica } from './replica.js';
 import type { LogReport } from './return-merge.js';
@@ -376,6 +377,11 @@ export class MirrorLog {
     if (serves(this.state)) return false;
     if (this.state.lifeCycle !== LifeCycle.resuming) return reconnectsLive(type);
     return this.state.marksUnknown && !this.life.drains && reconnects(type);
+  }
+
+  /** R11: why its kernel asks for no work although regions are out of sync. */
+  get recoveryRest(): RecoveryRest | null {
+    return this.#recoveryRequests.rest;
   }
 
   /** True while a request waits for the stream or the device. */

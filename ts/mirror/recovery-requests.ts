@@ -10,6 +10,7 @@ import type { LogParts } from './log-parts.js';
 import { LifeCycle, serves } from './log-state.js';
 import { type LogMessage, MessageType } from './messages.js';
 import { noRegion } from './recovery.js';
+import type { RecoveryRest } from './recovery-restarts.js';
 import { SeqList } from './seq-list.js';
 import { SyncChanges } from './sync-changes.js';
 import { report } from './world.js';
@@ -27,6 +28,8 @@ export class RecoveryRequests {
   #assigned: { readonly region: number; readonly order: number } | null = null;
   /** What members assigned to this kernel without its knowledge is on its way back. */
   #givingBack = false;
+  /** The kernel was told of no work and has not asked since. What an earlier daemon has told it is not known. */
+  #toldNone: boolean;
   /** What this daemon has handed out last. */
   #handedOut: number = noRegion;
   /** Regions that were put out of sync by requests which wait until that is safe, by sequence number. */
@@ -47,6 +50,7 @@ export class RecoveryRequests {
     this.#parts = parts;
     this.#answerWhenDurable = answerWhenDurable;
     this.#roundUnknown = parts.state.restored && parts.replica.rights.shared;
+    this.#toldNone = parts.state.restored;
   }
 
   /** MARK: a round of writes is about to end with a flush. */
@@ -98,11 +102,13 @@ export class RecoveryRequests {
   /** GET_RESYNC_WORK of a log that is not pending. `resumes`: it is about to be resumed, by a message before the one that is sent here. */
   getResyncWork(seq: number, resumes: boolean): void {
     const { world, state, replica, uuid } = this.#parts;
+    this.#toldNone = false;
     // Who has only just come hears whether it has quorum in a moment: the hand-out waits for that.
     const mayAsk = this.#mayHandOut || (this.#mayAsk && replica.rights.quorumUnsaid);
     const may = mayAsk && state.map.syncCount < state.map.regionCount;
     if (!may && !resumes && !this.#isAwaited) {
       this.#kernelIdles();
+      this.#toldNone = true;
       world.effects.replyPair(seq, DM_ULOG_GET_RESYNC_WORK, 0, 0);
       return;
     }
@@ -126,6 +132,19 @@ export class RecoveryRequests {
     const { world, state, recovery, replica } = this.#parts;
     if (replica.following || recovery.recoverer !== world.node) return;
     state.recoveringRegion = noRegion;
+  }
+
+  /**
+   * R11: why this kernel asks for no work although regions are out of sync; null: it asks, another recovers, or nothing would be found for it.
+   * One that was told of none asks again when it is written to, and one that nobody uses never.
+   */
+  get rest(): RecoveryRest | null {
+    const { world, state, recovery, replica } = this.#parts;
+    const { map, lifeCycle, inSyncLatched } = state;
+    if (lifeCycle !== LifeCycle.active || map.syncCount === map.regionCount) return null;
+    if (inSyncLatched) return 'latched';
+    const may = this.#toldNone && this.#mayHandOut && replica.rights.mayHandOut && recovery.recoverer === -1;
+    return may && recovery.finds(world.node) ? 'told-none' : null;
   }
 
   /** The region that this kernel recovers, as far as its own daemons know. */
@@ -257,6 +276,7 @@ export class RecoveryRequests {
     this.#assigned = null;
     const region = this.#mayHandOut && state.recoveringRegion === assigned.region ? assigned.region : noRegion;
     this.#handedOut = region;
+    this.#toldNone = region === noRegion;
     const found = region === noRegion ? 0 : 1;
     this.#assigns.answerAll((seq) =>
       world.effects.replyPair(seq, DM_ULOG_GET_RESYNC_WORK, found, found === 1 ? region : 0),

@@ -1,6 +1,6 @@
 /**
- * Restarting recovery after a death (R11): which mapped devices are suspended and resumed, and when, because their kernels believe
- * that all is in sync and ask no more. Who does it to a device, where the intents stand and what time it is, is the edge's.
+ * Restarting recovery (R11): which mapped devices are suspended and resumed, and when, because their kernels believe that all is in
+ * sync, or were told of no work when none might be handed out, and ask no more. Who does it to a device, where the intents stand and what time it is, is the edge's.
  *
  * The intent is stored first: a daemon that is killed in between leaves the device suspended, and its successor resumes
  * what stands there, and nothing else. What could not be done is tried again for as long as the log needs it.
@@ -35,15 +35,26 @@ export interface RestartEffects {
   report(level: 'notice' | 'warning', event: string, uuid: string, text: string): void;
 }
 
+/** Why a kernel asks for no work: it has heard that all is in sync, or that there is nothing to do. */
+export type RecoveryRest = 'latched' | 'told-none';
+
 /** What is asked of a log: whether its recovery rests, and whether its RESUME would find its device. */
-export interface RestingLog extends Pick<LogState, 'lifeCycle' | 'inSyncLatched' | 'logFailed'> {
-  readonly map: Pick<LogState['map'], 'syncCount' | 'regionCount'>;
+export interface RestingLog {
+  readonly rest: RecoveryRest | null;
+  readonly logFailed: boolean;
+}
+
+interface Log {
+  readonly uuid: string;
+  readonly recoveryRest: RecoveryRest | null;
+  readonly state: Pick<LogState, 'lifeCycle' | 'logFailed'>;
 }
 
 /** The log of this uuid that is resumed; null: none is. */
-export function activeLog(logs: Iterable<{ readonly uuid: string; readonly state: LogState }>, uuid: string) {
-  for (const { uuid: name, state } of logs) {
-    if (name === uuid && state.lifeCycle === LifeCycle.active) return state;
+export function activeLog(logs: Iterable<Log>, uuid: string): RestingLog | null {
+  for (const { uuid: name, state, recoveryRest } of logs) {
+    if (name === uuid && state.lifeCycle === LifeCycle.active)
+      return { rest: recoveryRest, logFailed: state.logFailed };
   }
   return null;
 }
@@ -77,9 +88,14 @@ export class RecoveryRestarts {
     for (const uuid of uuids) this.#start(uuid, true);
   }
 
-  /** Once more is fine while it is under way. */
+  /**
+   * Once more is fine while it is under way. A kernel that was told of no work asks by itself when it is written to: it has until the next
+   * attempt.
+   */
   want(uuid: string): void {
-    if (!this.#closed && !this.#begun.has(uuid) && !this.#waiting.has(uuid)) this.#try(uuid);
+    if (this.#closed || this.#begun.has(uuid) || this.#waiting.has(uuid)) return;
+    if (this.#effects.log(uuid)?.rest === 'told-none') this.#wait(uuid, false);
+    else this.#try(uuid);
   }
 
   close(): void {
@@ -90,13 +106,6 @@ export class RecoveryRestarts {
   #try(uuid: string): void {
     if (this.#effects.log(uuid)?.logFailed === true) this.#later(uuid, false, 'its log device has failed');
     else this.#start(uuid, false);
-  }
-
-  /** The kernel of this log has heard that all is in sync, and it is not so any more. */
-  #needed(uuid: string): boolean {
-    const log = this.#effects.log(uuid);
-    if (log?.lifeCycle !== LifeCycle.active) return false;
-    return log.inSyncLatched && log.map.syncCount < log.map.regionCount;
   }
 
   #start(uuid: string, resumeOnly: boolean): void {
@@ -139,12 +148,16 @@ export class RecoveryRestarts {
       const text = `regions are out of sync and its kernel asks for no work; its device is not restarted now: ${why}`;
       this.#effects.report('warning', 'recovery-restart-waits', uuid, text);
     }
+    this.#wait(uuid, resumeOnly);
+  }
+
+  #wait(uuid: string, resumeOnly: boolean): void {
     this.#waiting.add(uuid);
     this.#effects.later(() => {
       this.#waiting.delete(uuid);
       if (this.#closed) return;
       if (resumeOnly) this.#start(uuid, true);
-      else if (this.#needed(uuid)) this.#try(uuid);
+      else if ((this.#effects.log(uuid)?.rest ?? null) !== null) this.#try(uuid);
       else this.#said.delete(uuid);
     });
   }

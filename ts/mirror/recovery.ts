@@ -85,6 +85,18 @@ export class Recovery {
     return this.#search(node);
   }
 
+  /** The search has something for the node. */
+  finds(node: number): boolean {
+    const { map, searchPosition } = this.#state;
+    for (let from = searchPosition; from < map.regionCount; ) {
+      const region = map.nextOutOfSync(from);
+      if (region < 0) return false;
+      if (this.#mayRecover(node, region)) return true;
+      from = region + 1;
+    }
+    return false;
+  }
+
   /** A region is out of sync for another reason than a report of its recovery: it is found in this search already. */
   outOfSync(region: number): void {
     this.#hintFloor = Math.min(this.#hintFloor, region);

@@ -45,5 +45,7 @@ export interface ReplicaHooks {
   takeHead(head: ReplicaHead): void;
   /** Everything that no owner explains any more is in the stream and all members are heard: what is left over can be cleaned. */
   settled(): void;
+  /** Regions may be handed out from here on, or again. */
+  restartRecovery(): void;
   changed(): void;
 }

@@ -44,6 +44,7 @@ export class Replica {
   /** Of the table when the copy was begun. */
   #lineage = 0;
   #wasSettled = false;
+  #handsOut = false;
   /** Of the table that was seen last. */
   #epoch = -1;
 
@@ -281,10 +282,13 @@ export class Replica {
   }
 
   #settledChanged(table: MemberTable): void {
-    const settled =
-      this.phase === 'following' && this.rights.operational && this.rights.mayClean && table.members.length > 0;
+    const serves = this.phase === 'following' && this.rights.operational && table.members.length > 0;
+    const settled = serves && this.rights.mayClean;
+    const handsOut = serves && this.rights.mayHandOut;
     if (settled && !this.#wasSettled) this.#hooks.settled();
+    if (handsOut && !this.#handsOut) this.#hooks.restartRecovery();
     this.#wasSettled = settled;
+    this.#handsOut = handsOut;
   }
 
   get #me(): Member | undefined {
@@ -297,6 +301,7 @@ export class Replica {
     this.phase = 'waiting';
     this.#incoming.forget();
     this.#wasSettled = false;
+    this.#handsOut = false;
     this.ready.forget();
     if (!followed) return;
     this.#hooks.hush();
