@@ -177,6 +177,8 @@ export class Host {
   submitted = 0;
   nowMs = 1000;
   states: NativeLogStates;
+  /** What a daemon keeps of logs that this host does not use. */
+  unusedLogs = '';
   service: MirrorService;
   readonly #options: HostOptions;
   readonly #view = new RequestView();
@@ -318,6 +320,7 @@ export class Host {
   /** A power cut: only what was written stays. */
   powerCut(settle = true): void {
     this.states = this.#newStates();
+    this.unusedLogs = '';
     this.#begin(settle);
   }
 
@@ -365,6 +368,7 @@ export class Host {
       states: this.states,
       effects: this.#effects(),
       settings: this.#options.settings ?? {},
+      unusedLogs: this.unusedLogs,
     });
     if (this.#options.submit === undefined) service.viewChanged(viewOfOne(1), this.nowMs);
     service.start(this.nowMs);
@@ -390,6 +394,9 @@ export class Host {
       },
       device: (events) => new TestDevice(this, events),
       restartRecovery: (uuid) => this.restarts.push(uuid),
+      keepUnusedLogs: (tables) => {
+        this.unusedLogs = tables;
+      },
       report: (report) => this.reports.push(report),
     };
   }

@@ -136,6 +136,7 @@ export class Engine {
       bootId: config.bootId,
       states: this.#states,
       effects: this.#effects(),
+      unusedLogs: this.#cluster?.unusedLogs ?? '',
       settings: {
         shared: clustered,
         stickyIdleMs: config.stickyIdleMs,
@@ -379,6 +380,7 @@ export class Engine {
       device: (events: LogDeviceEvents, shared: boolean): LogDevice => this.#devices.device(events, shared),
       lost: () => this.#cluster?.memberLost(),
       restartRecovery: (uuid) => this.#cluster?.restartRecovery(uuid),
+      keepUnusedLogs: (tables) => this.#cluster?.keepUnusedLogs(tables),
       report: (report: MirrorReport) =>
         this.#write({ level: report.level, event: report.event, fields: { uuid: report.uuid, text: report.text } }),
     };

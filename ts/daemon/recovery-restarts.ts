@@ -2,11 +2,9 @@
  * The daemon's end of restarting recovery (R11): the file in which the intents stand, the helper thread that does it, the clock.
  * What is decided, and when, is `RecoveryRestarts` of the mirror core.
  */
-import { readFileSync, renameSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
 import { RecoveryRestarts, type RestartEffects, type RestartEnd } from '../mirror/recovery-restarts.js';
 import { type NativeRestartRecovery, RestartOutcome } from '../native/dm-restart.js';
-import { makeFolder } from './folders.js';
+import { BootFile } from './boot-file.js';
 
 const retryMsDefault = 5_000;
 
@@ -19,12 +17,6 @@ export interface DeviceRestartsOptions {
   readonly retryMs?: number;
 }
 
-/** What stands in the file. */
-interface Intents {
-  readonly bootId: string;
-  readonly uuids: readonly string[];
-}
-
 const ends: Readonly<Record<RestartOutcome, RestartEnd>> = {
   [RestartOutcome.restarted]: 'restarted',
   [RestartOutcome.absent]: 'absent',
@@ -35,13 +27,15 @@ const ends: Readonly<Record<RestartOutcome, RestartEnd>> = {
 export class DeviceRestarts {
   readonly #options: DeviceRestartsOptions;
   readonly #restarts: RecoveryRestarts;
+  readonly #file: BootFile;
   readonly #timers = new Set<NodeJS.Timeout>();
 
   constructor(options: DeviceRestartsOptions) {
     this.#options = options;
     const { log, report } = options;
+    this.#file = new BootFile(options.stateDirectory, 'restarts', options.bootId);
     this.#restarts = new RecoveryRestarts({
-      store: (uuids) => this.#write(uuids),
+      store: (uuids) => this.#file.write({ uuids }),
       restart: (uuid, resumeOnly, ended) => this.#restart(uuid, resumeOnly, ended),
       later: (action) => this.#later(action),
       log,
@@ -80,27 +74,9 @@ export class DeviceRestarts {
     this.#timers.add(timer);
   }
 
-  get #path(): string {
-    return join(dirname(this.#options.stateDirectory), 'restarts');
-  }
-
   #read(): string[] {
-    let found: Partial<Intents> | null;
-    try {
-      found = JSON.parse(readFileSync(this.#path, 'utf8')) as Partial<Intents> | null;
-    } catch {
-      return [];
-    }
     // After a boot nothing is suspended.
-    if (found?.bootId !== this.#options.bootId || !Array.isArray(found.uuids)) return [];
-    return found.uuids.filter((uuid) => typeof uuid === 'string');
-  }
-
-  #write(uuids: readonly string[]): void {
-    const path = this.#path;
-    makeFolder(dirname(path), 0o700);
-    const intents: Intents = { bootId: this.#options.bootId, uuids };
-    writeFileSync(`${path}.new`, `${JSON.stringify(intents)}\n`);
-    renameSync(`${path}.new`, path);
+    const { uuids } = this.#file.read() ?? {};
+    return Array.isArray(uuids) ? uuids.filter((uuid) => typeof uuid === 'string') : [];
   }
 }

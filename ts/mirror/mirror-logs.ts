@@ -71,6 +71,11 @@ export class MirrorLogs {
     return this.#official.get(uuid);
   }
 
+  /** This host has the log in use, or is about to: its record has the member table. */
+  uses(uuid: string): boolean {
+    return (this.#official.get(uuid)?.replica.phase ?? 'outside') !== 'outside';
+  }
+
   /** A message about membership (place-messages.ts), or about one log. */
   deliver(order: number, message: LogMessage, nowMs: number): void {
     const { cluster, node } = this.#world;

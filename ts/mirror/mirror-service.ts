@@ -17,7 +17,9 @@ import { MessageSender } from './message-sender.js';
 import type { LogMessage } from './messages.js';
 import type { MirrorLog } from './mirror-log.js';
 import { MirrorLogs } from './mirror-logs.js';
+import { isPlaceMessage } from './place-messages.js';
 import { type MirrorSettings, mirrorSettingsDefault } from './settings.js';
+import { UnusedLogs } from './unused-logs.js';
 import { type MirrorCounters, report, type World } from './world.js';
 
 export type { MirrorSettings } from './settings.js';
@@ -31,6 +33,8 @@ export interface MirrorServiceOptions {
   readonly bootId: string;
   readonly states: LogStates;
   readonly effects: MirrorEffects;
+  /** What an earlier daemon of this boot kept by `keepUnusedLogs`. */
+  readonly unusedLogs?: string;
   /** What is left out is as in `mirrorSettingsDefault`. */
   readonly settings?: Partial<MirrorSettings>;
 }
@@ -47,6 +51,9 @@ export interface MirrorServiceOptions {
 export class MirrorService {
   readonly #world: World;
   readonly #logs: MirrorLogs;
+  readonly #unused: UnusedLogs;
+  /** Member tables may have changed since they were kept. */
+  #tablesMoved = false;
 
   constructor(options: MirrorServiceOptions) {
     const { node, nodeName, bootId, states, effects } = options;
@@ -73,6 +80,7 @@ export class MirrorService {
       acknowledgedOrder: 0,
     };
     this.#logs = new MirrorLogs(this.#world);
+    this.#unused = new UnusedLogs(options.unusedLogs ?? '', (tables) => effects.keepUnusedLogs?.(tables));
     if (this.#world.settings.shared) this.#world.cluster = new Cluster(this.#world, this.#logs.clusterEvents());
   }
 
@@ -84,6 +92,7 @@ export class MirrorService {
   /** Takes up what an earlier daemon of this boot left. Once, before anything else. */
   start(_nowMs: number): void {
     this.#logs.restore(this.#world.states.restore());
+    for (const table of this.#unused.tables()) this.#world.cluster?.remember(table);
   }
 
   /** One request. It is answered through the effects, now or later. The view may be bound to another frame after. */
@@ -96,9 +105,10 @@ export class MirrorService {
   /** A message at its place in the one order. The record may be used again after the call. */
   deliver(order: number, message: LogMessage, nowMs: number): void {
     this.#world.nowMs = nowMs;
-    if (this.#world.cluster?.deliver(message)) return;
+    const groups = this.#world.cluster?.deliver(message) === true;
+    if (groups || isPlaceMessage(message)) this.#tablesMoved = true;
     // Nobody has the uuid any more: the sender left behind this message, and nothing of it counts.
-    this.#logs.deliver(order, message, nowMs);
+    if (!groups) this.#logs.deliver(order, message, nowMs);
   }
 
   /** Every member of the view has every message up to and including `order`. */
@@ -112,6 +122,7 @@ export class MirrorService {
     this.#world.nowMs = nowMs;
     this.#world.epoch = view.epoch;
     this.#world.cluster?.viewChanged(view);
+    this.#tablesMoved = true;
     report(
       this.#world,
       'debug',
@@ -156,6 +167,15 @@ export class MirrorService {
   /** Ends a turn: answers what has become safe and starts the commits that are due, one a log. */
   endTurn(nowMs: number): void {
     for (const log of this.#logs.all) if (log.needsTurn) log.endTurn(nowMs);
+    this.#keepUnused();
+  }
+
+  /** What a log in use knows is in its own record, but for what is said while daemons tell each other what they know. */
+  #keepUnused(): void {
+    const { cluster } = this.#world;
+    if (!this.#tablesMoved || cluster === null || cluster.exchanging) return;
+    this.#tablesMoved = false;
+    this.#unused.keep(cluster.tables.values(), (uuid) => this.#logs.uses(uuid));
   }
 
   /** When `tick` has something to do next, on the caller's clock; -1: never. */

@@ -39,7 +39,7 @@ function isLogReport(said: unknown): said is LogReport {
   );
 }
 
-function isTable(said: unknown): said is MemberTable {
+export function isTable(said: unknown): said is MemberTable {
   if (!isObject(said)) return false;
   const { uuid, members, ended } = said;
   if (typeof uuid !== 'string' || !Array.isArray(members) || !Array.isArray(ended)) return false;

@@ -79,6 +79,8 @@ export class Host implements CheckWorld, WireEnds {
   #restarter: DeviceRestarter | null = null;
   /** Devices that a daemon of this boot has in hand (R11): a file that outlives it. */
   #restartIntents: readonly string[] = [];
+  /** Another such file. */
+  #unusedLogs = { text: '' };
   /** Messages of the daemon of now; the transport delivers them in this order. */
   #submitted = 0;
   /** Entries of the daemons before the one of now. */
@@ -214,6 +216,7 @@ export class Host implements CheckWorld, WireEnds {
     this.#lastDaemon = null;
     this.#restarter = null;
     this.#restartIntents = [];
+    this.#unusedLogs = { text: '' };
     this.kernel = this.#makeKernel();
     if (!first && !this.alone) this.count('node is back in another boot');
     this.sim.cluster?.group.startService(this.node);
@@ -259,6 +262,7 @@ export class Host implements CheckWorld, WireEnds {
         isDark: () => this.dark && this.sim.cluster !== null,
         stream: (ends) => this.#makeStream(ends, prng),
         restarts: this.sim.restarts ? this.#restarts() : null,
+        unusedLogs: this.#unusedLogs,
         toKernel: (frame, length) => this.#wire.toKernel(frame, length),
       },
       this.#lastDaemon,
@@ -287,6 +291,7 @@ export class Host implements CheckWorld, WireEnds {
     const last = this.#lastDaemon;
     if (last === null || last.alive) return;
     last.states.drop();
+    this.#unusedLogs = { text: '' };
     this.#lastDaemon = null;
     this.states = null;
     for (const mirror of this.mirrors.values()) {

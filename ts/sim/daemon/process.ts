@@ -80,6 +80,8 @@ export interface DaemonWorld {
   readonly shared: boolean;
   /** The helper thread that restarts recovery (R11), and the file where its intents stand; null: it is switched off. */
   readonly restarts: RestartWorld | null;
+  /** What the daemons of this boot keep of logs that the host does not use: it outlives them. */
+  readonly unusedLogs: { text: string };
   /** A frame on its way to the kernel. */
   readonly toKernel: (frame: Buffer, length: number) => void;
 }
@@ -139,6 +141,7 @@ export class DaemonProcess {
       states: this.states,
       effects: this.#effects(),
       settings: world.settings,
+      unusedLogs: world.unusedLogs.text,
     });
     this.#stream = world.stream(this.#ends(world.self));
     this.#restarts = this.#recoveryRestarts();
@@ -436,6 +439,10 @@ export class DaemonProcess {
       restartRecovery: (uuid) => {
         this.kill.point();
         this.#restarts?.want(uuid);
+      },
+      keepUnusedLogs: (tables) => {
+        this.kill.point();
+        this.#world.unusedLogs.text = tables;
       },
       lost: (node, _name, boot) => {
         this.kill.point();

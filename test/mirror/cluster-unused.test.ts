@@ -1,0 +1,76 @@
+/** What daemons know of logs that their host does not use outlives them (R6). */
+import { expect, test } from 'vitest';
+import {
+  DM_ULOG_GET_RESYNC_WORK,
+  DM_ULOG_POSTSUSPEND,
+  DM_ULOG_PRESUSPEND,
+  DM_ULOG_RESUME,
+} from '../../ts/base/ulog-frames.js';
+import type { MemberTable } from '../../ts/mirror/member-table.js';
+import { UnusedLogs } from '../../ts/mirror/unused-logs.js';
+import { Group } from './cluster-host.js';
+import { mirrorA } from './host.js';
+
+const core = '512 clustered-core 8';
+
+/** All daemons are killed; those of `back` are back, one after the other. */
+function killAll(group: Group, back: readonly number[]): void {
+  for (const node of [1, 2, 3]) group.killDaemon(node);
+  group.settle();
+  for (const node of back) {
+    group.join(node);
+    group.settle();
+  }
+}
+
+test('R6: no log is begun while a host has it whose daemon is not there, though all others were killed too', () => {
+  const group = new Group([1, 2, 3], { stickyMax: 0 });
+  group.resume(mirrorA, core, [1]);
+  // Its kernel copies.
+  expect(group.ask(1, DM_ULOG_GET_RESYNC_WORK, mirrorA)?.values).toEqual([1, 0]);
+  killAll(group, [2, 3]);
+  const three = group.host(3);
+  three.construct(mirrorA, core);
+  const resume = three.send(DM_ULOG_RESUME, mirrorA);
+  group.settle();
+  expect(three.answerTo(resume)).toBeUndefined();
+  // Of its own it knows nothing better than what the others have told it, if it is killed now.
+  group.killDaemon(3);
+  group.join(3);
+  group.settle();
+  expect(three.log(mirrorA).replica.phase).toBe('waiting');
+  group.join(1);
+  group.settle();
+  expect(three.log(mirrorA).replica.phase).toBe('following');
+  expect(three.state(mirrorA).recoveringNode).toBe(1);
+});
+
+test('R6: a host whose record is lost was a member all the same', () => {
+  const group = new Group([1, 2, 3], { stickyMax: 0 });
+  group.resume(mirrorA, core, [1]);
+  for (const node of [1, 2, 3]) group.killDaemon(node);
+  group.host(1).powerCut(false);
+  for (const node of [1, 2, 3]) group.join(node);
+  group.settle();
+  const table = group.host(2).service.cluster?.tables.get(mirrorA.uuid);
+  expect(table?.members.map(({ node, settled }) => [node, settled])).toEqual([[1, false]]);
+});
+
+test('who has left is none that is waited for, whatever is kept', () => {
+  const group = new Group([1, 2, 3], { stickyMax: 0 });
+  group.resume(mirrorA, core, [1]);
+  expect(group.host(2).unusedLogs).toContain(mirrorA.uuid);
+  group.killDaemon(2);
+  group.settle();
+  for (const type of [DM_ULOG_PRESUSPEND, DM_ULOG_POSTSUSPEND]) expect(group.ask(1, type, mirrorA)?.error).toBe(0);
+  expect(group.host(3).unusedLogs).toBe('');
+  killAll(group, [2, 3, 1]);
+  group.resume(mirrorA, core, [3]);
+  expect(group.host(3).log(mirrorA).replica.phase).toBe('following');
+});
+
+test('what is kept and makes no sense is nothing', () => {
+  const tables = (stored: string): readonly MemberTable[] => [...new UnusedLogs(stored, () => {}).tables()];
+  for (const stored of ['', '{', 'null', '7', '{"uuid":"a"}', '[null]', '[{"uuid":"a","members":[]}]'])
+    expect(tables(stored)).toEqual([]);
+});
