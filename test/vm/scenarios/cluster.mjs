@@ -7,6 +7,7 @@
  * What the cluster is, and what is checked of its disks, stands in cluster-nodes.mjs.
  */
 import { ClusterNodes, clusterPrograms, reasonAgainstCluster, sleep, until } from '../cluster-nodes.mjs';
+import { equalMax, KillTally } from '../kill-tally.mjs';
 import { Stamps } from '../stamps.mjs';
 import { guestScript } from './script.mjs';
 
@@ -14,8 +15,6 @@ const forms = {
   short: { votes: [1, 1], tokenMs: 5000, rounds: 1, writesPerKill: 60, writesBetween: 60 },
   long: { votes: [1, 1, 1], tokenMs: 10_000, rounds: 20, writesPerKill: 1000, writesBetween: 60 },
 };
-/** So many kills in a row that leave equal legs have tested nothing. */
-const equalMax = 10;
 /** Longer than marks stay. */
 const cutOffMs = 4000;
 
@@ -78,9 +77,7 @@ export default {
     try {
       await Promise.all(cluster.numbers.map((number) => cluster.boot(number)));
       await cluster.all('activate nosync');
-      let tested = 0;
-      let takenOver = 0;
-      let equalInARow = 0;
+      const tally = new KillTally();
       for (let round = 0; round < rounds; round++) {
         if (rounds > 1) say(`round ${round + 1} of ${rounds}`);
         const [number, dead] = [0, 1].map(() => prng.between(1, form.votes.length));
@@ -91,17 +88,14 @@ export default {
         await cluster.load(form.writesBetween);
         await cluster.healed(`node ${number} was without ${how}`);
         await cluster.resumeWriters();
-        const { differing, wrote } = await die(cluster, dead, form, run);
-        if (differing > 0) tested += 1;
-        if (wrote) takenOver += 1;
-        equalInARow = differing > 0 ? 0 : equalInARow + 1;
-        if (equalInARow >= equalMax) check(`${equalMax} kills in a row have left equal legs: untested`, false);
+        tally.count(await die(cluster, dead, form, run));
+        if (tally.untested) check(`${equalMax} kills in a row have left equal legs: untested`, false);
       }
       say(
-        `${tested} of ${rounds} kills have left legs that differed; ${takenOver} have hit the node that wrote the log`,
+        `${tally.tested} of ${tally.kills} kills have left legs that differed; ${tally.takenOver} have hit the node that wrote the log`,
       );
-      if (long) check('kills have left legs that differed', tested > 0);
-      else if (tested === 0) say('this kill has left no differing region: it has tested less than it should');
+      if (long) check('kills have left legs that differed', tally.tested > 0);
+      else if (tally.tested === 0) say('this kill has left no differing region: it has tested less than it should');
       await cluster.end();
     } finally {
       cluster.kill();
