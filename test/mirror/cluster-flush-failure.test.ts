@@ -88,6 +88,22 @@ describe('the group fails', () => {
     },
   );
 
+  test('it is said once for each time: nobody else tells why the kernel writes no more', () => {
+    const { group } = groupWith(core);
+    const said = () => group.host(1).reports.filter(({ event }) => event === 'flush-failed').length;
+    for (const times of [1, 2]) {
+      group.ask(1, DM_ULOG_FLUSH, mirrorA, [5]);
+      expect(said()).toBe(times - 1);
+      group.quorum(false);
+      group.settle();
+      for (const region of [6, 7]) group.ask(1, DM_ULOG_FLUSH, mirrorA, [10 * times + region]);
+      expect(said()).toBe(times);
+      group.quorum(true);
+      group.settle();
+      group.wait(3000);
+    }
+  });
+
   test('it is lost again before that is said: it is said when it is back', () => {
     const { group } = groupWith(core);
     group.ask(1, DM_ULOG_FLUSH, mirrorA, [5]);

@@ -201,13 +201,20 @@ export class RegionRequests {
 
   /** R13: repeats of what was promised once go on. True when the flush was answered. */
   #withoutGroup(seq: number): boolean {
-    const { world, marks, state, failures } = this.#parts;
+    const { world, marks, state, failures, uuid } = this.#parts;
     const fails = world.settings.onQuorumLoss === 'fail';
     // What is not known (R3) may be a new mark.
     const repeats = marks.allPromised && !state.marksUnknown;
     if (!repeats && !fails) return false;
-    if (repeats) world.effects.reply(seq, DM_ULOG_FLUSH, 0);
-    else failures.fail(seq);
+    if (repeats) {
+      world.effects.reply(seq, DM_ULOG_FLUSH, 0);
+      return true;
+    }
+    if (!marks.doubted) {
+      const text = 'no quorum, and its kernel was told so: it writes nothing there until its table is loaded anew';
+      report(world, 'warning', 'flush-failed', uuid, text);
+    }
+    failures.fail(seq);
     return true;
   }
 
