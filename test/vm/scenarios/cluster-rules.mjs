@@ -3,6 +3,8 @@
  * system on the mirror that both write.
  *
  *   no quorum      the second machine is cut off: its writes wait, its marks stay, the first one goes on (R13)
+ *                  where it is told to fail instead, it reads, its writes are kept back or get an error, and go on when its table is loaded
+ *                  anew behind the return of quorum
  *   another writer the daemon that writes the log is killed: the other one does, at once; its machine is killed: when it is known dead (R8)
  *   a death        what the dead had marked is recovered after the daemon has suspended and resumed the mirror, which it does not do
  *                  while an administrator has loaded a table; it is killed in there, and its successor ends it (R11)
@@ -73,8 +75,7 @@ class Rules {
   /** R13. */
   async withoutQuorum() {
     const nodes = this.#nodes;
-    nodes.unplug(second);
-    await until(`node ${second} has no quorum`, () => !nodes.status(second).cluster.quorate);
+    await this.#cutOff();
     this.#check('without quorum: its writes wait', await nodes.standsStill(second));
     const marked = nodes.dirty(second);
     this.#say(`node ${second} has no quorum, ${marked.length} of its regions are marked`);
@@ -86,10 +87,60 @@ class Rules {
     const cleaned = marked.filter((region) => !left.includes(region));
     this.#check('without quorum: none of its marks is taken from it', cleaned.length === 0, `regions ${cleaned}`);
     this.#check('without quorum: its writes wait still', await nodes.standsStill(second));
-    nodes.unplug(second, false);
-    await until(`node ${second} has quorum again`, () => nodes.status(second).cluster.agreedQuorate);
+    await this.#plugIn();
     await nodes.goesOn(second, goesOnMs);
     await this.#healed(`node ${second} was without quorum`);
+  }
+
+  async #cutOff() {
+    const nodes = this.#nodes;
+    nodes.unplug(second);
+    await until(`node ${second} has no quorum`, () => !nodes.status(second).cluster.quorate);
+  }
+
+  async #plugIn() {
+    const nodes = this.#nodes;
+    nodes.unplug(second, false);
+    await until(`node ${second} has quorum again`, () => nodes.status(second).cluster.agreedQuorate);
+  }
+
+  /** R13 with `on_quorum_loss = "fail"`: a kernel that has heard of one failed FLUSH writes nothing more with this table. */
+  async failsWithoutQuorum() {
+    const nodes = this.#nodes;
+    await nodes.order(second, 'quorum_loss_means fail');
+    await this.#load();
+    await this.#cutOff();
+    this.#check('told to fail without quorum: its writes are kept back', await nodes.standsStill(second));
+    const marked = nodes.dirty();
+    const block = quietRegion * blocksPerRegion;
+    await nodes.order(second, `begin_write ${block}; read_ends ${block}; wait_for 60 says_more_of flush-failed 0`);
+    this.#check('and it reads, and its daemon has said so', true);
+    await nodes.goesOn(first, goesOnMs);
+    const late = nodes.dirty(second).filter((region) => !marked.includes(region));
+    const quiet = nodes.dirty().includes(quietRegion);
+    this.#check('and marks nothing', late.length === 0 && !quiet, `regions ${late}`);
+    await this.#plugIn();
+    const waits = await nodes.standsStill(second);
+    await nodes.order(second, 'write_waits');
+    this.#check('with quorum again they are kept back until its table is loaded anew', waits);
+    this.#say(`node ${second}: ${regions - nodes.log(second).inSyncCount} regions are out of sync`);
+    await nodes.order(second, 'reload_table; write_ended');
+    await nodes.goesOn(second, goesOnMs);
+    await this.#healed(`node ${second} failed without quorum`);
+    await this.#failsWithKeepLog();
+  }
+
+  async #failsWithKeepLog() {
+    const nodes = this.#nodes;
+    const block = quietRegion * blocksPerRegion;
+    await nodes.order(second, 'reload_table "2 handle_errors keep_log"');
+    await this.#cutOff();
+    await nodes.order(second, `write_fails ${block}; read_ends ${block}`);
+    this.#check('without quorum and with keep_log: a write gets an error', !nodes.dirty().includes(quietRegion));
+    await this.#plugIn();
+    await nodes.order(second, `write_fails ${block}; reload_table; begin_write ${block}; write_ended`);
+    await nodes.order(second, 'quorum_loss_means wait; dmesg -C');
+    await nodes.healed(`a write of node ${second} got an error without quorum`);
   }
 
   #session() {
@@ -242,6 +293,7 @@ export default {
       const rules = new Rules(nodes, run);
       await rules.begin();
       await rules.withoutQuorum();
+      await rules.failsWithoutQuorum();
       await rules.writersDaemonKilled();
       await rules.writersMachineKilled();
       await rules.recoveryRestarts();

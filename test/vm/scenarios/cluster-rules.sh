@@ -50,6 +50,21 @@ check_files() {
 device_state() { dmsetup info shared | sed -n 's/^State: *//p'; }
 tables() { dmsetup info shared | sed -n 's/^Tables present: *//p'; }
 load_table() { dmsetup load shared --table "$(shared_table)"; }
+# `quorum_loss_means wait|fail`, for the next daemon, which starts now.
+quorum_loss_means() {
+  sed -i '/^\[cluster\]$/,$d' /run/lockstep.toml
+  printf '[cluster]\non_quorum_loss = "%s"\n' "$1" >>/run/lockstep.toml
+  kill_daemon
+  start_daemon
+  wait_for 120 says '"agreedQuorate":true'
+}
+# As the manual page says it to an administrator: the same table anew, or with other features.
+reload_table() {
+  dmsetup table shared | sed "s/ [0-9] handle_errors.*/ ${1:-1 handle_errors}/" | dmsetup load shared
+  begin_suspend --noflush --nolockfs
+  suspend_ended
+  dmsetup resume shared
+}
 # A suspend that may have to wait.
 begin_suspend() {
   dmsetup suspend "$@" shared 3>&- &
@@ -87,6 +102,15 @@ begin_write() {
 }
 write_waits() { kill -0 "$WRITE" || fail 'the write has ended'; }
 write_ended() { wait "$WRITE" || fail 'the write failed'; }
+# `write_fails BLOCK`: at once, and not for want of anything else.
+write_fails() {
+  begin_write "$1" 2>/run/write.out
+  if wait "$WRITE"; then fail 'the write has not failed'; fi
+  grep -q 'Input/output error' /run/write.out || fail "the write: $(cat /run/write.out)"
+}
+read_ends() {
+  timeout 60 dd if=/dev/mapper/shared of=/dev/null bs=4k count=1 skip="$1" iflag=direct status=none
+}
 
 said() { grep -c -- "$1" /run/lockstepd.log || true; }
 says_more_of() { [ "$(said "$1")" -gt "$2" ]; }
