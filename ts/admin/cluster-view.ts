@@ -70,7 +70,10 @@ export function clusterProblems({ cluster, unavailable }: DaemonStatus): Problem
   if (cluster === null) return problems;
   if (cluster.problem !== '') add('no-group', `this host is in no group: ${cluster.problem}`);
   else if (!cluster.quorate)
-    add('no-quorum', 'this part of the cluster has no quorum: new writes to clean regions wait, or fail (on_quorum_loss)');
+    add(
+      'no-quorum',
+      'this part of the cluster has no quorum: new writes to clean regions wait, or fail (on_quorum_loss)',
+    );
   for (const { node, name } of cluster.lost) add('host-lost', `host ${name} (node ${node}) ${lostText(node, cluster)}`);
   return problems;
 }
