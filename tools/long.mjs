@@ -1,5 +1,5 @@
 /**
- * `npm run long -- sim|fuzz|mutants|vm|soak [ARGUMENT...]`: what takes too long for every change. The last result of each, with
+ * `npm run long -- sim|fuzz|mutants|vm|soak|pacemaker [ARGUMENT...]`: what takes too long for every change. The last result of each, with
  * commit and machine, is written into docs/long-runs.md; a run with arguments has a section of its own there.
  */
 import { execFileSync } from 'node:child_process';
@@ -8,13 +8,13 @@ import { cpus, release, totalmem } from 'node:os';
 import { performance } from 'node:perf_hooks';
 import { root, run } from './stages.mjs';
 
-/** Ten minutes of faults on real corosync: test/cluster/soak.real.ts. */
-const soak = [
+/** A test of its own on real corosync. */
+const real = (name) => [
   'node_modules/vitest/vitest.mjs',
   'run',
   '--config',
   'vitest.cluster.config.ts',
-  'test/cluster/soak.real.ts',
+  `test/cluster/${name}.real.ts`,
 ];
 
 /** Command of each form, what it is given when nobody says otherwise, its environment, and which lines of its output are its result. */
@@ -27,10 +27,17 @@ const FORMS = {
     usual: ['--long'],
     result: /^ {2}(FAIL |\S+: [\d.]+ s$)|^ +\d+ of \d+ kills |^\d+ at once|^\d+ passed/,
   },
+  /** Ten minutes of faults. */
   soak: {
-    command: soak,
+    command: real('soak'),
     env: { LOCKSTEP_SOAK_SECONDS: '600', NO_COLOR: '1' },
     result: /^soak: (seed|daemon that)|skipped: |Tests +\d/,
+  },
+  pacemaker: {
+    command: [...real('pacemaker'), '--reporter', 'verbose'],
+    packages: '--pacemaker',
+    env: { LOCKSTEP_PACEMAKER: '1', NO_COLOR: '1' },
+    result: /^ *[✓×]|skipped: |Tests +\d/,
   },
 };
 
@@ -46,7 +53,8 @@ const changed = git('status', '--porcelain', '--', 'ts', 'cpp', 'test') ? ' with
 const commit = git('rev-parse', '--short', 'HEAD') + changed;
 
 const started = performance.now();
-const { command, usual = [], env = {} } = FORMS[name];
+const { command, usual = [], env = {}, packages } = FORMS[name];
+if (packages) execFileSync(process.execPath, ['tools/setup.mjs', packages], { cwd: root, stdio: 'inherit' });
 const given = process.argv.slice(3);
 const { status, output } = await run(process.execPath, [...command, ...(given.length > 0 ? given : usual)], { env });
 const minutes = ((performance.now() - started) / 60_000).toFixed(1);

@@ -1,9 +1,10 @@
 /**
  * Makes a fresh clone ready to run: Debian packages, npm packages, the addon, the compiled TypeScript.
  *
- *   node tools/setup.mjs            what `npm start` needs
- *   node tools/setup.mjs --test     and what `npm test` needs besides
- *   node tools/setup.mjs --addon    only the addon
+ *   node tools/setup.mjs                what `npm start` needs
+ *   node tools/setup.mjs --test         and what `npm test` needs besides
+ *   node tools/setup.mjs --pacemaker    and what `npm run long -- pacemaker` needs besides
+ *   node tools/setup.mjs --addon        only the addon
  *
  * Every step says what it does, and is left out when its inputs are the same as last time (a digest of them lies
  * in .setup/). Debian packages are installed only by root; anyone else is told the exact command, and only a
@@ -44,6 +45,8 @@ const TEST_PACKAGES = [
   // Shows the bench's report; 60 MB, and only this part of it.
   'chromium-headless-shell',
 ];
+/** 2.4 MB; the services that come with it are started by nobody but systemd. */
+const PACEMAKER_PACKAGES = ['pacemaker', 'pacemaker-cli-utils'];
 
 function say(text) {
   console.log(`setup: ${text}`);
@@ -225,13 +228,15 @@ function checkNode() {
 }
 
 checkNode();
-const unknown = process.argv.slice(2).filter((option) => !['--test', '--addon'].includes(option));
-if (unknown.length > 0) fail(`does not know ${unknown.join(' ')}; it takes --test, --addon, or nothing`);
-const forTests = process.argv.includes('--test');
+const unknown = process.argv.slice(2).filter((option) => !['--test', '--pacemaker', '--addon'].includes(option));
+if (unknown.length > 0) fail(`does not know ${unknown.join(' ')}; it takes --test, --pacemaker, --addon, or nothing`);
+const forPacemaker = process.argv.includes('--pacemaker');
+const forTests = forPacemaker || process.argv.includes('--test');
 if (process.argv.includes('--addon')) {
   buildAddon();
 } else {
-  debianPackages(BUILD_PACKAGES, forTests ? [...USEFUL_PACKAGES, ...TEST_PACKAGES] : USEFUL_PACKAGES);
+  const more = [...(forTests ? TEST_PACKAGES : []), ...(forPacemaker ? PACEMAKER_PACKAGES : [])];
+  debianPackages(BUILD_PACKAGES, [...USEFUL_PACKAGES, ...more]);
   npmPackages();
   buildAddon();
   compileTypeScript();

@@ -73,19 +73,8 @@ export class ClusterHost {
     return KernelClient.connect(this.kernelSocket);
   }
 
-  /** Null when the daemon does not answer. */
-  async status(): Promise<DaemonStatus | null> {
-    let client: ControlClient | null = null;
-    try {
-      client = await ControlClient.connect(this.controlSocket);
-      const { status, fresh } = await client.status();
-      return fresh ? status : null;
-    } catch (error) {
-      if (error instanceof NoDaemonError) return null;
-      throw error;
-    } finally {
-      client?.close();
-    }
+  status(): Promise<DaemonStatus | null> {
+    return askStatus(this.controlSocket);
   }
 
   /** Waits until the status is as wanted; past the hang limit it shows the last one. */
@@ -99,6 +88,21 @@ export class ClusterHost {
       const shown = JSON.stringify({ cluster: last?.cluster, logs: last?.logs });
       throw new Error(`${this.name}: ${what}: not after ${limitMs / 1000} s\n${shown}\n${this.#daemon?.stderr}`);
     }
+  }
+}
+
+/** Null when the daemon does not answer, or only an old answer. */
+export async function askStatus(controlSocket: string): Promise<DaemonStatus | null> {
+  let client: ControlClient | null = null;
+  try {
+    client = await ControlClient.connect(controlSocket);
+    const { status, fresh } = await client.status();
+    return fresh ? status : null;
+  } catch (error) {
+    if (error instanceof NoDaemonError) return null;
+    throw error;
+  } finally {
+    client?.close();
   }
 }
 
