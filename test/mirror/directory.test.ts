@@ -94,7 +94,9 @@ test('R13: of two who each have quorum alone neither knows what the other promis
     const directory = directoryOf([1, 2], [1, 2]);
     Object.assign(directory.tableOf(uuid), { disk });
     part(directory, [2], 'node-down');
+    expect(memberOf(directory.tableOf(uuid), 2)?.passed).toBe(false);
     directory.quorumWon(true);
+    expect(directory.tableOf(uuid).members.map(({ passed }) => passed)).toEqual([false, true]);
     expect(directory.died(2, bootKey('boot-2'))).toMatchObject([{ lost: !disk }]);
   }
 });

@@ -155,3 +155,43 @@ test('R8: while nobody follows, who loads the device by the newest knowledge goe
   const { table } = mergeReports([before, loading]);
   expect([table.writer, table.epoch]).toEqual([2, 5]);
 });
+
+test('R13: two sides went on with quorum, and the daemons of one or of both have begun again since', () => {
+  const away = (passed: boolean) => ({ present: false, valid: false, needed: true, passed });
+  const one = (passed: boolean) => tableOf(2 ** 20 + 3, [member(1), member(2, away(passed))]);
+  const other = (passed: boolean) => tableOf(2 ** 20 + 9, [member(1, away(passed)), member(2)]);
+  const again = { valid: false };
+  const merged = (passed: boolean, first: { valid?: boolean }) =>
+    mergeReports([reporter(1, one(passed), { quorate: true, ...first }), reporter(2, other(true), again)]);
+  expect([merged(true, {}).conflict, validOf(merged(true, {}).table)]).toEqual([true, [1]]);
+  // Who was without quorum had to wait; and who knows of one of those who follow has been with them since.
+  const waited = mergeReports([reporter(1, one(true), { quorate: true }), reporter(2, other(false), again)]);
+  expect(waited.conflict).toBe(false);
+  const third = tableOf(2 ** 20 + 9, [member(1, away(true)), member(2), member(3)]);
+  const both = [member(1), member(2, away(true)), member(3)];
+  const sides = (node: number) => reporter(node, tableOf(2 ** 20 + 30, both), { quorate: true });
+  expect(mergeReports([sides(1), reporter(2, third, again), sides(3)]).conflict).toBe(false);
+  // Nobody follows: the one that begins doubts what it has.
+  const doubts = [true, false].map((passed) => merged(passed, again).table.doubt);
+  expect([doubts, merged(true, again).conflict]).toEqual([[true, false], false]);
+  expect(memberOf(merged(true, {}).table, 2)?.passed).toBe(false);
+});
+
+test('R13: who went on with quorum has left the log since, and its table says so', () => {
+  const left = tableOf(2 ** 20 + 9, [member(1, { present: false, valid: false, passed: true })], { doubt: true });
+  const other = tableOf(2 ** 20 + 3, [member(1), member(2, { present: false, valid: false, passed: true })]);
+  const gone = reporter(2, left, { valid: false, live: null, rank: 0 });
+  expect(mergeReports([reporter(1, other, { quorate: true }), gone]).conflict).toBe(true);
+});
+
+test('a kernel uses a log that others have begun without it: nothing is known to be in sync', () => {
+  const begun = tableOf(5, [member(1)], { ended: ['boot3'] });
+  const one = reporter(1, begun, { quorate: true });
+  const merged = (node: number, members: readonly Member[], facts: Partial<LogReport> = {}) =>
+    mergeReports([one, reporter(node, tableOf(9, members), { valid: false, ...facts })]).conflict;
+  expect(merged(2, [member(2)])).toBe(true);
+  expect(merged(2, [member(2)], { live: 'joining' })).toBe(false);
+  // It was with those who follow, and they heard of its leave or of its end.
+  expect(merged(2, [member(1), member(2)])).toBe(false);
+  expect(merged(3, [member(1), member(3)])).toBe(true);
+});

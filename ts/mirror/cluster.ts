@@ -47,6 +47,7 @@ interface Exchange {
 }
 
 const lostText = 'a node that may have gone on alone is dead';
+const apartText = 'members went on without each other';
 
 export class Cluster {
   readonly directory = new Directory();
@@ -284,7 +285,7 @@ export class Cluster {
       if (!known) this.#events.gone(uuid, member, true);
     }
     for (const member of left) this.#events.gone(uuid, member, false);
-    if (conflict) this.#events.resync(uuid, 'two sides of the cluster went on, both with quorum');
+    if (conflict) this.#events.resync(uuid, apartText);
     else if (lost) this.#events.resync(uuid, lostText);
     this.#events.tableChanged(uuid);
     // One that has left and was booted since has no table of the log any more, or is about to make one.
@@ -330,6 +331,10 @@ export class Cluster {
     const boot = Buffer.from(bytes.subarray(0, byteCount)).toString('latin1');
     this.#deadBoots.add(boot);
     if (this.#deaths.get(node) === boot) this.#deaths.delete(node);
+    // It is back since that was said: it was not dead.
+    const here = this.memberOfGroup(node);
+    if (here !== null && bootKey(here.bootId) === boot) return;
+    this.#deadBoots.add(boot);
     // Its table ended with it, also of a log that it had left.
     for (const { uuid, ended, members } of this.tables.values()) {
       const left = ended.includes(boot) && members.every((member) => member.node !== node);

@@ -32,6 +32,8 @@ export class CopyRecord implements CopyFacts {
   readonly #node: number;
   /** The members of that generation, node -> boot. */
   #boots: ReadonlyMap<number, string> = new Map();
+  /** Those of them that were away and may have gone on alone. */
+  #awaited: ReadonlySet<number> = new Set();
 
   constructor(state: LogState, rights: ReplicaRights, node: number) {
     this.#state = state;
@@ -114,6 +116,11 @@ export class CopyRecord implements CopyFacts {
     return [...this.#boots].filter(([node, boot]) => !stays(node, boot)).map(([node]) => node);
   }
 
+  /** One of them may have gone on alone before: who followed when that was heard did not live to see to it. */
+  lacks(table: MemberTable): boolean {
+    return this.gone(table).some((node) => this.#awaited.has(node));
+  }
+
   /** Somebody is gone, and what he held was in the memory of a daemon that has ended. */
   hasLost(table: MemberTable): boolean {
     return !this.ownersKnown && (this.membersGone || this.gone(table).length > 0);
@@ -121,5 +128,6 @@ export class CopyRecord implements CopyFacts {
 
   #rememberBoots(members: readonly Member[]): void {
     this.#boots = new Map(members.map(({ node, boot }) => [node, boot]));
+    this.#awaited = new Set(members.filter(({ needed }) => needed).map(({ node }) => node));
   }
 }

@@ -91,9 +91,9 @@ export function decodeMembers(uuid: string, bytes: Uint8Array): StoredMembers | 
 function encodeMember(member: Member, name: Buffer): Buffer {
   const bytes = Buffer.alloc(memberBytes + name.length);
   bytes.writeUInt32LE(member.node, 0);
-  const { present, valid, settled, needed, surmised } = member;
+  const { present, valid, settled, needed, surmised, passed } = member;
   const flags = (present ? 4 : 0) | (valid ? 8 : 0) | (settled ? 16 : 0) | (needed ? 32 : 0) | (surmised ? 64 : 0);
-  bytes.writeUInt8(stages.indexOf(member.stage) | flags, 4);
+  bytes.writeUInt8(stages.indexOf(member.stage) | flags | (passed ? 128 : 0), 4);
   bytes.write(member.boot, 5, 'hex');
   bytes.writeUInt8(name.length, 13);
   name.copy(bytes, memberBytes);
@@ -110,5 +110,6 @@ function decodeMember(bytes: Buffer): Member {
   member.settled = (flags & 16) !== 0;
   member.needed = (flags & 32) !== 0;
   member.surmised = (flags & 64) !== 0;
+  member.passed = (flags & 128) !== 0;
   return member;
 }

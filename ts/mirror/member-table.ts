@@ -30,6 +30,8 @@ export interface Member {
   needed: boolean;
   /** It has not said that it joins: see `surmise` in directory.ts. */
   surmised: boolean;
+  /** It is away, and those who follow went on without it, with quorum. Were it to say the same of them, both sides did. */
+  passed: boolean;
   /** Of one that has returned: the generation in which its copy was last right, 0: it never was; and how far it had come. */
   rank: number;
   position: number;
@@ -108,6 +110,7 @@ export function newMember(node: number, name: string, boot: string, stage: Stage
     settled: true,
     needed: false,
     surmised: false,
+    passed: false,
     rank: 0,
     position: 0,
   };
@@ -187,7 +190,10 @@ const changesMax = 2 ** 20;
  */
 export function quorumWon(table: MemberTable, alone: boolean): void {
   if (!anyValid(table)) return;
-  if (table.disk || !alone) for (const member of table.members) member.needed = false;
+  for (const member of table.members) {
+    if (table.disk || !alone) member.needed = false;
+    if (!member.present) member.passed = true;
+  }
   table.generation = (Math.floor(table.generation / changesMax) + 1) * changesMax;
 }
 

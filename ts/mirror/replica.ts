@@ -230,7 +230,8 @@ export class Replica {
 
   #start(table: MemberTable, me: Member): void {
     if (me.valid) {
-      if (table.doubt || this.record.rank === 0) this.#hooks.doubt(this.record.rank === 0);
+      const inPieces = this.record.rank === 0 || this.record.lacks(table);
+      if (table.doubt || inPieces) this.#hooks.doubt(inPieces);
       this.#follow();
       this.#hooks.adopt(this.record.gone(table), this.record.hasLost(table));
       this.record.ownersKnown = true;

@@ -3,7 +3,8 @@
  * same reports and computes the same table.
  *
  *  - *Somebody follows the stream*: his table counts, and who returns takes a copy. Several sides that each went on alone: the
- *    one with quorum counts (R13). When both had it, one of them counts and nothing is known to be in sync.
+ *    one with quorum counts (R13). When both had it, one of them counts and nothing is known to be in sync; so also when the daemons of
+ *    the other have begun again since, or when they had begun without each other.
  *  - *Nobody follows*: the newest record counts, and decides who must be waited for (`decide`).
  *
  * Whoever has a live instance is a member, known or not. A node that is there with another boot id has died (R7).
@@ -54,7 +55,7 @@ export interface Merged {
   readonly dead: Member[];
   /** Members that have left, of which the others had not heard: taken off as well. */
   readonly left: Member[];
-  /** Two sides went on, both with quorum. */
+  /** Others went on too, with quorum of their own or unknown to those who follow. */
   readonly conflict: boolean;
   /** Somebody is dead who may have gone on without those who follow. */
   readonly lost: boolean;
@@ -78,6 +79,8 @@ export function mergeReports(reporters: readonly Reporter[]): Merged {
     member.valid = follows.has(member.node);
     member.present = false;
   }
+  const conflict = wentApart(sides, side, knowers);
+  if (conflict && side === null) table.doubt = true;
   const dead = table.members.filter(({ node, boot }) =>
     reporters.some((reporter) => reporter.node === node && reporter.boot !== boot),
   );
@@ -105,8 +108,42 @@ export function mergeReports(reporters: readonly Reporter[]): Merged {
   chooseWriter(table);
   // Who copies begins again.
   table.lineage = anyValid(table) ? table.generation : 0;
-  const conflict = sides.filter((one) => one.some(({ quorate }) => quorate)).length > 1;
-  return { table, dead, left, conflict, lost };
+  return { table, dead, left, conflict: conflict && side !== null, lost };
+}
+
+/** More than one side went on: what each has in sync may differ. */
+function wentApart(sides: readonly Knower[][], side: readonly Knower[] | null, knowers: readonly Knower[]): boolean {
+  if (sides.filter((one) => one.some(({ quorate }) => quorate)).length > 1) return true;
+  if (side !== null) return knowers.some((knower) => !side.includes(knower) && wentOnWithout(knower, side));
+  const using = knowers.filter(uses);
+  return using.some((one) => using.some((other) => hasPassed(one, [other]) && hasPassed(other, [one])));
+}
+
+function uses({ log: { live } }: Knower): boolean {
+  return live === 'active' || live === 'halted';
+}
+
+/** Not one of them was there any more when it went on, with quorum. */
+function hasPassed({ log }: Knower, others: readonly Knower[]): boolean {
+  const known = others.flatMap(({ node, boot }) =>
+    log.table.members.filter((one) => one.node === node && one.boot === boot),
+  );
+  return known.length > 0 && known.every(({ present, passed }) => !present && passed);
+}
+
+/**
+ * It passed those who follow, also where it has left since. Or its kernel uses a log that those who follow have begun without it, as on a
+ * host that was booted while its daemon was away, or after it was taken for dead.
+ */
+function wentOnWithout(knower: Knower, side: readonly Knower[]): boolean {
+  const inUse = uses(knower);
+  if ((inUse || knower.log.table.doubt) && hasPassed(knower, side)) return true;
+  const { members, ended } = (side[0] as Knower).log.table;
+  if (!inUse || members.some(({ node, boot }) => node === knower.node && boot === knower.boot)) return false;
+  const strangers = side.every(({ node, boot }) =>
+    knower.log.table.members.every((one) => one.node !== node || one.boot !== boot),
+  );
+  return strangers || ended.includes(knower.boot);
 }
 
 /** Somebody knows of a doubt that is younger than every copy here. */
@@ -148,6 +185,7 @@ function enter(table: MemberTable, { node, name, boot, log }: Reporter): void {
     addMember(table, member);
   }
   member.present = true;
+  member.passed = false;
   if (live === null) {
     // Nobody has what it may have done.
     if (member.needed && !anyValid(table)) table.doubt = true;
