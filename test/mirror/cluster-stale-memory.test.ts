@@ -1,7 +1,16 @@
-/** What a host remembers of a log whose device failed there may be older than the device: others have had it back and written since. */
+/**
+ * What a host knows of a log may be older than what others knew who had it last: its memory of a log whose device failed there, and
+ * what the constructor of a core log says.
+ */
 import { expect, test } from 'vitest';
 import { Errno } from '../../ts/base/errno.js';
-import { DM_ULOG_FLUSH, DM_ULOG_POSTSUSPEND, DM_ULOG_PRESUSPEND, DM_ULOG_RESUME } from '../../ts/base/ulog-frames.js';
+import {
+  DM_ULOG_FLUSH,
+  DM_ULOG_POSTSUSPEND,
+  DM_ULOG_PRESUSPEND,
+  DM_ULOG_RESUME,
+  DM_ULOG_SET_REGION_SYNC,
+} from '../../ts/base/ulog-frames.js';
 import { MessageType } from '../../ts/mirror/messages.js';
 import { Group } from './cluster-host.js';
 import { mirrorA, TestDisk } from './host.js';
@@ -120,3 +129,24 @@ test('R16: whose kernel is still in doubt does not say that the device fails to 
   group.wait(6000);
   expect([1, 2].map((node) => group.host(node).state(mirrorA).logFailed)).toEqual([false, false]);
 });
+
+test.each([true, false])(
+  'a reload that another host begins believes `nosync` only where all was in sync: %s',
+  (allInSync) => {
+    const group = new Group([1, 2, 3], { stickyMax: 0 });
+    const core = '512 clustered-core 8 nosync';
+    const next = { uuid: mirrorA.uuid, luid: 0x2000 };
+    group.resume(mirrorA, core, [1, 2]);
+    for (const node of [1, 2, 3]) group.host(node).construct(next, core);
+    const suspend = (node: number) => {
+      group.ask(node, DM_ULOG_PRESUSPEND, mirrorA);
+      group.ask(node, DM_ULOG_POSTSUSPEND, mirrorA);
+    };
+    suspend(2);
+    // A leg has failed there.
+    if (!allInSync) group.ask(1, DM_ULOG_SET_REGION_SYNC, mirrorA, [7, 0]);
+    suspend(1);
+    for (const node of [3, 2, 1]) expect(group.ask(node, DM_ULOG_RESUME, next)?.error).toBe(0);
+    for (const node of [1, 2, 3]) expect(group.host(node).state(next).map.isInSync(7)).toBe(allInSync);
+  },
+);

@@ -99,8 +99,8 @@ export class Directory {
     return true;
   }
 
-  /** The member that left, as it was; undefined when it was none. */
-  leave(uuid: string, node: number): Member | undefined {
+  /** The member that left, as it was; undefined when it was none. `outOfSync`: its copy has regions out of sync. */
+  leave(uuid: string, node: number, outOfSync: boolean): Member | undefined {
     const table = this.tables.get(uuid);
     const member = memberOf(table, node);
     if (table === undefined || member === undefined) return undefined;
@@ -108,6 +108,7 @@ export class Directory {
     if (!anyValid(table)) {
       if (member.valid) {
         table.lastLeaver = node;
+        table.leftOutOfSync = outOfSync;
         // What it knew it takes along; those who are away have an older copy.
         if (table.members.some(({ stage }) => stage !== 'joining')) table.doubt = true;
       }

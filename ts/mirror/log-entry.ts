@@ -143,14 +143,15 @@ export class LogEntry {
       return;
     }
     deriveCoreBits(state, args, this.#parts.hooks.predecessors());
-    if (replica.rights.table?.doubt || (state.everResumed && this.#isOutdated())) this.#forgetBits();
+    if (replica.rights.table?.doubt || this.#isOutdated()) this.#forgetBits();
     replica.loaded();
   }
 
   /** Others had the log after this node had left it: what they did to it is not known here. */
   #isOutdated(): boolean {
     const { state, replica, world, uuid } = this.#parts;
-    const last = replica.rights.table?.lastLeaver ?? -1;
+    const { lastLeaver: last = -1, leftOutOfSync = false } = replica.rights.table ?? {};
+    if (!state.everResumed) return last !== world.node && leftOutOfSync;
     if (last !== -1) return last !== world.node;
     return (decodeMembers(uuid, state.members)?.table.members ?? []).some(({ node }) => node !== world.node);
   }
@@ -164,8 +165,7 @@ export class LogEntry {
     const { map } = this.#parts.state;
     map.fillClean(0, map.regionCount, false);
     map.fillInSync(0, map.regionCount, false);
-    const text =
-      'other nodes had the log since this one left it, and none of them has it now: every region is resynced';
+    const text = 'other nodes had the log last, and none of them has it now: every region is resynced';
     report(this.#parts.world, 'warning', 'copy-outdated', this.#parts.uuid, text);
   }
 

@@ -45,8 +45,9 @@ export function encodeMembers(
   head.writeUInt32LE(table.writer + 1, 8);
   head.writeDoubleLE(table.epoch, 12);
   head.writeUInt32LE(table.lastLeaver + 1, 20);
-  const flags = (table.writerDied ? 1 : 0) | (table.doubt ? 2 : 0) | (more ? 4 : 0) | (membersGone ? 8 : 0);
-  head.writeUInt8(flags | (table.deviceAhead ? 16 : 0), 24);
+  const doubt = table.doubt || stored.length < table.members.length;
+  const flags = (table.writerDied ? 1 : 0) | (doubt ? 2 : 0) | (more ? 4 : 0) | (membersGone ? 8 : 0);
+  head.writeUInt8(flags | (table.deviceAhead ? 16 : 0) | (table.leftOutOfSync ? 32 : 0), 24);
   head.writeUInt8(parts.length, 25);
   head.writeDoubleLE(rank, 26);
   head.writeDoubleLE(hint, 34);
@@ -74,6 +75,7 @@ export function decodeMembers(uuid: string, bytes: Uint8Array): StoredMembers | 
   table.writerDied = (flags & 1) !== 0;
   table.doubt = (flags & 2) !== 0;
   table.deviceAhead = (flags & 16) !== 0;
+  table.leftOutOfSync = (flags & 32) !== 0;
   let at = headBytes;
   for (let count = from.readUInt8(25); count > 0; count--) {
     if (at + memberBytes > from.length) return null;

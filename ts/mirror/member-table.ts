@@ -62,6 +62,8 @@ export interface MemberTable {
   doubt: boolean;
   /** Who left last of those that were valid; -1: not known. */
   lastLeaver: number;
+  /** Its copy had regions out of sync. */
+  leftOutOfSync: boolean;
   /** Boots that have left or died, newest last: a log device that one of them did not close is nobody's. */
   ended: string[];
 }
@@ -87,6 +89,7 @@ export function emptyTable(uuid: string): MemberTable {
     deviceAhead: false,
     doubt: false,
     lastLeaver: -1,
+    leftOutOfSync: false,
     ended: [],
   };
 }

@@ -17,7 +17,10 @@ export const MessageType = {
   assign: 4,
   /** A write wants this region recovered early. */
   wish: 5,
-  /** `node` resumed the log, halted it, or left it. A leave with flag 1: it has left before, and its table is gone. */
+  /**
+   * `node` resumed the log, halted it, or left it. A leave with flag 1: it has left before, and its table is gone; 2: its copy has regions
+   * out of sync.
+   */
   join: 6,
   halt: 7,
   leave: 8,

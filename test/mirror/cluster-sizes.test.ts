@@ -1,0 +1,120 @@
+/** A cluster's limits: what happens at them is said, and nothing is lost. */
+import { expect, test } from 'vitest';
+import { Errno } from '../../ts/base/errno.js';
+import { membersMax, memberTableBytesMax, reportBytesMax } from '../../ts/base/limits.js';
+import {
+  DM_ULOG_CLEAR_REGION,
+  DM_ULOG_DTR,
+  DM_ULOG_FLUSH,
+  DM_ULOG_MARK_REGION,
+  DM_ULOG_POSTSUSPEND,
+  DM_ULOG_PRESUSPEND,
+  DM_ULOG_RESUME,
+} from '../../ts/base/ulog-frames.js';
+import { decodeMembers, encodeMembers } from '../../ts/mirror/member-record.js';
+import { addMember, emptyTable, newMember, removeMember } from '../../ts/mirror/member-table.js';
+import { MessageType } from '../../ts/mirror/messages.js';
+import { decodeReport, encodeReports } from '../../ts/mirror/report-codec.js';
+import { Group } from './cluster-host.js';
+import { mirrorA } from './host.js';
+
+const core = '512 clustered-core 8 nosync';
+
+function numbers(count: number): number[] {
+  return Array.from({ length: count }, (_, i) => i);
+}
+
+test('one member too many is refused, and the others go on', () => {
+  const group = new Group([1, 2], { stickyMax: 0 });
+  group.resume(mirrorA, core, [1]);
+  const tables = [1, 2].map((node) => group.host(node).service.cluster?.tables.get(mirrorA.uuid));
+  for (const i of numbers(membersMax - 1))
+    for (const table of tables) addMember(table ?? emptyTable(''), newMember(100 + i, `n${i}`, `${i}`, 'active'));
+  group.host(2).construct(mirrorA, core);
+  expect(group.ask(2, DM_ULOG_RESUME, mirrorA)?.error).toBe(-Errno.EINVAL);
+  const said = group.host(2).reports.find(({ event }) => event === 'resume-refused');
+  expect(said?.text).toMatch(/has 59 members already/);
+  group.ask(1, DM_ULOG_MARK_REGION, mirrorA, [3]);
+  expect(group.ask(1, DM_ULOG_FLUSH, mirrorA)?.error).toBe(0);
+  // Its kernel asks again when another has left.
+  for (const table of tables) removeMember(table ?? emptyTable(''), 100, false);
+  expect(group.ask(2, DM_ULOG_RESUME, mirrorA)?.error).toBe(0);
+});
+
+test('a record of more members than it has room for is one in doubt', () => {
+  const table = emptyTable(mirrorA.uuid);
+  for (const i of numbers(membersMax + 7))
+    table.members.push(newMember(i + 1, `host-${i}`, '0123456789abcdef', 'active'));
+  const facts = { rank: 7, hint: 0, found: new Set<number>(), moreFound: false, membersGone: false };
+  const bytes = encodeMembers(table, facts);
+  expect(bytes.length).toBeLessThanOrEqual(memberTableBytesMax);
+  const stored = decodeMembers(mirrorA.uuid, bytes);
+  expect([stored?.table.members.length, stored?.table.doubt]).toEqual([membersMax, true]);
+});
+
+test('a report of 1600 logs with eight members goes in several messages', () => {
+  const group = new Group([1, 2], { stickyMax: 0 });
+  const tables = group.host(1).service.cluster?.directory.tables;
+  for (const i of numbers(1600)) {
+    const table = emptyTable(`LVM-${String(i).padStart(64, '0')}`);
+    for (const node of numbers(8)) table.members.push(newMember(node + 1, `host-${node}.cluster`, `${node}`, 'active'));
+    table.ended = numbers(64).map((boot) => boot.toString(16).padStart(16, '0'));
+    tables?.set(table.uuid, table);
+  }
+  const lengths: number[] = [];
+  group.tamper = ({ type, byteCount }) => {
+    if (type === MessageType.report) lengths.push(byteCount);
+  };
+  group.killDaemon(2);
+  group.join(2);
+  group.settle();
+  expect(lengths.length).toBeGreaterThan(4);
+  expect(Math.max(...lengths)).toBeLessThan(reportBytesMax + 10_000);
+  expect(group.host(2).service.cluster?.exchanging).toBe(false);
+  expect(group.host(2).service.cluster?.tables.size).toBe(1600);
+});
+
+test('the logs of a report come in order, each once', () => {
+  const table = emptyTable('LVM-a');
+  table.ended = numbers(64).map((boot) => boot.toString(16).padStart(16, '0'));
+  const log = { live: null, marksUnknown: false, valid: false, writing: false, rank: 0, position: 0 };
+  const logs = numbers(2000).map((i) => ({ ...log, table: { ...table, uuid: `LVM-${i}` } }));
+  const said = encodeReports('tag', true, logs).map((bytes) => decodeReport(bytes));
+  expect(said.map((one) => [one?.part, one?.parts])).toEqual(said.map((_, part) => [part, said.length]));
+  expect(said.flatMap((one) => one?.logs.map(({ table: { uuid } }) => uuid))).toEqual(
+    logs.map((one) => one.table.uuid),
+  );
+  expect(encodeReports('tag', false, []).length).toBe(1);
+});
+
+test('R17: owners that did not fit are missing in a copy too: who takes it cleans nothing', () => {
+  const group = new Group([1, 2, 3], { stickyMax: 0 }, 4);
+  group.resume(mirrorA, core, [1, 2]);
+  group.ask(1, DM_ULOG_MARK_REGION, mirrorA, [1, 2, 3, 4]);
+  group.ask(2, DM_ULOG_MARK_REGION, mirrorA, [4, 9]);
+  group.resume(mirrorA, core, [3]);
+  // Node 2 holds it, and nobody has it as an owner.
+  group.ask(1, DM_ULOG_CLEAR_REGION, mirrorA, [4]);
+  for (const node of [1, 2, 3]) expect(group.host(node).state(mirrorA).map.isClean(4)).toBe(false);
+});
+
+test('a log of another size that waited for the group is no member behind its refusal', () => {
+  const group = new Group([1, 2], { stickyMax: 0 });
+  group.resume(mirrorA, core, [1]);
+  group.part(2, 'process-down');
+  const larger = '1024 clustered-core 8 nosync';
+  group.host(2).construct(mirrorA, larger);
+  const seq = group.host(2).send(DM_ULOG_RESUME, mirrorA);
+  group.settle();
+  group.join(2);
+  group.settle();
+  expect(group.host(2).answerTo(seq)?.error).toBe(-Errno.EINVAL);
+  expect(
+    group
+      .host(1)
+      .log(mirrorA)
+      .replica.rights.table?.members.map(({ node }) => node),
+  ).toEqual([1]);
+  for (const type of [DM_ULOG_PRESUSPEND, DM_ULOG_POSTSUSPEND, DM_ULOG_DTR]) group.ask(1, type, mirrorA);
+  expect(group.ask(2, DM_ULOG_RESUME, mirrorA)?.error).toBe(0);
+});
