@@ -13,6 +13,7 @@ export class Group {
   /** By node. */
   readonly hosts = new Map<number, Host>();
   readonly #settings: Partial<MirrorSettings>;
+  readonly #ownersMax: number | undefined;
   /** Sent and not delivered, by whom. */
   readonly #queue: { readonly from: string; readonly message: LogMessage }[] = [];
   readonly #members = new Map<number, GroupMember>();
@@ -27,8 +28,10 @@ export class Group {
   /** Sees every message on its way, and may spoil it. */
   tamper: ((message: LogMessage) => void) | null = null;
 
-  constructor(nodes: readonly number[], settings: Partial<MirrorSettings> = {}) {
+  /** `ownersMax`: owners that each log has room for. */
+  constructor(nodes: readonly number[], settings: Partial<MirrorSettings> = {}, ownersMax?: number) {
     this.#settings = settings;
+    this.#ownersMax = ownersMax;
     for (const node of nodes) this.hosts.set(node, this.#newHost(node));
     for (const node of nodes) this.join(node);
     this.settle();
@@ -214,6 +217,7 @@ export class Group {
       bootId: this.#bootId(node),
       disks: this.disks,
       settings: { ...this.#settings, shared: true },
+      ...(this.#ownersMax === undefined ? {} : { ownersMax: this.#ownersMax }),
       submit: (message) => this.#submit(node, message),
     });
   }

@@ -154,6 +154,7 @@ export interface HostOptions {
   readonly settings?: Partial<MirrorSettings>;
   readonly nodeName?: string;
   readonly stickyMax?: number;
+  readonly ownersMax?: number;
   /** On a cluster: this node, and where its messages go. */
   readonly node?: number;
   readonly bootId?: string;
@@ -353,6 +354,7 @@ export class Host {
       bootId: this.#bootId,
       memoryBytesMax: 2 ** 30,
       ...(this.#options.stickyMax === undefined ? {} : { stickyMax: this.#options.stickyMax }),
+      ...(this.#options.ownersMax === undefined ? {} : { ownersMax: this.#options.ownersMax }),
     });
   }
 

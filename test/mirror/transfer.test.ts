@@ -20,6 +20,7 @@ const head: ReplicaHead = {
   recoveringNode: -1,
   wishes: [],
   restrictions: { pairs: [], overflow: [] },
+  ownersFull: false,
   logFailed: false,
 };
 

@@ -56,7 +56,8 @@ export class Marks {
   readonly #one = new Float64Array(1);
   #announceFrom = -1;
   #sweepFrom = -1;
-  #ownersFull = false;
+  /** Owners are missing: they did not fit. On a cluster in all copies alike. */
+  ownersFull = false;
   /** Cleared while CLEAR was not believed, and not marked since. */
   readonly #unbelieved = new Set<number>();
   /** The copy does not follow the stream: marks are stored and go nowhere before `announce`. */
@@ -342,7 +343,7 @@ export class Marks {
   /** This node has left, or begins again: what it owned is gone, what its kernel holds stays dirty. */
   forgetOwners(): void {
     this.#state.owners.clear();
-    this.#ownersFull = false;
+    this.ownersFull = false;
     this.forgetOwn();
   }
 
@@ -378,7 +379,7 @@ export class Marks {
     if (map.isClean(region) || !map.isInSync(region)) return false;
     if (this.#rights.shared) {
       // By what all members know alone, so that all do the same.
-      return owners.ownerCount(region) === 0 && !this.#ownersFull && this.#rights.mayClean;
+      return owners.ownerCount(region) === 0 && !this.ownersFull && this.#rights.mayClean;
     }
     if (marksUnknown) return false;
     // Held: a mark of this kernel is on its way behind this release. Owners that did not fit may be anybody's.
@@ -419,8 +420,8 @@ export class Marks {
 
   #ownersDropped(count: number): void {
     this.#world.counters.ownersDropped += count;
-    if (this.#ownersFull) return;
-    this.#ownersFull = true;
+    if (this.ownersFull) return;
+    this.ownersFull = true;
     const text = `more than ${this.#state.owners.capacity} marks: what does not fit is known by its own node only`;
     report(this.#world, 'warning', 'owners-full', this.#uuid, text);
   }

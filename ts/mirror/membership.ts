@@ -231,7 +231,7 @@ export class Membership implements ReplicaHooks {
   }
 
   head(): ReplicaHead {
-    const { state, recovery, life, replica, failures } = this.#log;
+    const { state, marks, recovery, life, replica, failures } = this.#log;
     const { searchPosition, recoveringRegion, position } = state;
     return {
       generation: life.store?.generation ?? 0,
@@ -243,6 +243,7 @@ export class Membership implements ReplicaHooks {
       recoveringNode: recovery.recoverer,
       wishes: recovery.wishes.list(),
       restrictions: recovery.restrictions.list(),
+      ownersFull: marks.ownersFull,
       logFailed: failures.failedForAll,
     };
   }
@@ -255,6 +256,7 @@ export class Membership implements ReplicaHooks {
     state.recoveringRegion = head.recoveringRegion;
     if (state.logFailed && !head.logFailed) failures.knownWell();
     else if (head.logFailed && !state.logFailed) state.logFailed = true;
+    this.#log.marks.ownersFull = head.ownersFull;
     recovery.refresh();
     recovery.wishes.clear();
     for (const region of head.wishes) recovery.wishes.add(region);

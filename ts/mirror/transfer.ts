@@ -28,6 +28,7 @@ export interface ReplicaHead {
   readonly recoveringNode: number;
   readonly wishes: readonly number[];
   readonly restrictions: ReturnType<Restrictions['list']>;
+  readonly ownersFull: boolean;
   readonly logFailed: boolean;
 }
 
