@@ -53,6 +53,10 @@ export const wishesMax = 1024;
 export const quietMsMax = 10_000;
 /** Bytes of a log's member table in its state record. */
 export const memberTableBytesMax = 880;
+/** Members of one log: what such a table has room for. A further one is refused. */
+export const membersMax = 59;
+/** Where a report of what a daemon knows of all logs goes on in the next message. */
+export const reportBytesMax = 2 ** 20;
 /** Regions that one chunk of a transfer covers at most: 128 KiB of bits, twice. */
 export const chunkRegionsMax = 2 ** 20;
 /** Owners that one chunk of a transfer carries; where there are more, it covers fewer regions. */

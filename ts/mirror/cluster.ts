@@ -15,7 +15,7 @@ import { Directory, departMeanwhile } from './directory.js';
 import type { Member, MemberTable } from './member-table.js';
 import { memberOf } from './member-table.js';
 import { type LogMessage, MessageType } from './messages.js';
-import { decodeReport, encodeReport } from './report-codec.js';
+import { decodeReport, encodeReports } from './report-codec.js';
 import { type LogReport, mergeReports, type Reporter } from './return-merge.js';
 import { report, type World } from './world.js';
 
@@ -41,7 +41,7 @@ export interface ClusterEvents {
 interface Exchange {
   readonly tag: string;
   readonly reports: Map<number, Reporter>;
-  readonly logs: Map<number, ReadonlyMap<string, LogReport>>;
+  readonly logs: Map<number, Map<string, LogReport>>;
   /** Who has gone since it began. */
   readonly left: Departure[];
 }
@@ -236,8 +236,8 @@ export class Cluster {
       });
     }
     for (const live of this.#events.liveReports()) known.set(live.table.uuid, live);
-    const bytes = encodeReport(tag, this.orderedQuorate, [...known.values()]);
-    this.#world.sender.bytes(MessageType.report, '', 0, 0, [], bytes);
+    for (const bytes of encodeReports(tag, this.orderedQuorate, [...known.values()]))
+      this.#world.sender.bytes(MessageType.report, '', 0, 0, [], bytes);
   }
 
   #reportDelivered({ node, bytes, byteCount }: LogMessage): void {
@@ -245,9 +245,11 @@ export class Cluster {
     const said = decodeReport(bytes.subarray(0, byteCount));
     const member = this.memberOfGroup(node);
     if (exchange === null || member === null || said === null || said.tag !== exchange.tag) return;
+    if (said.part === 0) exchange.logs.set(node, new Map());
+    for (const log of said.logs) exchange.logs.get(node)?.set(log.table.uuid, log);
+    if (said.part + 1 < said.parts) return;
     const { name, bootId } = member;
     exchange.reports.set(node, { node, name, boot: bootKey(bootId), quorate: said.quorate, log: undefined });
-    exchange.logs.set(node, new Map(said.logs.map((log) => [log.table.uuid, log])));
     this.#endIfComplete();
   }
 
@@ -329,7 +331,6 @@ export class Cluster {
     if (this.exchanging) return;
     const node = regions[0] as number;
     const boot = Buffer.from(bytes.subarray(0, byteCount)).toString('latin1');
-    this.#deadBoots.add(boot);
     if (this.#deaths.get(node) === boot) this.#deaths.delete(node);
     // It is back since that was said: it was not dead.
     const here = this.memberOfGroup(node);

@@ -3,6 +3,7 @@
  * node agrees whether somebody has the log already. Pure; cluster.ts says when.
  */
 import type { Departure } from '../base/group-view.js';
+import { membersMax } from '../base/limits.js';
 import { bootKey } from './boot-key.js';
 import {
   addMember,
@@ -53,7 +54,7 @@ export class Directory {
     return table;
   }
 
-  /** False: the members have a log of another size or kind. */
+  /** False: the members have a log of another size or kind, or are too many already. */
   join(uuid: string, facts: JoinFacts): boolean {
     const table = this.tableOf(uuid);
     const { regionCount, regionSizeSectors, disk } = facts;
@@ -61,6 +62,7 @@ export class Directory {
     const same = table.regionCount === regionCount && table.regionSizeSectors === regionSizeSectors;
     if (!same || table.disk !== disk) return false;
     const before = memberOf(table, facts.node);
+    if (before === undefined && table.members.length >= membersMax) return false;
     // Its state was lost and nobody has a copy (R3): as if nobody had the log, but for what its kernel holds.
     const anew = facts.marksUnknown && !anyValid(table);
     if (anew && before !== undefined && before.stage !== 'joining') table.doubt = true;

@@ -3,6 +3,7 @@
  * The table of all life cycles is in log-life.ts.
  */
 import { Errno } from '../base/errno.js';
+import { membersMax } from '../base/limits.js';
 import { DM_ULOG_RESUME } from '../base/ulog-frames.js';
 import type { LifeParts } from './life-parts.js';
 import { LifeCycle } from './log-state.js';
@@ -147,7 +148,10 @@ export class LogEntry {
     replica.loaded();
   }
 
-  /** Others had the log after this node had left it: what they did to it is not known here. */
+  /**
+   * Others had the log after this node had left it: what they did to it is not known here. To one that never had it its constructor says
+   * what is in sync, unless the last of them knew better.
+   */
   #isOutdated(): boolean {
     const { state, replica, world, uuid } = this.#parts;
     const { lastLeaver: last = -1, leftOutOfSync = false } = replica.rights.table ?? {};
@@ -169,13 +173,16 @@ export class LogEntry {
     report(this.#parts.world, 'warning', 'copy-outdated', this.#parts.uuid, text);
   }
 
-  /** The members have a log of another size. */
+  /** The members have a log of another size, or are too many. */
   joinRefused(): void {
     const { world, args, replica, uuid } = this.#parts;
     const there = replica.rights.table;
-    const text = `its members have ${there?.regionCount} regions of ${there?.regionSizeSectors} sectors, this table ${args.regionCount} of ${args.regionSizeSectors}`;
+    const size = `its members have ${there?.regionCount} regions of ${there?.regionSizeSectors} sectors, this table ${args.regionCount} of ${args.regionSizeSectors}`;
+    const others = replica.rights.others;
+    const text = others < membersMax ? size : `it has ${others} members already, and no room for another one`;
     report(world, 'error', 'resume-refused', uuid, text);
-    replica.phase = 'outside';
+    // One that was waiting when daemons told each other what they have was taken for a member.
+    replica.withdraw();
     this.failResumes(Errno.EINVAL);
   }
 

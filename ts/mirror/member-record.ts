@@ -1,17 +1,21 @@
 /**
  * A member table as bytes for the state record (R2), where it has to fit `memberTableBytesMax`: what a daemon has to know of a
- * log when it starts again. Names are for people, and shortened when there is no room for them.
+ * log when it starts again. Names are for people, and shortened when there is no room for them. More members than it has room for are
+ * there only of sides that meet: what a daemon knows that begins with some of them is in doubt.
  *
  * All numbers are little-endian: generation f64, writer u32 (+1), epoch f64, last leaver u32 (+1), flags u8, count u8, rank f64, hint f64; then each
  * member: node u32, flags u8, boot 8 bytes, length of the name u8, name; then the regions that this kernel has found out of sync, u32
  * each, as many as fit: a flag says that there are more.
  */
-import { memberTableBytesMax } from '../base/limits.js';
+import { membersMax, memberTableBytesMax } from '../base/limits.js';
 import { emptyTable, type Member, type MemberTable, newMember, type Stage } from './member-table.js';
 
 const headBytes = 42;
 const memberBytes = 14;
 const regionBytes = 4;
+if (headBytes + membersMax * memberBytes > memberTableBytesMax)
+  throw new RangeError('a full member table must fit its record');
+
 const stages: readonly Stage[] = ['joining', 'active', 'halted'];
 
 /** What a record says besides the table. */
@@ -32,11 +36,11 @@ export function encodeMembers(
   table: MemberTable,
   { rank, hint, found, moreFound, membersGone }: CopyFacts,
 ): Uint8Array {
-  const names = table.members.map(({ name }) => Buffer.from(name, 'utf8'));
+  const stored = table.members.slice(0, membersMax);
+  const names = stored.map(({ name }) => Buffer.from(name, 'utf8'));
   const room = memberTableBytesMax - headBytes - memberBytes * names.length;
-  if (room < 0) throw new RangeError(`${names.length} members of a log do not fit a state record`);
   const nameMax = names.length === 0 ? 0 : Math.min(255, Math.floor(room / names.length));
-  const parts = table.members.map((member, at) => encodeMember(member, names[at]?.subarray(0, nameMax) ?? Buffer.of()));
+  const parts = stored.map((member, at) => encodeMember(member, names[at]?.subarray(0, nameMax) ?? Buffer.of()));
   const used = parts.reduce((sum, part) => sum + part.length, headBytes);
   const listed = [...found].slice(0, Math.floor((memberTableBytesMax - used) / regionBytes));
   const more = moreFound || listed.length < found.size;

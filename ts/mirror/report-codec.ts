@@ -1,4 +1,8 @@
-/** What a daemon says when somebody came to the group, as bytes: JSON, for it is rare and the transport checks its sum. */
+/**
+ * What a daemon says when somebody came to the group, as bytes: JSON, for it is rare and the transport checks its sum. In as many messages
+ * as the logs take that it knows of.
+ */
+import { reportBytesMax } from '../base/limits.js';
 import type { MemberTable } from './member-table.js';
 import type { LogReport } from './return-merge.js';
 
@@ -6,11 +10,30 @@ export interface Report {
   /** The group that its sender knew: of another group nobody wants to hear. */
   readonly tag: string;
   readonly quorate: boolean;
+  /** Which of its sender's messages this is, from 0, and how many of them there are. */
+  readonly part: number;
+  readonly parts: number;
   readonly logs: readonly LogReport[];
 }
 
-export function encodeReport(tag: string, quorate: boolean, logs: readonly LogReport[]): Uint8Array {
-  return Buffer.from(JSON.stringify({ tag, quorate, logs } satisfies Report), 'utf8');
+/** One message at least. */
+export function encodeReports(tag: string, quorate: boolean, logs: readonly LogReport[]): Uint8Array[] {
+  const groups: LogReport[][] = [[]];
+  let bytes = 0;
+  for (const log of logs) {
+    const length = Buffer.byteLength(JSON.stringify(log));
+    if (bytes + length > reportBytesMax) {
+      groups.push([]);
+      bytes = 0;
+    }
+    bytes += length;
+    groups.at(-1)?.push(log);
+  }
+  const parts = groups.length;
+  return groups.map((group, part) => {
+    const said: Report = { tag, quorate, part, parts, logs: group };
+    return Buffer.from(JSON.stringify(said), 'utf8');
+  });
 }
 
 /** Null when the bytes are no report. */
@@ -25,8 +48,9 @@ export function decodeReport(bytes: Uint8Array): Report | null {
 
 function isReport(said: unknown): said is Report {
   if (!isObject(said)) return false;
-  const { tag, quorate, logs } = said;
-  return typeof tag === 'string' && typeof quorate === 'boolean' && Array.isArray(logs) && logs.every(isLogReport);
+  const { tag, quorate, part, parts, logs } = said;
+  if (typeof tag !== 'string' || typeof quorate !== 'boolean') return false;
+  return typeof part === 'number' && typeof parts === 'number' && Array.isArray(logs) && logs.every(isLogReport);
 }
 
 function isLogReport(said: unknown): said is LogReport {
