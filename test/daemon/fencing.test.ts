@@ -5,19 +5,20 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { ConfigKey } from '../../ts/daemon/config-keys.js';
 import { combinationProblems, effectiveValues } from '../../ts/daemon/config-values.js';
-import { dlmSaysDead, fenceSource, pacemakerSaysDead } from '../../ts/daemon/fence-sources.js';
+import { dlmSaysDead, fenceSource, PacemakerHistory } from '../../ts/daemon/fence-sources.js';
 import { FenceWatch } from '../../ts/daemon/fence-watch.js';
 import type { LostHost } from '../../ts/daemon/lost-nodes.js';
 import { otherHost } from './daemon-config.js';
 
-const lost: LostHost = { node: 2, name: 'bravo', boot: 'b00t', lostMs: Date.parse('2026-03-01 12:00:00 +00:00') };
-const nowMs = lost.lostMs + 60_000;
+const lostMs = Date.parse('2026-03-01 12:00:00 +00:00');
+const lost: LostHost = { node: 2, name: 'bravo', boot: 'b00t', lostMs, lostUpMs: 940_000 };
+const nowUpMs = 1_000_000;
 const nobody = new AbortController().signal;
 
 describe("dlm_controld's record", () => {
   const status = (line: string) =>
     `cluster nodeid 1 quorate 1 ring seq 12 12\ndaemon now 1000 fence_pid 0\nnode 1 M add 10 rem 0 fail 0 fence 0 at 0 0\n${line}\n`;
-  const says = (line: string) => dlmSaysDead(status(line), lost, nowMs);
+  const says = (line: string) => dlmSaysDead(status(line), lost, nowUpMs);
 
   test('fenced after this loss', () => {
     expect(says('node 2 X add 11 rem 941 fail 940 fence 955 at 955 1772366415')).toBe(true);
@@ -34,12 +35,13 @@ describe("dlm_controld's record", () => {
     expect(says(line)).toBe(false);
   });
   test('not without the clock of the daemon', () => {
-    expect(dlmSaysDead('node 2 X add 11 rem 941 fail 940 fence 955 at 955 1\n', lost, nowMs)).toBe(false);
+    expect(dlmSaysDead('node 2 X add 11 rem 941 fail 940 fence 955 at 955 1\n', lost, nowUpMs)).toBe(false);
   });
 });
 
 describe("Pacemaker's record", () => {
-  const says = (attributes: string) => pacemakerSaysDead(`<history><fence_event ${attributes}/></history>`, lost);
+  const record = (attributes: string) => `<history><fence_event ${attributes}/></history>`;
+  const says = (attributes: string) => new PacemakerHistory().saysDead(record(attributes), lost, lostMs + 60_000);
   const fine = 'action="reboot" target="bravo" status="success" delegate="alpha"';
 
   test('fenced after this loss', () => {
@@ -55,6 +57,18 @@ describe("Pacemaker's record", () => {
   ])('not: %s', (_what, attributes) => {
     expect(says(attributes)).toBe(false);
   });
+});
+
+test("Pacemaker's record of an earlier death, by a clock that was ahead and was set back, never counts", () => {
+  const record = (end: string) =>
+    `<fence_event action="reboot" target="bravo" status="success" completed="2026-03-01 ${end} +00:00"/>`;
+  const history = new PacemakerHistory();
+  expect(history.saysDead(record('12:40:00'), lost, lostMs + 1000)).toBe(false);
+  expect(history.saysDead(record('12:40:00'), lost, lostMs + 3_000_000)).toBe(false);
+  // This loss's own, and one by a host whose clock is ahead.
+  expect(history.saysDead(record('12:40:00') + record('12:00:20'), lost, lostMs + 60_000)).toBe(true);
+  expect(history.saysDead(record('12:40:00') + record('12:02:00'), lost, lostMs + 60_000)).toBe(true);
+  expect(history.saysDead(record('12:40:00'), { ...lost, lostUpMs: 9 }, lostMs + 3_000_000)).toBe(true);
 });
 
 describe('a command', () => {

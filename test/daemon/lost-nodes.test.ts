@@ -25,7 +25,7 @@ class Watched {
   });
 
   look(tables: MemberTable[], heard: number[], mayAsk = true, nowMs = 0): string[] {
-    this.nodes.look(tables, heard, mayAsk, nowMs);
+    this.nodes.look(tables, heard, mayAsk, { lostMs: nowMs, lostUpMs: nowMs + 7 });
     return this.said.splice(0);
   }
 }
@@ -34,7 +34,7 @@ it('a host that corosync does not hear, once, until it is back', () => {
   const watched = new Watched();
   expect(watched.look([table([1, true], [2, true])], [1, 2])).toEqual([]);
   expect(watched.look([table([1, true], [2, false])], [1], true, 500)).toEqual(['lost 2']);
-  expect(watched.lost).toEqual([{ node: 2, name: 'host2', boot: 'boot2', lostMs: 500 }]);
+  expect(watched.lost).toEqual([{ node: 2, name: 'host2', boot: 'boot2', lostMs: 500, lostUpMs: 507 }]);
   expect(watched.look([table([1, true], [2, false]), table([2, false])], [1], true, 900)).toEqual([]);
   expect(watched.nodes.find(2)?.lostMs).toBe(500);
   expect(watched.look([table([1, true], [2, true])], [1, 2])).toEqual(['settled 2']);

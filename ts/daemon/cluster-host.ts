@@ -25,6 +25,7 @@ import type { LogEntry } from './log-entry.js';
 import { type GroupFacts, LastingWaits, waitsOf } from './log-waits.js';
 import { LostNodes, type LostNodesEvents } from './lost-nodes.js';
 import { DeviceRestarts } from './recovery-restarts.js';
+import { upMs } from './up-time.js';
 
 /** How long a RESUME waits for this host to enter its group; its kernel asks again after 15 s. */
 const enterMsMax = 10_000;
@@ -107,7 +108,8 @@ export class ClusterHost {
     this.#changesDue = false;
     if (!this.#lookDue) return;
     this.#lookDue = false;
-    this.#lost.look(cluster.tables.values(), this.transport.state.heard, this.#quorate, Date.now());
+    const now = { lostMs: Date.now(), lostUpMs: upMs() };
+    this.#lost.look(cluster.tables.values(), this.transport.state.heard, this.#quorate, now);
   }
 
   close(): void {

@@ -2,11 +2,14 @@
  * Who confirms that a lost node is dead (R7): a command of the administrator, dlm_controld's record, or Pacemaker's. Each is
  * asked by running a program; an answer is "dead" or it is nothing. A time-out, an error and an answer that makes no sense are nothing.
  *
- * Records say when, and a record of an earlier death proves nothing of this one: they count from `lostMs` on, with some
- * seconds for whoever noticed first.
+ * Records say when, and a record of an earlier death proves nothing of this one: they count from the loss on, with some
+ * seconds for whoever noticed first. That must not depend on who sets the clock in between: dlm_controld's times are of the clock that
+ * nobody sets; Pacemaker's are of the other one, and what is of the future when it is first asked is of an earlier death by a clock
+ * that was ahead.
  */
 import { execFile } from 'node:child_process';
 import type { LostHost } from './lost-nodes.js';
+import { upMs } from './up-time.js';
 
 export interface FenceAnswer {
   readonly dead: boolean;
@@ -28,9 +31,17 @@ const askMsMax = 60_000;
 const outputBytesMax = 1 << 20;
 
 export function fenceSource(kind: FenceSourceKind, command: string | null): FenceSource {
-  if (kind === 'dlm') return recordSource('dlm_tool', () => ['status'], dlmSaysDead);
+  if (kind === 'dlm') {
+    return recordSource(
+      'dlm_tool',
+      () => ['status'],
+      (output, lost) => dlmSaysDead(output, lost, upMs()),
+    );
+  }
   if (kind === 'pacemaker') {
-    return recordSource('stonith_admin', ({ name }) => ['--history', name, '--output-as=xml'], pacemakerSaysDead);
+    const history = new PacemakerHistory();
+    const words = ({ name }: LostHost) => ['--history', name, '--output-as=xml'];
+    return recordSource('stonith_admin', words, (output, lost) => history.saysDead(output, lost, Date.now()));
   }
   if (command === null) throw new Error('a fencing command has a path');
   return {
@@ -45,13 +56,13 @@ export function fenceSource(kind: FenceSourceKind, command: string | null): Fenc
 function recordSource(
   program: string,
   argumentsFor: (lost: LostHost) => string[],
-  saysDead: (output: string, lost: LostHost, nowMs: number) => boolean,
+  saysDead: (output: string, lost: LostHost) => boolean,
 ): FenceSource {
   return {
     async ask(lost, signal) {
       const words = argumentsFor(lost);
       const { code, output, text } = await run(program, words, signal);
-      const dead = code === 0 && saysDead(output, lost, Date.now());
+      const dead = code === 0 && saysDead(output, lost);
       const said = code === 0 ? (dead ? 'it was fenced' : 'it was not fenced yet') : text;
       return { dead, text: `${program} ${words.join(' ')}: ${said}` };
     },
@@ -60,28 +71,45 @@ function recordSource(
 
 /**
  * `dlm_tool status`: the daemon's own clock in "daemon now N", and a line a node with the times at which it failed and
- * was fenced, 0 for never. `X` stands for a node that is gone.
+ * was fenced, 0 for never. `X` stands for a node that is gone. `nowUpMs` as `upMs`.
  */
-export function dlmSaysDead(output: string, lost: LostHost, nowMs: number): boolean {
+export function dlmSaysDead(output: string, lost: LostHost, nowUpMs: number): boolean {
   const daemonNow = /^daemon now (\d+)\b/m.exec(output)?.[1];
   const line = new RegExp(`^node ${lost.node} X add \\d+ rem \\d+ fail (\\d+) fence (\\d+) `, 'm').exec(output);
   if (daemonNow === undefined || line === null) return false;
-  const lostAt = Number(daemonNow) - (nowMs - lost.lostMs + noticedBeforeMs) / 1000;
+  const lostAt = Number(daemonNow) - (nowUpMs - lost.lostUpMs + noticedBeforeMs) / 1000;
   const failed = Number(line[1]);
   const fenced = Number(line[2]);
   return failed > 0 && fenced >= failed && fenced >= lostAt;
 }
 
 /** `stonith_admin --history NODE --output-as=xml`: one `fence_event` for each attempt, with its end as `completed`. */
-export function pacemakerSaysDead(output: string, lost: LostHost): boolean {
-  for (const [event] of output.matchAll(/<fence_event\b[^>]*>/g)) {
-    const attribute = (name: string) => new RegExp(`\\b${name}="([^"]*)"`).exec(event)?.[1] ?? '';
-    const kills = attribute('action') === 'off' || attribute('action') === 'reboot';
-    const completedMs = Date.parse(attribute('completed'));
-    const isThis = attribute('target') === lost.name && completedMs >= lost.lostMs - noticedBeforeMs;
-    if (kills && isThis && attribute('status') === 'success') return true;
+export class PacemakerHistory {
+  /** By node: of its last loss, the ends of events that were of the future when it was first asked about. */
+  readonly #ahead = new Map<number, { readonly lost: LostHost; readonly ends: ReadonlySet<number> }>();
+
+  saysDead(output: string, lost: LostHost, nowMs: number): boolean {
+    const ends = kills(output, lost.name);
+    let ahead = this.#ahead.get(lost.node);
+    if (ahead?.lost.lostUpMs !== lost.lostUpMs) {
+      ahead = { lost, ends: new Set(ends.filter((endMs) => endMs > nowMs + noticedBeforeMs)) };
+      this.#ahead.set(lost.node, ahead);
+    }
+    return ends.some((endMs) => endMs >= lost.lostMs - noticedBeforeMs && !ahead.ends.has(endMs));
   }
-  return false;
+}
+
+/** When the node was switched off, each time. */
+function kills(output: string, name: string): number[] {
+  const ends: number[] = [];
+  for (const [event] of output.matchAll(/<fence_event\b[^>]*>/g)) {
+    const attribute = (of: string) => new RegExp(`\\b${of}="([^"]*)"`).exec(event)?.[1] ?? '';
+    const off = attribute('action') === 'off' || attribute('action') === 'reboot';
+    const completedMs = Date.parse(attribute('completed'));
+    const done = off && attribute('target') === name && attribute('status') === 'success';
+    if (done && !Number.isNaN(completedMs)) ends.push(completedMs);
+  }
+  return ends;
 }
 
 interface Ran {

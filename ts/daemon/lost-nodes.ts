@@ -14,6 +14,8 @@ export interface LostHost {
   readonly boot: string;
   /** When this daemon noticed, on the wall clock. */
   readonly lostMs: number;
+  /** The same on the clock that nobody sets (up-time.ts). */
+  readonly lostUpMs: number;
 }
 
 export interface LostNodesEvents {
@@ -43,8 +45,13 @@ export class LostNodes {
     return this.#known.get(node)?.host ?? null;
   }
 
-  /** @param heard nodes that corosync hears; @param mayAsk this side has quorum; @param nowMs on the wall clock. */
-  look(tables: Iterable<MemberTable>, heard: readonly number[], mayAsk: boolean, nowMs: number): void {
+  /** @param heard nodes that corosync hears; @param mayAsk this side has quorum; @param now on the wall clock, and as in up-time.ts. */
+  look(
+    tables: Iterable<MemberTable>,
+    heard: readonly number[],
+    mayAsk: boolean,
+    now: Pick<LostHost, 'lostMs' | 'lostUpMs'>,
+  ): void {
     const absent = absentMembers(tables, heard);
     for (const [node, known] of this.#known) {
       if (absent.get(node)?.boot === known.host.boot) continue;
@@ -52,7 +59,7 @@ export class LostNodes {
       if (known.told) this.#events.settled(node);
     }
     for (const [node, { name, boot }] of absent) {
-      if (!this.#known.has(node)) this.#known.set(node, { host: { node, name, boot, lostMs: nowMs }, told: false });
+      if (!this.#known.has(node)) this.#known.set(node, { host: { node, name, boot, ...now }, told: false });
     }
     for (const known of this.#known.values()) {
       if (known.told === mayAsk) continue;
