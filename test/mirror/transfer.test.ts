@@ -137,3 +137,11 @@ test('runs: any bytes come back, and nothing but a coding of that length is take
   );
   expect(decodeRuns(Uint8Array.of(0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff), 8)).toBeNull();
 });
+
+test('a copy of a log that has fewer regions, or more, is not taken', () => {
+  const { map, owners } = logOf(Array(64).fill(0), []);
+  const bytes = encodeChunk({ map, owners }, 0, () => head);
+  expect([64, 128, 63].map((regions) => decodeChunk(bytes, regions) !== null)).toEqual([true, false, false]);
+  map.close();
+  owners.close();
+});

@@ -99,7 +99,8 @@ export function decodeChunk(bytes: Uint8Array, regionCount: number): Chunk | nul
   const both = decodeRuns(bytes.subarray(headAt + headLength), 2 * length);
   if (owners === null || both === null) return null;
   const head = headOf(bytes.subarray(headAt, headAt + headLength));
-  if (head === undefined) return null;
+  // The last one ends where the log does: a member that has it in another size is none whose copy could be taken.
+  if (head === undefined || (head !== null && to !== regionCount)) return null;
   const clean = both.subarray(0, length);
   const coded = both.subarray(length);
   return { from, to, owners, head, clean, sync: coding === syncFromClean ? difference(coded, clean) : coded };
