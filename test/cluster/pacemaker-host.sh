@@ -94,6 +94,6 @@ end=0
 wait $! || end=$?
 {
   echo $end
-  kill -0 "$(cat /run/cmirrord.pid)" 2> /dev/null && echo "a daemon is left"
+  kill -0 "$(cat /run/cmirrord.pid 2> /dev/null || echo none)" 2> /dev/null && echo "a daemon is left"
   cat /run/mirror.story /run/mirror.end
 } > "$folder/end-$number"

@@ -141,6 +141,8 @@ class Rules {
     await nodes.order(second, `write_fails ${block}; reload_table; begin_write ${block}; write_ended`);
     await nodes.order(second, 'quorum_loss_means wait; dmesg -C');
     await nodes.healed(`a write of node ${second} got an error without quorum`);
+    // So that the first one writes the log again, whoever did meanwhile.
+    await nodes.order(second, 'reload_table');
   }
 
   #session() {
