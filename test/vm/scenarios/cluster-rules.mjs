@@ -75,7 +75,12 @@ class Rules {
   /** R13. */
   async withoutQuorum() {
     const nodes = this.#nodes;
+    // Writes are under way when it is cut off, however slow the cluster: on a busy machine all of them may wait for one FLUSH.
+    await nodes.order(second, 'hold_leg');
+    await nodes.standsStill(second);
+    await until(`node ${second} has marked what it writes`, () => nodes.dirty(second).length > 0);
     await this.#cutOff();
+    await nodes.order(second, 'release_leg');
     this.#check('without quorum: its writes wait', await nodes.standsStill(second));
     const marked = nodes.dirty(second);
     this.#say(`node ${second} has no quorum, ${marked.length} of its regions are marked`);

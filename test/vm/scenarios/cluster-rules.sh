@@ -2,6 +2,9 @@
 # mirror, devices that are suspended and loaded anew as an administrator does it, a leg that stands still or fails, daemons killed in between.
 # shellcheck shell=bash
 
+# Writes wait here on purpose, and on a slow machine longer than the kernel's patience; every wait of ours has a limit of its own.
+echo 0 >/proc/sys/kernel/hung_task_timeout_secs
+
 FILES_MIB=8
 FILES=/run/files
 COPIES=/run/copies
