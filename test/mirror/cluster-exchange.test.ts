@@ -1,6 +1,12 @@
 /** What daemons tell each other when somebody comes, and what follows from the going of others meanwhile. */
 import { expect, test } from 'vitest';
-import { DM_ULOG_FLUSH, DM_ULOG_GET_RESYNC_WORK, DM_ULOG_MARK_REGION } from '../../ts/base/ulog-frames.js';
+import {
+  DM_ULOG_FLUSH,
+  DM_ULOG_GET_RESYNC_WORK,
+  DM_ULOG_MARK_REGION,
+  DM_ULOG_POSTSUSPEND,
+  DM_ULOG_PRESUSPEND,
+} from '../../ts/base/ulog-frames.js';
 import { memberOf } from '../../ts/mirror/member-table.js';
 import { Group } from './cluster-host.js';
 import { mirrorA, TestDisk } from './host.js';
@@ -60,16 +66,20 @@ test('R13: what who comes was told of quorum before it came takes nothing from t
   expect(group.host(1).service.cluster?.orderedQuorate).toBe(false);
 });
 
-test("whose table counts knows a member's boot before this one: the marks of this one stay", () => {
+/**
+ * Nodes 1 and 2 went on without node 3, and the newest table is that of node 2, which has no part in the log any more. Node 1 was booted
+ * anew, has the log with node 3 since, and is alone with node 2 now.
+ */
+function newestTableIsOld(leaves: boolean, restarted: boolean): Group {
   const group = new Group([1, 2, 3], { stickyMax: 0 });
   group.resume(mirrorA, core, [1]);
-  // Nodes 1 and 2 go on without node 3, and their tables are newer than its own.
   group.loseGroup(3);
+  for (const quorate of [false, true, false, true]) {
+    group.settle();
+    group.quorum(quorate);
+  }
   group.settle();
-  group.quorum(false);
-  group.settle();
-  group.quorum(true);
-  group.settle();
+  if (leaves) for (const type of [DM_ULOG_PRESUSPEND, DM_ULOG_POSTSUSPEND]) group.ask(1, type, mirrorA);
   group.loseGroup(2);
   group.settle();
   group.cutPower(1);
@@ -77,16 +87,66 @@ test("whose table counts knows a member's boot before this one: the marks of thi
   group.join(1);
   group.settle();
   group.resume(mirrorA, core, [3, 1]);
-  group.ask(1, DM_ULOG_MARK_REGION, mirrorA, [4]);
+  for (const node of [1, 3]) group.ask(node, DM_ULOG_MARK_REGION, mirrorA, [4 + node]);
+  for (const node of [1, 3]) expect(group.ask(node, DM_ULOG_FLUSH, mirrorA)?.error).toBe(0);
+  group.tellsQuorum = false;
+  group.loseGroup(3);
+  group.quorum(false, [1]);
+  group.settle();
+  if (restarted) group.killDaemon(1);
+  group.join(2);
+  if (restarted) group.join(1);
+  group.quorum(true, [1, 2]);
+  group.settle();
+  return group;
+}
+
+test.each([
+  [false, false],
+  [true, false],
+  [false, true],
+  [true, true],
+])(
+  'a table of before a boot: who came to the log since is waited for, and what this boot has marked stays: %s %s',
+  (leaves, restarted) => {
+    const group = newestTableIsOld(leaves, restarted);
+    const { replica, state } = group.host(1).log(mirrorA);
+    expect(replica.following).toBe(false);
+    group.cutPower(3);
+    group.join(3);
+    group.quorum(true);
+    group.settle();
+    expect(replica.phase).toBe('following');
+    expect([state.owners.has(1, 5), state.map.isClean(5)]).toEqual([true, false]);
+    expect([state.owners.has(3, 7), state.map.isClean(7), state.map.isInSync(7)]).toEqual([false, false, false]);
+  },
+);
+
+test('a doubt of before a boot: what this boot has marked stays', () => {
+  const group = new Group([1, 2, 3], { stickyMax: 0 });
+  group.killDaemon(3);
+  group.resume(mirrorA, core, [1, 2]);
+  for (const quorate of [false, true, false, true]) {
+    group.quorum(quorate);
+    group.settle();
+  }
+  group.cutPower(1);
+  for (const type of [DM_ULOG_PRESUSPEND, DM_ULOG_POSTSUSPEND]) group.ask(2, type, mirrorA);
+  group.loseGroup(2);
+  group.join(3);
+  group.join(1);
+  group.settle();
+  group.resume(mirrorA, core, [1]);
+  group.ask(1, DM_ULOG_MARK_REGION, mirrorA, [5]);
   expect(group.ask(1, DM_ULOG_FLUSH, mirrorA)?.error).toBe(0);
   group.tellsQuorum = false;
   group.loseGroup(3);
   group.quorum(false, [1]);
   group.settle();
   group.join(2);
-  group.quorum(true);
+  group.quorum(true, [1, 2]);
   group.settle();
   const { replica, state } = group.host(1).log(mirrorA);
   expect(replica.phase).toBe('following');
-  expect(state.owners.has(1, 4)).toBe(true);
+  expect([state.owners.has(1, 5), state.map.isClean(5)]).toEqual([true, false]);
 });

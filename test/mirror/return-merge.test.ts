@@ -85,6 +85,20 @@ test('who has left, of which the others had not heard, is taken off', () => {
   expect([table.members.map(({ node }) => node), left.map(({ node }) => node)]).toEqual([[1], [2]]);
 });
 
+test('what the newest table has missed of those who go on is taken from theirs: members, and the writer', () => {
+  const old = tableOf(200, [], { lineage: 0, writer: -1, epoch: 1, ended: ['boot4'] });
+  const away = [3, 4].map((node) => member(node, { present: false, valid: false, needed: true }));
+  const joined = member(5, { stage: 'joining', present: false, valid: false });
+  const theirs = tableOf(9, [member(1), ...away, joined], { writer: 3, epoch: 4 });
+  const { table } = mergeReports([reporter(1, theirs), reporter(2, old, { live: null, valid: false, rank: 0 })]);
+  // Node 4 had left, and node 5 has no part in it yet.
+  expect(table.members.map(({ node, needed }) => [node, needed])).toEqual([
+    [1, true],
+    [3, true],
+  ]);
+  expect([validOf(table), table.writer, table.epoch]).toEqual([[], 3, 4]);
+});
+
 test('R8, R1: a writer that comes back without a copy keeps its role while a write of it is under way, in another epoch', () => {
   const theirs = tableOf(200, [member(1, { present: false, valid: false }), member(2)]);
   const merged = (writing: boolean) =>

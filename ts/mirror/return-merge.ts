@@ -70,6 +70,7 @@ export function mergeReports(reporters: readonly Reporter[]): Merged {
   const side = chooseSide(sides, knowers, new Set(reporters.map(({ node }) => node)));
   const base = side === null ? newestOf(knowers) : (side[0] as Knower);
   const table = copyTable(base.log.table);
+  if (side === null) missedIn(table, knowers);
   for (const { log } of knowers) table.generation = Math.max(table.generation, log.table.generation);
   const away = new Set(base.log.table.members.filter(({ needed }) => needed).map(({ node }) => node));
   const follows = new Set(side?.map(({ node }) => node) ?? []);
@@ -161,6 +162,29 @@ function wasAway(knowers: readonly Knower[], base: Knower, node: number): boolea
     const member = memberOf(log.table, node);
     return lastWord && member?.present === false && !member.needed;
   });
+}
+
+/**
+ * Takes over what the maker of the newest table has missed and somebody who goes on with the log knows: the maker has not heard of a boot
+ * after which others came to it. Members of whom the table says neither that they have the log nor that they had it, and a younger
+ * writer.
+ */
+function missedIn(table: MemberTable, knowers: readonly Knower[]): void {
+  const { ended, members } = table;
+  for (const { log } of knowers) {
+    const uses = log.live !== null && log.live !== 'joining' && (log.valid || log.rank > 0);
+    if (!uses) continue;
+    for (const member of log.table.members) {
+      const { node, boot, stage } = member;
+      const heardOf = ended.includes(boot) || members.some((other) => other.node === node);
+      if (!heardOf && stage !== 'joining') addMember(table, { ...member });
+    }
+    const { writer, epoch, writerDied } = log.table;
+    if (epoch <= table.epoch) continue;
+    table.epoch = epoch;
+    table.writer = memberOf(table, writer) === undefined ? -1 : writer;
+    if (writerDied) table.writerDied = true;
+  }
 }
 
 /**
