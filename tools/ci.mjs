@@ -1,7 +1,7 @@
 /**
  * What `.ci/run` runs: the README's test command, and around it lint and layout rules, both builds, the C++ tests
  * under the sanitizers, the addon's tests under AddressSanitizer, a fuzz smoke of each decoder, fresh simulator
- * seeds, two mutants by turns, and the quick form of the bench, which fails where a figure is below its floor. `node tools/ci.mjs NAME` runs the stages whose name contains NAME.
+ * seeds of one host and of clusters, two mutants by turns, and the quick form of the bench, which fails where a figure is below its floor. `node tools/ci.mjs NAME` runs the stages whose name contains NAME.
  */
 import { execFileSync } from 'node:child_process';
 import { closingLine, ctestCounts, root, runStages, vitestCounts } from './stages.mjs';
@@ -51,6 +51,12 @@ const stages = [
     name: 'simulator, fresh seeds',
     budgetMinutes: 1,
     commands: [[node, 'dist/bin/sim.js', '--fresh', '--seeds', '2000']],
+  },
+  {
+    // Two to five hosts by the seed. Below a thousand, from which on a run must have met the rarest moments, too.
+    name: 'simulated cluster, fresh seeds',
+    budgetMinutes: 2,
+    commands: [[node, 'dist/bin/sim.js', '--fresh', '--seeds', '900', '--hosts', '2..5']],
   },
   {
     name: 'bench smoke',
