@@ -7,11 +7,13 @@
  *   npm run mutants -- --turns 2    two, others each day
  *   npm run mutants -- --one-host   those that one host finds; --clusters: the others
  *   npm run mutants -- --seeds N    within N seeds (2000)
+ *   npm run mutants -- --jobs J     with J workers of the simulator (as many as processors, at most 2)
  *   npm run mutants -- --vm         on the real kernel: those with a line `# Real kernel: SCENARIO: CHECK`; the short
  *                                   form of that scenario (test/vm) must fail in that check
  *
  * A mutant with a line `# Hosts: A..B` runs on clusters of that size, the others on one host; one with `# Simulator: OPTION`
- * with that option of the simulator. A seed that fails without the patch too shows nothing: the run goes on behind it.
+ * with that option of the simulator; one with `# Seed: S` is looked for there first: rare orders of events take a run of minutes to come
+ * to. A seed that fails without the patch too shows nothing: the run goes on behind it.
  *
  * Works on a copy of the tracked files in a temporary folder; node_modules are those of this tree, and so is the addon
  * unless the patch touches C++.
@@ -28,6 +30,7 @@ const { values, positionals } = parseArgs({
   options: {
     turns: { type: 'string' },
     seeds: { type: 'string', default: '2000' },
+    jobs: { type: 'string' },
     vm: { type: 'boolean', default: false },
     'one-host': { type: 'boolean', default: false },
     clusters: { type: 'boolean', default: false },
@@ -100,9 +103,17 @@ async function hunt(name) {
 }
 
 async function huntWithSimulator(tree, name, native) {
+  const known = header(name, 'Seed');
+  const from = (first, end) => huntFrom(tree, name, native, first, end);
+  const there = known && (await from(Number(known[0]), Number(known[0])));
+  return there?.found ? there : from(1, Number(values.seeds));
+}
+
+/** Looks at seeds `first` to `end`. */
+async function huntFrom(tree, name, native, first, end) {
   const which = ['--hosts', header(name, 'Hosts')?.[0] ?? '1', ...(header(name, 'Simulator') ?? [])];
-  const end = Number(values.seeds);
-  for (let seed = 1; seed <= end; ) {
+  if (values.jobs) which.push('--jobs', values.jobs);
+  for (let seed = first; seed <= end; ) {
     const args = ['--seed', `${seed}`, '--seeds', `${end - seed + 1}`, ...which, '--until-failure'];
     const { status, output, hung } = await simulate(tree, args, native ? tree : root);
     if (hung) return { found: false, text: 'the simulator hung' };
@@ -110,18 +121,18 @@ async function huntWithSimulator(tree, name, native) {
     const failed = [...output.matchAll(/^seed (\d+) failed after/gm)].map((match) => Number(match[1]));
     if (failed.length === 0)
       return { found: false, text: `the simulator ended with ${status}: ${output.slice(-1000)}` };
-    const first = Math.min(...failed);
-    const whole = await simulate(await wholeTree(), ['--seed', `${first}`, ...which], root);
-    const violation = new RegExp(`^seed ${first} failed after[^\\n]*\\nviolation: (.*)$`, 'm').exec(output)?.[1];
-    if (whole.status === 0) return { found: true, text: `seed ${first}: ${violation}` };
-    seed = first + 1;
+    const lowest = Math.min(...failed);
+    const whole = await simulate(await wholeTree(), ['--seed', `${lowest}`, ...which], root);
+    const violation = new RegExp(`^seed ${lowest} failed after[^\\n]*\\nviolation: (.*)$`, 'm').exec(output)?.[1];
+    if (whole.status === 0) return { found: true, text: `seed ${lowest}: ${violation}` };
+    seed = lowest + 1;
   }
   return { found: false, text: 'NOT FOUND' };
 }
 
 function simulate(tree, args, addonTree) {
   const env = { LOCKSTEP_ADDON: join(addonTree, 'build/Release/lockstep.node') };
-  return run(process.execPath, ['dist/bin/sim.js', ...args], { cwd: tree, env, quiet: true, limitMs: 600_000 });
+  return run(process.execPath, ['dist/bin/sim.js', ...args], { cwd: tree, env, quiet: true, limitMs: 1_800_000 });
 }
 
 let whole = '';
