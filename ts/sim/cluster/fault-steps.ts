@@ -4,6 +4,8 @@ import type { Cluster } from './cluster.js';
 
 /** Until sides that hear each other again have met. */
 const meetMsMax = 320;
+/** Shorter than a write to the legs. */
+const lookMs = 0.2;
 
 /** When what happened last is known to all: rings have no half-way. */
 export function mendAfter(host: Host, group: Cluster['group'], ms: number): void {
@@ -31,6 +33,20 @@ export function writeOn(hosts: readonly Host[], withinMs: number): void {
       timeline.after(prng.real(0, withinMs), () => workload.stir());
     }
   }
+}
+
+/** As soon as a write of one of them is under way to the legs, and at the latest after `withinMs`. */
+export function whenWriting(hosts: readonly Host[], uuid: string, withinMs: number, action: () => void): void {
+  const [first] = hosts;
+  if (first === undefined) return;
+  const { timeline } = first;
+  const endMs = timeline.nowMs + withinMs;
+  const look = () => {
+    const writing = hosts.some((host) => (host.liveTruth(uuid)?.open.size ?? 0) > 0);
+    if (writing || timeline.nowMs >= endMs) action();
+    else timeline.after(lookMs, look);
+  };
+  look();
 }
 
 export function offMs({ prng }: Host): number {

@@ -1,8 +1,12 @@
 /** Faults in which one side does what the other never hears of, and is not there to say so when that goes on. */
 import { MessageType } from '../../mirror/messages.js';
 import type { Host } from '../host.js';
+import type { SimMirror } from '../mirror.js';
 import type { Cluster } from './cluster.js';
-import { mendAfter, offMs, writeOn } from './fault-steps.js';
+import { mendAfter, offMs, whenWriting, writeOn } from './fault-steps.js';
+
+/** Until all know who has quorum. */
+const heardMs = 120;
 
 /**
  * Whoever wrote a log device last is cut off in the moment in which it releases regions: it may clean them on the device, and nobody
@@ -45,31 +49,40 @@ export function writerCleansUnheard(host: Host, cluster: Cluster): boolean {
  */
 export function thirdChangesSides(host: Host, { group }: Cluster): boolean {
   const { prng, timeline, sim } = host;
-  const others = sim.hosts.filter((other) => other !== host);
-  if (others.length < 2 || !group.settled || group.split) return false;
-  const { shape, regionCount } = prng.pick([...host.mirrors.values()]);
-  const unused = others.filter(({ mirrors }) => mirrors.get(shape.uuid)?.unused === true);
-  const thirds = unused.length > 0 && unused.length < others.length ? unused : [prng.pick(others)];
+  if (sim.hosts.length < 3 || !group.settled || group.split) return false;
+  const { shape, regionCount } = partlyUsed(host);
+  const unused = sim.hosts.filter(({ mirrors }) => mirrors.get(shape.uuid)?.unused === true);
+  const alone = unused.includes(host) ? prng.pick(sim.hosts.filter((other) => !unused.includes(other))) : host;
+  const others = sim.hosts.filter((other) => other !== alone);
+  const thirds = unused.length > 0 ? unused : [prng.pick(others)];
   const rest = others.filter((other) => !thirds.includes(other));
-  group.partition([[host.node], others.map(({ node }) => node)]);
+  group.partition([[alone.node], others.map(({ node }) => node)]);
   const withinMs = prng.real(500, 8000);
   writeOn(others, withinMs);
   const dies = prng.chance(0.7);
   const change = () => {
     if (host.healing || !group.split) return;
     if (!group.settled) {
-      timeline.after(50, change);
+      timeline.after(heardMs, change);
       return;
     }
     for (const { workload } of rest)
       for (let writes = 4; writes > 0; writes--) workload.write(shape.uuid, prng.below(regionCount));
-    timeline.after(prng.real(2, 10), () => {
+    whenWriting(rest, shape.uuid, prng.real(2, 300), () => {
       if (host.healing || !group.split || !group.settled) return;
-      group.partition([[host, ...thirds].map(({ node }) => node), rest.map(({ node }) => node)]);
+      group.partition([[alone, ...thirds].map(({ node }) => node), rest.map(({ node }) => node)]);
       if (dies) for (const other of rest) if (!other.dark) other.powerCut(offMs(other));
     });
   };
   timeline.after(withinMs, change);
   mendAfter(host, group, withinMs + prng.real(4000, 30_000));
   return true;
+}
+
+/** A mirror that not all hosts have, where there is one: one without a log device first, which would say what was written. */
+function partlyUsed({ mirrors, sim, prng }: Host): SimMirror {
+  const all = [...mirrors.values()];
+  const partly = all.filter(({ shape }) => sim.hosts.some((other) => other.mirrors.get(shape.uuid)?.unused === true));
+  const core = partly.filter(({ disk }) => disk === null);
+  return prng.pick([core, partly].find(({ length }) => length > 0) ?? all);
 }
