@@ -1,11 +1,12 @@
 /** A cluster's limits: what happens at them is said, and nothing is lost. */
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { Errno } from '../../ts/base/errno.js';
 import { membersMax, memberTableBytesMax, reportBytesMax } from '../../ts/base/limits.js';
 import {
   DM_ULOG_CLEAR_REGION,
   DM_ULOG_DTR,
   DM_ULOG_FLUSH,
+  DM_ULOG_GET_RESYNC_WORK,
   DM_ULOG_MARK_REGION,
   DM_ULOG_POSTSUSPEND,
   DM_ULOG_PRESUSPEND,
@@ -117,4 +118,19 @@ test('a log of another size that waited for the group is no member behind its re
   ).toEqual([1]);
   for (const type of [DM_ULOG_PRESUSPEND, DM_ULOG_POSTSUSPEND, DM_ULOG_DTR]) group.ask(1, type, mirrorA);
   expect(group.ask(2, DM_ULOG_RESUME, mirrorA)?.error).toBe(0);
+});
+
+test('what concerns all regions of a log is not done region by region', () => {
+  const group = new Group([1, 2], { stickyMax: 0 });
+  group.resume(mirrorA, `${8 * 2 ** 16} clustered-core 8`, [1, 2]);
+  const log = group.host(1).log(mirrorA);
+  const { map } = log.state;
+  const looks = [vi.spyOn(map, 'nextDirty'), vi.spyOn(map, 'nextOutOfSync'), vi.spyOn(map, 'setInSync')];
+  // Its daemon had ended, and what its kernel held was in the memory of that.
+  log.memberGone(Object.assign(newMember(2, 'node2', '2', 'active'), { settled: false }), true);
+  expect([map.syncCount, log.state.searchPosition]).toEqual([0, 0]);
+  // Nobody but the other may recover anything.
+  log.restrictAll(2);
+  expect(group.ask(1, DM_ULOG_GET_RESYNC_WORK, mirrorA)?.values).toEqual([0, 0]);
+  for (const look of looks) expect(look.mock.calls.length).toBeLessThan(20);
 });

@@ -295,8 +295,18 @@ export class Membership implements ReplicaHooks {
   }
 
   #dirtyOutOfSync(limit: number): void {
-    const { map } = this.#log.state;
-    for (let region = map.nextDirty(0); region >= 0 && region < limit; ) {
+    const { marks, recovery, state } = this.#log;
+    const { map } = state;
+    const first = map.nextDirty(0);
+    if (first < 0 || first >= limit) return;
+    if (limit >= map.regionCount) {
+      // At once: of a large log that is not in sync yet these are nearly all, and one by one they take minutes.
+      marks.dropSticky();
+      map.copyCleanToInSync();
+      recovery.outOfSync(first);
+      return;
+    }
+    for (let region = first; region >= 0 && region < limit; ) {
       this.#putOutOfSync(region);
       region = region + 1 < map.regionCount ? map.nextDirty(region + 1) : -1;
     }

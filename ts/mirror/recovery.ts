@@ -88,6 +88,7 @@ export class Recovery {
   /** The search has something for the node. */
   finds(node: number): boolean {
     const { map, searchPosition } = this.#state;
+    if (this.restrictions.bars(node)) return false;
     for (let from = searchPosition; from < map.regionCount; ) {
       const region = map.nextOutOfSync(from);
       if (region < 0) return false;
@@ -142,6 +143,10 @@ export class Recovery {
     const { map } = state;
     let skipped = noRegion;
     let region = map.nextOutOfSync(state.searchPosition);
+    if (region >= 0 && this.restrictions.bars(node)) {
+      state.searchPosition = region;
+      return noRegion;
+    }
     while (region >= 0 && !this.#mayRecover(node, region)) {
       if (skipped === noRegion) skipped = region;
       region = region + 1 < map.regionCount ? map.nextOutOfSync(region + 1) : noRegion;

@@ -45,8 +45,14 @@ export class Restrictions {
     return this.#nodes.get(region) === node || this.#overflow.has(node);
   }
 
+  /** The node may recover nothing at all. */
+  bars(node: number): boolean {
+    for (const one of this.#overflow) if (one !== node) return true;
+    return false;
+  }
+
   allow(node: number, region: number): boolean {
-    for (const one of this.#overflow) if (one !== node) return false;
+    if (this.bars(node)) return false;
     const only = this.#nodes.get(region);
     return only === undefined || only === node;
   }
