@@ -2,6 +2,7 @@
 import { expect, test } from 'vitest';
 import { Errno } from '../../ts/base/errno.js';
 import {
+  DM_ULOG_GET_RESYNC_WORK,
   DM_ULOG_IS_REMOTE_RECOVERING,
   DM_ULOG_POSTSUSPEND,
   DM_ULOG_PRESUSPEND,
@@ -98,4 +99,30 @@ test('who was refused the device is no member when somebody comes to the group: 
   expect(group.ask(2, DM_ULOG_RESUME, mirrorA)?.error).toBe(0);
   // Its kernel has gone on with the log, and may have it from the other now.
   expect(group.host(1).state(mirrorA).lifeCycle).toBe(LifeCycle.active);
+});
+
+test('R6: who was about to be the first looks whether another has been it while its daemon was away', () => {
+  const group = new Group([1, 2], { stickyMax: 0 });
+  group.tellsQuorum = false;
+  group.quorum(false);
+  group.settle();
+  const text = '512 clustered-core 8';
+  for (const node of [1, 2]) group.host(node).construct(mirrorA, text);
+  for (const node of [1, 2]) expect(group.ask(node, DM_ULOG_RESUME, mirrorA)).toBeUndefined();
+  group.killDaemon(1);
+  group.quorum(true);
+  group.settle();
+  expect(group.ask(2, DM_ULOG_RESUME, mirrorA)?.error).toBe(0);
+  expect(group.ask(2, DM_ULOG_GET_RESYNC_WORK, mirrorA)?.values).toEqual([1, 0]);
+  // The second's kernel copies, and nobody is left who has seen it begin.
+  group.killDaemon(2);
+  group.join(1);
+  group.quorum(true);
+  group.settle();
+  expect(group.ask(1, DM_ULOG_RESUME, mirrorA)).toBeUndefined();
+  group.join(2);
+  group.quorum(true);
+  group.settle();
+  expect(group.ask(1, DM_ULOG_RESUME, mirrorA)?.error).toBe(0);
+  expect(group.host(1).state(mirrorA).recoveringNode).toBe(2);
 });
