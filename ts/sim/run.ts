@@ -131,6 +131,12 @@ function heal(sim: Simulation): void {
     host.administrator.reload(mirror);
   }
   runUntil(sim, healMsMax, () => sim.hosts.every((host) => settled(host) && inSync(host) && host.workload.stopped));
+  // Mirrors are taken down before the cluster is: without quorum nothing becomes clean (R13).
+  runUntil(sim, healMsMax, () => sim.hosts.every(quorate));
+}
+
+function quorate(host: Host): boolean {
+  return host.alone || (host.toldQuorate && host.quorumHeard === 1);
 }
 
 /** No command at work, no table that must be replaced, no device suspended or about to be, no write under way. */
