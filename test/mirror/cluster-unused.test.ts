@@ -6,7 +6,7 @@ import {
   DM_ULOG_PRESUSPEND,
   DM_ULOG_RESUME,
 } from '../../ts/base/ulog-frames.js';
-import type { MemberTable } from '../../ts/mirror/member-table.js';
+import { addMember, emptyTable, type MemberTable, newMember } from '../../ts/mirror/member-table.js';
 import { UnusedLogs } from '../../ts/mirror/unused-logs.js';
 import { Group } from './cluster-host.js';
 import { mirrorA } from './host.js';
@@ -59,18 +59,45 @@ test('R6: a host whose record is lost was a member all the same', () => {
 test('who has left is none that is waited for, whatever is kept', () => {
   const group = new Group([1, 2, 3], { stickyMax: 0 });
   group.resume(mirrorA, core, [1]);
-  expect(group.host(2).unusedLogs).toContain(mirrorA.uuid);
+  expect(group.host(2).unusedLogs.get(mirrorA.uuid)).not.toBe('');
   group.killDaemon(2);
   group.settle();
   for (const type of [DM_ULOG_PRESUSPEND, DM_ULOG_POSTSUSPEND]) expect(group.ask(1, type, mirrorA)?.error).toBe(0);
-  expect(group.host(3).unusedLogs).toBe('');
+  expect(group.host(3).unusedLogs.get(mirrorA.uuid)).toBe('');
   killAll(group, [2, 3, 1]);
   group.resume(mirrorA, core, [3]);
   expect(group.host(3).log(mirrorA).replica.phase).toBe('following');
 });
 
 test('what is kept and makes no sense is nothing', () => {
-  const tables = (stored: string): readonly MemberTable[] => [...new UnusedLogs(stored, () => {}).tables()];
-  for (const stored of ['', '{', 'null', '7', '{"uuid":"a"}', '[null]', '[{"uuid":"a","members":[]}]'])
-    expect(tables(stored)).toEqual([]);
+  const stored = [
+    '',
+    '{',
+    'null',
+    '7',
+    '{"uuid":"a"}',
+    '[]',
+    '{"uuid":"a","members":[]}',
+    JSON.stringify(tableWithMember('b')),
+  ];
+  expect(new UnusedLogs(stored, () => {}).restored.map(({ uuid }) => uuid)).toEqual(['b']);
 });
+
+test('a few are stored in each turn, each once, and none that has not changed', () => {
+  const tables = new Map(Array.from({ length: 40 }, (_, i) => [`log${i}`, tableWithMember(`log${i}`)]));
+  const stored: string[] = [];
+  const unused = new UnusedLogs([], (uuid, text) => stored.push(`${uuid} ${text === ''}`));
+  unused.allMoved(tables);
+  let turns = 0;
+  for (; unused.waits; turns++) unused.keep(tables, (uuid) => uuid === 'log7');
+  expect([turns, stored.length, new Set(stored).size]).toEqual([3, 39, 39]);
+  unused.allMoved(tables);
+  unused.keep(tables, (uuid) => uuid === 'log8');
+  expect(stored.slice(39)).toEqual(['log7 false', 'log8 true']);
+});
+
+function tableWithMember(uuid: string): MemberTable {
+  const table = emptyTable(uuid);
+  addMember(table, newMember(1, 'node1', '0123456789abcdef', 'active'));
+  return table;
+}

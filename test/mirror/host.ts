@@ -179,7 +179,7 @@ export class Host {
   nowMs = 1000;
   states: NativeLogStates;
   /** What a daemon keeps of logs that this host does not use. */
-  unusedLogs = '';
+  unusedLogs = new Map<string, string>();
   service: MirrorService;
   readonly #options: HostOptions;
   readonly #view = new RequestView();
@@ -321,7 +321,7 @@ export class Host {
   /** A power cut: only what was written stays. */
   powerCut(settle = true): void {
     this.states = this.#newStates();
-    this.unusedLogs = '';
+    this.unusedLogs.clear();
     this.#begin(settle);
   }
 
@@ -370,7 +370,7 @@ export class Host {
       states: this.states,
       effects: this.#effects(),
       settings: this.#options.settings ?? {},
-      unusedLogs: this.unusedLogs,
+      unusedLogs: this.unusedLogs.values(),
     });
     if (this.#options.submit === undefined) service.viewChanged(viewOfOne(1), this.nowMs);
     service.start(this.nowMs);
@@ -396,9 +396,7 @@ export class Host {
       },
       device: (events) => new TestDevice(this, events),
       restartRecovery: (uuid) => this.restarts.push(uuid),
-      keepUnusedLogs: (tables) => {
-        this.unusedLogs = tables;
-      },
+      keepUnusedLog: (uuid, table) => this.unusedLogs.set(uuid, table),
       report: (report) => this.reports.push(report),
     };
   }

@@ -16,7 +16,6 @@ import type { MirrorLog } from '../mirror/mirror-log.js';
 import type { MirrorService } from '../mirror/mirror-service.js';
 import { activeLog } from '../mirror/recovery-restarts.js';
 import { restartRecovery } from '../native/dm-restart.js';
-import { BootFile } from './boot-file.js';
 import { ClusterChanges, mayChange, viewEvent } from './cluster-changes.js';
 import { writeClusterRecord } from './cluster-record.js';
 import type { DaemonConfig } from './config.js';
@@ -25,6 +24,7 @@ import type { LogEntry } from './log-entry.js';
 import { type GroupFacts, LastingWaits, waitsOf } from './log-waits.js';
 import { LostNodes, type LostNodesEvents } from './lost-nodes.js';
 import { DeviceRestarts } from './recovery-restarts.js';
+import { UnusedLogFiles } from './unused-log-files.js';
 import { upMs } from './up-time.js';
 
 /** How long a RESUME waits for this host to enter its group; its kernel asks again after 15 s. */
@@ -46,11 +46,12 @@ export interface ClusterHostOptions {
 
 export class ClusterHost {
   readonly transport: CorosyncTransport;
+  /** What the core keeps of logs that this host does not use. */
+  readonly unusedLogs: UnusedLogFiles;
   readonly #options: ClusterHostOptions;
   readonly #lost: LostNodes;
   readonly #foreign: ForeignGroups;
   readonly #restarts: DeviceRestarts | null;
-  readonly #unusedFile: BootFile;
   readonly #changes: ClusterChanges;
   readonly #waits: LastingWaits;
   readonly #waitsTimer: NodeJS.Timeout;
@@ -69,7 +70,9 @@ export class ClusterHost {
     this.#lost = new LostNodes(options.lost);
     this.#foreign = this.#foreignGroups();
     this.#restarts = this.#recoveryRestarts();
-    this.#unusedFile = new BootFile(config.stateDirectory, 'unused-logs', config.bootId);
+    this.unusedLogs = new UnusedLogFiles(config.stateDirectory, config.bootId, (text) =>
+      write({ level: 'warning', event: 'members-not-kept', fields: { text } }),
+    );
     this.#changes = new ClusterChanges(write);
     this.#waits = new LastingWaits((uuid, waits) => this.#tellWaits(uuid, waits));
     this.#waitsTimer = setInterval(() => this.#lookForWaits(), waitsLookMs).unref();
@@ -139,22 +142,6 @@ export class ClusterHost {
 
   restartRecovery(uuid: string): void {
     this.#restarts?.want(uuid);
-  }
-
-  /** What the daemon before this one kept by `keepUnusedLogs`. */
-  get unusedLogs(): string {
-    const { tables } = this.#unusedFile.read() ?? {};
-    return typeof tables === 'string' ? tables : '';
-  }
-
-  /** It can be had from other daemons as well, mostly: without room for it this one goes on. */
-  keepUnusedLogs(tables: string): void {
-    try {
-      this.#unusedFile.write({ tables });
-    } catch (error) {
-      const text = `who has which log cannot be kept for the next daemon: ${error instanceof Error ? error.message : String(error)}`;
-      this.#options.write({ level: 'warning', event: 'members-not-kept', fields: { text } });
-    }
   }
 
   /**

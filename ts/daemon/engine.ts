@@ -136,7 +136,7 @@ export class Engine {
       bootId: config.bootId,
       states: this.#states,
       effects: this.#effects(),
-      unusedLogs: this.#cluster?.unusedLogs ?? '',
+      unusedLogs: this.#cluster?.unusedLogs.read() ?? [],
       settings: {
         shared: clustered,
         stickyIdleMs: config.stickyIdleMs,
@@ -380,7 +380,7 @@ export class Engine {
       device: (events: LogDeviceEvents, shared: boolean): LogDevice => this.#devices.device(events, shared),
       lost: () => this.#cluster?.memberLost(),
       restartRecovery: (uuid) => this.#cluster?.restartRecovery(uuid),
-      keepUnusedLogs: (tables) => this.#cluster?.keepUnusedLogs(tables),
+      keepUnusedLog: (uuid, table) => this.#cluster?.unusedLogs.keep(uuid, table),
       report: (report: MirrorReport) =>
         this.#write({ level: report.level, event: report.event, fields: { uuid: report.uuid, text: report.text } }),
     };

@@ -24,8 +24,8 @@ export interface MirrorEffects {
   lost?(node: number, name: string, boot: string): void;
   /** Suspend and resume the log's mapped device, so that its kernel asks for recovery again (R11); tried until it is done. */
   restartRecovery?(uuid: string): void;
-  /** Keeps text for the next daemon of this boot, in place of what it kept before, on the same terms as a state record (unused-logs.ts). */
-  keepUnusedLogs?(tables: string): void;
+  /** Keeps text about a log for the next daemon of this boot, in place of what it kept before; '': nothing (unused-logs.ts). */
+  keepUnusedLog?(uuid: string, table: string): void;
   /** Something an operator or a test should see. */
   report(event: MirrorReport): void;
 }

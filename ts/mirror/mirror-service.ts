@@ -33,8 +33,8 @@ export interface MirrorServiceOptions {
   readonly bootId: string;
   readonly states: LogStates;
   readonly effects: MirrorEffects;
-  /** What an earlier daemon of this boot kept by `keepUnusedLogs`. */
-  readonly unusedLogs?: string;
+  /** The texts that an earlier daemon of this boot kept by `keepUnusedLog`. */
+  readonly unusedLogs?: Iterable<string>;
   /** What is left out is as in `mirrorSettingsDefault`. */
   readonly settings?: Partial<MirrorSettings>;
 }
@@ -52,8 +52,7 @@ export class MirrorService {
   readonly #world: World;
   readonly #logs: MirrorLogs;
   readonly #unused: UnusedLogs;
-  /** Member tables may have changed since they were kept. */
-  #tablesMoved = false;
+  #turnEndedMs = 0;
 
   constructor(options: MirrorServiceOptions) {
     const { node, nodeName, bootId, states, effects } = options;
@@ -80,7 +79,7 @@ export class MirrorService {
       acknowledgedOrder: 0,
     };
     this.#logs = new MirrorLogs(this.#world);
-    this.#unused = new UnusedLogs(options.unusedLogs ?? '', (tables) => effects.keepUnusedLogs?.(tables));
+    this.#unused = new UnusedLogs(options.unusedLogs ?? [], (uuid, table) => effects.keepUnusedLog?.(uuid, table));
     if (this.#world.settings.shared) this.#world.cluster = new Cluster(this.#world, this.#logs.clusterEvents());
   }
 
@@ -92,7 +91,7 @@ export class MirrorService {
   /** Takes up what an earlier daemon of this boot left. Once, before anything else. */
   start(_nowMs: number): void {
     this.#logs.restore(this.#world.states.restore());
-    for (const table of this.#unused.tables()) this.#world.cluster?.remember(table);
+    for (const table of this.#unused.restored) this.#world.cluster?.remember(table);
   }
 
   /** One request. It is answered through the effects, now or later. The view may be bound to another frame after. */
@@ -105,8 +104,10 @@ export class MirrorService {
   /** A message at its place in the one order. The record may be used again after the call. */
   deliver(order: number, message: LogMessage, nowMs: number): void {
     this.#world.nowMs = nowMs;
-    const groups = this.#world.cluster?.deliver(message) === true;
-    if (groups || isPlaceMessage(message)) this.#tablesMoved = true;
+    const { cluster } = this.#world;
+    const groups = cluster?.deliver(message) === true;
+    if (cluster !== null && groups) this.#unused.allMoved(cluster.tables);
+    else if (cluster !== null && isPlaceMessage(message)) this.#unused.moved(message.uuid);
     // Nobody has the uuid any more: the sender left behind this message, and nothing of it counts.
     if (!groups) this.#logs.deliver(order, message, nowMs);
   }
@@ -121,8 +122,9 @@ export class MirrorService {
   viewChanged(view: GroupView, nowMs: number): void {
     this.#world.nowMs = nowMs;
     this.#world.epoch = view.epoch;
-    this.#world.cluster?.viewChanged(view);
-    this.#tablesMoved = true;
+    const { cluster } = this.#world;
+    cluster?.viewChanged(view);
+    if (cluster !== null) this.#unused.allMoved(cluster.tables);
     report(
       this.#world,
       'debug',
@@ -167,20 +169,19 @@ export class MirrorService {
   /** Ends a turn: answers what has become safe and starts the commits that are due, one a log. */
   endTurn(nowMs: number): void {
     for (const log of this.#logs.all) if (log.needsTurn) log.endTurn(nowMs);
-    this.#keepUnused();
+    const { cluster } = this.#world;
+    if (this.#keepsOn && cluster !== null) this.#unused.keep(cluster.tables, (uuid) => this.#logs.uses(uuid));
+    this.#turnEndedMs = nowMs;
   }
 
   /** What a log in use knows is in its own record, but for what is said while daemons tell each other what they know. */
-  #keepUnused(): void {
-    const { cluster } = this.#world;
-    if (!this.#tablesMoved || cluster === null || cluster.exchanging) return;
-    this.#tablesMoved = false;
-    this.#unused.keep(cluster.tables.values(), (uuid) => this.#logs.uses(uuid));
+  get #keepsOn(): boolean {
+    return this.#unused.waits && this.#world.cluster?.exchanging === false;
   }
 
   /** When `tick` has something to do next, on the caller's clock; -1: never. */
   nextDeadlineMs(): number {
-    let next = -1;
+    let next = this.#keepsOn ? this.#turnEndedMs : -1;
     for (const { deadlineMs } of this.#logs.all) {
       if (deadlineMs >= 0 && (next < 0 || deadlineMs < next)) next = deadlineMs;
     }

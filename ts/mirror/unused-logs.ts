@@ -2,38 +2,76 @@
  * Who has the logs that this host does not have in use, for the next daemon of this boot (R6): when the daemons of those who do have ended,
  * and their kernels go on, that of another host may be the only one left who knows it. Of logs in use the state records have it (R2).
  *
- * The tables as JSON, replaced whole when one of them has changed. What stands there may be old by then: a newer table, or the word of a
- * member that it has left, counts more (return-merge.ts).
+ * A text for each log, its table as JSON, stored when that has changed: a few in each turn, since much may change at once. What stands there
+ * may be old by then: a newer table, or the word of a member that it has left, counts more (return-merge.ts).
  */
 import type { MemberTable } from './member-table.js';
 import { isTable } from './report-codec.js';
 
+/** Texts that one turn stores: each is a file. */
+const storesMax = 16;
+
 export class UnusedLogs {
-  readonly #store: (tables: string) => void;
-  #stored: string;
+  readonly #store: (uuid: string, table: string) => void;
+  /** What is stored, by log. */
+  readonly #stored = new Map<string, string>();
+  readonly #restored: MemberTable[] = [];
+  /** Logs whose tables may have changed since. */
+  readonly #moved = new Set<string>();
 
-  /** `stored`: what an earlier daemon left, '' when nothing. `store` keeps it in place of that before it returns. */
-  constructor(stored: string, store: (tables: string) => void) {
-    this.#stored = stored;
+  /** `stored`: what an earlier daemon left; what makes no sense is nothing. `store` keeps a text in place of the log's before; '' is none. */
+  constructor(stored: Iterable<string>, store: (uuid: string, table: string) => void) {
     this.#store = store;
-  }
-
-  /** What an earlier daemon knew. Nothing where that makes no sense. */
-  *tables(): Iterable<MemberTable> {
-    let said: unknown;
-    try {
-      said = JSON.parse(this.#stored);
-    } catch {
-      return;
+    for (const text of stored) {
+      const table = tableOf(text);
+      if (table === null) continue;
+      this.#stored.set(table.uuid, text);
+      this.#restored.push(table);
     }
-    if (Array.isArray(said)) for (const table of said) if (isTable(table)) yield table;
   }
 
-  keep(tables: Iterable<MemberTable>, inUse: (uuid: string) => boolean): void {
-    const kept = [...tables].filter(({ uuid, members }) => members.length > 0 && !inUse(uuid));
-    const text = kept.length === 0 ? '' : JSON.stringify(kept);
-    if (text === this.#stored) return;
-    this.#stored = text;
-    this.#store(text);
+  /** What an earlier daemon knew. */
+  get restored(): readonly MemberTable[] {
+    return this.#restored;
+  }
+
+  moved(uuid: string): void {
+    this.#moved.add(uuid);
+  }
+
+  /** All tables may have changed. */
+  allMoved(tables: ReadonlyMap<string, MemberTable>): void {
+    for (const uuid of tables.keys()) this.#moved.add(uuid);
+    for (const uuid of this.#stored.keys()) this.#moved.add(uuid);
+  }
+
+  /** More is to be stored than one turn does. */
+  get waits(): boolean {
+    return this.#moved.size > 0;
+  }
+
+  keep(tables: ReadonlyMap<string, MemberTable>, inUse: (uuid: string) => boolean): void {
+    let stores = 0;
+    for (const uuid of this.#moved) {
+      if (stores === storesMax) return;
+      this.#moved.delete(uuid);
+      const table = tables.get(uuid);
+      const kept = table !== undefined && table.members.length > 0 && !inUse(uuid);
+      const text = kept ? JSON.stringify(table) : '';
+      if (text === (this.#stored.get(uuid) ?? '')) continue;
+      stores += 1;
+      if (kept) this.#stored.set(uuid, text);
+      else this.#stored.delete(uuid);
+      this.#store(uuid, text);
+    }
+  }
+}
+
+function tableOf(text: string): MemberTable | null {
+  try {
+    const said: unknown = JSON.parse(text);
+    return isTable(said) ? said : null;
+  } catch {
+    return null;
   }
 }

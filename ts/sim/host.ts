@@ -79,8 +79,8 @@ export class Host implements CheckWorld, WireEnds {
   #restarter: DeviceRestarter | null = null;
   /** Devices that a daemon of this boot has in hand (R11): a file that outlives it. */
   #restartIntents: readonly string[] = [];
-  /** Another such file. */
-  #unusedLogs = { text: '' };
+  /** What its daemons keep of logs that it does not use: such files, too. */
+  #unusedLogs = new Map<string, string>();
   /** Messages of the daemon of now; the transport delivers them in this order. */
   #submitted = 0;
   /** Entries of the daemons before the one of now. */
@@ -216,7 +216,7 @@ export class Host implements CheckWorld, WireEnds {
     this.#lastDaemon = null;
     this.#restarter = null;
     this.#restartIntents = [];
-    this.#unusedLogs = { text: '' };
+    this.#unusedLogs = new Map<string, string>();
     this.kernel = this.#makeKernel();
     if (!first && !this.alone) this.count('node is back in another boot');
     this.sim.cluster?.group.startService(this.node);
@@ -291,7 +291,7 @@ export class Host implements CheckWorld, WireEnds {
     const last = this.#lastDaemon;
     if (last === null || last.alive) return;
     last.states.drop();
-    this.#unusedLogs = { text: '' };
+    this.#unusedLogs = new Map<string, string>();
     this.#lastDaemon = null;
     this.states = null;
     for (const mirror of this.mirrors.values()) {

@@ -81,7 +81,7 @@ export interface DaemonWorld {
   /** The helper thread that restarts recovery (R11), and the file where its intents stand; null: it is switched off. */
   readonly restarts: RestartWorld | null;
   /** What the daemons of this boot keep of logs that the host does not use: it outlives them. */
-  readonly unusedLogs: { text: string };
+  readonly unusedLogs: Map<string, string>;
   /** A frame on its way to the kernel. */
   readonly toKernel: (frame: Buffer, length: number) => void;
 }
@@ -141,7 +141,7 @@ export class DaemonProcess {
       states: this.states,
       effects: this.#effects(),
       settings: world.settings,
-      unusedLogs: world.unusedLogs.text,
+      unusedLogs: world.unusedLogs.values(),
     });
     this.#stream = world.stream(this.#ends(world.self));
     this.#restarts = this.#recoveryRestarts();
@@ -440,9 +440,9 @@ export class DaemonProcess {
         this.kill.point();
         this.#restarts?.want(uuid);
       },
-      keepUnusedLogs: (tables) => {
+      keepUnusedLog: (uuid, table) => {
         this.kill.point();
-        this.#world.unusedLogs.text = tables;
+        this.#world.unusedLogs.set(uuid, table);
       },
       lost: (node, _name, boot) => {
         this.kill.point();
