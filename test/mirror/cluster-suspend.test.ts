@@ -176,6 +176,16 @@ describe('regions that one kernel alone may recover (R10)', () => {
     expect(group.ask(1, DM_ULOG_GET_RESYNC_WORK, mirrorA)?.values).toEqual([1, 4]);
   });
 
+  test('hold up no write of that kernel: it may recover nothing any more, for a suspend that nobody heard and that waits for its writes', () => {
+    const group = leftWithRestriction();
+    group.ask(2, DM_ULOG_RESUME, mirrorA);
+    for (const type of [DM_ULOG_PRESUSPEND, DM_ULOG_POSTSUSPEND, DM_ULOG_RESUME]) group.ask(1, type, mirrorA);
+    expect(group.ask(1, DM_ULOG_IS_REMOTE_RECOVERING, mirrorA, [4])?.values?.[0]).toBe(1);
+    expect(group.ask(2, DM_ULOG_IS_REMOTE_RECOVERING, mirrorA, [4])?.values?.[0]).toBe(0);
+    expect(group.ask(2, DM_ULOG_IN_SYNC, mirrorA, [4])?.values).toEqual([1]);
+    expect(group.ask(1, DM_ULOG_GET_RESYNC_WORK, mirrorA)?.values?.[0]).toBe(0);
+  });
+
   test('are not when it is resumed again', () => {
     const group = leftWithRestriction();
     expect(group.ask(2, DM_ULOG_RESUME, mirrorA)?.error).toBe(0);

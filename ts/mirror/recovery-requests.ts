@@ -229,6 +229,9 @@ export class RecoveryRequests {
   #mustWait(region: number): boolean {
     const { state, recovery, replica, world } = this.#parts;
     if (recovery.recoveredElsewhere === region) return true;
+    // R10: nobody else recovers it, and this kernel may have ended its own recovery for a suspend that nobody heard and that waits for
+    // these writes.
+    if (recovery.restrictions.names(region, world.node) && state.recoveringRegion !== region) return false;
     // What this kernel holds nobody else recovers (R4), and IN_SYNC says yes to it: it goes on under its mark. A kernel whose PRESUSPEND
     // nobody heard recovers nothing itself any more, and its suspend waits for these writes.
     if (state.map.isHeld(region) && state.owners.has(world.node, region)) return false;

@@ -42,7 +42,12 @@ export class Restrictions {
 
   /** The region is known as one that this node alone recovers. */
   isOf(region: number, node: number): boolean {
-    return this.#nodes.get(region) === node || this.#overflow.has(node);
+    return this.names(region, node) || this.#overflow.has(node);
+  }
+
+  /** It is so for the region itself, and not because others did not fit. */
+  names(region: number, node: number): boolean {
+    return this.#nodes.get(region) === node;
   }
 
   /** The node may recover nothing at all. */

@@ -120,6 +120,9 @@ export class KernelTruth {
   /** Marks of a log whose message not every member has, by region. */
   readonly #onTheWay = new Map<string, Map<number, number>>();
 
+  /** By uuid: regions that this kernel has found out of sync. */
+  readonly #found = new Map<string, Set<number>>();
+
   /** Another host's kernel copies the region: it counted as out of sync for all, and what a failed FLUSH left in doubt is over. */
   copiedElsewhere(uuid: string, region: number): void {
     for (const truth of this.targets.values()) if (truth.uuid === uuid) truth.doubtful.delete(region);
@@ -146,6 +149,11 @@ export class KernelTruth {
     }
   }
 
+  /** This kernel has found the region out of sync, by whatever table, and has not recovered it: nobody else recovers it (R10). */
+  hasFound(uuid: string, region: number): boolean {
+    return this.#found.get(uuid)?.has(region) === true;
+  }
+
   unacknowledged(uuid: string, region: number): boolean {
     return this.#onTheWay.get(uuid)?.has(region) === true;
   }
@@ -167,6 +175,7 @@ export class KernelTruth {
   /** A power cut: the kernel and all it held are gone. */
   forgetAll(): void {
     this.targets.clear();
+    this.#found.clear();
     this.#last = null;
   }
 
@@ -211,6 +220,8 @@ export class KernelTruth {
       }
     }
     if (request.type === DM_ULOG_SET_REGION_SYNC) {
+      const [region = 0, flag] = request.values;
+      if (flag === 0) this.#found.set(request.uuid, (this.#found.get(request.uuid) ?? new Set()).add(region));
       if (request.values[0] === truth.copying) truth.copying = -1;
       if (request.values[0] === truth.handedOut) truth.handedOut = -1;
     }
@@ -257,6 +268,8 @@ export class KernelTruth {
       truth.halted = reply.error === 0;
     }
     if (reply.error !== 0) return;
+    const recovered = request.type === DM_ULOG_SET_REGION_SYNC && request.values[1] === 1;
+    if (recovered) this.#found.get(request.uuid)?.delete(request.values[0] ?? 0);
     if (request.type === DM_ULOG_GET_SYNC_COUNT && reply.first >= regionCount) truth.latched = true;
     // A hint behind the last region ends all questions just so.
     if (request.type === DM_ULOG_IS_REMOTE_RECOVERING) {

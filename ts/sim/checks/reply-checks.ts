@@ -420,10 +420,11 @@ function checkHint({ world, request, reply, state, mirror }: Judged): void {
   } else if (reply.first === 0) {
     // A kernel that hears "no" may write without a mark to a region that another one may be given at any time; not when IN_SYNC
     // says yes of all regions until its next resume (R12), for then it marks; nor when it has marked it, and others know that: then
-    // IN_SYNC says yes in the same round, which is looked at there.
+    // IN_SYNC says yes in the same round, which is looked at there; nor when it has found the region out of sync: it alone is given it.
     const region = request.values[0] ?? 0;
     const { latched, copying, handedOut, hintMax } = world.truth.of(request);
-    const marks = latched || state.inSyncLatched || region < hintMax || state.map.isHeld(region);
+    const found = world.truth.hasFound(request.uuid, region);
+    const marks = latched || state.inSyncLatched || region < hintMax || state.map.isHeld(region) || found;
     const may = state.map.inner.isInSync(region) || marks || copying === region || handedOut === region;
     evaluations.check(
       'R4-hand-out',
