@@ -3,7 +3,12 @@
  * is a simulated one that has come to rest: three hosts, one mirror with a log device, everything in sync.
  */
 import { afterEach, describe, expect, it } from 'vitest';
-import { DM_ULOG_FLUSH, DM_ULOG_GET_RESYNC_WORK, DM_ULOG_PRESUSPEND } from '../../ts/base/ulog-frames.js';
+import {
+  DM_ULOG_FLUSH,
+  DM_ULOG_GET_RESYNC_WORK,
+  DM_ULOG_PRESUSPEND,
+  DM_ULOG_SET_REGION_SYNC,
+} from '../../ts/base/ulog-frames.js';
 import { bootKey } from '../../ts/mirror/boot-key.js';
 import { type LogMessage, MessageType } from '../../ts/mirror/messages.js';
 import { clusterRules } from '../../ts/sim/checks/violation.js';
@@ -109,7 +114,7 @@ class Rested {
     this.checks.step(true);
   }
 
-  answer(host: Host, type: number, first = 0, second = 0): void {
+  answer(host: Host, type: number, first = 0, second = 0, values: readonly number[] = []): void {
     const { key, luidHigh, luidLow } = this.log(host);
     const request: RequestRecord = {
       seq: 1,
@@ -118,7 +123,7 @@ class Rested {
       uuid: this.uuid,
       luidHigh,
       luidLow,
-      values: [],
+      values,
       text: '',
       endsWithNul: false,
       markOrder: 1,
@@ -292,6 +297,13 @@ const cases: readonly Case[] = [
     spoil: (cluster) => {
       cluster.truth(cluster.hosts[1]).halted = true;
     },
+    act: copy,
+  },
+  {
+    rule: 'R10-found-out',
+    title: 'a kernel copies what another one has found out of sync',
+    prepare: (cluster) => cluster.answer(cluster.hosts[1], DM_ULOG_SET_REGION_SYNC, 0, 0, [region + 1, 0]),
+    spoil: (cluster) => cluster.answer(cluster.hosts[1], DM_ULOG_SET_REGION_SYNC, 0, 0, [region, 0]),
     act: copy,
   },
   {

@@ -326,12 +326,26 @@ function failLeg(host: Host): boolean {
     // A log that fails while a leg fails is beyond what this kernel can handle.
     if (mirror.port.broken || !host.diskWell(mirror)) return false;
     mirror.port.broken = true;
-    host.timeline.after(host.prng.real(200, 4000), () => {
+    const brokenMs = host.prng.real(200, 4000);
+    host.timeline.after(brokenMs, () => {
       mirror.port.broken = false;
     });
     for (let i = 0; i < 4; i++) host.timeline.after(host.prng.real(10, 3000), () => repeatQuestion(host, mirror));
+    if (!host.alone) searchElsewhere(host, mirror, brokenMs);
     return true;
   });
+}
+
+/** What a kernel has found out of sync others would recover, whose legs are well: one that begins anew asks for all there is (R10). */
+function searchElsewhere({ sim, prng, timeline, node }: Host, { shape }: SimMirror, withinMs: number): void {
+  for (let times = 3; times > 0; times--) {
+    const other = prng.pick(sim.hosts);
+    timeline.after(prng.real(0, withinMs), () => {
+      const mirror = other.mirrors.get(shape.uuid);
+      if (sim.healing || other.node === node || other.dark || mirror?.device?.live == null) return;
+      other.administrator.suspendAndResume(mirror, prng.real(0, 50));
+    });
+  }
 }
 
 /**

@@ -25,6 +25,7 @@ export const clusterRules = [
   'R7-known-dead',
   'R8-one-writer',
   'R10-suspend',
+  'R10-found-out',
   'R11-resumed',
   'R13-flush',
   'R13-hand-out',

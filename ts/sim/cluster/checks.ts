@@ -20,6 +20,7 @@ import type { Simulation } from '../simulation.js';
 import { Agreement } from './agreement.js';
 import { Bonds, together } from './bonds.js';
 import { Duties, type Duty } from './duties.js';
+import { FoundOut } from './found-out.js';
 import { type LogSights, type Sight, Sights } from './sights.js';
 import { Suspensions } from './suspensions.js';
 
@@ -37,13 +38,17 @@ export class ClusterChecks {
   readonly #lost = new Set<string>();
   readonly #agreement: Agreement;
   readonly #suspensions: Suspensions;
+  readonly #foundOut: FoundOut;
   readonly #inquorate = new Map<string, CleanWatch>();
   /** By log: hosts whose PRESUSPEND was answered last, and who was told of it. */
   readonly #haltHeard = new Map<string, Map<Host, Set<Host>>>();
   /** By log: hosts whose kernel began to copy last, and who was told of it. */
   readonly #copyHeard = new Map<string, Map<Host, Set<Host>>>();
 
-  readonly #bondedNow = (uuid: string, a: Host, b: Host) => this.#duties.bonded(uuid, a, b);
+  readonly #bondedNow = (uuid: string, a: Host, b: Host) => {
+    this.#duties.bonded(uuid, a, b);
+    this.#foundOut.bonded(uuid, a, b);
+  };
 
   constructor(sim: Simulation) {
     this.#sim = sim;
@@ -51,6 +56,7 @@ export class ClusterChecks {
     this.#duties = new Duties(sim);
     this.#agreement = new Agreement(sim.evaluations, this.#bonds);
     this.#suspensions = new Suspensions(sim.evaluations);
+    this.#foundOut = new FoundOut(sim.evaluations, this.#bonds);
   }
 
   /** After every step in which something has changed, and first: what has. */
@@ -95,6 +101,7 @@ export class ClusterChecks {
 
   powerLost(host: Host): void {
     this.#duties.released(host);
+    this.#foundOut.powerLost(host);
     for (const logs of [this.#haltHeard, this.#copyHeard])
       for (const heard of logs.values()) for (const hosts of heard.values()) hosts.delete(host);
   }
@@ -116,8 +123,10 @@ export class ClusterChecks {
   }
 
   recoveryStarted(host: Host, { uuid }: ObservedTarget, region: number): void {
-    this.#duties.copied(uuid, region, host, (other) => this.#bothMayGoOn(uuid, host, other));
+    const apart = (other: Host) => this.#bothMayGoOn(uuid, host, other);
+    this.#duties.copied(uuid, region, host, apart);
     noteHeard(this.#copyHeard, uuid, host, this.#bonds.of(uuid, host));
+    this.#foundOut.copied(host, uuid, region, apart);
     for (const other of this.#sim.hosts) {
       const truth = other.liveTruth(uuid);
       if (other === host || truth === null || this.#bothMayGoOn(uuid, host, other)) continue;
@@ -145,6 +154,7 @@ export class ClusterChecks {
 
   replied(host: Host, request: RequestRecord, reply: ReplyRecord): void {
     if (reply.error !== 0 || !this.#sim.shared.has(request.uuid)) return;
+    this.#foundOut.replied(host, request);
     if (request.type === DM_ULOG_FLUSH) this.#checkFlush(host, request);
     if (request.type === DM_ULOG_PRESUSPEND) this.#checkPresuspend(host, request);
     if (request.type === DM_ULOG_POSTSUSPEND) this.left(host, request.uuid);
@@ -167,6 +177,7 @@ export class ClusterChecks {
 
   /** A daemon says that a node is dead (R7): is it? */
   submitted(host: Host, message: LogMessage): void {
+    this.#foundOut.submitted(message);
     if (message.type !== MessageType.dead) return;
     const node = message.regions[0] as number;
     const key = Buffer.from(message.bytes.subarray(0, message.byteCount)).toString();

@@ -1,0 +1,81 @@
+/**
+ * R10: a region that a kernel has found out of sync is copied by no other one while that kernel has its table: it may go on writing there
+ * without a mark. Judged for those who were with it when its report was answered, and have met nobody since who was not.
+ */
+import { DM_ULOG_SET_REGION_SYNC } from '../../base/ulog-frames.js';
+import { type LogMessage, MessageType } from '../../mirror/messages.js';
+import type { Evaluations } from '../checks/violation.js';
+import type { RequestRecord } from '../daemon/requests.js';
+import type { Host } from '../host.js';
+import type { Bonds } from './bonds.js';
+
+/** What one table's kernel has found. */
+interface Found {
+  readonly key: string;
+  readonly by: Host;
+  readonly region: number;
+  readonly heard: Set<Host>;
+}
+
+export class FoundOut {
+  readonly #evaluations: Evaluations;
+  readonly #bonds: Bonds;
+  /** By uuid. */
+  readonly #found = new Map<string, Found[]>();
+
+  constructor(evaluations: Evaluations, bonds: Bonds) {
+    this.#evaluations = evaluations;
+    this.#bonds = bonds;
+  }
+
+  /** A host's kernel hears that its report is known. */
+  replied(host: Host, { type, key, uuid, values }: RequestRecord): void {
+    const [region, flag] = values;
+    if (type !== DM_ULOG_SET_REGION_SYNC || region === undefined || flag !== 0) return;
+    this.#drop(uuid, (found) => found.by === host && found.region === region);
+    const heard = new Set(this.#bonds.of(uuid, host));
+    this.#found.set(uuid, [...(this.#found.get(uuid) ?? []), { key, by: host, region, heard }]);
+  }
+
+  /** It has recovered the region, or another one whom nothing forbade it says so. */
+  submitted({ type, flag, uuid, regions, count }: LogMessage): void {
+    if (type !== MessageType.inSync || flag !== 1) return;
+    const inSync = regions.subarray(0, count);
+    this.#drop(uuid, ({ region }) => inSync.includes(region));
+  }
+
+  powerLost(host: Host): void {
+    for (const uuid of this.#found.keys()) this.#drop(uuid, ({ by }) => by === host);
+    for (const list of this.#found.values()) for (const { heard } of list) heard.delete(host);
+  }
+
+  /** Two hosts have the same copy from now on; whose it is, and so what both know, is not said. */
+  bonded(uuid: string, a: Host, b: Host): void {
+    for (const { by, heard } of this.#found.get(uuid) ?? []) {
+      if (a === by || b === by || heard.has(a) === heard.has(b)) continue;
+      heard.delete(a);
+      heard.delete(b);
+    }
+  }
+
+  /** A host's kernel begins to copy a region; `apart`: nobody can keep the other one from going on, too. */
+  copied(host: Host, uuid: string, region: number, apart: (other: Host) => boolean): void {
+    for (const { key, by, region: found, heard } of this.#found.get(uuid) ?? []) {
+      const stands = by !== host && found === region && heard.has(host) && by.liveTruth(uuid)?.key === key;
+      this.#evaluations.check(
+        'R10-found-out',
+        !stands || apart(by),
+        () => `${uuid}: ${host.name} copies region ${region}, which the kernel of ${by.name} has found out of sync`,
+      );
+    }
+  }
+
+  #drop(uuid: string, over: (found: Found) => boolean): void {
+    const list = this.#found.get(uuid);
+    if (list !== undefined)
+      this.#found.set(
+        uuid,
+        list.filter((found) => !over(found)),
+      );
+  }
+}
