@@ -3,7 +3,7 @@
  * never gone, a rule that was never looked at. A long run in which one of them stands at 0 proves less than it claims.
  */
 import { checkedRules, clusterRules } from './checks/violation.js';
-import { clusterFaultKinds } from './cluster/faults.js';
+import { clusterFaultKinds, hostsMinOf } from './cluster/faults.js';
 import { wantedMoments, wantedRestarts } from './cluster/moments.js';
 import { faultKinds } from './faults.js';
 import type { RunResult } from './run.js';
@@ -37,8 +37,10 @@ const wanted: readonly string[] = [
   'late-write-landed',
 ];
 
-/** What runs of several hosts must have seen. */
-const wantedOfClusters: readonly string[] = clusterFaultKinds.map((kind) => `fault ${kind.name}`);
+/** What runs of so many hosts at most must have seen. */
+function wantedOfClusters(hostsMax: number): string[] {
+  return clusterFaultKinds.filter((kind) => hostsMinOf(kind) <= hostsMax).map((kind) => `fault ${kind.name}`);
+}
 
 /** Fewer seeds than this do not reach everything: of one host, of several. */
 const completeSeedsMin = 500;
@@ -50,6 +52,8 @@ export class Summary {
   runs = 0;
   /** Of several hosts. */
   clusters = 0;
+  /** Of the largest. */
+  hostsMax = 1;
   /** Of those, with restarts of recovery. */
   restarts = 0;
   steps = 0;
@@ -62,6 +66,7 @@ export class Summary {
   add(result: RunResult): void {
     this.runs += 1;
     if (result.hosts > 1) this.clusters += 1;
+    this.hostsMax = Math.max(this.hostsMax, result.hosts);
     if (result.restarts) this.restarts += 1;
     this.steps += result.steps;
     this.requests += result.requests;
@@ -78,7 +83,7 @@ export class Summary {
     const restarts = this.restarts >= completeClustersMin;
     const names = [
       ...(alone ? wanted : []),
-      ...(clusters ? wantedOfClusters : []),
+      ...(clusters ? wantedOfClusters(this.hostsMax) : []),
       ...(this.clusters >= completeMomentsMin ? wantedMoments : []),
       ...(restarts ? wantedRestarts : []),
     ];

@@ -7,6 +7,8 @@ import { countDeath } from './moments.js';
 import { thirdChangesSides, writerCleansUnheard } from './unheard.js';
 
 interface ClusterFaultKind extends Omit<FaultKind, 'apply'> {
+  /** Hosts that it takes; 2 where nothing stands. */
+  readonly hostsMin?: number;
   readonly apply: (host: Host, cluster: Cluster) => boolean;
 }
 
@@ -26,17 +28,22 @@ export const clusterFaultKinds: readonly ClusterFaultKind[] = [
   { name: 'writer-dies', weight: 8, apply: writerDies },
   { name: 'writer-lost', weight: 8, apply: writerLost },
   { name: 'left-behind', weight: 10, apply: leftBehind },
-  { name: 'sides-change', weight: 8, apply: sidesChange },
-  { name: 'third-changes-sides', weight: 6, apply: thirdChangesSides },
+  { name: 'sides-change', weight: 8, hostsMin: 3, apply: sidesChange },
+  { name: 'third-changes-sides', weight: 6, hostsMin: 3, apply: thirdChangesSides },
   { name: 'writer-cleans-unheard', weight: 6, apply: writerCleansUnheard },
 ];
 
 const weightSum = clusterFaultKinds.reduce((sum, kind) => sum + kind.weight, 0);
 
+/** Fewer hosts than this never meet it. */
+export function hostsMinOf({ hostsMin }: ClusterFaultKind): number {
+  return hostsMin ?? 2;
+}
+
 export function applyClusterFault(host: Host, cluster: Cluster): string | null {
   for (let attempt = 0; attempt < 8; attempt++) {
     const kind = draw(host);
-    if (!kind.apply(host, cluster)) continue;
+    if (host.sim.hosts.length < hostsMinOf(kind) || !kind.apply(host, cluster)) continue;
     host.count(`fault ${kind.name}`);
     host.note('fault', [kind.name.length], () => `${kind.name}, from ${host.name}`);
     return kind.name;
@@ -280,7 +287,7 @@ function leftBehind(host: Host, { group }: Cluster): boolean {
 function sidesChange(host: Host, { group }: Cluster): boolean {
   const { prng, timeline, sim } = host;
   const others = sim.hosts.filter((other) => other !== host);
-  if (others.length < 2 || !group.settled || group.split) return false;
+  if (!group.settled || group.split) return false;
   group.partition([[host.node], others.map(({ node }) => node)]);
   const withinMs = prng.real(500, 8000);
   writeOn(others, withinMs);

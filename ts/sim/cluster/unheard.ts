@@ -49,7 +49,7 @@ export function writerCleansUnheard(host: Host, cluster: Cluster): boolean {
  */
 export function thirdChangesSides(host: Host, { group }: Cluster): boolean {
   const { prng, timeline, sim } = host;
-  if (sim.hosts.length < 3 || !group.settled || group.split) return false;
+  if (!group.settled || group.split) return false;
   const { shape, regionCount } = partlyUsed(host);
   const unused = sim.hosts.filter(({ mirrors }) => mirrors.get(shape.uuid)?.unused === true);
   const alone = unused.includes(host) ? prng.pick(sim.hosts.filter((other) => !unused.includes(other))) : host;
