@@ -39,6 +39,8 @@ uint64_t get_word(const StateRecord& record, StateRecord::Word word) {
       return record.recovering_node();
     case StateRecord::position_word:
       return record.position();
+    case StateRecord::doubted_word:
+      return record.doubted() ? 1 : 0;
     default:
       return record.device_number();
   }
@@ -68,6 +70,8 @@ void set_word(StateRecord record, StateRecord::Word word, uint64_t value) {
       return record.set_recovering_node(value);
     case StateRecord::position_word:
       return record.set_position(value);
+    case StateRecord::doubted_word:
+      return record.set_doubted(value != 0);
     default:
       return record.set_device_number(value);
   }
@@ -79,7 +83,8 @@ static_assert(StateRecord::life_cycle_word == 0 && StateRecord::recovering_word 
               StateRecord::marks_unknown_word == 4 && StateRecord::ever_resumed_word == 5 &&
               StateRecord::log_failed_word == 6 && StateRecord::resume_count_word == 7 &&
               StateRecord::device_number_word == 8 && StateRecord::draining_word == 12 &&
-              StateRecord::recovering_node_word == 13 && StateRecord::position_word == 14);
+              StateRecord::recovering_node_word == 13 && StateRecord::position_word == 14 &&
+              StateRecord::doubted_word == 15);
 
 }  // namespace
 
@@ -131,7 +136,7 @@ StateRecord LogRecordWrap::record(const Napi::CallbackInfo& info) const {
 }
 
 StateRecord::Word LogRecordWrap::word(const Napi::CallbackInfo& info) const {
-  const uint64_t word = integer_argument(info, 0, 0, StateRecord::position_word);
+  const uint64_t word = integer_argument(info, 0, 0, StateRecord::doubted_word);
   // The words between are the bit maps' own.
   if (word > StateRecord::device_number_word && word < StateRecord::draining_word) {
     throw_range(info.Env(), "no such state word: " + std::to_string(word));

@@ -136,6 +136,9 @@ class StateRecord {
   /// Messages of the log that were applied.
   uint64_t position() const noexcept { return get(position_word); }
   void set_position(uint64_t value) noexcept { set(position_word, value); }
+  /// A FLUSH of this kernel was answered with an error, and what follows from that has not been done yet.
+  bool doubted() const noexcept { return get(doubted_word) != 0; }
+  void set_doubted(bool value) noexcept { set(doubted_word, value ? 1 : 0); }
 
   /// The newest member table that was stored whole; empty when there is none.
   [[nodiscard]] std::span<const uint8_t> member_table() const noexcept;
@@ -159,6 +162,7 @@ class StateRecord {
     draining_word,
     recovering_node_word,
     position_word,
+    doubted_word,
     word_count,
   };
   [[nodiscard]] static bool word_valid(Word word, uint64_t value, uint64_t region_count) noexcept;

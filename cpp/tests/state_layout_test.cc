@@ -74,6 +74,7 @@ TEST_CASE("state: what is stored is found again") {
     record.set_ever_resumed(true);
     record.set_log_failed(true);
     record.set_draining(true);
+    record.set_doubted(true);
     record.set_resume_count(77);
     record.set_device_number(device_number_max);
     RegionMap map(record.map_memory(), 1000);
@@ -92,6 +93,7 @@ TEST_CASE("state: what is stored is found again") {
   CHECK(record.ever_resumed());
   CHECK(record.log_failed());
   CHECK(record.draining());
+  CHECK(record.doubted());
   CHECK(record.resume_count() == 77);
   CHECK(record.device_number() == device_number_max);
   const StateStatic fixed = record.fixed();

@@ -88,6 +88,28 @@ describe('the group fails', () => {
     },
   );
 
+  test.each([core, disk])('a daemon that is killed before that leaves it to the next one: %s', (text) => {
+    const { group } = groupWith(text);
+    group.ask(1, DM_ULOG_FLUSH, mirrorA, [5]);
+    group.quorum(false);
+    group.settle();
+    expect(group.ask(1, DM_ULOG_FLUSH, mirrorA, [6])?.error).toBe(-Errno.EIO);
+    group.killDaemon(1);
+    group.ask(1, DM_ULOG_CLEAR_REGION, mirrorA, [5, 6]);
+    expect(inSync(group, 2, 5, 6)).toEqual([true, true]);
+    group.join(1);
+    group.settle();
+    group.wait(3000);
+    for (const node of [1, 2]) expect(inSync(group, node, 5, 6, 7)).toEqual([false, false, true]);
+    group.killDaemon(1);
+    group.join(1);
+    group.settle();
+    group.ask(1, DM_ULOG_FLUSH, mirrorA, [7]);
+    group.ask(1, DM_ULOG_CLEAR_REGION, mirrorA, [7]);
+    group.wait(3000);
+    expect(inSync(group, 1, 7)).toEqual([true]);
+  });
+
   test('it is said once for each time: nobody else tells why the kernel writes no more', () => {
     const { group } = groupWith(core);
     const said = () => group.host(1).reports.filter(({ event }) => event === 'flush-failed').length;

@@ -9,8 +9,7 @@
  * 3. When that is delivered CLEAR counts again, and the log device is called well. On a cluster what was cleared meanwhile is
  *    released then: another node may have to recover it, and does not while this one holds it (R4).
  *
- * A daemon that is killed in between finds the device failed and everything still held, and goes on here. Where the group is what
- * failed (R13), and not the device, a killed daemon forgets the doubt.
+ * A daemon that is killed in between finds the doubt in the state record and everything still held, and goes on here.
  */
 import { Errno } from '../base/errno.js';
 import { messageRegionsMax } from '../base/limits.js';
@@ -42,7 +41,6 @@ export class FlushFailures {
     this.#state = state;
     this.#marks = marks;
     this.#rights = rights;
-    marks.doubted = state.restored && state.logFailed;
   }
 
   /** True while no FLUSH can succeed for the log device's sake. */
@@ -56,7 +54,7 @@ export class FlushFailures {
   }
 
   fail(seq: number): void {
-    this.#marks.doubted = true;
+    this.#marks.doubt();
     this.#failedAgain = true;
     this.#world.effects.reply(seq, DM_ULOG_FLUSH, -Errno.EIO);
   }

@@ -61,6 +61,8 @@ export interface LogState {
   everResumed: boolean;
   /** R16: the log device failed. */
   logFailed: boolean;
+  /** A FLUSH was answered with an error, and what its kernel held then is not out of sync yet (flush-failures.ts). */
+  doubted: boolean;
   /** PRESUSPEND has come while the log was resuming: its kernel's writes must end. */
   draining: boolean;
   /** Number of resumes, kept in the session record (R9). */

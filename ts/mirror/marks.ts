@@ -40,8 +40,6 @@ export class Marks {
   marksSubmitted = 0;
   marksDelivered = 0;
   lastMarkOrder = 0;
-  /** A FLUSH has failed: the kernel's CLEAR is not believed (flush-failures.ts). */
-  doubted = false;
   /** Between PRESUSPEND and resume nothing sticks. */
   resting = false;
   readonly #world: World;
@@ -81,6 +79,15 @@ export class Marks {
     this.#rights = rights;
     this.#sticky = new StickySet(state.sticky);
     this.#promised = state.restored ? -1 : 0;
+  }
+
+  /** A FLUSH has failed: the kernel's CLEAR is not believed (flush-failures.ts). */
+  get doubted(): boolean {
+    return this.#state.doubted;
+  }
+
+  doubt(): void {
+    if (!this.#state.doubted) this.#state.doubted = true;
   }
 
   /** MARK, or the marks of a FLUSH. Nothing allocates, and a repeat costs one native call. */
@@ -137,12 +144,11 @@ export class Marks {
 
   /** The doubt is over: what the kernel has cleared meanwhile it does not hold. */
   endDoubt(): void {
-    this.doubted = false;
-    if (this.#unbelieved.size === 0) return;
     const cleared = Float64Array.from(this.#unbelieved);
     this.#unbelieved.clear();
-    this.#state.map.unhold(cleared, cleared.length);
-    this.#submitReleases(cleared, cleared.length);
+    if (cleared.length > 0) this.#state.map.unhold(cleared, cleared.length);
+    if (this.#state.doubted) this.#state.doubted = false;
+    if (cleared.length > 0) this.#submitReleases(cleared, cleared.length);
   }
 
   /** On one host whoever holds a region is who recovers it, and clears it then. */

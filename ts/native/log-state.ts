@@ -48,6 +48,7 @@ export const RecordWord = {
   /** Node + 1; 0: this node, or none. */
   recoveringNode: 13,
   position: 14,
+  doubted: 15,
 } as const;
 export type RecordWord = (typeof RecordWord)[keyof typeof RecordWord];
 
@@ -124,6 +125,7 @@ export class NativeLogState implements LogState {
   #draining: boolean;
   #recoveringNode: number;
   #position: number;
+  #doubted: boolean;
 
   constructor(record: NativeLogRecord, restored: boolean, options: LogStatesOptions) {
     this.#record = record;
@@ -148,6 +150,7 @@ export class NativeLogState implements LogState {
     this.#draining = record.load(RecordWord.draining) !== 0;
     this.#recoveringNode = record.load(RecordWord.recoveringNode) - 1;
     this.#position = record.load(RecordWord.position);
+    this.#doubted = record.load(RecordWord.doubted) !== 0;
   }
 
   get lifeCycle(): LifeCycle {
@@ -230,6 +233,14 @@ export class NativeLogState implements LogState {
   set position(value: number) {
     this.#record.store(RecordWord.position, value);
     this.#position = value;
+  }
+
+  get doubted(): boolean {
+    return this.#doubted;
+  }
+  set doubted(value: boolean) {
+    this.#record.store(RecordWord.doubted, value ? 1 : 0);
+    this.#doubted = value;
   }
 
   get members(): Uint8Array {

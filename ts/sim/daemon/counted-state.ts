@@ -410,6 +410,13 @@ export class CountedState implements LogState {
     this.#others.point();
     this.inner.logFailed = value;
   }
+  get doubted(): boolean {
+    return this.inner.doubted;
+  }
+  set doubted(value: boolean) {
+    this.#others.point();
+    this.inner.doubted = value;
+  }
   get resumeCount(): number {
     return this.inner.resumeCount;
   }
