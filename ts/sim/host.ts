@@ -7,6 +7,7 @@ import { DM_ULOG_CTR, DM_ULOG_GET_RESYNC_WORK, DM_ULOG_PRESUSPEND, DM_ULOG_RESUM
 import { LifeCycle, serves } from '../mirror/log-state.js';
 import type { LogMessage } from '../mirror/messages.js';
 import { MessageType } from '../mirror/messages.js';
+import type { MirrorSettings } from '../mirror/settings.js';
 import { Administrator } from './administrator.js';
 import { KernelTruth, type TargetTruth } from './checks/kernel-truth.js';
 import { OrphanChecks } from './checks/orphan-checks.js';
@@ -246,7 +247,7 @@ export class Host implements CheckWorld, WireEnds {
           stickyMax: this.stickyMax,
           cleanCommitMs: scenario.cleanCommitMs,
           shared: !this.alone,
-          ...(this.sim.cluster === null ? {} : { chunkRegions: this.sim.cluster.plan.chunkRegions }),
+          ...this.#clusterSettings(),
         },
         stickyMax: this.stickyMax,
         shared: !this.alone,
@@ -279,6 +280,12 @@ export class Host implements CheckWorld, WireEnds {
     this.#late(punctualAfterMs);
     daemon.start();
     this.#tableLooks.of(daemon);
+  }
+
+  #clusterSettings(): Partial<MirrorSettings> {
+    const plan = this.sim.cluster?.plan;
+    if (plan === undefined) return {};
+    return { chunkRegions: plan.chunkRegions, onQuorumLoss: plan.failWithoutQuorum ? 'fail' : 'wait' };
   }
 
   stopDaemon(ms: number): void {

@@ -22,6 +22,7 @@ export class Cluster {
       timeline: sim.timeline,
       prng: prng.fork(),
       nodes: Array.from({ length: hosts }, (_, index) => index + 1),
+      plan: this.plan.group,
       twoNode: this.plan.twoNode,
       count: (what) => sim.count(what),
     });

@@ -13,20 +13,25 @@ import type { TransportEvents } from '../../cluster/transport.js';
 import type { Prng } from '../prng.js';
 import type { Timeline } from '../timeline.js';
 import { Membership } from './membership.js';
+import type { GroupPlan } from './plan.js';
 import { type Entry, Ring, type RingItem } from './ring.js';
 import { SimulatedTransport } from './transport.js';
 
-/** Until a lost token is noticed and the rest has agreed; until a new node is taken in. */
-const lossMs = [300, 2500] as const;
-const joinMs = [10, 300] as const;
 /** A daemon looks again this often for a service that is gone. */
 const reconnectMs = [20, 1000] as const;
 /** Long enough for others to have acted on it. */
 const lateMs = 2;
-const quorumMsMax = 100;
 /** How often somebody has something to say in the moment in which a ring breaks, and for how long. */
 const heldChance = 0.5;
 const heldMsMax = 20;
+
+const usualPlan: GroupPlan = {
+  quorumMsMax: 100,
+  lossMs: [300, 2500],
+  joinMs: [10, 300],
+  lateChance: 0.08,
+  lateMsMax: 40,
+};
 
 interface Node {
   readonly node: number;
@@ -47,6 +52,7 @@ export interface GroupParts {
   readonly timeline: Timeline;
   readonly prng: Prng;
   readonly nodes: readonly number[];
+  readonly plan?: GroupPlan;
   readonly twoNode?: boolean;
   /** Hears of what is worth counting. */
   readonly count?: (what: string) => void;
@@ -56,6 +62,7 @@ export class SimulatedGroup {
   readonly #timeline: Timeline;
   readonly #prng: Prng;
   readonly #nodes = new Map<number, Node>();
+  readonly #plan: GroupPlan;
   readonly #twoNode: boolean;
   readonly #count: (what: string) => void;
   #serial = 0;
@@ -65,6 +72,7 @@ export class SimulatedGroup {
   constructor(parts: GroupParts) {
     this.#timeline = parts.timeline;
     this.#prng = parts.prng;
+    this.#plan = parts.plan ?? usualPlan;
     this.#twoNode = parts.twoNode === true;
     this.#count = parts.count ?? (() => {});
     for (const node of parts.nodes) {
@@ -181,7 +189,7 @@ export class SimulatedGroup {
   /** The quorum service says how things stand, somewhat later. */
   tellQuorum(transport: SimulatedTransport): void {
     const node = this.#node(transport.node);
-    this.#timeline.after(this.#prng.real(0, quorumMsMax), () => {
+    this.#timeline.after(this.#prng.real(0, this.#plan.quorumMsMax), () => {
       transport.run(() => {
         const { membership } = transport;
         if (node.transport !== transport || membership === null) return;
@@ -273,7 +281,8 @@ export class SimulatedGroup {
 
   /** Mostly at once; now and then long enough for a sender to act on what nobody else has. */
   #wayMs(): number {
-    return this.#prng.chance(0.08) ? this.#prng.real(2, 40) : this.#prng.real(0.05, 1.5);
+    const { lateChance, lateMsMax } = this.#plan;
+    return this.#prng.chance(lateChance) ? this.#prng.real(lateMs, lateMsMax) : this.#prng.real(0.05, 1.5);
   }
 
   #appendMembers(ring: Ring, by: Membership): void {
@@ -375,7 +384,7 @@ export class SimulatedGroup {
       ring.holder = this.#prng.pick([...ring.members]);
       ring.heldUntilMs = this.#timeline.nowMs + this.#prng.real(0, heldMsMax);
     }
-    const [low, high] = lost ? lossMs : joinMs;
+    const [low, high] = lost ? this.#plan.lossMs : this.#plan.joinMs;
     this.#timeline.after(this.#prng.real(low, high), () => {
       if (nodes.every((node) => node.ring === ring)) this.#form(ring, nodes);
     });

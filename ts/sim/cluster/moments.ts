@@ -25,6 +25,7 @@ export const wantedMoments: readonly string[] = [
   'group: message late',
   'fencing late',
   'log device fails on one host',
+  'report flush-failed',
 ];
 
 /** And runs in which recovery is restarted (R11). */

@@ -9,6 +9,18 @@ import type { Prng } from '../prng.js';
  */
 export type Fencing = 'asked' | 'shoots' | 'operator' | 'never';
 
+/** How the cluster service goes, in milliseconds. */
+export interface GroupPlan {
+  /** From a change of quorum until a daemon is told. */
+  readonly quorumMsMax: number;
+  /** Until a lost token is noticed and the rest has agreed; until a new node is taken in. */
+  readonly lossMs: readonly [number, number];
+  readonly joinMs: readonly [number, number];
+  /** The share of messages that are long on their way to some, and how long. */
+  readonly lateChance: number;
+  readonly lateMsMax: number;
+}
+
 export interface ClusterPlan {
   readonly hosts: number;
   /** Of two nodes each has quorum alone. */
@@ -16,6 +28,9 @@ export interface ClusterPlan {
   readonly fencing: Fencing;
   /** How late a confirmation comes. */
   readonly fencingMsMax: number;
+  readonly group: GroupPlan;
+  /** `on_quorum_loss = "fail"`. */
+  readonly failWithoutQuorum: boolean;
   /** The share of all faults that concern more than one host. */
   readonly clusterFaults: number;
   /** Regions of one part of a copy. */
@@ -35,9 +50,27 @@ export function planCluster(prng: Prng, hosts: number, mirrors: number): Cluster
     twoNode: hosts === 2 && prng.chance(0.6),
     fencing,
     fencingMsMax: prng.pick([50, 2000, 20_000]),
+    group: planGroup(prng),
+    failWithoutQuorum: prng.chance(0.2),
     clusterFaults: prng.real(0.3, 0.8),
     chunkRegions: prng.pick([64, chunkRegionsMax]),
     users: Array.from({ length: mirrors }, () => planUsers(prng, hosts)),
+  };
+}
+
+function planGroup(prng: Prng): GroupPlan {
+  return {
+    quorumMsMax: prng.pick([5, 100, 100, 1000]),
+    lossMs: prng.pick([
+      [300, 2500],
+      [5, 100],
+    ] as const),
+    joinMs: prng.pick([
+      [10, 300],
+      [1, 20],
+    ] as const),
+    lateChance: prng.pick([0.02, 0.08, 0.3]),
+    lateMsMax: prng.pick([10, 40, 200]),
   };
 }
 
