@@ -62,6 +62,18 @@ describe('a kernel whose daemon has lost its state', () => {
     expect(group.ask(1, DM_ULOG_GET_RESYNC_WORK, mirrorA)?.values?.[0]).toBe(0);
   });
 
+  test('leaves, although its next daemon is asked to before it has a group', () => {
+    const group = lostOnSecond();
+    returnWithoutState(group);
+    expect(group.ask(2, DM_ULOG_PRESUSPEND, mirrorA)?.error).toBe(0);
+    group.killDaemon(2);
+    const left = group.host(2).send(DM_ULOG_POSTSUSPEND, mirrorA);
+    group.settle();
+    group.join(2);
+    group.settle();
+    expect(group.host(2).answerTo(left)?.error).toBe(0);
+  });
+
   test('and it hears the bit again when it has resumed', () => {
     const group = lostOnSecond();
     group.ask(1, DM_ULOG_SET_REGION_SYNC, mirrorA, [4, 0]);

@@ -70,12 +70,14 @@ export class Membership implements ReplicaHooks {
 
   /** Everything that the kernel holds was submitted. */
   announced(): void {
-    const { waiters, progress, marks, recoveryRequests, life, replica } = this.#log;
+    const { waiters, progress, marks, recoveryRequests, life, replica, state } = this.#log;
     waiters.announced(progress, marks.marksSubmitted);
     this.#sayFound();
     recoveryRequests.resubmit();
     life.halt.resubmit();
     replica.announced();
+    // Any other log is swept when it is settled, and leaves then.
+    if (state.marksUnknown) life.exit.swept();
   }
 
   /**

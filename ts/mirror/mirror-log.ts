@@ -346,8 +346,11 @@ export class MirrorLog {
   #announceOn(): void {
     this.#marks.announceStep();
     if (this.#marks.announcing) return;
-    if (this.replica.rights.shared) this.#membership.announced();
-    else this.#waiters.announced(this.#progress, this.#marks.marksSubmitted);
+    if (this.replica.rights.shared) {
+      this.#membership.announced();
+      return;
+    }
+    this.#waiters.announced(this.#progress, this.#marks.marksSubmitted);
     this.life.exit.swept();
   }
 
