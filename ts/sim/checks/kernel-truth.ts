@@ -6,6 +6,7 @@
 import { Errno } from '../../base/errno.js';
 import {
   DM_ULOG_CLEAR_REGION,
+  DM_ULOG_CTR,
   DM_ULOG_FLUSH,
   DM_ULOG_GET_RESYNC_WORK,
   DM_ULOG_GET_SYNC_COUNT,
@@ -62,6 +63,8 @@ export interface TargetTruth {
   draining: boolean;
   /** POSTSUSPEND was sent, and RESUME not since: nothing is written. */
   drained: boolean;
+  /** Threads that repeat a request: their constructors were answered, and the RESUME that follows is no resume of the table. */
+  reconnects: number;
   /** PRESUSPEND was answered, POSTSUSPEND not sent: no write may be held back any more. */
   letDrain: boolean;
   /** PRESUSPEND was answered, and POSTSUSPEND has not left the kernel: writes may be under way that nothing holds back. */
@@ -107,6 +110,7 @@ export class KernelTruth {
         roundMarks: false,
         draining: false,
         drained: false,
+        reconnects: 0,
         letDrain: false,
         halted: false,
         marksLost: false,
@@ -227,7 +231,8 @@ export class KernelTruth {
     }
     if (request.type === DM_ULOG_RESUME) {
       truth.latched = false;
-      truth.drained = false;
+      if (truth.reconnects === 0) truth.drained = false;
+      else truth.reconnects -= 1;
       truth.letDrain = false;
       truth.flushFailed = false;
     }
@@ -268,6 +273,7 @@ export class KernelTruth {
       truth.halted = reply.error === 0;
     }
     if (reply.error !== 0) return;
+    if (request.type === DM_ULOG_CTR && request.endsWithNul) truth.reconnects += 1;
     const recovered = request.type === DM_ULOG_SET_REGION_SYNC && request.values[1] === 1;
     if (recovered) this.#found.get(request.uuid)?.delete(request.values[0] ?? 0);
     if (request.type === DM_ULOG_GET_SYNC_COUNT && reply.first >= regionCount) truth.latched = true;
