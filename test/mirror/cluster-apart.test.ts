@@ -8,7 +8,7 @@ import {
   DM_ULOG_SET_REGION_SYNC,
 } from '../../ts/base/ulog-frames.js';
 import { MessageType } from '../../ts/mirror/messages.js';
-import { Group } from './cluster-host.js';
+import { type Group, groupWith } from './cluster-host.js';
 import { mirrorA } from './host.js';
 
 const core = '512 clustered-core 8 nosync';
@@ -24,8 +24,7 @@ function recoverAll(group: Group, node: number): void {
 }
 
 test('R7: what is said of a node that is back in the same boot by then does not count', () => {
-  const group = new Group([1, 2, 3], { stickyMax: 0 });
-  group.resume(mirrorA, core, [1, 2, 3]);
+  const { group } = groupWith(core, [1, 2, 3]);
   group.ask(3, DM_ULOG_MARK_REGION, mirrorA, [5]);
   group.loseGroup(3);
   group.settle();
@@ -44,8 +43,7 @@ test('R7: what is said of a node that is back in the same boot by then does not 
 });
 
 test('a host that was booted begins a log whose user had no daemon then: nothing is known to be in sync when that is back', () => {
-  const group = new Group([1, 2], { stickyMax: 0 });
-  group.resume(mirrorA, core, [1]);
+  const { group } = groupWith(core, [1], { nodes: [1, 2] });
   group.ask(1, DM_ULOG_MARK_REGION, mirrorA, [5]);
   expect(group.ask(1, DM_ULOG_FLUSH, mirrorA)?.error).toBe(0);
   group.killDaemon(1);
@@ -62,8 +60,7 @@ test('a host that was booted begins a log whose user had no daemon then: nothing
 });
 
 test('who follows is killed before it hears that one is dead who may have gone on alone: what it has is in doubt', () => {
-  const group = new Group([1, 2, 3], { stickyMax: 0 });
-  group.resume(mirrorA, core, [1, 2]);
+  const { group } = groupWith(core, [1, 2], { nodes: [1, 2, 3] });
   group.tellsQuorum = false;
   group.cutPower(2);
   group.settle();

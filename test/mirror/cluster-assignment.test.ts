@@ -1,15 +1,14 @@
 /** A region that members have assigned to a kernel which was not told of it (R6): it must not be left to nobody. */
 import { expect, test } from 'vitest';
 import { DM_ULOG_GET_RESYNC_WORK, DM_ULOG_PRESUSPEND, DM_ULOG_SET_REGION_SYNC } from '../../ts/base/ulog-frames.js';
-import { Group } from './cluster-host.js';
+import { type Group, groupWith } from './cluster-host.js';
 import { mirrorA } from './host.js';
 
 const core = '512 clustered-core 8';
 
 /** Region 0 is assigned to node 1, whose kernel waits for the answer. */
 function groupWithAssignment(): { group: Group; seq: number } {
-  const group = new Group([1, 2], { stickyMax: 0 });
-  group.resume(mirrorA, core, [1, 2]);
+  const { group } = groupWith(core, [1, 2]);
   group.acknowledges = false;
   const seq = group.host(1).send(DM_ULOG_GET_RESYNC_WORK, mirrorA);
   group.settle();
@@ -78,8 +77,7 @@ test('what the kernel does recover stays its own when its daemon is killed', () 
 });
 
 test('R13: who has not heard yet whether it has quorum hands out when it has: a kernel that is told of none may not ask again', () => {
-  const group = new Group([1, 2, 3], { stickyMax: 0 });
-  group.resume(mirrorA, '512 clustered-core 8 nosync', [1, 2]);
+  const { group } = groupWith('512 clustered-core 8 nosync', [1, 2], { nodes: [1, 2, 3] });
   group.ask(2, DM_ULOG_SET_REGION_SYNC, mirrorA, [4, 0]);
   group.tellsQuorum = false;
   group.part(3, 'node-down');

@@ -8,7 +8,7 @@ import {
   DM_ULOG_SET_REGION_SYNC,
 } from '../../ts/base/ulog-frames.js';
 import { MessageType } from '../../ts/mirror/messages.js';
-import { Group } from './cluster-host.js';
+import { type Group, groupWith } from './cluster-host.js';
 import { mirrorA } from './host.js';
 
 /** Two chunks. */
@@ -22,8 +22,7 @@ function stepUntil(group: Group, type: MessageType): void {
 
 /** Node 3 resumes the log that 1 and 2 have. */
 function joining(text: string, nodes: readonly number[]) {
-  const group = new Group([1, 2, 3], { stickyMax: 0 });
-  group.resume(mirrorA, text, nodes);
+  const { group } = groupWith(text, nodes, { nodes: [1, 2, 3] });
   group.ask(2, DM_ULOG_MARK_REGION, mirrorA, [9]);
   group.host(3).construct(mirrorA, text);
   group.settle();

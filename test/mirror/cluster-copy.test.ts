@@ -8,7 +8,7 @@ import {
   DM_ULOG_SET_REGION_SYNC,
 } from '../../ts/base/ulog-frames.js';
 import { type LogMessage, MessageType } from '../../ts/mirror/messages.js';
-import { Group } from './cluster-host.js';
+import { type Group, groupWith } from './cluster-host.js';
 import { mirrorA } from './host.js';
 
 const first = 3;
@@ -29,8 +29,7 @@ function stepUntilNext(group: Group, type: MessageType): LogMessage | undefined 
 }
 
 test('what is said between a question and its answer is applied behind the answer, in every chunk', () => {
-  const group = new Group([1, 2], { stickyMax: 0 });
-  group.resume(mirrorA, large, [1]);
+  const { group } = groupWith(large, [1], { nodes: [1, 2] });
   group.ask(1, DM_ULOG_MARK_REGION, mirrorA, [first + 1, last + 1]);
   group.host(2).construct(mirrorA, large);
   group.settle();
@@ -59,8 +58,7 @@ test('what is said between a question and its answer is applied behind the answe
 });
 
 test('a copy that cannot be taken is asked for three times, and again when the members change', () => {
-  const group = new Group([1, 2, 3], { stickyMax: 0 });
-  group.resume(mirrorA, small, [1]);
+  const { group } = groupWith(small, [1], { nodes: [1, 2, 3] });
   group.host(2).construct(mirrorA, small);
   let asked = 0;
   group.tamper = (message) => {

@@ -8,8 +8,8 @@ import {
   DM_ULOG_PRESUSPEND,
 } from '../../ts/base/ulog-frames.js';
 import { memberOf } from '../../ts/mirror/member-table.js';
-import { Group } from './cluster-host.js';
-import { mirrorA, TestDisk } from './host.js';
+import { Group, groupWith } from './cluster-host.js';
+import { mirrorA } from './host.js';
 
 const core = '512 clustered-core 8 nosync';
 const disk = '512 clustered-disk /dev/log 8 nosync';
@@ -17,8 +17,7 @@ const disk = '512 clustered-disk /dev/log 8 nosync';
 test.each([0, 1])(
   'one of two that may have gone on alone and is dead then is not trusted: met %i times before',
   (times) => {
-    const group = new Group([1, 2], { stickyMax: 0 });
-    group.resume(mirrorA, core, [1, 2]);
+    const { group } = groupWith(core, [1, 2]);
     group.part(2, 'node-down');
     group.settle();
     for (let i = 0; i < times; i++) {
@@ -36,9 +35,7 @@ test.each([0, 1])(
 );
 
 test('R8: the role of a writer whose process ends then passes on', () => {
-  const group = new Group([1, 2, 3], { stickyMax: 0 });
-  group.disks.set('/dev/log', new TestDisk(1024 * 1024));
-  group.resume(mirrorA, disk, [1, 2]);
+  const { group } = groupWith(disk, [1, 2], { nodes: [1, 2, 3] });
   group.killDaemon(3);
   group.settle();
   group.join(3);
@@ -71,8 +68,7 @@ test('R13: what who comes was told of quorum before it came takes nothing from t
  * anew, has the log with node 3 since, and is alone with node 2 now.
  */
 function newestTableIsOld(leaves: boolean, restarted: boolean): Group {
-  const group = new Group([1, 2, 3], { stickyMax: 0 });
-  group.resume(mirrorA, core, [1]);
+  const { group } = groupWith(core, [1], { nodes: [1, 2, 3] });
   group.loseGroup(3);
   for (const quorate of [false, true, false, true]) {
     group.settle();

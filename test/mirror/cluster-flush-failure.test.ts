@@ -9,19 +9,13 @@ import {
   DM_ULOG_SET_REGION_SYNC,
 } from '../../ts/base/ulog-frames.js';
 import { MessageType } from '../../ts/mirror/messages.js';
-import { Group } from './cluster-host.js';
-import { mirrorA, TestDisk } from './host.js';
+import { type Group, groupWith } from './cluster-host.js';
+import { mirrorA, type TestDisk } from './host.js';
 
 const disk = '512 clustered-disk /dev/log 8 nosync';
 const core = '512 clustered-core 8 nosync';
 
-function groupWith(text: string): { group: Group; device: TestDisk } {
-  const group = new Group([1, 2], { stickyMax: 0, logRetryMs: 1000, onQuorumLoss: 'fail' });
-  const device = new TestDisk(1024 * 1024);
-  group.disks.set('/dev/log', device);
-  group.resume(mirrorA, text, [1, 2]);
-  return { group, device };
-}
+const settings = { logRetryMs: 1000, onQuorumLoss: 'fail' } as const;
 
 function inSync(group: Group, node: number, ...regions: number[]): boolean[] {
   return regions.map((region) => group.host(node).state(mirrorA).map.isInSync(region));
@@ -29,7 +23,7 @@ function inSync(group: Group, node: number, ...regions: number[]): boolean[] {
 
 /** Node 2 holds 5 and 6, and its FLUSH has failed with the log device; 5 is cleared since. */
 function groupInDoubt(): { group: Group; device: TestDisk } {
-  const { group, device } = groupWith(disk);
+  const { group, device } = groupWith(disk, [1, 2], { settings });
   group.ask(2, DM_ULOG_FLUSH, mirrorA, [5]);
   device.writeErrno = Errno.EIO;
   expect(group.ask(2, DM_ULOG_FLUSH, mirrorA, [6])?.error).toBe(-Errno.EIO);
@@ -74,7 +68,7 @@ describe('the group fails', () => {
   test.each([core, disk])(
     'what was held then goes out of sync on all when it is back, although cleared: %s',
     (text) => {
-      const { group } = groupWith(text);
+      const { group } = groupWith(text, [1, 2], { settings });
       group.ask(1, DM_ULOG_FLUSH, mirrorA, [5]);
       group.quorum(false);
       group.settle();
@@ -89,7 +83,7 @@ describe('the group fails', () => {
   );
 
   test.each([core, disk])('a daemon that is killed before that leaves it to the next one: %s', (text) => {
-    const { group } = groupWith(text);
+    const { group } = groupWith(text, [1, 2], { settings });
     group.ask(1, DM_ULOG_FLUSH, mirrorA, [5]);
     group.quorum(false);
     group.settle();
@@ -111,7 +105,7 @@ describe('the group fails', () => {
   });
 
   test('it is said once for each time: nobody else tells why the kernel writes no more', () => {
-    const { group } = groupWith(core);
+    const { group } = groupWith(core, [1, 2], { settings });
     const said = () => group.host(1).reports.filter(({ event }) => event === 'flush-failed').length;
     for (const times of [1, 2]) {
       group.ask(1, DM_ULOG_FLUSH, mirrorA, [5]);
@@ -127,7 +121,7 @@ describe('the group fails', () => {
   });
 
   test('it is lost again before that is said: it is said when it is back', () => {
-    const { group } = groupWith(core);
+    const { group } = groupWith(core, [1, 2], { settings });
     group.ask(1, DM_ULOG_FLUSH, mirrorA, [5]);
     group.loseGroup(1);
     group.settle();

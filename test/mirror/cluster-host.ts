@@ -6,7 +6,7 @@ import type { Departure, DepartureReason, GroupMember } from '../../ts/base/grou
 import { DM_ULOG_RESUME } from '../../ts/base/ulog-frames.js';
 import type { LogMessage, MessageType } from '../../ts/mirror/messages.js';
 import type { MirrorSettings } from '../../ts/mirror/mirror-service.js';
-import { Host, type Luid, type TestDisk } from './host.js';
+import { Host, type Luid, mirrorA, TestDisk } from './host.js';
 
 export class Group {
   readonly disks = new Map<string, TestDisk>();
@@ -229,4 +229,20 @@ export class Group {
     this.tamper?.(message);
     this.#queue.push({ from: member.incarnation, message });
   }
+}
+
+/**
+ * A group in which `resumed` have the log `text` of `mirrorA`, resumed one after the other, without sticky marks. `nodes`: all who are in
+ * the group, if more are. `device` is what /dev/log names.
+ */
+export function groupWith(
+  text: string,
+  resumed: readonly number[],
+  { nodes = resumed, settings = {} }: { nodes?: readonly number[]; settings?: Partial<MirrorSettings> } = {},
+): { group: Group; device: TestDisk } {
+  const group = new Group(nodes, { stickyMax: 0, ...settings });
+  const device = new TestDisk(1024 * 1024);
+  group.disks.set('/dev/log', device);
+  group.resume(mirrorA, text, resumed);
+  return { group, device };
 }

@@ -8,23 +8,14 @@ import {
   DM_ULOG_MARK_REGION,
   DM_ULOG_SET_REGION_SYNC,
 } from '../../ts/base/ulog-frames.js';
-import { Group } from './cluster-host.js';
-import { mirrorA, TestDisk } from './host.js';
+import { groupWith } from './cluster-host.js';
+import { mirrorA } from './host.js';
 
 const core = '512 clustered-core 8 nosync';
 const disk = '512 clustered-disk /dev/log 8 nosync';
 
-function groupWithDisk(nodes: readonly number[]): { group: Group; device: TestDisk } {
-  const group = new Group(nodes, { stickyMax: 0 });
-  const device = new TestDisk(1024 * 1024);
-  group.disks.set('/dev/log', device);
-  group.resume(mirrorA, disk, nodes);
-  return { group, device };
-}
-
 test('the first loads, the second takes a copy with its marks', () => {
-  const group = new Group([1, 2], { stickyMax: 0 });
-  group.resume(mirrorA, core, [1]);
+  const { group } = groupWith(core, [1], { nodes: [1, 2] });
   group.ask(1, DM_ULOG_MARK_REGION, mirrorA, [3, 5]);
   group.resume(mirrorA, core, [2]);
   const { map, owners } = group.host(2).state(mirrorA);
@@ -34,7 +25,7 @@ test('the first loads, the second takes a copy with its marks', () => {
 });
 
 test('a region that two nodes hold is clean when both have cleared it, on all replicas and on disk', () => {
-  const { group, device } = groupWithDisk([1, 2, 3]);
+  const { group, device } = groupWith(disk, [1, 2, 3]);
   for (const node of [1, 2]) {
     group.ask(node, DM_ULOG_MARK_REGION, mirrorA, [7]);
     expect(group.ask(node, DM_ULOG_FLUSH, mirrorA)?.error).toBe(0);
@@ -49,7 +40,7 @@ test('a region that two nodes hold is clean when both have cleared it, on all re
 });
 
 test('a disk flush of any node is on disk when it is answered', () => {
-  const { group, device } = groupWithDisk([1, 2, 3]);
+  const { group, device } = groupWith(disk, [1, 2, 3]);
   for (const region of [0, 1, 2]) {
     const node = region + 1;
     const seq = group.host(node).send(DM_ULOG_FLUSH, mirrorA, [region]);
@@ -61,8 +52,7 @@ test('a disk flush of any node is on disk when it is answered', () => {
 });
 
 test('R4, R6: one recovers at a time, and not what another holds', () => {
-  const group = new Group([1, 2], { stickyMax: 0 });
-  group.resume(mirrorA, '32 clustered-core 8', [1, 2]);
+  const { group } = groupWith('32 clustered-core 8', [1, 2]);
   group.ask(2, DM_ULOG_MARK_REGION, mirrorA, [0]);
   expect(group.ask(1, DM_ULOG_GET_RESYNC_WORK, mirrorA)?.values).toEqual([1, 1]);
   expect(group.ask(2, DM_ULOG_GET_RESYNC_WORK, mirrorA)?.values).toEqual([0, 0]);

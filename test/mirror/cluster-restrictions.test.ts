@@ -9,18 +9,11 @@ import {
   DM_ULOG_SET_REGION_SYNC,
 } from '../../ts/base/ulog-frames.js';
 import { Restrictions } from '../../ts/mirror/restrictions.js';
-import { Group } from './cluster-host.js';
-import { mirrorA, TestDisk } from './host.js';
+import { type Group, groupWith } from './cluster-host.js';
+import { mirrorA } from './host.js';
 
 const core = '4096 clustered-core 8 nosync';
 const disk = '4096 clustered-disk /dev/log 8 nosync';
-
-function groupWith(text: string, nodes: readonly number[]): Group {
-  const group = new Group([1, 2], { stickyMax: 0 });
-  group.disks.set('/dev/log', new TestDisk(1024 * 1024));
-  group.resume(mirrorA, text, nodes);
-  return group;
-}
 
 const work = (group: Group, node: number) => group.ask(node, DM_ULOG_GET_RESYNC_WORK, mirrorA)?.values;
 
@@ -36,7 +29,7 @@ function restartAll(group: Group): void {
 }
 
 test.each([core, disk])('outlive the daemons of all: %s', (text) => {
-  const group = groupWith(text, [1, 2]);
+  const { group } = groupWith(text, [1, 2]);
   for (const region of [4, 6]) group.ask(2, DM_ULOG_SET_REGION_SYNC, mirrorA, [region, 0]);
   group.ask(2, DM_ULOG_SET_REGION_SYNC, mirrorA, [6, 1]);
   for (let times = 0; times < 2; times++) {
@@ -50,7 +43,7 @@ test.each([core, disk])('outlive the daemons of all: %s', (text) => {
 });
 
 test('more of them than a record names: all is out of sync, for that kernel to recover', () => {
-  const group = groupWith(core, [1, 2]);
+  const { group } = groupWith(core, [1, 2]);
   for (let region = 0; region < 300; region++) group.ask(2, DM_ULOG_SET_REGION_SYNC, mirrorA, [region, 0]);
   restartAll(group);
   for (const node of [1, 2]) expect(group.host(node).state(mirrorA).map.syncCount).toBe(0);
@@ -59,7 +52,7 @@ test('more of them than a record names: all is out of sync, for that kernel to r
 });
 
 test('recovered by who did not know of them: out of sync again when their kernel goes on', () => {
-  const group = groupWith(disk, [2]);
+  const { group } = groupWith(disk, [2], { nodes: [1, 2] });
   group.ask(2, DM_ULOG_SET_REGION_SYNC, mirrorA, [4, 0]);
   suspend(group, 2);
   group.resume(mirrorA, disk, [1]);
@@ -73,7 +66,7 @@ test('recovered by who did not know of them: out of sync again when their kernel
 
 describe('of a node that has left', () => {
   function left(): Group {
-    const group = groupWith(core, [1, 2]);
+    const { group } = groupWith(core, [1, 2]);
     group.ask(2, DM_ULOG_SET_REGION_SYNC, mirrorA, [4, 0]);
     suspend(group, 2);
     expect(work(group, 1)?.[0]).toBe(0);
@@ -91,7 +84,7 @@ describe('of a node that has left', () => {
   });
 
   test('stay its own while it was only away', () => {
-    const group = groupWith(core, [1, 2]);
+    const { group } = groupWith(core, [1, 2]);
     group.ask(2, DM_ULOG_SET_REGION_SYNC, mirrorA, [4, 0]);
     suspend(group, 2);
     for (const go of [() => group.loseGroup(2), () => group.killDaemon(2)]) {
@@ -117,7 +110,7 @@ test('two nodes whose regions did not fit: neither recovers what the other write
 });
 
 test('R10: PRESUSPEND that nobody else has heard of is not answered by what they acknowledge of another view', () => {
-  const group = groupWith('64 clustered-core 8', [1, 2]);
+  const { group } = groupWith('64 clustered-core 8', [1, 2]);
   const halt = group.host(2).send(DM_ULOG_PRESUSPEND, mirrorA);
   group.stepTo(2);
   group.loseGroup(2);

@@ -14,19 +14,11 @@ import {
   DM_ULOG_SET_REGION_SYNC,
 } from '../../ts/base/ulog-frames.js';
 import { MessageType } from '../../ts/mirror/messages.js';
-import { Group } from './cluster-host.js';
-import { mirrorA, TestDisk } from './host.js';
+import { groupWith } from './cluster-host.js';
+import { mirrorA } from './host.js';
 
 const core = '512 clustered-core 8 nosync';
 const disk = '512 clustered-disk /dev/log 8 nosync';
-
-function groupWith(text: string, nodes: readonly number[]): { group: Group; device: TestDisk } {
-  const group = new Group(nodes, { stickyMax: 0 });
-  const device = new TestDisk(1024 * 1024);
-  group.disks.set('/dev/log', device);
-  group.resume(mirrorA, text, nodes);
-  return { group, device };
-}
 
 test.each([core, disk])('a daemon that was killed takes a copy and announces its marks: %s', (text) => {
   const { group } = groupWith(text, [1, 2]);
@@ -130,9 +122,7 @@ test('R10: a suspend waits for the recovery of another node', () => {
 });
 
 test('R8: one of two that may both go on recovers nothing without the writer: he goes on, too', () => {
-  const group = new Group([1, 2], { stickyMax: 0 });
-  group.disks.set('/dev/log', new TestDisk(1024 * 1024));
-  group.resume(mirrorA, '512 clustered-disk /dev/log 8', [1, 2]);
+  const { group } = groupWith('512 clustered-disk /dev/log 8', [1, 2]);
   group.part(1, 'node-down');
   group.settle();
   expect(group.host(2).service.cluster?.orderedQuorate).toBe(true);
@@ -349,9 +339,7 @@ test('R1: what an earlier writer has said does not count: it may have cleaned wh
 });
 
 test.each([core, disk])('R2: a daemon that is killed while it learns of a death learns of it again: %s', (text) => {
-  const group = new Group([1, 2, 3], { stickyMax: 0 });
-  group.disks.set('/dev/log', new TestDisk(1024 * 1024));
-  group.resume(mirrorA, text, [1, 2]);
+  const { group } = groupWith(text, [1, 2], { nodes: [1, 2, 3] });
   expect(group.ask(2, DM_ULOG_FLUSH, mirrorA, [5])?.error).toBe(0);
   group.cutPower(2);
   group.settle();

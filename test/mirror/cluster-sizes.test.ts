@@ -16,7 +16,7 @@ import { decodeMembers, encodeMembers } from '../../ts/mirror/member-record.js';
 import { addMember, emptyTable, newMember, removeMember } from '../../ts/mirror/member-table.js';
 import { MessageType } from '../../ts/mirror/messages.js';
 import { decodeReport, encodeReports } from '../../ts/mirror/report-codec.js';
-import { Group } from './cluster-host.js';
+import { Group, groupWith } from './cluster-host.js';
 import { mirrorA } from './host.js';
 
 const core = '512 clustered-core 8 nosync';
@@ -26,8 +26,7 @@ function numbers(count: number): number[] {
 }
 
 test('one member too many is refused, and the others go on', () => {
-  const group = new Group([1, 2], { stickyMax: 0 });
-  group.resume(mirrorA, core, [1]);
+  const { group } = groupWith(core, [1], { nodes: [1, 2] });
   const tables = [1, 2].map((node) => group.host(node).service.cluster?.tables.get(mirrorA.uuid));
   for (const i of numbers(membersMax - 1))
     for (const table of tables) addMember(table ?? emptyTable(''), newMember(100 + i, `n${i}`, `${i}`, 'active'));
@@ -100,8 +99,7 @@ test('R17: owners that did not fit are missing in a copy too: who takes it clean
 });
 
 test('a log of another size that waited for the group is no member behind its refusal', () => {
-  const group = new Group([1, 2], { stickyMax: 0 });
-  group.resume(mirrorA, core, [1]);
+  const { group } = groupWith(core, [1], { nodes: [1, 2] });
   group.part(2, 'process-down');
   const larger = '1024 clustered-core 8 nosync';
   group.host(2).construct(mirrorA, larger);
@@ -121,8 +119,7 @@ test('a log of another size that waited for the group is no member behind its re
 });
 
 test('what concerns all regions of a log is not done region by region', () => {
-  const group = new Group([1, 2], { stickyMax: 0 });
-  group.resume(mirrorA, `${8 * 2 ** 16} clustered-core 8`, [1, 2]);
+  const { group } = groupWith(`${8 * 2 ** 16} clustered-core 8`, [1, 2]);
   const log = group.host(1).log(mirrorA);
   const { map } = log.state;
   const looks = [vi.spyOn(map, 'nextDirty'), vi.spyOn(map, 'nextOutOfSync'), vi.spyOn(map, 'setInSync')];

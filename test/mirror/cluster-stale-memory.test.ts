@@ -12,21 +12,13 @@ import {
   DM_ULOG_SET_REGION_SYNC,
 } from '../../ts/base/ulog-frames.js';
 import { MessageType } from '../../ts/mirror/messages.js';
-import { Group } from './cluster-host.js';
-import { mirrorA, TestDisk } from './host.js';
+import { Group, groupWith } from './cluster-host.js';
+import { mirrorA } from './host.js';
 
 const disk = '512 clustered-disk /dev/log 8 nosync';
 
-function groupOf(nodes: readonly number[], resumed: readonly number[]) {
-  const group = new Group(nodes, { stickyMax: 0 });
-  const device = new TestDisk(1024 * 1024);
-  group.disks.set('/dev/log', device);
-  group.resume(mirrorA, disk, resumed);
-  return { group, device };
-}
-
 test('R8: the host that left with a failed device and comes first again reads what others have marked', () => {
-  const { group, device } = groupOf([1, 2], [1]);
+  const { group, device } = groupWith(disk, [1], { nodes: [1, 2] });
   device.writeErrno = Errno.EIO;
   expect(group.ask(1, DM_ULOG_FLUSH, mirrorA, [3])?.error).toBe(-Errno.EIO);
   group.ask(1, DM_ULOG_PRESUSPEND, mirrorA);
@@ -47,7 +39,7 @@ test('R8: the host that left with a failed device and comes first again reads wh
 });
 
 test('R8: a copy in doubt whose device had failed reads it before it writes it', () => {
-  const { group, device } = groupOf([1, 2, 3], [1, 2, 3]);
+  const { group, device } = groupWith(disk, [1, 2, 3]);
   device.writeErrno = Errno.EIO;
   expect(group.ask(1, DM_ULOG_FLUSH, mirrorA, [3])?.error).toBe(-Errno.EIO);
   expect(group.host(3).state(mirrorA).logFailed).toBe(true);
@@ -73,7 +65,7 @@ test('R8: a copy in doubt whose device had failed reads it before it writes it',
 });
 
 test('R8: a kernel begins only when the device of a dead writer was read: it would take for in sync what only that knows', () => {
-  const { group, device } = groupOf([1, 2, 3], [1, 2]);
+  const { group, device } = groupWith(disk, [1, 2], { nodes: [1, 2, 3] });
   group.host(3).construct(mirrorA, disk);
   group.settle();
   device.readErrno = Errno.EIO;
@@ -94,7 +86,7 @@ test('R8: a kernel begins only when the device of a dead writer was read: it wou
 });
 
 test('R8: that the device of a dead writer was read is said again when somebody came meanwhile', () => {
-  const { group } = groupOf([1, 2, 3], [1, 2]);
+  const { group } = groupWith(disk, [1, 2], { nodes: [1, 2, 3] });
   group.cutPower(1);
   group.host(2).service.confirmDead(1, null, group.host(2).nowMs);
   const table = () => group.host(3).service.cluster?.tables.get(mirrorA.uuid);
@@ -109,7 +101,7 @@ test('R8: that the device of a dead writer was read is said again when somebody 
 });
 
 test('R16: whose kernel is still in doubt does not say that the device fails to who takes its copy', () => {
-  const { group, device } = groupOf([1, 2], [1, 2]);
+  const { group, device } = groupWith(disk, [1, 2]);
   device.writeErrno = Errno.EIO;
   expect(group.ask(2, DM_ULOG_FLUSH, mirrorA, [3])?.error).toBe(-Errno.EIO);
   group.killDaemon(2);

@@ -10,8 +10,8 @@ import {
   DM_ULOG_RESUME,
   DM_ULOG_SET_REGION_SYNC,
 } from '../../ts/base/ulog-frames.js';
-import { Group } from './cluster-host.js';
-import { mirrorA, TestDisk } from './host.js';
+import { type Group, groupWith } from './cluster-host.js';
+import { mirrorA } from './host.js';
 
 const core = '512 clustered-core 8 nosync';
 const disk = '512 clustered-disk /dev/log 8 nosync';
@@ -40,10 +40,7 @@ function marksAndClears(group: Group, node: number, region: number): void {
 }
 
 test.each([core, disk])('two of three go for good, and all daemons are restarted in between: %s', (text) => {
-  const group = new Group([1, 2, 3], { stickyMax: 0 });
-  const device = new TestDisk(1024 * 1024);
-  group.disks.set('/dev/log', device);
-  group.resume(mirrorA, text, [1, 2, 3]);
+  const { group, device } = groupWith(text, [1, 2, 3]);
   group.ask(1, DM_ULOG_FLUSH, mirrorA, [5]);
   group.cutPower(1);
   group.settle();
@@ -75,10 +72,7 @@ test.each([core, disk])('two of three go for good, and all daemons are restarted
 });
 
 test.each([core, disk])('the last one with the log goes for good, and a host that never had it begins: %s', (text) => {
-  const group = new Group([1, 2], { stickyMax: 0 });
-  const device = new TestDisk(1024 * 1024);
-  group.disks.set('/dev/log', device);
-  group.resume(mirrorA, text, [1]);
+  const { group } = groupWith(text, [1], { nodes: [1, 2] });
   expect(group.ask(1, DM_ULOG_FLUSH, mirrorA, [5])?.error).toBe(0);
   group.cutPower(1);
   group.settle();

@@ -16,14 +16,13 @@ import {
   DM_ULOG_SET_REGION_SYNC,
 } from '../../ts/base/ulog-frames.js';
 import { LifeCycle } from '../../ts/mirror/log-state.js';
-import { Group } from './cluster-host.js';
+import { type Group, groupWith } from './cluster-host.js';
 import { mirrorA } from './host.js';
 
 const core = '512 clustered-core 8 nosync';
 
 function twoMembers(): Group {
-  const group = new Group([1, 2], { stickyMax: 0 });
-  group.resume(mirrorA, core, [1, 2]);
+  const { group } = groupWith(core, [1, 2]);
   return group;
 }
 
@@ -211,8 +210,7 @@ describe('between the two questions before a write', () => {
     ['marks before it: over', [9], [], 0],
     ['clears alone, of another thread: not over', [], [], 1],
   ])('a flush of %s', (_title, marks, flush, inSync) => {
-    const group = new Group([1, 2], { stickyMax: 0 });
-    group.resume(mirrorA, '512 clustered-core 8', [1, 2]);
+    const { group } = groupWith('512 clustered-core 8', [1, 2]);
     expect(group.ask(1, DM_ULOG_SET_REGION_SYNC, mirrorA, [4, 1])?.error).toBe(0);
     expect(group.ask(2, DM_ULOG_IS_REMOTE_RECOVERING, mirrorA, [4])?.values).toEqual([0, 0]);
     group.ask(1, DM_ULOG_SET_REGION_SYNC, mirrorA, [4, 0]);
@@ -222,8 +220,7 @@ describe('between the two questions before a write', () => {
   });
 
   test('a daemon that starts does not know what it was told', () => {
-    const group = new Group([1, 2], { stickyMax: 0 });
-    group.resume(mirrorA, '512 clustered-core 8', [1, 2]);
+    const { group } = groupWith('512 clustered-core 8', [1, 2]);
     expect(group.ask(2, DM_ULOG_IN_SYNC, mirrorA, [4])?.values).toEqual([0]);
     group.killDaemon(2);
     group.join(2);
@@ -235,8 +232,7 @@ describe('between the two questions before a write', () => {
 });
 
 test('a kernel whose PRESUSPEND nobody heard may end its writes to what it holds, which nobody else recovers (R4)', () => {
-  const group = new Group([1, 2], { stickyMax: 0 });
-  group.resume(mirrorA, '512 clustered-core 8', [1, 2]);
+  const { group } = groupWith('512 clustered-core 8', [1, 2]);
   group.ask(1, DM_ULOG_MARK_REGION, mirrorA, [4]);
   expect(group.ask(1, DM_ULOG_FLUSH, mirrorA)?.error).toBe(0);
   expect(group.ask(1, DM_ULOG_IS_REMOTE_RECOVERING, mirrorA, [4])?.values).toEqual([0, 0]);
@@ -283,8 +279,7 @@ describe('a halt that members have heard and that waits for one that copies', ()
 describe('a kernel that goes on with a log whose RESUME was refused, and suspends it', () => {
   /** Its RESUME was refused, its PRESUSPEND as well; then it reconnects. */
   function reconnected(): Group {
-    const group = new Group([1, 2], { stickyMax: 0 });
-    group.resume(mirrorA, core, [1]);
+    const { group } = groupWith(core, [1], { nodes: [1, 2] });
     group.ask(1, DM_ULOG_SET_REGION_SYNC, mirrorA, [4, 0]);
     group.host(2).construct(mirrorA, core);
     expect(group.ask(2, DM_ULOG_PRESUSPEND, mirrorA)?.error).toBe(-Errno.EINVAL);

@@ -10,15 +10,14 @@ import {
   DM_ULOG_RESUME,
   DM_ULOG_SET_REGION_SYNC,
 } from '../../ts/base/ulog-frames.js';
-import { Group } from './cluster-host.js';
+import { type Group, groupWith } from './cluster-host.js';
 import { mirrorA } from './host.js';
 
 const core = '512 clustered-core 8 nosync';
 
 /** Two hosts have the log; the state of the second is lost under its kernel, which asks on. */
 function lostOnSecond(members: readonly number[] = [1, 2]): Group {
-  const group = new Group([1, 2], { stickyMax: 0 });
-  group.resume(mirrorA, core, members);
+  const { group } = groupWith(core, members, { nodes: [1, 2] });
   return group;
 }
 

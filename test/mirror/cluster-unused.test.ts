@@ -8,7 +8,7 @@ import {
 } from '../../ts/base/ulog-frames.js';
 import { addMember, emptyTable, type MemberTable, newMember } from '../../ts/mirror/member-table.js';
 import { UnusedLogs } from '../../ts/mirror/unused-logs.js';
-import { Group } from './cluster-host.js';
+import { type Group, groupWith } from './cluster-host.js';
 import { mirrorA } from './host.js';
 
 const core = '512 clustered-core 8';
@@ -24,8 +24,7 @@ function killAll(group: Group, back: readonly number[]): void {
 }
 
 test('R6: no log is begun while a host has it whose daemon is not there, though all others were killed too', () => {
-  const group = new Group([1, 2, 3], { stickyMax: 0 });
-  group.resume(mirrorA, core, [1]);
+  const { group } = groupWith(core, [1], { nodes: [1, 2, 3] });
   // Its kernel copies.
   expect(group.ask(1, DM_ULOG_GET_RESYNC_WORK, mirrorA)?.values).toEqual([1, 0]);
   killAll(group, [2, 3]);
@@ -46,8 +45,7 @@ test('R6: no log is begun while a host has it whose daemon is not there, though 
 });
 
 test('R6: a host whose record is lost was a member all the same', () => {
-  const group = new Group([1, 2, 3], { stickyMax: 0 });
-  group.resume(mirrorA, core, [1]);
+  const { group } = groupWith(core, [1], { nodes: [1, 2, 3] });
   for (const node of [1, 2, 3]) group.killDaemon(node);
   group.host(1).powerCut(false);
   for (const node of [1, 2, 3]) group.join(node);
@@ -57,8 +55,7 @@ test('R6: a host whose record is lost was a member all the same', () => {
 });
 
 test('who has left is none that is waited for, whatever is kept', () => {
-  const group = new Group([1, 2, 3], { stickyMax: 0 });
-  group.resume(mirrorA, core, [1]);
+  const { group } = groupWith(core, [1], { nodes: [1, 2, 3] });
   expect(group.host(2).unusedLogs.get(mirrorA.uuid)).not.toBe('');
   group.killDaemon(2);
   group.settle();

@@ -3,18 +3,10 @@ import { expect, test } from 'vitest';
 import { DM_ULOG_FLUSH, DM_ULOG_POSTSUSPEND, DM_ULOG_PRESUSPEND, DM_ULOG_RESUME } from '../../ts/base/ulog-frames.js';
 import { MessageType } from '../../ts/mirror/messages.js';
 import { StorePhase } from '../../ts/mirror/store-owner.js';
-import { Group } from './cluster-host.js';
-import { mirrorA, TestDisk } from './host.js';
+import { type Group, groupWith } from './cluster-host.js';
+import { mirrorA } from './host.js';
 
 const disk = '512 clustered-disk /dev/log 8 nosync';
-
-function groupOf(nodes: readonly number[], resumed: readonly number[]): { group: Group; device: TestDisk } {
-  const group = new Group(nodes, { stickyMax: 0 });
-  const device = new TestDisk(1024 * 1024);
-  group.disks.set('/dev/log', device);
-  group.resume(mirrorA, disk, resumed);
-  return { group, device };
-}
 
 /** Every message and turn, and nothing of the device. */
 function talk(group: Group): void {
@@ -35,7 +27,7 @@ const phaseOf = (group: Group, node: number) => group.host(node).log(mirrorA).re
 const storeOf = (group: Group, node: number) => group.host(node).log(mirrorA).life.store;
 
 test('who leaves when its last write has ended takes the role up no more, though it was cut off meanwhile', () => {
-  const { group, device } = groupOf([1, 2], [1, 2]);
+  const { group, device } = groupWith(disk, [1, 2]);
   group.host(1).send(DM_ULOG_FLUSH, mirrorA, [5]);
   talk(group);
   expect(storeOf(group, 1)?.writing).toBe(true);
@@ -59,7 +51,7 @@ test('who leaves when its last write has ended takes the role up no more, though
 });
 
 test('who leaves out of a load has left when nothing of it is on its way to the device', () => {
-  const { group, device } = groupOf([1, 2], []);
+  const { group, device } = groupWith(disk, [], { nodes: [1, 2] });
   for (const node of [1, 2]) group.host(node).construct(mirrorA, disk);
   group.host(1).send(DM_ULOG_RESUME, mirrorA);
   const second = group.host(2).send(DM_ULOG_RESUME, mirrorA);
@@ -76,7 +68,7 @@ test('who leaves out of a load has left when nothing of it is on its way to the 
 });
 
 test('who has left and comes anew loads nothing by the role that it gives away with that', () => {
-  const { group } = groupOf([1, 2], []);
+  const { group } = groupWith(disk, [], { nodes: [1, 2] });
   for (const node of [1, 2]) group.host(node).construct(mirrorA, disk);
   group.quorum(false);
   for (const node of [1, 2]) group.host(node).send(DM_ULOG_RESUME, mirrorA);
@@ -95,7 +87,7 @@ test('who has left and comes anew loads nothing by the role that it gives away w
 });
 
 test('what is dirty on the device and marked anew by whose copy is older than the device is out of sync', () => {
-  const { group, device } = groupOf([1, 2], [1, 2]);
+  const { group, device } = groupWith(disk, [1, 2]);
   group.killDaemon(2);
   group.settle();
   expect(group.ask(1, DM_ULOG_FLUSH, mirrorA, [7])?.error).toBe(0);

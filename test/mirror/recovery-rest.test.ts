@@ -7,15 +7,14 @@ import {
   DM_ULOG_PRESUSPEND,
   DM_ULOG_SET_REGION_SYNC,
 } from '../../ts/base/ulog-frames.js';
-import { Group } from './cluster-host.js';
+import { type Group, groupWith } from './cluster-host.js';
 import { mirrorA } from './host.js';
 
 const core = '512 clustered-core 8';
 const none = [0, 0];
 
 function groupOutOfSync(): Group {
-  const group = new Group([1, 2, 3], { stickyMax: 0 });
-  group.resume(mirrorA, core, [1, 2]);
+  const { group } = groupWith(core, [1, 2], { nodes: [1, 2, 3] });
   return group;
 }
 
@@ -88,8 +87,7 @@ test('what a dead daemon left assigned is given back: who was told of none meanw
 });
 
 test('nobody is restarted for what the search would not find: recovery failed there, or another kernel holds it', () => {
-  const group = new Group([1, 2, 3], { stickyMax: 0 });
-  group.resume(mirrorA, '16 clustered-core 8', [1, 2]);
+  const { group } = groupWith('16 clustered-core 8', [1, 2], { nodes: [1, 2, 3] });
   group.ask(2, DM_ULOG_MARK_REGION, mirrorA, [1]);
   expect(asksForWork(group, 1)).toEqual([1, 0]);
   group.ask(1, DM_ULOG_SET_REGION_SYNC, mirrorA, [0, 0]);
@@ -101,8 +99,7 @@ test('nobody is restarted for what the search would not find: recovery failed th
 });
 
 test('R10: what only one may recover that one is restarted for', () => {
-  const group = new Group([1, 2, 3], { stickyMax: 0 });
-  group.resume(mirrorA, `${core} nosync`, [1, 2]);
+  const { group } = groupWith(`${core} nosync`, [1, 2], { nodes: [1, 2, 3] });
   // Region 4 has not been in sync since node 2 said so; the other is all that is latched.
   group.ask(2, DM_ULOG_SET_REGION_SYNC, mirrorA, [4, 0]);
   for (const node of [1, 2]) group.host(node).state(mirrorA).inSyncLatched = false;
