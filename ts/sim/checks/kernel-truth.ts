@@ -231,10 +231,13 @@ export class KernelTruth {
     }
     if (request.type === DM_ULOG_RESUME) {
       truth.latched = false;
-      if (truth.reconnects === 0) truth.drained = false;
-      else truth.reconnects -= 1;
       truth.letDrain = false;
-      truth.flushFailed = false;
+      if (truth.reconnects > 0) {
+        truth.reconnects -= 1;
+      } else {
+        truth.drained = false;
+        truth.flushFailed = false;
+      }
     }
     if (request.type === DM_ULOG_MARK_REGION) truth.roundMarks = true;
     // The delayed flush of a log with integrated_flush is another thread's, and ends no round.
