@@ -101,8 +101,11 @@ export class Directory {
     return true;
   }
 
-  /** The member that left, as it was; undefined when it was none. `outOfSync`: its copy has regions out of sync. */
-  leave(uuid: string, node: number, outOfSync: boolean): Member | undefined {
+  /**
+   * The member that left, as it was; undefined when it was none. `outOfSync`: regions were out of sync, or will be without it, when it had
+   * seen the table of the generation `seen`.
+   */
+  leave(uuid: string, node: number, outOfSync: boolean, seen: number): Member | undefined {
     const table = this.tables.get(uuid);
     const member = memberOf(table, node);
     if (table === undefined || member === undefined) return undefined;
@@ -110,7 +113,7 @@ export class Directory {
     if (!anyValid(table)) {
       if (member.valid) {
         table.lastLeaver = node;
-        table.leftOutOfSync = outOfSync;
+        table.leftOutOfSync = outOfSync || table.outOfSyncSince > seen;
         // What it knew it takes along; those who are away have an older copy.
         if (table.members.some(({ stage }) => stage !== 'joining')) table.doubt = true;
       }
@@ -119,6 +122,7 @@ export class Directory {
       begunAnew(table);
     }
     tableChanged(table, member.valid || anyValid(table));
+    if (outOfSync || !member.settled) table.outOfSyncSince = table.generation;
     return member;
   }
 
@@ -160,6 +164,7 @@ export class Directory {
       if (!anyValid(table)) begunAnew(table);
       // Nobody says it a second time.
       tableChanged(table, true);
+      if (used) table.outOfSyncSince = table.generation;
       found.push({ uuid: table.uuid, member, lost });
     }
     return found;

@@ -64,6 +64,8 @@ export interface MemberTable {
   lastLeaver: number;
   /** Its copy had regions out of sync. */
   leftOutOfSync: boolean;
+  /** The generation in which a member was gone last that may have left regions out of sync: of an older table nobody can say that none is. */
+  outOfSyncSince: number;
   /** Boots that have left or died, newest last: a log device that one of them did not close is nobody's. */
   ended: string[];
 }
@@ -90,6 +92,7 @@ export function emptyTable(uuid: string): MemberTable {
     doubt: false,
     lastLeaver: -1,
     leftOutOfSync: false,
+    outOfSyncSince: 0,
     ended: [],
   };
 }

@@ -18,8 +18,8 @@ export const MessageType = {
   /** A write wants this region recovered early. */
   wish: 5,
   /**
-   * `node` resumed the log, halted it, or left it. A leave with flag 1: it has left before, and its table is gone; 2: its copy has regions
-   * out of sync.
+   * `node` resumed the log, halted it, or left it. A leave with flag 1: it has left before, and its table is gone; 2: regions are out of
+   * sync, or will be, as it had seen the member table of the generation `regions[0]`.
    */
   join: 6,
   halt: 7,

@@ -62,7 +62,8 @@ export function deliverPlace(
     if (own) log?.life.delivered(order, message);
   } else {
     if (own) cluster.leaveDelivered(uuid);
-    const member = directory.leave(uuid, node, (flag & 2) === 2);
+    const seen = message.count > 0 ? (regions[0] as number) : 0;
+    const member = directory.leave(uuid, node, (flag & 2) === 2, seen);
     if (own) log?.left();
     else if (member !== undefined) log?.memberGone(member, false);
     if (own) log?.life.delivered(order, message);
@@ -77,7 +78,7 @@ export function deliverPlace(
 function leaveUnheard({ directory }: Cluster, { node, uuid }: LogMessage, log: MirrorLog | undefined): void {
   const before = memberOf(directory.tables.get(uuid), node);
   if (before === undefined || before.stage === 'joining') return;
-  const member = directory.leave(uuid, node, true);
+  const member = directory.leave(uuid, node, true, 0);
   if (member !== undefined) log?.memberGone(member, false);
 }
 

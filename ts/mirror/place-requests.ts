@@ -51,6 +51,12 @@ export class PlaceRequests {
     this.#waiting.clear();
   }
 
+  /** Somebody has to copy regions when this node has left. */
+  get #leavesBehind(): boolean {
+    const { map, marksUnknown } = this.#state;
+    return marksUnknown || map.heldCount > 0 || map.syncCount < map.regionCount;
+  }
+
   #send(type: MessageType, flag: number): void {
     const { sender } = this.#world;
     const { uuid } = this.#state.identity;
@@ -63,6 +69,9 @@ export class PlaceRequests {
     } else if (type === MessageType.retired) {
       // Of the role as it is given now: that of the members who were there when it was asked may have begun anew.
       sender.numbers(type, uuid, 0, this.#rights.table?.epoch ?? 0, []);
+    } else if (type === MessageType.leave) {
+      // So is what the copy says: of a later table it may be wrong.
+      sender.numbers(type, uuid, 0, this.#leavesBehind ? 2 : 0, [this.#rights.table?.generation ?? 0]);
     } else {
       sender.numbers(type, uuid, 0, flag, []);
     }

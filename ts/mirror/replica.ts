@@ -119,7 +119,7 @@ export class Replica {
     this.#hooks.hush();
     if (leaving) {
       this.phase = 'outside';
-      this.#requestLeave();
+      this.request(MessageType.leave, 0);
     }
   }
 
@@ -140,12 +140,7 @@ export class Replica {
   }
 
   leave(): void {
-    this.#writer.end(() => this.#requestLeave());
-  }
-
-  #requestLeave(): void {
-    const { map, marksUnknown } = this.#state;
-    this.request(MessageType.leave, marksUnknown || map.syncCount < map.regionCount ? 2 : 0);
+    this.#writer.end(() => this.request(MessageType.leave, 0));
   }
 
   /** Leaves out of a resume: nobody waits for it. */

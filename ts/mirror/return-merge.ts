@@ -109,6 +109,7 @@ export function mergeReports(reporters: readonly Reporter[]): Merged {
   chooseWriter(table);
   // Who copies begins again.
   table.lineage = anyValid(table) ? table.generation : 0;
+  table.outOfSyncSince = table.generation;
   return { table, dead, left, conflict: conflict && side !== null, lost };
 }
 
