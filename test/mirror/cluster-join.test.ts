@@ -2,10 +2,12 @@
 import { expect, test } from 'vitest';
 import {
   DM_ULOG_CLEAR_REGION,
+  DM_ULOG_DTR,
   DM_ULOG_FLUSH,
   DM_ULOG_GET_RESYNC_WORK,
   DM_ULOG_IN_SYNC,
   DM_ULOG_MARK_REGION,
+  DM_ULOG_RESUME,
   DM_ULOG_SET_REGION_SYNC,
 } from '../../ts/base/ulog-frames.js';
 import { groupWith } from './cluster-host.js';
@@ -65,4 +67,24 @@ test('R4, R6: one recovers at a time, and not what another holds', () => {
   expect(group.host(2).answerTo(flush)?.error).toBe(0);
   expect(group.ask(2, DM_ULOG_IN_SYNC, mirrorA, [1])?.values).toEqual([1]);
   expect(group.ask(2, DM_ULOG_GET_RESYNC_WORK, mirrorA)?.values).toEqual([1, 0]);
+});
+
+test('who was about to join and has forgotten it is no member, and nobody waits for it', () => {
+  const { group } = groupWith(core, [1, 2], { nodes: [1, 2, 3] });
+  const three = group.host(3);
+  three.construct(mirrorA, core);
+  three.send(DM_ULOG_RESUME, mirrorA);
+  three.settle();
+  const members = () => group.host(1).service.cluster?.tables.get(mirrorA.uuid)?.members ?? [];
+  while (members().length < 3) group.step();
+  // Its daemon gives the record up, and is killed before the others hear of that.
+  three.send(DM_ULOG_DTR, mirrorA);
+  three.settle();
+  group.killDaemon(3);
+  group.join(3);
+  group.settle();
+  expect(members().map(({ node }) => node)).toEqual([1, 2]);
+  group.ask(1, DM_ULOG_FLUSH, mirrorA, [5]);
+  group.ask(1, DM_ULOG_CLEAR_REGION, mirrorA, [5]);
+  expect(group.host(2).state(mirrorA).map.isClean(5)).toBe(true);
 });

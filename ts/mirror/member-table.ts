@@ -177,8 +177,8 @@ export function decide(table: MemberTable): void {
   if (table.doubt) Object.assign(table, { writerDied: true, deviceAhead: true });
   for (const member of table.members) {
     member.needed = false;
-    // The owners were in the memory of daemons that ended.
-    member.settled = false;
+    // The owners were in the memory of daemons that ended. Of one that is about to join there were none.
+    if (member.stage !== 'joining') member.settled = false;
   }
 }
 

@@ -192,9 +192,11 @@ function missedIn(table: MemberTable, knowers: readonly Knower[]): void {
  * It knows the log, and that it is no member of it, or that it is about to be one anew. One whose state was lost knows nothing, or what
  * others say. One that was only taken for a member has not become one.
  */
-function hasLeft({ log }: Reporter, { node, stage, surmised }: Member): boolean {
+function hasLeft({ log }: Reporter, { node, stage, settled, surmised }: Member): boolean {
   if (surmised) return (log?.live ?? null) === null;
   if (log === undefined) return false;
+  // It was about to be one, and its daemon of now knows of nothing that is.
+  if (stage === 'joining' && settled && log.live === null) return true;
   if (log.live === 'joining') return stage !== 'joining' && !log.marksUnknown;
   return log.live === null && memberOf(log.table, node) === undefined;
 }
