@@ -74,8 +74,9 @@ describe('messages as bytes', () => {
       fc.property(messages, (list) => {
         const sent = list.map((one) => ({
           ...one,
-          regions: Float64Array.from(one.regions),
-          count: one.regions.length,
+          // As many as the type with the most must have.
+          regions: Float64Array.from([1, 2, 3, ...one.regions]),
+          count: one.regions.length + 3,
           byteCount: one.bytes.length,
         }));
         const { list: got, problem } = decoded(encoded(sent));
@@ -127,6 +128,8 @@ describe('messages as bytes', () => {
     ['a region that does not end', bytes(1, 9, 1, 65, 1, 0x80), /regions/],
     ['bytes that end behind the end', bytes(1, 17, 1, 65, 9, 1, 2), /bytes/],
     ['no bytes where some are said to be', bytes(1, 17, 1, 65, 0), /bytes/],
+    ['a join that does not say of what size', bytes(6, 9, 1, 65, 1, 7), /type 6 with 1 numbers/],
+    ['a want that does not say from where', bytes(10, 1, 1, 65), /type 10 with 0 numbers/],
   ])('%s is refused, and nothing is read past it', (_what, body, problem) => {
     expect(decoded(body).problem).toMatch(problem);
     const sound = encoded([message(1, [1], 7)]);

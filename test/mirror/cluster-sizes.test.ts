@@ -131,3 +131,36 @@ test('what concerns all regions of a log is not done region by region', () => {
   expect(group.ask(1, DM_ULOG_GET_RESYNC_WORK, mirrorA)?.values).toEqual([0, 0]);
   for (const look of looks) expect(look.mock.calls.length).toBeLessThan(20);
 });
+
+test('a region behind the end of the log: no member does what the message says, and none ends', () => {
+  const { group } = groupWith(core, [1, 2]);
+  for (const type of [MessageType.mark, MessageType.release, MessageType.inSync, MessageType.wish]) {
+    group.tamper = (message) => {
+      if (message.type === MessageType.mark)
+        Object.assign(message, { type, regions: Float64Array.of(3, 64), count: 2 });
+    };
+    group.host(1).send(DM_ULOG_MARK_REGION, mirrorA, [type]);
+    group.settle();
+  }
+  group.tamper = null;
+  for (const node of [1, 2]) {
+    expect(group.host(node).state(mirrorA).map.cleanCount).toBe(64);
+    expect(group.host(node).reports.filter(({ event }) => event === 'message-ignored')).toHaveLength(4);
+  }
+  expect(group.ask(2, DM_ULOG_FLUSH, mirrorA, [9])?.error).toBe(0);
+});
+
+test('R9: a name that two hosts have says of neither that it has ended', () => {
+  const group = new Group([1], {});
+  const { service, reports, nowMs } = group.host(1);
+  const said = () => reports.filter(({ event }) => event === 'same-name').map(({ text }) => text);
+  const called = (node: number, name: string) => ({ node, name, bootId: `boot-${node}`, incarnation: '1' });
+  const see = (members: readonly ReturnType<typeof called>[]) =>
+    service.viewChanged({ epoch: 9, members, joined: members, left: [] }, nowMs);
+  see([called(1, 'a'), called(2, 'b')]);
+  expect(said()).toEqual([]);
+  expect(service.cluster?.hasEnded(mirrorA.uuid, 'b', 'boot-before')).toBe(true);
+  see([called(1, 'a'), called(2, 'b'), called(3, 'b')]);
+  expect(said()).toEqual(['nodes 2 and 3 are all called b']);
+  expect(service.cluster?.hasEnded(mirrorA.uuid, 'b', 'boot-before')).toBe(false);
+});

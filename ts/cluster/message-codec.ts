@@ -9,7 +9,7 @@
  * The reader believes nothing. What it cannot read it says in `problem`; it never reads past the end, and gets no more memory
  * than a few times the bytes that came.
  */
-import { type LogMessage, MessageType } from '../mirror/messages.js';
+import { isWhole, type LogMessage, MessageType } from '../mirror/messages.js';
 
 /** The longest message, as bytes. Longer ones are a fault of the program. */
 export const messageBytesMax = 4 * 1024 * 1024;
@@ -167,6 +167,7 @@ export class MessageReader {
     if ((fields & hasRegions) !== 0 && !this.#readRegions()) return this.#refuse('a message whose regions are damaged');
     message.byteCount = 0;
     if ((fields & hasBytes) !== 0 && !this.#readBytes()) return this.#refuse('a message whose bytes are damaged');
+    if (!isWhole(message)) return this.#refuse(`a message of type ${type} with ${message.count} numbers`);
     return true;
   }
 

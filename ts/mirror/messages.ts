@@ -73,3 +73,33 @@ export function copyOfMessage(message: LogMessage): LogMessage {
     bytes: Uint8Array.from(message.bytes.subarray(0, byteCount)),
   };
 }
+
+/** Numbers that a message of a type must carry in `regions`; of the others none is read. */
+const numbersMin: ReadonlyMap<MessageType, number> = new Map([
+  [MessageType.wish, 1],
+  [MessageType.join, 3],
+  [MessageType.ready, 1],
+  [MessageType.want, 1],
+  [MessageType.durable, 2],
+  [MessageType.dead, 1],
+]);
+
+/** False for what no member sends: numbers are missing that would be read. */
+export function isWhole({ type, count }: LogMessage): boolean {
+  return count >= (numbersMin.get(type) ?? 0);
+}
+
+/** True when `regions` are regions of the log, and one of them is behind its end. */
+export function namesNoRegion({ type, regions, count }: LogMessage, regionCount: number): boolean {
+  switch (type) {
+    case MessageType.mark:
+    case MessageType.release:
+    case MessageType.inSync:
+    case MessageType.wish:
+    case MessageType.unknownDirty:
+      for (let i = 0; i < count; i++) if ((regions[i] as number) >= regionCount) return true;
+      return false;
+    default:
+      return false;
+  }
+}

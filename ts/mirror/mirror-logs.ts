@@ -29,7 +29,7 @@ import { type ConstructorArgs, parseConstructor } from './constructor-args.js';
 import type { LogDeviceInfo } from './log-device.js';
 import { LifeCycle, type LogState } from './log-state.js';
 import { decodeMembers } from './member-record.js';
-import { type LogMessage, MessageType } from './messages.js';
+import { type LogMessage, MessageType, namesNoRegion } from './messages.js';
 import { MirrorLog } from './mirror-log.js';
 import { deliverDurable, deliverPlace, isPlaceMessage } from './place-messages.js';
 import { reconnects } from './reconnect.js';
@@ -82,7 +82,16 @@ export class MirrorLogs {
     const log = this.#official.get(message.uuid);
     if (cluster !== null && message.type === MessageType.durable) deliverDurable(cluster, message, log);
     if (cluster !== null && isPlaceMessage(message)) deliverPlace(cluster, node, order, message, log);
-    else log?.deliver(order, message, nowMs);
+    else if (log !== undefined && !this.#isNonsense(message, log)) log.deliver(order, message, nowMs);
+  }
+
+  /** All members see it and none applies it: their copies stay alike. */
+  #isNonsense(message: LogMessage, { uuid, state }: MirrorLog): boolean {
+    const { regionCount } = state.geometry;
+    if (!namesNoRegion(message, regionCount)) return false;
+    const text = `node ${message.node} names a region behind the last of ${regionCount}: nobody does what it says`;
+    report(this.#world, 'error', 'message-ignored', uuid, text);
+    return true;
   }
 
   /** What the cluster asks of this host's logs. */
