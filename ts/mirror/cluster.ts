@@ -109,8 +109,8 @@ export class Cluster {
   hasEnded(uuid: string, nodeName: string, bootId: string): boolean {
     const boot = bootKey(bootId);
     if (this.#deadBoots.has(boot) || this.tables.get(uuid)?.ended.includes(boot)) return true;
-    const here = this.#members.find(({ name }) => name === nodeName);
-    if (here === undefined) return false;
+    const [here, namesake] = this.#members.filter(({ name }) => name === nodeName);
+    if (here === undefined || namesake !== undefined) return false;
     const member = memberOf(this.tables.get(uuid), here.node);
     return here.bootId !== bootId || member === undefined || (member.stage === 'joining' && member.settled);
   }
@@ -175,6 +175,7 @@ export class Cluster {
       if (reason === 'node-down' || reason === 'unknown') this.#forgetQuorum();
       this.#exchange?.reports.delete(member.node);
     }
+    this.#tellNamesakes(view);
     if (view.joined.length > 0) this.#beginExchange();
     else if (this.#exchange !== null) this.#endIfComplete();
     else for (const uuid of changed) this.#events.tableChanged(uuid);
@@ -359,6 +360,15 @@ export class Cluster {
       if (member !== undefined && !member.present) return member.boot;
     }
     return null;
+  }
+
+  /** R9: a log device says by name who wrote it. */
+  #tellNamesakes({ joined }: GroupView): void {
+    for (const name of new Set(joined.map((member) => member.name))) {
+      const nodes = this.#members.filter((member) => member.name === name).map(({ node }) => node);
+      if (nodes.length > 1)
+        report(this.#world, 'error', 'same-name', '', `nodes ${nodes.join(' and ')} are all called ${name}`);
+    }
   }
 
   /** Members that are not in the group: an operator, or fencing, has to say whether they are dead. */
