@@ -104,6 +104,36 @@ describe('the group fails', () => {
     expect(inSync(group, 1, 7)).toEqual([true]);
   });
 
+  test('a FLUSH that waits when quorum is lost is refused at once', () => {
+    const { group } = groupWith(core, [1, 2], { settings });
+    group.acknowledges = false;
+    const seq = group.host(1).send(DM_ULOG_FLUSH, mirrorA, [5]);
+    group.settle();
+    expect(group.host(1).answerTo(seq)).toBeUndefined();
+    group.quorum(false);
+    group.settle();
+    expect(group.host(1).answerTo(seq)?.error).toBe(-Errno.EIO);
+  });
+
+  test('nothing was said of quorum yet: it waits, at the start of a daemon and when a node is lost', () => {
+    const { group } = groupWith(core, [1, 2], { settings });
+    group.killDaemon(1);
+    const early = group.host(1).send(DM_ULOG_FLUSH, mirrorA, [5]);
+    group.settle();
+    expect(group.host(1).answerTo(early)).toBeUndefined();
+    group.join(1);
+    group.settle();
+    expect(group.host(1).answerTo(early)?.error).toBe(0);
+    group.tellsQuorum = false;
+    group.part(2, 'node-down');
+    const late = group.host(1).send(DM_ULOG_FLUSH, mirrorA, [6]);
+    group.settle();
+    expect(group.host(1).answerTo(late)).toBeUndefined();
+    group.quorum(true, [1]);
+    group.settle();
+    expect(group.host(1).answerTo(late)?.error).toBe(0);
+  });
+
   test('it is said once for each time: nobody else tells why the kernel writes no more', () => {
     const { group } = groupWith(core, [1, 2], { settings });
     const said = () => group.host(1).reports.filter(({ event }) => event === 'flush-failed').length;

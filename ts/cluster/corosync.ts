@@ -252,6 +252,12 @@ export class CorosyncTransport implements OrderedTransport {
     if (this.#said) return;
     this.#said = true;
     this.#options.reports.problem('corosync', this.#problem);
+    // Whoever has not been told anything yet is told now: nobody will say for a while that there is quorum.
+    setImmediate(() => {
+      if (this.#closed || this.#connected) return;
+      this.#options.events.quorumChanged(false);
+      this.#options.endTurn();
+    });
   }
 
   /** No member any more: the connection is gone, or this member cannot follow the group. */

@@ -92,6 +92,11 @@ export class Cluster {
     return this.inGroup && this.#ownQuorate === true && this.orderedQuorate;
   }
 
+  /** This node was told that it has no quorum, or has lost its group. Not: nothing was said yet. */
+  get inquorate(): boolean {
+    return this.#ownQuorate === false;
+  }
+
   /** Nothing was said of this node's quorum since it came or somebody was lost. */
   get quorumUnsaid(): boolean {
     return this.inGroup && this.#ownQuorate === null;
@@ -165,7 +170,7 @@ export class Cluster {
     if (view.members.length === 0) {
       this.#exchange = null;
       this.orderedQuorate = false;
-      this.#ownQuorate = null;
+      this.#ownQuorate = false;
       this.#events.groupLost();
       return;
     }

@@ -411,7 +411,11 @@ export class MirrorLog {
   }
 
   #answerWaiters(): void {
-    if (this.#waiters.size === 0 || !this.#regionRequests.mayPromise) return;
+    if (this.#waiters.size === 0) return;
+    if (!this.#regionRequests.mayPromise) {
+      this.#regionRequests.refuseWaiting();
+      return;
+    }
     const durable = this.life.store?.durableGeneration ?? 0;
     const fresh = this.#waiters.takeReady(this.#world.acknowledgedOrder, durable, this.#answerSafe);
     this.#marks.promised(fresh);

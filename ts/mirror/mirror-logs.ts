@@ -104,7 +104,10 @@ export class MirrorLogs {
       gone: (uuid, member, died) => this.#official.get(uuid)?.memberGone(member, died),
       resync: (uuid, why) => this.#official.get(uuid)?.resync(why),
       groupLost: () => {
-        for (const log of live()) log.replica.groupLost();
+        for (const log of live()) {
+          log.needsTurn = true;
+          log.replica.groupLost();
+        }
       },
       exchangeBegun: () => {
         for (const log of live()) log.replica.exchangeBegun();

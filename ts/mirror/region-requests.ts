@@ -201,21 +201,34 @@ export class RegionRequests {
 
   /** R13: repeats of what was promised once go on. True when the flush was answered. */
   #withoutGroup(seq: number): boolean {
-    const { world, marks, state, failures, uuid } = this.#parts;
-    const fails = world.settings.onQuorumLoss === 'fail';
+    const { world, marks, state } = this.#parts;
     // What is not known (R3) may be a new mark.
-    const repeats = marks.allPromised && !state.marksUnknown;
-    if (!repeats && !fails) return false;
-    if (repeats) {
+    if (marks.allPromised && !state.marksUnknown) {
       world.effects.reply(seq, DM_ULOG_FLUSH, 0);
       return true;
     }
+    if (!this.#fails) return false;
+    this.#failWithoutQuorum(seq);
+    return true;
+  }
+
+  /** What nobody may promise is refused. Not while quorum is only unsaid, as when somebody comes, is lost, or a daemon has just begun. */
+  get #fails(): boolean {
+    return this.#parts.world.settings.onQuorumLoss === 'fail' && this.#parts.replica.rights.inquorate;
+  }
+
+  #failWithoutQuorum(seq: number): void {
+    const { world, marks, failures, uuid } = this.#parts;
     if (!marks.doubted) {
       const text = 'no quorum, and its kernel was told so: it writes nothing there until its table is loaded anew';
       report(world, 'warning', 'flush-failed', uuid, text);
     }
     failures.fail(seq);
-    return true;
+  }
+
+  /** Flushes that wait when quorum is lost are refused as those that come later: their kernel would not ask before its time-out. */
+  refuseWaiting(): void {
+    if (this.#fails) this.#parts.waiters.withdraw(DM_ULOG_FLUSH, (seq) => this.#failWithoutQuorum(seq));
   }
 
   #flush(seq: number, count: number, nowMs: number): void {

@@ -48,6 +48,11 @@ export class ReplicaRights {
     return this.#world.cluster?.quorumUnsaid === true && this.#follows();
   }
 
+  /** This node was told that it has no quorum (R13). */
+  get inquorate(): boolean {
+    return this.#world.cluster?.inquorate === true;
+  }
+
   /**
    * New marks may be promised. Not without the writer of a disk log, also when the device has them: where he is, with quorum of his
    * own as one of two may have, he may clean what nobody there holds.

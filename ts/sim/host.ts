@@ -67,6 +67,8 @@ export class Host implements CheckWorld, WireEnds {
   dark = false;
   /** What its daemon was told of quorum last, and when. */
   toldQuorate = false;
+  /** It was told that there is none. */
+  toldInquorate = false;
   /** Whether there is quorum, as the order said last to its daemon: 1, 0, and -1 since somebody went. */
   quorumHeard = -1;
   /** When the daemon was late last, by a start or a stop. */
@@ -274,6 +276,7 @@ export class Host implements CheckWorld, WireEnds {
     this.#entriesBefore += this.daemon?.entries ?? 0;
     this.daemon = daemon;
     this.toldQuorate = false;
+    this.toldInquorate = false;
     this.quorumHeard = -1;
     this.states = daemon.states;
     this.note('start', [this.states.live.size], () => `daemon, ${this.states?.live.size} records`);
@@ -461,6 +464,7 @@ export class Host implements CheckWorld, WireEnds {
       delivered: (order, message) => this.#delivered(order, message),
       quorumChanged: (quorate) => {
         this.toldQuorate = quorate;
+        this.toldInquorate = !quorate;
         if (this.sim.cluster !== null) this.note('quorum', [quorate ? 1 : 0], () => `${this.name} ${quorate}`);
       },
       viewChanged: (view) => {

@@ -28,6 +28,7 @@ export const clusterRules = [
   'R10-found-out',
   'R11-resumed',
   'R13-flush',
+  'R13-refused',
   'R13-hand-out',
   'R13-clean',
   'clean-anywhere',

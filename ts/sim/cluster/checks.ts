@@ -1,6 +1,7 @@
 /**
  * The rules that only a cluster has, judged by what kernels, legs and disks truly are. Each look counts as an evaluation.
  */
+import { Errno } from '../../base/errno.js';
 import {
   DM_ULOG_FLUSH,
   DM_ULOG_GET_RESYNC_WORK,
@@ -9,6 +10,7 @@ import {
   requestNames,
 } from '../../base/ulog-frames.js';
 import { bootKey } from '../../mirror/boot-key.js';
+import { serves } from '../../mirror/log-state.js';
 import { type LogMessage, MessageType } from '../../mirror/messages.js';
 import { checkDevice, checkSeen } from '../checks/step-checks.js';
 import { type CheckedRule, Violation } from '../checks/violation.js';
@@ -153,6 +155,7 @@ export class ClusterChecks {
   }
 
   replied(host: Host, request: RequestRecord, reply: ReplyRecord): void {
+    if (request.type === DM_ULOG_FLUSH && reply.error === -Errno.EIO) this.#checkRefused(host, request);
     if (reply.error !== 0 || !this.#sim.shared.has(request.uuid)) return;
     this.#foundOut.replied(host, request);
     if (request.type === DM_ULOG_FLUSH) this.#checkFlush(host, request);
@@ -210,6 +213,19 @@ export class ClusterChecks {
       !served,
       disk.name,
       () => `${host.name} writes, and ${last.name}, which wrote last, goes on writing`,
+    );
+  }
+
+  /** After a FLUSH that was refused its kernel writes no more: not for what passes by itself. */
+  #checkRefused(host: Host, request: RequestRecord): void {
+    const state = host.states?.find(request.key);
+    if (state === undefined || !serves(state) || state.logFailed) return;
+    const without = this.#sim.cluster?.plan.failWithoutQuorum === true && host.toldInquorate;
+    this.#check(
+      'R13-refused',
+      without,
+      request.uuid,
+      () => `${name(host, request)} is refused, and quorum was not denied`,
     );
   }
 

@@ -166,7 +166,10 @@ export class SimulatedGroup {
     const transport = new SimulatedTransport(this, self, events, run);
     const node = this.#node(self.node);
     node.waiting.push(transport);
-    this.#timeline.after(this.#prng.real(0.1, 5), () => this.#attach(node));
+    this.#timeline.after(this.#prng.real(0.1, 5), () => {
+      if (!node.up) transport.run(() => transport.notThere());
+      this.#attach(node);
+    });
     return transport;
   }
 

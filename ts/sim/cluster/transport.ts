@@ -76,6 +76,11 @@ export class SimulatedTransport implements OrderedTransport, MembershipEvents {
     lost.serviceLost();
   }
 
+  /** There is no cluster service to connect to. */
+  notThere(): void {
+    this.#events.quorumChanged(false);
+  }
+
   delivered(order: number, message: LogMessage): void {
     this.#events.delivered(order, message);
   }
