@@ -67,7 +67,7 @@ test('R13: who is lost with its node may have gone on, until those who are left 
   expect(table.members.map(({ needed }) => needed)).toEqual([false, true, true]);
   expect(directory.died(2, bootKey('boot-2'))).toMatchObject([{ uuid, lost: true }]);
   const before = table.generation;
-  directory.quorumWon(true);
+  directory.quorumWon(true, false);
   expect(memberOf(table, 3)?.needed).toBe(false);
   expect(table.generation - before).toBeGreaterThan(1000);
   expect(directory.died(3, bootKey('boot-3'))).toMatchObject([{ uuid, lost: false }]);
@@ -95,7 +95,7 @@ test('R13: of two who each have quorum alone neither knows what the other promis
     Object.assign(directory.tableOf(uuid), { disk });
     part(directory, [2], 'node-down');
     expect(memberOf(directory.tableOf(uuid), 2)?.passed).toBe(false);
-    directory.quorumWon(true);
+    directory.quorumWon(true, false);
     expect(directory.tableOf(uuid).members.map(({ passed }) => passed)).toEqual([false, true]);
     expect(directory.died(2, bootKey('boot-2'))).toMatchObject([{ lost: !disk }]);
   }
@@ -192,3 +192,22 @@ test('two leave at once, with nothing out of sync: it is known of the last one',
   directory.leave(uuid, 2, false, generation);
   expect([table.lastLeaver, table.leftOutOfSync]).toEqual([2, false]);
 });
+
+test.each([true, false])(
+  'R13: members were without quorum, and have it from a host whose daemon is not there: disk log %s',
+  (disk) => {
+    for (const lost of [1, 3]) {
+      const directory = directoryOf([1, 2, 3], [1, 2, 3]);
+      const table = directory.tableOf(uuid);
+      Object.assign(table, { disk });
+      part(directory, [lost], 'node-down');
+      directory.quorumWon(false, true);
+      // The writer is 1: where it is not, nobody has promised a mark of a disk log.
+      const counts = disk && lost === 3;
+      expect(memberOf(table, 2)?.valid).toBe(counts);
+      expect(memberOf(table, lost)?.needed).toBe(!counts);
+      directory.died(lost, bootKey(`boot-${lost}`));
+      expect([table.members.some(({ valid }) => valid), table.doubt]).toEqual([true, !counts]);
+    }
+  },
+);

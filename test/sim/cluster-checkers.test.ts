@@ -3,6 +3,7 @@
  * is a simulated one that has come to rest: three hosts, one mirror with a log device, everything in sync.
  */
 import { afterEach, describe, expect, it } from 'vitest';
+import { Errno } from '../../ts/base/errno.js';
 import {
   DM_ULOG_FLUSH,
   DM_ULOG_GET_RESYNC_WORK,
@@ -114,7 +115,7 @@ class Rested {
     this.checks.step(true);
   }
 
-  answer(host: Host, type: number, first = 0, second = 0, values: readonly number[] = []): void {
+  answer(host: Host, type: number, first = 0, second = 0, values: readonly number[] = [], error = 0): void {
     const { key, luidHigh, luidLow } = this.log(host);
     const request: RequestRecord = {
       seq: 1,
@@ -132,7 +133,7 @@ class Rested {
       cleanThen: null,
       hostile: false,
     } as RequestRecord;
-    this.checks.replied(host, request, { error: 0, first, second, text: '' });
+    this.checks.replied(host, request, { error, first, second, text: '' });
   }
 
   sayDead(node: number, boot: string): void {
@@ -197,6 +198,18 @@ const cases: readonly Case[] = [
       first.toldQuorate = false;
     },
     act: flush,
+  },
+  {
+    rule: 'R13-refused',
+    title: 'a flush is refused, and only nobody has said yet that there is quorum',
+    prepare: ({ sim, hosts: [first] }) => {
+      Object.assign(sim.cluster?.plan ?? {}, { failWithoutQuorum: true });
+      first.toldInquorate = true;
+    },
+    spoil: ({ hosts: [first] }) => {
+      first.toldInquorate = false;
+    },
+    act: (cluster) => cluster.answer(cluster.hosts[0], DM_ULOG_FLUSH, 0, 0, [], -Errno.EIO),
   },
   {
     rule: 'R4-flush-waits',

@@ -59,6 +59,8 @@ export class Cluster {
   #exchange: Exchange | null = null;
   /** Null: not said since the last loss of a node. */
   #ownQuorate: boolean | null = null;
+  /** Ordered: this side was without quorum since it had it last, and since somebody came. */
+  #denied = false;
   /** Deaths that are confirmed and not delivered yet, node -> boot. */
   readonly #deaths = new Map<number, string>();
   /** Logs that this node leaves without a log that waits for it. */
@@ -269,6 +271,7 @@ export class Cluster {
     if (exchange === null || this.#members.some(({ node }) => !exchange.reports.has(node))) return;
     this.#exchange = null;
     this.orderedQuorate = false;
+    this.#denied = false;
     const uuids = new Set<string>();
     for (const { node } of this.#members) for (const uuid of exchange.logs.get(node)?.keys() ?? []) uuids.add(uuid);
     for (const uuid of [...uuids].sort()) this.#merge(uuid, exchange);
@@ -328,7 +331,8 @@ export class Cluster {
     if (this.exchanging && flag === 1) return;
     const before = this.orderedQuorate;
     this.orderedQuorate = flag === 1;
-    if (!before && this.orderedQuorate) this.directory.quorumWon(this.#members.length === 1);
+    if (!before && this.orderedQuorate) this.directory.quorumWon(this.#members.length === 1, this.#denied);
+    this.#denied = flag !== 1;
     if (before !== this.orderedQuorate) this.#events.operationalChanged();
   }
 

@@ -146,9 +146,9 @@ export class Directory {
     return true;
   }
 
-  /** The members of the group have quorum anew. */
-  quorumWon(alone: boolean): void {
-    for (const table of this.tables.values()) quorumWon(table, alone);
+  /** The members of the group have quorum anew. `denied`: they were without it, and not only untold. */
+  quorumWon(alone: boolean, denied: boolean): void {
+    for (const table of this.tables.values()) quorumWon(table, alone, denied);
   }
 
   /** Takes a dead node off every table it is in. */

@@ -193,14 +193,31 @@ const changesMax = 2 ** 20;
 /**
  * Valid members have quorum anew: whoever is away cannot go on. Somebody who has it `alone` is one of two who each may have it:
  * the other may promise marks of a core log too; those of a disk log the one writer promises (R8).
+ *
+ * `denied`: for a while they had none, and whoever was lost may have had it, gone on and ended since; quorum may come from hosts whose
+ * daemons are not there. What the members have does not count then before the others are back or known dead, as when daemons meet.
  */
-export function quorumWon(table: MemberTable, alone: boolean): void {
+export function quorumWon(table: MemberTable, alone: boolean, denied: boolean): void {
   if (!anyValid(table)) return;
+  if (denied && mayBePassed(table)) {
+    for (const member of table.members) {
+      if (member.valid) member.rank = table.generation;
+      member.valid = false;
+    }
+    table.lineage = 0;
+    return;
+  }
   for (const member of table.members) {
     if (table.disk || !alone) member.needed = false;
     if (!member.present) member.passed = true;
   }
   table.generation = (Math.floor(table.generation / changesMax) + 1) * changesMax;
+}
+
+/** Others may have promised marks meanwhile: of a disk log not without the writer, who is here. */
+function mayBePassed(table: MemberTable): boolean {
+  if (table.disk && memberOf(table, table.writer)?.valid === true) return false;
+  return table.members.some(({ needed, present, stage }) => needed && !present && stage !== 'joining');
 }
 
 /**

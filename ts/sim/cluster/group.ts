@@ -41,6 +41,8 @@ interface Node {
   side: number;
   ring: Ring | null;
   quorate: boolean;
+  /** When its daemon is told last of what is known by now. */
+  quorumToldMs: number;
   /** Since it began it has been in one ring with all others. */
   sawAll: boolean;
   transport: SimulatedTransport | null;
@@ -82,6 +84,7 @@ export class SimulatedGroup {
         side: 0,
         ring: null,
         quorate: false,
+        quorumToldMs: 0,
         sawAll: false,
         transport: null,
         waiting: [],
@@ -189,15 +192,24 @@ export class SimulatedGroup {
     this.#timeline.at(exitMs, () => this.#withdraw(transport, 'process-down'));
   }
 
-  /** The quorum service says how things stand, somewhat later. */
+  /**
+   * The quorum service says how things stand, somewhat later and in the order in which it came to be so: that there is none also of a
+   * ring that is no more.
+   */
   tellQuorum(transport: SimulatedTransport): void {
     const node = this.#node(transport.node);
-    this.#timeline.after(this.#prng.real(0, this.#plan.quorumMsMax), () => {
+    const { quorate, ring } = node;
+    // When it is made it is told.
+    if (ring?.formed !== true) return;
+    const atMs = Math.max(node.quorumToldMs, this.#timeline.nowMs + this.#prng.real(0, this.#plan.quorumMsMax));
+    node.quorumToldMs = atMs;
+    this.#timeline.at(atMs, () => {
       transport.run(() => {
         const { membership } = transport;
         if (node.transport !== transport || membership === null) return;
-        if (node.quorate && !membership.complete) membership.quorumHeld = true;
-        else transport.quorumChanged(node.quorate);
+        if (!quorate) transport.quorumChanged(false);
+        else if (node.ring === ring && membership.complete) transport.quorumChanged(true);
+        else if (node.ring === ring) membership.quorumHeld = true;
       });
     });
   }
