@@ -108,3 +108,31 @@ test('what is dirty on the device and marked anew by whose copy is older than th
     [false, true],
   ]);
 });
+
+test('who gives the role back takes it up no more before that is delivered, whatever copy it has by then', () => {
+  const { group, device } = groupWith(disk, [1, 2]);
+  group.host(1).send(DM_ULOG_FLUSH, mirrorA, [5]);
+  talk(group);
+  group.loseGroup(1);
+  talk(group);
+  group.join(1);
+  while (!group.awaits(MessageType.chunk)) {
+    if (!group.step()) throw new Error('no copy is on its way');
+    for (const host of group.hosts.values()) host.turn();
+  }
+  // The write that was under way ends when the copy has been sent, and not before.
+  expect([phaseOf(group, 1), device.waiting.length]).toEqual(['copying', 1]);
+  device.complete();
+  expect(group.awaits(MessageType.retired)).toBe(true);
+  while (group.awaits(MessageType.chunk)) group.step();
+  expect(phaseOf(group, 1)).toBe('announcing');
+  // The device is faster than the stream.
+  while (device.waiting.length > 0 && storeOf(group, 1)?.writing !== true) device.complete();
+  while (group.awaits(MessageType.retired)) group.step();
+  expect(group.host(1).service.cluster?.tables.get(mirrorA.uuid)?.writer).toBe(2);
+  expect(storeOf(group, 1)?.writing).toBe(false);
+  group.settle();
+  expect(group.ask(2, DM_ULOG_FLUSH, mirrorA, [9])?.error).toBe(0);
+  expect([5, 9].map((region) => device.isCleanOnDisk(region))).toEqual([false, false]);
+  expect(group.ask(1, DM_ULOG_FLUSH, mirrorA, [7])?.error).toBe(0);
+});

@@ -242,8 +242,8 @@ export class Replica {
       return;
     }
     // A join that is on its way gives the role that this place has away again, and so does the leave before it.
-    const joined = !this.#requests.has(MessageType.join);
-    const first = table.writer === this.#world.node && me.stage === 'joining' && joined;
+    const settled = !this.#requests.has(MessageType.join) && !this.#writer.givesBack;
+    const first = table.writer === this.#world.node && me.stage === 'joining' && settled;
     if (!first || !this.#cluster.operational) return;
     this.phase = 'loading';
     this.#writer.begin(table.epoch);

@@ -43,7 +43,11 @@ export class WriterRole {
   /** The first member has the role before it follows: it loads the device. */
   begin(epoch: number): void {
     this.#servedEpoch = epoch;
-    this.#requests.drop(MessageType.retired);
+  }
+
+  /** It is on its way back: who took it up again meanwhile might still write when another has it (R8). */
+  get givesBack(): boolean {
+    return this.#requests.has(MessageType.retired);
   }
 
   /** The table has changed, or who may do what, and the copy follows. */
@@ -51,15 +55,17 @@ export class WriterRole {
     if (table.writer !== this.#world.node) {
       this.#servedEpoch = -1;
       this.#hooks.retire(() => {});
-    } else if (this.#servedEpoch !== table.epoch && this.#rights.operational && !this.#ends) {
+    } else if (this.#servedEpoch !== table.epoch && this.#mayServe) {
       this.#servedEpoch = table.epoch;
-      // What was given back, and is not on its way, has been taken up again.
-      this.#requests.drop(MessageType.retired);
       this.#hooks.serve();
     } else if (this.writes && !this.#wrote) {
       this.#hooks.counts();
     }
     this.#wrote = this.writes;
+  }
+
+  get #mayServe(): boolean {
+    return this.#rights.operational && !this.#ends && !this.givesBack;
   }
 
   /** What was written is to be said anew. */
