@@ -3,7 +3,10 @@ import { expect, test } from 'vitest';
 import { chunkRegionsMax } from '../../ts/base/limits.js';
 import {
   DM_ULOG_CLEAR_REGION,
+  DM_ULOG_DTR,
+  DM_ULOG_FLUSH,
   DM_ULOG_MARK_REGION,
+  DM_ULOG_POSTSUSPEND,
   DM_ULOG_RESUME,
   DM_ULOG_SET_REGION_SYNC,
 } from '../../ts/base/ulog-frames.js';
@@ -74,4 +77,24 @@ test('a copy that cannot be taken is asked for three times, and again when the m
   group.tamper = null;
   group.resume(mirrorA, small, [3]);
   expect(group.host(2).answerTo(resume)?.error).toBe(0);
+});
+
+test('the answer to a table that is gone is none to the next one', () => {
+  const { group } = groupWith(small, [1], { nodes: [1, 2] });
+  const [one, two] = [group.host(1), group.host(2)];
+  two.construct(mirrorA, small);
+  two.send(DM_ULOG_RESUME, mirrorA);
+  expect(stepUntilNext(group, MessageType.chunk)).toBeDefined();
+  const late = group.takeNext();
+  for (const type of [DM_ULOG_POSTSUSPEND, DM_ULOG_DTR]) two.send(type, mirrorA);
+  const next = { ...mirrorA, luid: 0x2000 };
+  two.construct(next, small);
+  two.send(DM_ULOG_RESUME, next);
+  one.send(DM_ULOG_FLUSH, mirrorA, [5]);
+  expect(stepUntilNext(group, MessageType.want)).toBeDefined();
+  group.step();
+  group.putNext(late);
+  group.settle();
+  expect(group.host(2).log(next).replica.phase).toBe('following');
+  expect([one.state(mirrorA), two.state(next)].map(({ map }) => map.isClean(5))).toEqual([false, false]);
 });

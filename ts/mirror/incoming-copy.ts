@@ -33,7 +33,6 @@ export class IncomingCopy {
   readonly #hooks: IncomingCopyHooks;
   /** The number of the question that is under way; 0: none is. */
   #asked = 0;
-  #questions = 0;
   /** Chunks in a row that could not be taken. */
   #failures = 0;
   #kept: (() => void)[] | null = null;
@@ -48,9 +47,10 @@ export class IncomingCopy {
     this.covered = from;
     this.provider = provider;
     this.#kept = null;
-    this.#questions += 1;
-    this.#asked = this.#questions;
-    this.#world.sender.numbers(MessageType.want, this.#state.identity.uuid, this.#questions, 0, [from]);
+    // No number twice: the answer to another instance of the log may still be on its way, and be older than the question.
+    this.#world.questions += 1;
+    this.#asked = this.#world.questions;
+    this.#world.sender.numbers(MessageType.want, this.#state.identity.uuid, this.#asked, 0, [from]);
   }
 
   /** Nothing is asked any more. */

@@ -77,6 +77,7 @@ export class MirrorService {
       epoch: 0,
       nowMs: 0,
       acknowledgedOrder: 0,
+      questions: 0,
     };
     this.#logs = new MirrorLogs(this.#world);
     this.#unused = new UnusedLogs(options.unusedLogs ?? [], (uuid, table) => effects.keepUnusedLog?.(uuid, table));

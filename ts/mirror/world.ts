@@ -41,6 +41,8 @@ export interface World {
   nowMs: number;
   /** All members have every message up to this one. */
   acknowledgedOrder: number;
+  /** Questions for parts of copies, of all logs. */
+  questions: number;
 }
 
 export function report(world: World, level: MirrorReport['level'], event: string, uuid: string, text: string): void {
