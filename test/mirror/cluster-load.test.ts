@@ -2,14 +2,18 @@
 import { expect, test } from 'vitest';
 import { Errno } from '../../ts/base/errno.js';
 import {
+  DM_ULOG_DTR,
+  DM_ULOG_FLUSH,
   DM_ULOG_GET_RESYNC_WORK,
   DM_ULOG_IS_REMOTE_RECOVERING,
   DM_ULOG_POSTSUSPEND,
   DM_ULOG_PRESUSPEND,
   DM_ULOG_RESUME,
+  DM_ULOG_SET_REGION_SYNC,
 } from '../../ts/base/ulog-frames.js';
 import { LifeCycle } from '../../ts/mirror/log-state.js';
-import { Group } from './cluster-host.js';
+import { MessageType } from '../../ts/mirror/messages.js';
+import { Group, groupWith } from './cluster-host.js';
 import { mirrorA, TestDisk } from './host.js';
 
 /** RESUME of the first member has failed with its log device. */
@@ -125,4 +129,35 @@ test('R6: who was about to be the first looks whether another has been it while 
   group.settle();
   expect(group.ask(1, DM_ULOG_RESUME, mirrorA)?.error).toBe(0);
   expect(group.host(1).state(mirrorA).recoveringNode).toBe(2);
+});
+
+test('what was its own business of one who has left for good since bars nobody who loads the log anew', () => {
+  const text = '512 clustered-disk /dev/log 8 nosync';
+  const { group } = groupWith(text, [1, 2]);
+  group.ask(2, DM_ULOG_FLUSH, mirrorA, [5]);
+  group.ask(2, DM_ULOG_SET_REGION_SYNC, mirrorA, [5, 0]);
+  for (const type of [DM_ULOG_PRESUSPEND, DM_ULOG_POSTSUSPEND]) group.ask(1, type, mirrorA);
+  for (const type of [DM_ULOG_PRESUSPEND, DM_ULOG_POSTSUSPEND, DM_ULOG_DTR]) group.ask(2, type, mirrorA);
+  expect(group.ask(1, DM_ULOG_RESUME, mirrorA)?.error).toBe(0);
+  expect(group.ask(1, DM_ULOG_GET_RESYNC_WORK, mirrorA)?.values).toEqual([1, 5]);
+});
+
+test('what a copy that was given up knew of others bars nobody who loads the log instead', () => {
+  const text = '1024 clustered-disk /dev/log 8 nosync';
+  const { group } = groupWith(text, [1], { nodes: [1, 2, 3], settings: { chunkRegions: 64 } });
+  group.ask(1, DM_ULOG_FLUSH, mirrorA, [5]);
+  group.host(2).construct(mirrorA, text);
+  const resume = group.host(2).send(DM_ULOG_RESUME, mirrorA);
+  while (!group.awaits(MessageType.chunk)) group.step();
+  group.step();
+  expect(group.host(2).state(mirrorA).owners.has(1, 5)).toBe(true);
+  // Somebody comes, so the copy begins again; and before that who had the log dies.
+  group.killDaemon(3);
+  group.join(3);
+  group.cutPower(1);
+  group.settle();
+  group.host(2).service.confirmDead(1, null, group.host(2).nowMs);
+  group.settle();
+  expect(group.host(2).answerTo(resume)?.error).toBe(0);
+  expect(group.ask(2, DM_ULOG_GET_RESYNC_WORK, mirrorA)?.values).toEqual([1, 5]);
 });

@@ -348,9 +348,14 @@ export class Marks {
 
   /** This node has left, or begins again: what it owned is gone, what its kernel holds stays dirty. */
   forgetOwners(): void {
+    this.forgetMembers();
+    this.forgetOwn();
+  }
+
+  /** Nobody has the log: there are no owners. */
+  forgetMembers(): void {
     this.#state.owners.clear();
     this.ownersFull = false;
-    this.forgetOwn();
   }
 
   /** What this node had on its way counts no more; the owners of others stay. */
