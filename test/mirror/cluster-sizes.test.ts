@@ -98,6 +98,22 @@ test('R17: owners that did not fit are missing in a copy too: who takes it clean
   for (const node of [1, 2, 3]) expect(group.host(node).state(mirrorA).map.isClean(4)).toBe(false);
 });
 
+test('R17: so does who takes a copy in parts, of which the last one says it', () => {
+  const group = new Group([1, 2, 3], { stickyMax: 0, chunkRegions: 64 }, 4);
+  const inParts = '2048 clustered-core 8 nosync';
+  group.resume(mirrorA, inParts, [1, 2]);
+  group.ask(1, DM_ULOG_MARK_REGION, mirrorA, [1, 2, 3, 4]);
+  group.ask(2, DM_ULOG_MARK_REGION, mirrorA, [4, 9]);
+  group.host(3).construct(mirrorA, inParts);
+  group.host(3).send(DM_ULOG_RESUME, mirrorA);
+  while (group.next?.type !== MessageType.chunk) group.step();
+  group.step();
+  group.host(1).send(DM_ULOG_CLEAR_REGION, mirrorA, [4]);
+  group.settle();
+  expect(group.host(3).log(mirrorA).replica.phase).toBe('following');
+  for (const node of [1, 2, 3]) expect(group.host(node).state(mirrorA).map.isClean(4)).toBe(false);
+});
+
 test('a log of another size that waited for the group is no member behind its refusal', () => {
   const { group } = groupWith(core, [1], { nodes: [1, 2] });
   group.part(2, 'process-down');

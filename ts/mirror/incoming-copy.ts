@@ -17,8 +17,8 @@ const copiesFailedMax = 3;
 export interface IncomingCopyHooks {
   /** There is more to ask for. */
   next(kept: readonly (() => void)[]): void;
-  /** The copy is complete. */
-  complete(head: ReplicaHead, kept: readonly (() => void)[]): void;
+  /** The copy is complete. `inParts`: a part of it has followed the stream without the head. */
+  complete(head: ReplicaHead, kept: readonly (() => void)[], inParts: boolean): void;
   /** A chunk could not be taken: once more from the beginning, or not now. */
   failed(again: boolean): void;
 }
@@ -105,7 +105,7 @@ export class IncomingCopy {
     this.#failures = 0;
     this.covered = chunk.to;
     if (chunk.head === null) this.#hooks.next(kept);
-    else this.#hooks.complete(chunk.head, kept);
+    else this.#hooks.complete(chunk.head, kept, chunk.from > 0);
   }
 
   #forgetQuestion(): void {

@@ -232,6 +232,10 @@ export class Membership implements ReplicaHooks {
     if (replica.following) life.store?.changed(true, world.nowMs);
   }
 
+  copyBegun(ownersMissing: boolean): void {
+    this.#log.marks.ownersFull = ownersMissing;
+  }
+
   head(): ReplicaHead {
     const { state, marks, recovery, life, replica, failures } = this.#log;
     const { searchPosition, recoveringRegion, position } = state;

@@ -41,6 +41,8 @@ export interface ReplicaHooks {
   applyGone(member: Member, died: boolean, limit: number): void;
   /** Nothing is known to be in sync. Regions below `limit`. */
   everythingOutOfSync(limit: number): void;
+  /** A copy is begun. `ownersMissing`: in the copies of all who follow, so that nothing is cleaned. */
+  copyBegun(ownersMissing: boolean): void;
   head(): ReplicaHead;
   takeHead(head: ReplicaHead): void;
   /** Everything that no owner explains any more is in the stream and all members are heard: what is left over can be cleaned. */

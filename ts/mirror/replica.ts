@@ -43,6 +43,8 @@ export class Replica {
   readonly #incoming: IncomingCopy;
   /** Of the table when the copy was begun. */
   #lineage = 0;
+  /** Known when the copy was begun: owners are missing in what it is a copy of. */
+  #ownersMissing = false;
   #wasSettled = false;
   #handsOut = false;
   /** Of the table that was seen last. */
@@ -60,7 +62,7 @@ export class Replica {
     this.#writer = new WriterRole(world, hooks, this.rights, this.#requests);
     this.#incoming = new IncomingCopy(world, state, {
       next: (kept) => this.#copyOn(kept),
-      complete: (head, kept) => this.#copied(head, kept),
+      complete: (head, kept, inParts) => this.#copied(head, kept, inParts),
       failed: (again) => (again ? this.#ask(0) : this.#hold()),
     });
   }
@@ -318,11 +320,15 @@ export class Replica {
 
   // Copies.
 
-  #ask(from: number): void {
+  #ask(from: number, ownersMissing = false): void {
     const { table } = this.rights;
     if (table === undefined) return;
     this.phase = 'copying';
-    if (from === 0) this.record.spoil(table);
+    if (from === 0) {
+      this.record.spoil(table);
+      this.#ownersMissing = ownersMissing;
+      this.#hooks.copyBegun(ownersMissing);
+    }
     this.record.ownersKnown = true;
     this.#lineage = table.lineage;
     this.#incoming.ask(providerOf(table, this.#world.node), from);
@@ -333,7 +339,12 @@ export class Replica {
     this.#ask(this.#incoming.covered);
   }
 
-  #copied(head: ReplicaHead, kept: readonly (() => void)[]): void {
+  #copied(head: ReplicaHead, kept: readonly (() => void)[], inParts: boolean): void {
+    // What was released of the first parts meanwhile was cleaned here, and not by those who knew that already.
+    if (inParts && head.ownersFull && !this.#ownersMissing) {
+      this.#ask(0, true);
+      return;
+    }
     this.#hooks.takeHead(head);
     this.#state.position = head.position;
     this.#follow();
