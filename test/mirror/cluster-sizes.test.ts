@@ -19,6 +19,7 @@ import { decodeReport, encodeReports } from '../../ts/mirror/report-codec.js';
 import { Group, groupWith } from './cluster-host.js';
 import { mirrorA } from './host.js';
 
+const noFacts = { rank: 7, hint: 0, found: new Set<number>(), moreFound: false, membersGone: false };
 const core = '512 clustered-core 8 nosync';
 
 function numbers(count: number): number[] {
@@ -45,8 +46,7 @@ test('a record of more members than it has room for is one in doubt', () => {
   const table = emptyTable(mirrorA.uuid);
   for (const i of numbers(membersMax + 7))
     table.members.push(newMember(i + 1, `host-${i}`, '0123456789abcdef', 'active'));
-  const facts = { rank: 7, hint: 0, found: new Set<number>(), moreFound: false, membersGone: false };
-  const bytes = encodeMembers(table, facts);
+  const bytes = encodeMembers(table, noFacts);
   expect(bytes.length).toBeLessThanOrEqual(memberTableBytesMax);
   const stored = decodeMembers(mirrorA.uuid, bytes);
   expect([stored?.table.members.length, stored?.table.doubt]).toEqual([membersMax, true]);
@@ -85,6 +85,23 @@ test('the logs of a report come in order, each once', () => {
     logs.map((one) => one.table.uuid),
   );
   expect(encodeReports('tag', false, []).length).toBe(1);
+});
+
+test('a report is none when what it says cannot be kept or told on', () => {
+  const member = newMember(2, 'node2', '0123456789abcdef', 'active');
+  const table = Object.assign(emptyTable('LVM-a'), { members: [member], writer: 2 });
+  const log = { live: null, marksUnknown: false, valid: false, writing: false, rank: 0, position: 0 };
+  const decoded = (change: object, of: object = {}) => {
+    const said = { ...log, table: { ...table, ...change, members: [{ ...member, ...of }] } };
+    return decodeReport(encodeReports('tag', true, [said])[0] ?? Buffer.of());
+  };
+  expect(decoded({})?.logs[0]?.table).toEqual(table);
+  expect(encodeMembers(table, noFacts).length).toBeLessThan(memberTableBytesMax);
+  const nonsense = [{ writer: -2 }, { writer: 2 ** 32 }, { lastLeaver: 0.5 }, { generation: Number.POSITIVE_INFINITY }];
+  for (const change of [...nonsense, { epoch: '1' }, { uuid: 'x'.repeat(400) }, { ended: [7] }])
+    expect([change, decoded(change)]).toEqual([change, null]);
+  for (const of of [{ stage: 'gone' }, { name: undefined }, { node: -1 }, { node: 2 ** 32 }, { rank: -2 }])
+    expect([of, decoded({}, of)]).toEqual([of, null]);
 });
 
 test('R17: owners that did not fit are missing in a copy too: who takes it cleans nothing', () => {

@@ -62,6 +62,22 @@ const anyLog = fc
     ),
   );
 
+test('a copy whose head makes no sense is none', () => {
+  const { map, owners } = logOf([0, 1, 2]);
+  const decoded = (change: object) =>
+    decodeChunk(
+      encodeChunk({ map, owners }, 0, () => ({ ...head, ...change })),
+      map.regionCount,
+    );
+  expect(decoded({ recoveringRegion: 2, recoveringNode: 7, wishes: [1] })).not.toBeNull();
+  const nonsense = [{ recoveringRegion: 3 }, { recoveringRegion: -2 }, { recoveringNode: 2 ** 32 }, { wishes: null }];
+  const more = [{ wishes: ['a'] }, { restrictions: null }, { restrictions: { pairs: [[1]], overflow: [] } }];
+  for (const change of [...nonsense, ...more, { epoch: undefined }, { searchPosition: 1e300 }, { ownersFull: 1 }])
+    expect([change, decoded(change)]).toEqual([change, null]);
+  map.close();
+  owners.close();
+});
+
 test('what arrives is what was sent', () => {
   fc.assert(
     fc.property(anyLog, ([states, owned]) => {

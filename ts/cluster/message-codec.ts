@@ -10,6 +10,7 @@
  * than a few times the bytes that came.
  */
 import { isWhole, type LogMessage, MessageType } from '../mirror/messages.js';
+import { decodeReport } from '../mirror/report-codec.js';
 
 /** The longest message, as bytes. Longer ones are a fault of the program. */
 export const messageBytesMax = 4 * 1024 * 1024;
@@ -168,6 +169,8 @@ export class MessageReader {
     message.byteCount = 0;
     if ((fields & hasBytes) !== 0 && !this.#readBytes()) return this.#refuse('a message whose bytes are damaged');
     if (!isWhole(message)) return this.#refuse(`a message of type ${type} with ${message.count} numbers`);
+    if (message.type === MessageType.report && decodeReport(message.bytes.subarray(0, message.byteCount)) === null)
+      return this.#refuse('a report that makes no sense');
     return true;
   }
 

@@ -23,7 +23,7 @@ import { PlaceRequests } from './place-requests.js';
 import { Readiness } from './readiness.js';
 import type { ReplicaHooks } from './replica-hooks.js';
 import { ReplicaRights } from './replica-rights.js';
-import { encodeChunk, type ReplicaHead } from './transfer.js';
+import { encodeChunk, type ReplicaHead, wordRegions } from './transfer.js';
 import type { World } from './world.js';
 import { WriterRole } from './writer-role.js';
 
@@ -433,7 +433,7 @@ export class Replica {
     }
     const valid = this.following && table !== undefined && providerOf(table, node) === this.#world.node;
     const from = regions[0] as number;
-    if (!valid || from >= this.#state.map.regionCount) return;
+    if (!valid || from % wordRegions !== 0 || from >= this.#state.map.regionCount) return;
     const bytes = encodeChunk(this.#state, from, () => this.#hooks.head(), this.#world.settings.chunkRegions);
     this.#world.sender.bytes(MessageType.chunk, this.#uuid, seq, node, [], bytes);
   }

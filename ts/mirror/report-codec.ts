@@ -2,8 +2,9 @@
  * What a daemon says when somebody came to the group, as bytes: JSON, for it is rare and the transport checks its sum. In as many messages
  * as the logs take that it knows of.
  */
-import { reportBytesMax } from '../base/limits.js';
-import type { MemberTable } from './member-table.js';
+import { reportBytesMax, uuidBytesMax } from '../base/limits.js';
+import { isCount, isNode, isNodeOrNone, isObject } from './json-values.js';
+import { type Member, type MemberTable, withoutCopy } from './member-table.js';
 import type { LogReport } from './return-merge.js';
 
 export interface Report {
@@ -15,6 +16,11 @@ export interface Report {
   readonly parts: number;
   readonly logs: readonly LogReport[];
 }
+
+const stages: readonly unknown[] = ['joining', 'active', 'halted'];
+const tableCounts = ['regionCount', 'regionSizeSectors', 'generation', 'lineage', 'epoch', 'outOfSyncSince'] as const;
+/** What the kernel gave may have become three bytes each as text. */
+const uuidTextBytesMax = 3 * uuidBytesMax;
 
 /** One message at least. */
 export function encodeReports(tag: string, quorate: boolean, logs: readonly LogReport[]): Uint8Array[] {
@@ -47,36 +53,34 @@ export function decodeReport(bytes: Uint8Array): Report | null {
 }
 
 function isReport(said: unknown): said is Report {
-  if (!isObject(said)) return false;
+  if (!isObject<keyof Report>(said)) return false;
   const { tag, quorate, part, parts, logs } = said;
   if (typeof tag !== 'string' || typeof quorate !== 'boolean') return false;
-  return typeof part === 'number' && typeof parts === 'number' && Array.isArray(logs) && logs.every(isLogReport);
+  return isCount(part) && isCount(parts) && part < parts && Array.isArray(logs) && logs.every(isLogReport);
 }
 
 function isLogReport(said: unknown): said is LogReport {
-  if (!isObject(said)) return false;
-  const { table, live, valid, writing, rank, position } = said;
-  const stages: readonly unknown[] = [null, 'joining', 'active', 'halted'];
-  const numbers = typeof rank === 'number' && typeof position === 'number';
-  return (
-    isTable(table) && stages.includes(live) && typeof valid === 'boolean' && typeof writing === 'boolean' && numbers
-  );
+  if (!isObject<keyof LogReport>(said)) return false;
+  const { table, live, marksUnknown, valid, writing, rank, position } = said;
+  const flags = [marksUnknown, valid, writing].every((flag) => typeof flag === 'boolean');
+  return isTable(table) && (live === null || stages.includes(live)) && flags && isCount(rank) && isCount(position);
 }
 
+/** What cannot be told on, or kept in a record, is no table: whoever took it for one would end by that. */
 export function isTable(said: unknown): said is MemberTable {
-  if (!isObject(said)) return false;
-  const { uuid, members, ended } = said;
-  if (typeof uuid !== 'string' || !Array.isArray(members) || !Array.isArray(ended)) return false;
-  const numbers = ['regionCount', 'regionSizeSectors', 'generation', 'lineage', 'writer', 'epoch', 'lastLeaver'];
-  return numbers.every((name) => typeof said[name] === 'number') && members.every(isMember);
+  if (!isObject<keyof MemberTable>(said)) return false;
+  const { uuid, members, writer, lastLeaver, ended } = said;
+  if (typeof uuid !== 'string' || Buffer.byteLength(uuid) > uuidTextBytesMax) return false;
+  if (!Array.isArray(members) || !members.every(isMember)) return false;
+  if (!Array.isArray(ended) || !ended.every((boot) => typeof boot === 'string')) return false;
+  return isNodeOrNone(writer) && isNodeOrNone(lastLeaver) && tableCounts.every((name) => isCount(said[name]));
 }
 
 function isMember(said: unknown): boolean {
-  if (!isObject(said)) return false;
-  const { node, boot, stage } = said;
-  return typeof node === 'number' && typeof boot === 'string' && typeof stage === 'string';
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null;
+  if (!isObject<keyof Member>(said)) return false;
+  const { node, name, boot, stage, rank, position } = said;
+  const texts = typeof name === 'string' && typeof boot === 'string';
+  return (
+    isNode(node) && texts && stages.includes(stage) && (rank === withoutCopy || isCount(rank)) && isCount(position)
+  );
 }

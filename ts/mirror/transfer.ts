@@ -12,6 +12,7 @@
 import { chunkOwnersMax, chunkRegionsMax } from '../base/limits.js';
 import { MapBits, type RegionMap } from '../regions/region-map.js';
 import { CountReader, pushCount } from './count-codec.js';
+import { areCounts, isCount, isNodeOrNone, isObject, nodeMax } from './json-values.js';
 import type { LogState } from './log-state.js';
 import type { Restrictions } from './restrictions.js';
 import { decodeRuns, encodeRuns } from './run-length.js';
@@ -46,10 +47,8 @@ const prefixNumbers = 7;
 const prefixBytes = 8 * prefixNumbers;
 const syncAsItIs = 0;
 const syncFromClean = 1;
-/** Of 32 bits, and the highest is nobody's. */
-const nodeMax = 2 ** 32 - 2;
 /** Chunks begin at a multiple of this, so that bits are taken in whole words. */
-const wordRegions = 64;
+export const wordRegions = 64;
 
 /** Encodes what follows `from` as it is now, as much as one chunk takes. `head` is asked for when it is the last one. */
 export function encodeChunk(
@@ -98,7 +97,7 @@ export function decodeChunk(bytes: Uint8Array, regionCount: number): Chunk | nul
   const length = Math.ceil((to - from) / 8);
   const both = decodeRuns(bytes.subarray(headAt + headLength), 2 * length);
   if (owners === null || both === null) return null;
-  const head = headOf(bytes.subarray(headAt, headAt + headLength));
+  const head = headOf(bytes.subarray(headAt, headAt + headLength), regionCount);
   // The last one ends where the log does: a member that has it in another size is none whose copy could be taken.
   if (head === undefined || (head !== null && to !== regionCount)) return null;
   const clean = both.subarray(0, length);
@@ -149,14 +148,26 @@ function difference(first: Uint8Array, second: Uint8Array): Uint8Array {
 }
 
 /** Undefined: it makes no sense. */
-function headOf(bytes: Uint8Array): ReplicaHead | null | undefined {
+function headOf(bytes: Uint8Array, regionCount: number): ReplicaHead | null | undefined {
   if (bytes.length === 0) return null;
   try {
     const head: unknown = JSON.parse(Buffer.from(bytes).toString('utf8'));
-    return typeof head === 'object' && head !== null && 'restrictions' in head ? (head as ReplicaHead) : undefined;
+    return isHead(head, regionCount) ? head : undefined;
   } catch {
     return undefined;
   }
+}
+
+function isHead(said: unknown, regionCount: number): said is ReplicaHead {
+  const names = ['generation', 'durableGeneration', 'epoch', 'position', 'searchPosition'] as const;
+  if (!isObject<keyof ReplicaHead>(said) || !names.every((name) => isCount(said[name]))) return false;
+  const { recoveringRegion, wishes, restrictions, ownersFull, logFailed } = said;
+  if (recoveringRegion !== -1 && !(isCount(recoveringRegion) && recoveringRegion < regionCount)) return false;
+  if (!isNodeOrNone(said.recoveringNode) || !areCounts(wishes)) return false;
+  if (!isObject<'pairs' | 'overflow'>(restrictions) || !areCounts(restrictions.overflow)) return false;
+  const { pairs } = restrictions;
+  const named = Array.isArray(pairs) && pairs.every((pair) => areCounts(pair) && pair.length === 2);
+  return named && typeof ownersFull === 'boolean' && typeof logFailed === 'boolean';
 }
 
 function bitsOf(map: RegionMap, which: MapBits, from: number, to: number): Uint8Array {
