@@ -10,6 +10,7 @@ import {
   DM_ULOG_RESUME,
   DM_ULOG_SET_REGION_SYNC,
 } from '../../ts/base/ulog-frames.js';
+import { MessageType } from '../../ts/mirror/messages.js';
 import { type Group, groupWith } from './cluster-host.js';
 import { mirrorA } from './host.js';
 
@@ -85,3 +86,29 @@ test.each([core, disk])('the last one with the log goes for good, and a host tha
   const { map } = group.host(2).state(mirrorA);
   expect([map.isClean(5), map.isInSync(5), map.syncCount]).toEqual([false, false, text === disk ? 63 : 0]);
 });
+
+test.each([core, disk])(
+  'whose daemon was away when another came to the log knows nothing of what that one did: %s',
+  (text) => {
+    const { group } = groupWith(text, [1], { nodes: [1, 2] });
+    const two = group.host(2);
+    two.construct(mirrorA, text);
+    two.send(DM_ULOG_RESUME, mirrorA);
+    for (let limit = 1000; group.next?.type !== MessageType.ready; limit--) {
+      if (limit === 0) throw new Error('the second does not come to the log');
+      if (!group.step()) for (const host of group.hosts.values()) host.settle();
+    }
+    group.stepTo(2);
+    group.killDaemon(1);
+    group.settle();
+    expect(group.ask(2, DM_ULOG_FLUSH, mirrorA, [5])?.error).toBe(0);
+    group.cutPower(2);
+    group.join(1);
+    group.settle();
+    expect(group.host(1).log(mirrorA).replica.phase).toBe('waiting');
+    confirmDead(group, 1, 2);
+    expect(group.host(1).log(mirrorA).replica.phase).toBe('following');
+    const { map } = group.host(1).state(mirrorA);
+    expect([map.isInSync(5), map.isClean(5)]).toEqual([false, false]);
+  },
+);

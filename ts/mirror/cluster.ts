@@ -157,11 +157,10 @@ export class Cluster {
 
   /** A table that an earlier daemon of this host stored. Nobody is known to follow the stream now. */
   remember(table: MemberTable): void {
-    const unused = table.members.every(({ stage }) => stage === 'joining');
     for (const member of table.members) {
       member.valid = false;
-      // Another one may have begun since.
-      if (unused && member.node !== this.#world.node) member.needed = true;
+      // Who was about to join may have done so since.
+      if (member.stage === 'joining' && member.node !== this.#world.node) member.needed = true;
     }
     const known = this.directory.tables.get(table.uuid);
     if (known === undefined || known.generation < table.generation) this.directory.tables.set(table.uuid, table);

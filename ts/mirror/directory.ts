@@ -13,6 +13,7 @@ import {
   emptyTable,
   type Member,
   type MemberTable,
+  mayHaveUsed,
   memberOf,
   newMember,
   quorumWon,
@@ -157,7 +158,7 @@ export class Directory {
     for (const table of this.tables.values()) {
       const member = memberOf(table, node);
       if (member === undefined || member.boot !== boot) continue;
-      const used = member.stage !== 'joining';
+      const used = mayHaveUsed(member);
       const lost = used && member.needed && anyValid(table);
       if (used && !anyValid(table)) table.doubt = true;
       removeMember(table, node, true);

@@ -151,6 +151,11 @@ export function anyValid(table: MemberTable): boolean {
   return table.members.some(({ valid }) => valid);
 }
 
+/** Its kernel has the log in use, or had it: that it was to join is of a record, and what came of that nobody knows. */
+export function mayHaveUsed({ stage, needed, surmised }: Member): boolean {
+  return stage !== 'joining' || (needed && !surmised);
+}
+
 /** Every kernel's marks are among the owners. */
 export function allSettled(table: MemberTable): boolean {
   return table.members.every(({ settled }) => settled);

@@ -17,6 +17,7 @@ import {
   decide,
   type Member,
   type MemberTable,
+  mayHaveUsed,
   memberOf,
   newMember,
   removeMember,
@@ -86,9 +87,9 @@ export function mergeReports(reporters: readonly Reporter[]): Merged {
     reporters.some((reporter) => reporter.node === node && reporter.boot !== boot),
   );
   const lost = side !== null && dead.some(({ node, stage }) => stage !== 'joining' && away.has(node));
-  for (const { node, stage } of dead) {
-    if (side === null && stage !== 'joining') table.doubt = true;
-    removeMember(table, node, true);
+  for (const member of dead) {
+    if (side === null && mayHaveUsed(member)) table.doubt = true;
+    removeMember(table, member.node, true);
   }
   const left = table.members.filter((member) =>
     reporters.some((reporter) => reporter.node === member.node && hasLeft(reporter, member)),
