@@ -282,7 +282,7 @@ function leftBehind(host: Host, { group }: Cluster): boolean {
 
 /**
  * A host is cut off while the others write. Then one of them dies, comes back, and hears the one that was cut off, and neither of
- * them hears the rest, who alone know what was written.
+ * them hears the rest, who alone know what was written and may die with it. Or its daemon dies alone, and it only counts for the quorum.
  */
 function sidesChange(host: Host, { group }: Cluster): boolean {
   const { prng, timeline, sim } = host;
@@ -298,15 +298,23 @@ function sidesChange(host: Host, { group }: Cluster): boolean {
       timeline.after(50, change);
       return;
     }
-    back.workload.stir();
+    for (const other of others) other.workload.stir();
     const rest = others.filter((other) => other !== back).map(({ node }) => node);
     timeline.after(prng.real(0, 8), () => {
       if (host.healing || !group.split || !group.settled) return;
-      if (!back.dark) back.powerCut(prng.real(100, 4000));
+      if (prng.chance(0.4)) daemonGoes(back, prng.real(2000, 20_000));
+      else if (!back.dark) back.powerCut(prng.real(100, 4000));
+      if (prng.chance(0.4)) for (const other of others) if (other !== back && !other.dark) other.powerCut(offMs(other));
       group.partition([[host.node, back.node], rest]);
     });
   };
   timeline.after(withinMs, change);
   mendAfter(host, group, withinMs + prng.real(4000, 30_000));
   return true;
+}
+
+function daemonGoes(host: Host, downMs: number): void {
+  if (host.daemon?.running !== true) return;
+  host.restartMs = () => downMs;
+  host.daemon.die();
 }
