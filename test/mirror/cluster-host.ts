@@ -78,9 +78,9 @@ export class Group {
     this.hosts.set(node, this.#newHost(node));
   }
 
-  /** The node's cluster service goes away under the daemon. */
-  loseGroup(node: number): void {
-    this.part(node, 'node-down');
+  /** The node's cluster service goes away under the daemon: killed, or stopped in order, when it says that the daemon is gone. */
+  loseGroup(node: number, reason: 'node-down' | 'process-down' = 'node-down'): void {
+    this.part(node, reason);
     const host = this.host(node);
     host.service.viewChanged({ epoch: this.#nextEpoch(), members: [], joined: [], left: [] }, host.nowMs);
   }

@@ -1,5 +1,5 @@
 /** R8: one host at a time writes a log device, whatever leaves, comes back or begins anew while a write is under way. */
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { DM_ULOG_FLUSH, DM_ULOG_POSTSUSPEND, DM_ULOG_PRESUSPEND, DM_ULOG_RESUME } from '../../ts/base/ulog-frames.js';
 import { MessageType } from '../../ts/mirror/messages.js';
 import { StorePhase } from '../../ts/mirror/store-owner.js';
@@ -135,4 +135,59 @@ test('who gives the role back takes it up no more before that is delivered, what
   expect(group.ask(2, DM_ULOG_FLUSH, mirrorA, [9])?.error).toBe(0);
   expect([5, 9].map((region) => device.isCleanOnDisk(region))).toEqual([false, false]);
   expect(group.ask(1, DM_ULOG_FLUSH, mirrorA, [7])?.error).toBe(0);
+});
+
+describe('a daemon that has lost its corosync, which says that it is gone, with a write under way', () => {
+  /** Node 2 is the writer and has marked 9; the write of node 1 ends behind that, and undoes it. */
+  function undone(): ReturnType<typeof groupWith> {
+    const { group, device } = groupWith(disk, [1, 2]);
+    group.host(1).send(DM_ULOG_FLUSH, mirrorA, [5]);
+    talk(group);
+    const late = device.waiting.shift();
+    group.loseGroup(1, 'process-down');
+    group.settle();
+    expect(group.ask(2, DM_ULOG_FLUSH, mirrorA, [9])?.error).toBe(0);
+    expect(device.isCleanOnDisk(9)).toBe(false);
+    late?.();
+    expect(device.isCleanOnDisk(9)).toBe(true);
+    return { group, device };
+  }
+
+  test('comes back: what it has undone is written again', () => {
+    const { group, device } = undone();
+    group.join(1);
+    group.settle();
+    expect([5, 9].map((region) => device.isCleanOnDisk(region))).toEqual([false, false]);
+  });
+
+  test('is killed, and the next one comes', () => {
+    const { group, device } = undone();
+    group.killDaemon(1);
+    group.join(1);
+    group.settle();
+    expect(device.isCleanOnDisk(9)).toBe(false);
+  });
+
+  test('dies with its host', () => {
+    const { group, device } = undone();
+    group.cutPower(1);
+    group.host(2).service.confirmDead(1, null, group.host(2).nowMs);
+    group.settle();
+    expect(device.isCleanOnDisk(9)).toBe(false);
+  });
+
+  test('comes back before that write has ended', () => {
+    const { group, device } = groupWith(disk, [1, 2]);
+    group.host(1).send(DM_ULOG_FLUSH, mirrorA, [5]);
+    talk(group);
+    const late = device.waiting.shift();
+    group.loseGroup(1, 'process-down');
+    group.settle();
+    group.join(1);
+    group.settle();
+    expect(group.ask(2, DM_ULOG_FLUSH, mirrorA, [9])?.error).toBe(0);
+    late?.();
+    group.settle();
+    expect([5, 9].map((region) => device.isCleanOnDisk(region))).toEqual([false, false]);
+  });
 });

@@ -70,6 +70,8 @@ export class LogStore implements LogDeviceEvents {
   #whenAbandoned: (() => void)[] | null = null;
   /** What was begun since. */
   #nextGoal: StoreGoal | null = null;
+  /** The next write is of everything. */
+  #again = false;
 
   constructor(world: World, map: RegionMap, image: LogImage, name: string, owner: LogStoreOwner) {
     this.#world = world;
@@ -109,6 +111,11 @@ export class LogStore implements LogDeviceEvents {
     if (this.#lazyDueMs < 0) this.#lazyDueMs = nowMs + this.#world.settings.cleanCommitMs;
   }
 
+  /** Somebody may have written over what is there: everything is written again. */
+  writeAgain(): void {
+    this.#again = true;
+  }
+
   /** True when everything that is dirty in memory is dirty on stable storage. */
   get allDurable(): boolean {
     return this.durableGeneration >= this.generation;
@@ -120,7 +127,7 @@ export class LogStore implements LogDeviceEvents {
       this.#retryDueMs = nowMs + this.#world.settings.logRetryMs;
     }
     if (this.#phase !== StorePhase.ready) return;
-    if (awaited || (this.#lazyDueMs >= 0 && nowMs >= this.#lazyDueMs)) this.#commit();
+    if (awaited || this.#again || (this.#lazyDueMs >= 0 && nowMs >= this.#lazyDueMs)) this.#commit();
   }
 
   /** True when a commit for a waiter need not be started: one that covers everything is on its way, or cannot be. */
@@ -377,6 +384,7 @@ export class LogStore implements LogDeviceEvents {
     this.#image.setRecordedRegionCount(this.#map.regionCount);
     this.#image.setSession(this.#owner.session(this.#finish !== null));
     this.#image.planAll();
+    this.#again = false;
     this.#finishing = this.#finish !== null;
     this.#write(StorePhase.writing);
   }
@@ -384,7 +392,7 @@ export class LogStore implements LogDeviceEvents {
   #writeClosed(): void {
     this.#image.setSession(this.#owner.session(true));
     this.#finishing = true;
-    if (this.#image.plan() === 0) {
+    if (this.#plan() === 0) {
       this.#finished(0);
       return;
     }
@@ -392,13 +400,19 @@ export class LogStore implements LogDeviceEvents {
   }
 
   #commit(): void {
-    if (this.#image.plan() === 0) {
+    if (this.#plan() === 0) {
       this.#count(this.generation);
       this.#lazyDueMs = -1;
       this.#owner.committed();
       return;
     }
     this.#write(StorePhase.writing);
+  }
+
+  #plan(): number {
+    if (!this.#again) return this.#image.plan();
+    this.#again = false;
+    return this.#image.planAll();
   }
 
   #write(phase: StorePhase): void {

@@ -158,6 +158,11 @@ export class Membership implements ReplicaHooks {
     store.begin(this.#log.state.logFailed && !mayKnow ? StoreGoal.repair : StoreGoal.takeOver);
   }
 
+  writeAgain(): void {
+    this.#log.life.store?.writeAgain();
+    this.changed();
+  }
+
   retire(done: () => void): void {
     const { store } = this.#log.life;
     if (store === null || store.phase === StorePhase.closed) done();
@@ -195,6 +200,7 @@ export class Membership implements ReplicaHooks {
       report(world, 'notice', 'marks-inherited', state.identity.uuid, text);
     }
     if (!replica.following) return;
+    replica.overwritten();
     if (recovery.recoverer === member.node) state.recoveringRegion = -1;
     if (died) recovery.restrictions.removeNode(member.node);
     this.#log.life.store?.changed(true, world.nowMs);

@@ -56,7 +56,7 @@ export function deliverPlace(
     if ((flag & 2) === 2) log?.searchAnew();
     if (own && (flag & 2) === 2) log?.life.delivered(order, message);
   } else if (type === MessageType.retired) {
-    directory.retired(uuid, node, flag);
+    if (!directory.retired(uuid, node, flag) && !own) log?.replica.overwritten();
   } else if (type === MessageType.halt) {
     directory.halt(uuid, node);
     if (own) log?.life.delivered(order, message);

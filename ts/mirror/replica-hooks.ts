@@ -31,6 +31,8 @@ export interface ReplicaHooks {
   epochBegun(): void;
   /** This node is the writer in an epoch that is new to it. */
   serve(): void;
+  /** Somebody may have written over what this node has written. */
+  writeAgain(): void;
   /** This node must not write: `done` when nothing of it is on its way to the log device. */
   retire(done: () => void): void;
   /** A message at its place, whole. */

@@ -170,6 +170,11 @@ export class Replica {
     if (type === MessageType.leave && !this.#requests.has(MessageType.join)) this.phase = 'outside';
   }
 
+  /** Somebody who had the role before may have written behind what this node wrote (R8). */
+  overwritten(): void {
+    if (this.#writer.inherited) this.#hooks.writeAgain();
+  }
+
   // What the group says.
 
   groupLost(): void {
@@ -184,6 +189,7 @@ export class Replica {
   }
 
   exchangeEnded(): void {
+    this.overwritten();
     // Members knew this node, and its copy counts by now: a join would take that back, and nobody might be left who has one.
     if (this.following) this.#requests.drop(MessageType.join);
     this.#requests.askAgain();

@@ -18,6 +18,8 @@ export class WriterRole {
   #servedEpoch = -1;
   /** This node was the writer and might write. */
   #wrote = false;
+  /** Others had the role before, since the log was loaded. */
+  inherited = false;
   /** It leaves the log. */
   #ends = false;
 
@@ -38,6 +40,7 @@ export class WriterRole {
   /** The log is entered. */
   enter(): void {
     this.#ends = false;
+    this.inherited = false;
   }
 
   /** The first member has the role before it follows: it loads the device. */
@@ -57,6 +60,7 @@ export class WriterRole {
       this.#hooks.retire(() => {});
     } else if (this.#servedEpoch !== table.epoch && this.#mayServe) {
       this.#servedEpoch = table.epoch;
+      this.inherited = true;
       this.#hooks.serve();
     } else if (this.writes && !this.#wrote) {
       this.#hooks.counts();
@@ -73,13 +77,15 @@ export class WriterRole {
     this.#wrote = false;
   }
 
-  /** Who does not follow does not write. It keeps the role until what it has begun is over: nobody else may write before that (R8). */
+  /**
+   * Who does not follow does not write. It keeps the role until what it has begun is over: nobody else may write before that (R8). Where
+   * others could not know of it, as when its corosync said that this daemon was gone, who has the role by then hears when it was over.
+   */
   giveBack(): void {
     const had = this.#servedEpoch !== -1;
     this.#servedEpoch = -1;
     this.#hooks.retire(() => {
-      const stillIts = this.#rights.table?.writer === this.#world.node && this.#servedEpoch === -1;
-      if (had && stillIts) this.#requests.ask(MessageType.retired, 0);
+      if (had && this.#servedEpoch === -1) this.#requests.ask(MessageType.retired, 0);
     });
   }
 
