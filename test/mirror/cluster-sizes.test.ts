@@ -11,6 +11,7 @@ import {
   DM_ULOG_POSTSUSPEND,
   DM_ULOG_PRESUSPEND,
   DM_ULOG_RESUME,
+  DM_ULOG_SET_REGION_SYNC,
 } from '../../ts/base/ulog-frames.js';
 import { decodeMembers, encodeMembers } from '../../ts/mirror/member-record.js';
 import { addMember, emptyTable, newMember, removeMember } from '../../ts/mirror/member-table.js';
@@ -129,6 +130,29 @@ test('R17: so does who takes a copy in parts, of which the last one says it', ()
   group.settle();
   expect(group.host(3).log(mirrorA).replica.phase).toBe('following');
   for (const node of [1, 2, 3]) expect(group.host(node).state(mirrorA).map.isClean(4)).toBe(false);
+});
+
+test('R17: what is held by whom nobody knows is not recovered, and out of sync when a holder is dead', () => {
+  const group = new Group([1, 2, 3], { stickyMax: 0 }, 4);
+  group.resume(mirrorA, core, [1, 2, 3]);
+  for (const [node, regions] of [
+    [1, [1, 2, 3, 4]],
+    [2, [9]],
+    [3, [11]],
+  ] as const)
+    expect(group.ask(node, DM_ULOG_FLUSH, mirrorA, regions)?.error).toBe(0);
+  group.ask(1, DM_ULOG_SET_REGION_SYNC, mirrorA, [9, 0]);
+  // Kernel 2 writes there, which nobody else knows of.
+  expect(group.ask(1, DM_ULOG_GET_RESYNC_WORK, mirrorA)?.values).toEqual([0, 0]);
+  expect(group.host(1).restarts).toEqual([]);
+  group.cutPower(3);
+  for (const node of [1, 2]) group.host(node).service.confirmDead(3, null, group.host(node).nowMs);
+  group.settle();
+  for (const node of [1, 2]) expect(group.host(node).state(mirrorA).map.isInSync(11)).toBe(false);
+  expect(group.ask(1, DM_ULOG_GET_RESYNC_WORK, mirrorA)?.values).toEqual([0, 0]);
+  // Whoever is alone knows what it holds.
+  for (const type of [DM_ULOG_PRESUSPEND, DM_ULOG_POSTSUSPEND]) group.ask(2, type, mirrorA);
+  expect(group.ask(1, DM_ULOG_GET_RESYNC_WORK, mirrorA)?.values[0]).toBe(1);
 });
 
 test('a log of another size that waited for the group is no member behind its refusal', () => {

@@ -190,11 +190,12 @@ export class Membership implements ReplicaHooks {
   }
 
   applyGone(member: Member, died: boolean, limit: number): void {
-    const { state, recovery, replica, world } = this.#log;
+    const { state, recovery, replica, marks, world } = this.#log;
     const lost = this.#ownedBy(member.node);
     state.owners.removeNode(member.node);
     for (const region of lost) if (region < limit) this.#putOutOfSync(region);
-    if (!member.settled) this.#dirtyOutOfSync(limit);
+    // Not all that it held is among the owners.
+    if (!member.settled || marks.ownersFull) this.#dirtyOutOfSync(limit);
     if (lost.length > 0) {
       const text = `node ${member.node} ${died ? 'is dead' : 'left'} with ${lost.length} marks: they are resynced`;
       report(world, 'notice', 'marks-inherited', state.identity.uuid, text);

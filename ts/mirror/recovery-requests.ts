@@ -143,7 +143,8 @@ export class RecoveryRequests {
     const { map, lifeCycle, inSyncLatched } = state;
     if (lifeCycle !== LifeCycle.active || map.syncCount === map.regionCount) return null;
     if (inSyncLatched) return 'latched';
-    const may = this.#toldNone && this.#mayHandOut && replica.rights.mayHandOut && recovery.recoverer === -1;
+    const some = this.#mayHandOut && replica.rights.mayHandOut && this.#holdersKnown;
+    const may = this.#toldNone && some && recovery.recoverer === -1;
     return may && recovery.finds(world.node) ? 'told-none' : null;
   }
 
@@ -262,7 +263,8 @@ export class RecoveryRequests {
     // What stands is given again: who suspends waits for its end (R10).
     const { map, recoveringRegion } = this.#parts.state;
     const stands = replica.rights.shared && recovery.recoverer === node && !map.isInSync(recoveringRegion);
-    const may = stands || (replica.rights.shared ? replica.rights.mayHandOut : this.#mayHandOut);
+    const maySome = replica.rights.mayHandOut && this.#holdersKnown;
+    const may = stands || (replica.rights.shared ? maySome : this.#mayHandOut);
     const assigned = may ? recovery.assign(node) : noRegion;
     if (node !== world.node) return;
     this.#assigned = { region: assigned, order: replica.rights.shared && assigned !== noRegion ? order : 0 };
@@ -332,6 +334,12 @@ export class RecoveryRequests {
     this.#assigned = null;
     if (this.#assigns.count > 0) sender.one(MessageType.assign, this.#parts.uuid, 0, -1, 0);
     this.#wishing.clear();
+  }
+
+  /** R4: owners that did not fit (R17) may hold any region, but for one who is alone. */
+  get #holdersKnown(): boolean {
+    const { marks, replica } = this.#parts;
+    return !marks.ownersFull || (replica.rights.table?.members.length ?? 0) <= 1;
   }
 
   get #mayHandOut(): boolean {
