@@ -8,6 +8,7 @@ import {
   DM_ULOG_FLUSH,
   DM_ULOG_GET_RESYNC_WORK,
   DM_ULOG_PRESUSPEND,
+  DM_ULOG_RESUME,
   DM_ULOG_SET_REGION_SYNC,
 } from '../../ts/base/ulog-frames.js';
 import { bootKey } from '../../ts/mirror/boot-key.js';
@@ -270,6 +271,19 @@ const cases: readonly Case[] = [
       third.bootId = 'a boot that is not over';
     },
     act: (cluster) => cluster.sayDead(3, cluster.hosts[2].bootId),
+  },
+  {
+    rule: 'R8-let-in',
+    title: 'a kernel begins where the legs differ and takes them for equal',
+    prepare: (cluster) => {
+      const [first] = cluster.hosts;
+      cluster.sim.shared.get(cluster.uuid)?.legs.set(1, region * cluster.log(first).regionSectors, 4711);
+      cluster.dirty(first);
+      cluster.state(first).map.inner.setInSync(region, false);
+      cluster.truth(first).begins = true;
+    },
+    spoil: (cluster) => cluster.state(cluster.hosts[0]).map.inner.setInSync(region, true),
+    act: (cluster) => cluster.answer(cluster.hosts[0], DM_ULOG_RESUME),
   },
   {
     rule: 'R8-one-writer',

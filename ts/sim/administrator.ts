@@ -243,6 +243,8 @@ export class Administrator {
       return;
     }
     yield* device.suspend();
+    // Its log has left when its RESUME failed: it is activated anew.
+    while (mirror.needsReload && this.#goesOnUnseen(mirror)) yield* client.sleep(retryMs);
     mirror.legs.endAt(sectors);
     mirror.needsReload = (yield* device.resume()) !== 0;
     mirror.sectors = sectors;

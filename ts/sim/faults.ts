@@ -331,7 +331,9 @@ function failLeg(host: Host): boolean {
       mirror.port.broken = false;
     });
     for (let i = 0; i < 4; i++) host.timeline.after(host.prng.real(10, 3000), () => repeatQuestion(host, mirror));
-    if (!host.alone) searchElsewhere(host, mirror, brokenMs);
+    if (host.alone) return true;
+    searchElsewhere(host, mirror, brokenMs);
+    if (host.prng.chance(0.5)) suspendUnheard(host, mirror, brokenMs + 1000);
     return true;
   });
 }
@@ -346,6 +348,27 @@ function searchElsewhere({ sim, prng, timeline, node }: Host, { shape }: SimMirr
       other.administrator.suspendAndResume(mirror, prng.real(0, 50));
     });
   }
+}
+
+/**
+ * Users write where their kernel has found the legs to differ, and the mirror is suspended while its daemon is away: the kernel recovers
+ * nothing any more, and whoever makes those writes wait for a recovery makes the suspend wait.
+ */
+function suspendUnheard(host: Host, mirror: SimMirror, withinMs: number): void {
+  const { prng, timeline, workload } = host;
+  timeline.after(prng.real(20, withinMs), () => {
+    const { daemon } = host;
+    if (host.healing || daemon?.running !== true || daemon.kill.armed || mirror.busy) return;
+    const downMs = prng.real(20, 2000);
+    host.restartMs = () => downMs;
+    const found = [...(mirror.device?.live?.hash.entries.values() ?? [])].filter(({ state }) => state === 'nosync');
+    for (const { region } of found) workload.write(mirror.shape.uuid, region);
+    timeline.after(prng.real(0, 3), () => {
+      if (host.healing || !daemon.running) return;
+      daemon.die();
+      if (mirror.device?.live != null) host.administrator.suspendAndResume(mirror, 0);
+    });
+  });
 }
 
 /**

@@ -336,7 +336,10 @@ export class Host implements CheckWorld, WireEnds {
     this.workload.stopped = true;
     this.restartMs = () => 5;
     Object.assign(this.wire, quietWire);
-    for (const mirror of this.mirrors.values()) mirror.port.broken = false;
+    for (const { port } of this.mirrors.values()) {
+      port.broken = false;
+      port.hungUntilMs = 0;
+    }
     this.atReconnect = null;
     this.atDraining = null;
     this.daemon?.kill.disarm();

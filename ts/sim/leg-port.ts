@@ -20,6 +20,8 @@ export class LegPort implements Legs {
   readonly legCount = 2;
   /** The second leg fails every write while this is set. */
   broken = false;
+  /** Writes that are sent to the second leg before this time end then. */
+  hungUntilMs = 0;
   readonly #timeline: Timeline;
   readonly #prng: Prng;
   readonly #legs: VersionLegs;
@@ -63,7 +65,8 @@ export class LegPort implements Legs {
     const item = { leg, sector, stamps };
     this.#onTheWay.add(item);
     const era = this.#era;
-    this.#timeline.after(this.#prng.real(0.1, 4), () => {
+    const hungMs = leg === 1 ? Math.max(0, this.hungUntilMs - this.#timeline.nowMs) : 0;
+    this.#timeline.after(hungMs + this.#prng.real(0.1, 4), () => {
       if (era !== this.#era) return;
       this.#onTheWay.delete(item);
       const broken = this.#broken(leg);

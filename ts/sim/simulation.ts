@@ -148,6 +148,7 @@ export class Simulation {
     for (const disk of this.#disks.values()) {
       disk.fault = null;
       disk.stalledUntilMs = 0;
+      disk.slowReadsUntilMs = 0;
     }
     for (const host of this.hosts) host.heal();
     this.cluster?.heal(this);

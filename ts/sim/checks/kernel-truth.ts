@@ -65,6 +65,8 @@ export interface TargetTruth {
   drained: boolean;
   /** Threads that repeat a request: their constructors were answered, and the RESUME that follows is no resume of the table. */
   reconnects: number;
+  /** The last RESUME that was sent is that of the table, and not of a request that is repeated. */
+  begins: boolean;
   /** PRESUSPEND was answered, POSTSUSPEND not sent: no write may be held back any more. */
   letDrain: boolean;
   /** PRESUSPEND was answered, and POSTSUSPEND has not left the kernel: writes may be under way that nothing holds back. */
@@ -111,6 +113,7 @@ export class KernelTruth {
         draining: false,
         drained: false,
         reconnects: 0,
+        begins: false,
         letDrain: false,
         halted: false,
         marksLost: false,
@@ -232,7 +235,8 @@ export class KernelTruth {
     if (request.type === DM_ULOG_RESUME) {
       truth.latched = false;
       truth.letDrain = false;
-      if (truth.reconnects > 0) {
+      truth.begins = truth.reconnects === 0;
+      if (!truth.begins) {
         truth.reconnects -= 1;
       } else {
         truth.drained = false;

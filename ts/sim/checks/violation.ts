@@ -24,6 +24,7 @@ export const clusterRules = [
   'R6-one-recoverer',
   'R7-known-dead',
   'R8-one-writer',
+  'R8-let-in',
   'R10-suspend',
   'R10-found-out',
   'R11-resumed',

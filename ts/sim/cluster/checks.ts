@@ -7,6 +7,7 @@ import {
   DM_ULOG_GET_RESYNC_WORK,
   DM_ULOG_POSTSUSPEND,
   DM_ULOG_PRESUSPEND,
+  DM_ULOG_RESUME,
   requestNames,
 } from '../../base/ulog-frames.js';
 import { bootKey } from '../../mirror/boot-key.js';
@@ -23,6 +24,7 @@ import { Agreement } from './agreement.js';
 import { Bonds, together } from './bonds.js';
 import { Duties, type Duty } from './duties.js';
 import { FoundOut } from './found-out.js';
+import { checkLetIn } from './let-in.js';
 import { type LogSights, type Sight, Sights } from './sights.js';
 import { Suspensions } from './suspensions.js';
 
@@ -161,6 +163,7 @@ export class ClusterChecks {
     if (request.type === DM_ULOG_FLUSH) this.#checkFlush(host, request);
     if (request.type === DM_ULOG_PRESUSPEND) this.#checkPresuspend(host, request);
     if (request.type === DM_ULOG_POSTSUSPEND) this.left(host, request.uuid);
+    if (request.type === DM_ULOG_RESUME) checkLetIn(this.#sim, host, request);
     if (request.type === DM_ULOG_GET_RESYNC_WORK && reply.first === 1) {
       const again = host.truth.of(request).copying === reply.second;
       this.#check(

@@ -1,5 +1,6 @@
 /** Steps that faults between hosts (faults.ts, unheard.ts) are made of. */
 import type { Host } from '../host.js';
+import type { SimMirror } from '../mirror.js';
 import type { Cluster } from './cluster.js';
 
 /** Until sides that hear each other again have met. */
@@ -35,8 +36,21 @@ export function writeOn(hosts: readonly Host[], withinMs: number): void {
   }
 }
 
+/**
+ * They write all over a mirror, also where nothing was written for long, and `action` follows with such a write under way to the legs:
+ * of its mark nobody else knows who was not with them.
+ */
+export function inMidWrite(hosts: readonly Host[], { shape, regionCount }: SimMirror, action: () => void): void {
+  const [first] = hosts;
+  if (first === undefined) return;
+  const { prng } = first;
+  for (const { workload } of hosts)
+    for (let writes = 4; writes > 0; writes--) workload.write(shape.uuid, prng.below(regionCount));
+  whenWriting(hosts, shape.uuid, prng.real(2, 300), action);
+}
+
 /** As soon as a write of one of them is under way to the legs, and at the latest after `withinMs`. */
-export function whenWriting(hosts: readonly Host[], uuid: string, withinMs: number, action: () => void): void {
+function whenWriting(hosts: readonly Host[], uuid: string, withinMs: number, action: () => void): void {
   const [first] = hosts;
   if (first === undefined) return;
   const { timeline } = first;

@@ -2,9 +2,9 @@
 import type { FaultKind } from '../faults.js';
 import type { Host } from '../host.js';
 import type { Cluster } from './cluster.js';
-import { mendAfter, offMs, stirAround, writeOn } from './fault-steps.js';
+import { inMidWrite, mendAfter, offMs, stirAround, writeOn } from './fault-steps.js';
 import { countDeath } from './moments.js';
-import { thirdChangesSides, writerCleansUnheard } from './unheard.js';
+import { losesLegAndQuorum, recovererUnheard, thirdChangesSides, writerCleansUnheard } from './unheard.js';
 
 interface ClusterFaultKind extends Omit<FaultKind, 'apply'> {
   /** Hosts that it takes; 2 where nothing stands. */
@@ -31,7 +31,12 @@ export const clusterFaultKinds: readonly ClusterFaultKind[] = [
   { name: 'sides-change', weight: 8, hostsMin: 3, apply: sidesChange },
   { name: 'third-changes-sides', weight: 6, hostsMin: 3, apply: thirdChangesSides },
   { name: 'writer-cleans-unheard', weight: 6, apply: writerCleansUnheard },
+  { name: 'recoverer-unheard', weight: 6, apply: recovererUnheard },
+  { name: 'leg-and-quorum-lost', weight: 6, apply: losesLegAndQuorum },
 ];
+
+/** Until those who died are back. */
+const slowReadsMs = 50_000;
 
 const weightSum = clusterFaultKinds.reduce((sum, kind) => sum + kind.weight, 0);
 
@@ -270,12 +275,18 @@ function leftBehind(host: Host, { group }: Cluster): boolean {
   writeOn(others, untilMs);
   timeline.after(untilMs, () => {
     if (host.healing) return;
-    for (const other of others) {
-      other.workload.stir();
-      timeline.after(prng.real(0, 8), () => {
-        if (!other.healing && !other.dark) other.powerCut(offMs(other));
-      });
-    }
+    // In the middle of writes that nobody else knows of.
+    const lateMsMax = prng.pick([0, 8]);
+    const mirror = prng.pick([...host.mirrors.values()]);
+    // Who was away may be long in finding out what only the log device knows, and others come meanwhile.
+    if (mirror.disk !== null && prng.chance(0.5)) mirror.disk.slowReadsUntilMs = host.nowMs + slowReadsMs;
+    inMidWrite(others, mirror, () => {
+      for (const other of others) {
+        timeline.after(prng.real(0, lateMsMax), () => {
+          if (!other.healing && !other.dark) other.powerCut(offMs(other));
+        });
+      }
+    });
   });
   return true;
 }

@@ -3,7 +3,7 @@ import { MessageType } from '../../mirror/messages.js';
 import type { Host } from '../host.js';
 import type { SimMirror } from '../mirror.js';
 import type { Cluster } from './cluster.js';
-import { mendAfter, offMs, whenWriting, writeOn } from './fault-steps.js';
+import { inMidWrite, mendAfter, offMs, writeOn } from './fault-steps.js';
 
 /** Until all know who has quorum. */
 const heardMs = 120;
@@ -44,14 +44,46 @@ export function writerCleansUnheard(host: Host, cluster: Cluster): boolean {
 }
 
 /**
+ * A host is cut off in the moment in which it is given a region to recover, and its copy takes long: others may not have heard of it, and
+ * recover, too.
+ */
+export function recovererUnheard(host: Host, cluster: Cluster): boolean {
+  const { prng, timeline, sim } = host;
+  const { group } = cluster;
+  if (cluster.whenSubmitted !== null || !group.settled || group.split) return false;
+  const outOfSync = ({ shape }: SimMirror) => {
+    const map = host.liveState(shape.uuid)?.map.inner;
+    return map !== undefined && map.syncCount < map.regionCount;
+  };
+  const mirror = [...host.mirrors.values()].find(outOfSync);
+  if (mirror === undefined) return false;
+  const { uuid } = mirror.shape;
+  const cutOff = (by: Host) => {
+    const port = by.mirrors.get(uuid)?.port;
+    if (host.healing || group.split || !group.settled || by.dark || port === undefined) return;
+    const longMs = prng.real(500, 8000);
+    port.hungUntilMs = host.nowMs + longMs;
+    group.partition([[by.node], sim.hosts.filter((other) => other !== by).map(({ node }) => node)]);
+    mendAfter(host, group, longMs * prng.real(0.5, 1.5));
+    writeOn(sim.hosts, longMs);
+  };
+  cluster.whenSubmitted = (by, { type, flag, uuid: of }) => {
+    if (of !== uuid || type !== MessageType.assign || flag === 1) return false;
+    timeline.after(prng.real(0, 1), () => cutOff(by));
+    return true;
+  };
+  return true;
+}
+
+/**
  * A host is cut off while the others write. Then some of those hear it, and the rest no more; the rest die in the middle of their work,
  * or do not. Where some do not have the mirror it is they: of what was written nobody else on that side knows.
  */
 export function thirdChangesSides(host: Host, { group }: Cluster): boolean {
   const { prng, timeline, sim } = host;
   if (!group.settled || group.split) return false;
-  const { shape, regionCount } = partlyUsed(host);
-  const unused = sim.hosts.filter(({ mirrors }) => mirrors.get(shape.uuid)?.unused === true);
+  const mirror = partlyUsed(host);
+  const unused = sim.hosts.filter(({ mirrors }) => mirrors.get(mirror.shape.uuid)?.unused === true);
   const alone = unused.includes(host) ? prng.pick(sim.hosts.filter((other) => !unused.includes(other))) : host;
   const others = sim.hosts.filter((other) => other !== alone);
   const thirds = unused.length > 0 ? unused : [prng.pick(others)];
@@ -66,9 +98,7 @@ export function thirdChangesSides(host: Host, { group }: Cluster): boolean {
       timeline.after(heardMs, change);
       return;
     }
-    for (const { workload } of rest)
-      for (let writes = 4; writes > 0; writes--) workload.write(shape.uuid, prng.below(regionCount));
-    whenWriting(rest, shape.uuid, prng.real(2, 300), () => {
+    inMidWrite(rest, mirror, () => {
       if (host.healing || !group.split || !group.settled) return;
       group.partition([[alone, ...thirds].map(({ node }) => node), rest.map(({ node }) => node)]);
       if (dies) for (const other of rest) if (!other.dark) other.powerCut(offMs(other));
@@ -85,4 +115,35 @@ function partlyUsed({ mirrors, sim, prng }: Host): SimMirror {
   const partly = all.filter(({ shape }) => sim.hosts.some((other) => other.mirrors.get(shape.uuid)?.unused === true));
   const core = partly.filter(({ disk }) => disk === null);
   return prng.pick([core, partly].find(({ length }) => length > 0) ?? all);
+}
+
+/**
+ * A host loses the others and a leg with them, as when its network fails: what it has under way to that leg hangs, and has failed by the
+ * time it hears them again. Its daemon dies in between, when a FLUSH may have failed for want of quorum: a kernel that was told so does not
+ * say which writes failed.
+ */
+export function losesLegAndQuorum(host: Host, { group }: Cluster): boolean {
+  const { prng, timeline, sim } = host;
+  const mirror = prng.pick([...host.mirrors.values()]);
+  const { port } = mirror;
+  if (host.dark || mirror.busy || port.broken || !group.settled || group.split || !host.diskWell(mirror)) return false;
+  const hungMs = prng.real(500, 8000);
+  port.broken = true;
+  port.hungUntilMs = host.nowMs + hungMs;
+  timeline.after(hungMs + prng.real(10, 500), () => {
+    port.broken = false;
+  });
+  inMidWrite([host], mirror, () => {
+    if (host.healing || group.split || !group.settled || host.dark) return;
+    group.partition([[host.node], sim.hosts.filter((other) => other !== host).map(({ node }) => node)]);
+    mendAfter(host, group, hungMs + prng.real(100, 8000));
+    writeOn(sim.hosts, hungMs);
+    timeline.after(prng.real(0, 1.2 * hungMs), () => {
+      if (host.healing || host.daemon?.running !== true) return;
+      const downMs = prng.real(1, 500);
+      host.restartMs = () => downMs;
+      host.daemon.die();
+    });
+  });
+  return true;
 }

@@ -9,7 +9,7 @@ import type { LogDevice, LogDeviceEvents } from '../../mirror/log-device.js';
 import type { LogImage } from '../../mirror/log-image.js';
 import type { Prng } from '../prng.js';
 import type { Timeline } from '../timeline.js';
-import { type LogDisk, sectorBytes } from './log-disk.js';
+import { type LogDisk, sectorBytes, slowReadMs } from './log-disk.js';
 
 const errnoEnoent = 2;
 const errnoEio = 5;
@@ -91,7 +91,8 @@ export class SimulatedLogDevice implements LogDevice {
 
   read(offset: number, length: number): void {
     const disk = this.#disk;
-    this.#later(0.05, 2, () => {
+    const slowMs = (disk?.slowReadsUntilMs ?? 0) > this.#world.timeline.nowMs ? slowReadMs : 0;
+    this.#later(0.05, 2 + slowMs, () => {
       const block = disk?.logicalBlockBytes ?? 512;
       if (offset % block !== 0 || length % block !== 0) throw new Error(`unaligned read of ${length} at ${offset}`);
       const errno = disk === null ? errnoEbadf : disk.trip('reads', this.#world.node);

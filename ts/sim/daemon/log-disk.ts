@@ -10,6 +10,7 @@ import { ChangeCount } from '../change-count.js';
 import type { Prng } from '../prng.js';
 
 export const sectorBytes = 512;
+export const slowReadMs = 2000;
 
 /** What is wrong with the disk now; `errno` is positive. */
 export interface Fault {
@@ -38,6 +39,8 @@ export class LogDisk {
   cuts = 0;
   /** Sector -> contents written since the durable one, oldest first. */
   readonly unflushed = new Map<number, Uint8Array[]>();
+  /** Reads that begin before this time take up to `slowReadMs` longer. */
+  slowReadsUntilMs = 0;
   bytesWritten = 0;
   /** Rises with every sector that may be read, or found after a power cut, otherwise than before, and with every fault. */
   changes = 0;
