@@ -28,6 +28,12 @@ class World implements OrphanWorld {
   nowMs = 1000;
   lateUntilMs = 0;
   daemonPunctual = true;
+  /** Whether members believe that this host uses the log. */
+  member = false;
+
+  memberships(): Iterable<string> {
+    return this.member ? [uuid] : [];
+  }
 
   stepAfter(ms: number): void {
     this.nowMs += ms;
@@ -71,6 +77,19 @@ describe('the checker of orphans', () => {
     world.checks.decided(uuid);
     world.stepAfter(59_000);
     expect(() => world.stepAfter(2000)).toThrow('R2-orphan-leaves');
+  });
+
+  it('sees a host that stays a member of a log of which it has neither a table nor a record', () => {
+    const world = new World();
+    world.member = true;
+    world.live.clear();
+    for (let i = 0; i < 3; i++) world.stepAfter(longMs);
+    world.device.live = null;
+    world.stepAfter(0);
+    world.stepAfter(longMs);
+    expect(() => world.stepAfter(5000)).toThrow('R2-orphan-leaves');
+    world.member = false;
+    world.stepAfter(0);
   });
 
   it('counts a log that left in time', () => {

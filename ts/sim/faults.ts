@@ -18,6 +18,8 @@ const errnoEnodev = 19;
 const errnoEnospc = 28;
 /** As long as an answer and the request that follows it are under way. */
 const answerOnItsWayMs = 0.05;
+/** Longer than a host may stay a member of a log that it does not know. */
+const unrecordedMs = 80_000;
 /** More than the kernel waits for an answer. */
 const resendMs = 15_000;
 
@@ -183,8 +185,14 @@ function removeUnheard(host: Host): boolean {
   const longerMs = prng.pick([prng.real(-3000, 3000), prng.real(7000, 20_000), prng.real(70_000, 90_000)]);
   const goneMs = Math.max(0, downMs + longerMs);
   const afterMs = prng.pick([0, prng.real(0, 3)]);
+  // With its record: then members alone know that the host had the log.
+  const losesState = !host.alone && prng.chance(0.3);
+  const die = ({ daemon }: Host) => {
+    daemon?.die();
+    if (losesState) host.loseState();
+  };
   return onMirror(host, (mirror) =>
-    host.administrator.recreate(mirror, goneMs, () => {
+    host.administrator.recreate(mirror, losesState ? goneMs + unrecordedMs : goneMs, () => {
       if (host.healing) return;
       if (prng.chance(0.3)) {
         disturb(host, { overrun: true });
@@ -193,8 +201,8 @@ function removeUnheard(host: Host): boolean {
       const { daemon } = host;
       if (daemon?.running !== true || daemon.kill.armed) return;
       host.restartMs = () => downMs;
-      if (afterMs === 0) daemon.die();
-      else host.timeline.after(afterMs, () => daemon.die());
+      if (afterMs === 0) die(host);
+      else host.timeline.after(afterMs, () => die(host));
     }),
   );
 }

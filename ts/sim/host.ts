@@ -346,6 +346,11 @@ export class Host implements CheckWorld, WireEnds {
     this.startDaemon();
   }
 
+  /** For the checks of orphans. */
+  memberships(): Iterable<string> {
+    return this.daemon?.running === true ? this.daemon.memberships() : [];
+  }
+
   /** Gives native memory back. */
   close(): void {
     this.#lastDaemon?.states.drop();

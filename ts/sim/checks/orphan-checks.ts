@@ -18,6 +18,8 @@ const constructedMissingMsMin = 600_000;
 const slackMs = 50;
 /** A leave writes the log device a last time, and may wait for it as long as a claim waits; twice when it failed. */
 const leaveMsMax = 60_000;
+/** Until members have heard of a leave. */
+const leaveSaidMsMax = 5_000;
 
 export interface OrphanWorld {
   readonly evaluations: Evaluations;
@@ -27,6 +29,8 @@ export interface OrphanWorld {
   readonly daemonPunctual: boolean;
   readonly states: CountedStates | null;
   readonly kernel: Pick<Kernel, 'devices'> | null;
+  /** Logs that members believe this host to use, as its daemon has it. */
+  memberships(): Iterable<string>;
 }
 
 interface Missing {
@@ -39,6 +43,8 @@ export class OrphanChecks {
   readonly #world: OrphanWorld;
   readonly #missing = new Map<string, Missing>();
   readonly #heardMs = new Map<string, number>();
+  /** Logs that only members know this host to use, by uuid: since when. */
+  readonly #unrecorded = new Map<string, number>();
 
   constructor(world: OrphanWorld) {
     this.#world = world;
@@ -77,6 +83,7 @@ export class OrphanChecks {
       this.#missing.delete(key);
     }
     if (states === null) return;
+    this.#checkUnrecorded(states);
     for (const [key, state] of states.live) {
       if (this.#named(state.identity.uuid)) continue;
       const missing = this.#missing.get(key);
@@ -94,6 +101,28 @@ export class OrphanChecks {
     const what = decidedMs < 0 ? 'was not noticed' : 'has not left';
     const agoMs = (nowMs - fromMs).toFixed(0);
     throw new Violation('R2-orphan-leaves', `${state.key}: in no table for ${agoMs} ms, which ${what}`);
+  }
+
+  /** Its record was lost, and then its table: as long as it is a member nobody can say what its kernel holds. */
+  #checkUnrecorded(states: CountedStates): void {
+    const { nowMs, lateUntilMs, daemonPunctual, evaluations } = this.#world;
+    const unrecorded = new Set<string>();
+    for (const uuid of this.#world.memberships()) {
+      const recorded = [...states.live.values()].some(({ identity }) => identity.uuid === uuid);
+      if (!recorded && !this.#named(uuid)) unrecorded.add(uuid);
+    }
+    for (const uuid of this.#unrecorded.keys()) if (!unrecorded.has(uuid)) this.#unrecorded.delete(uuid);
+    for (const uuid of unrecorded) {
+      const sinceMs = this.#unrecorded.get(uuid) ?? nowMs;
+      this.#unrecorded.set(uuid, sinceMs);
+      const endMs = Math.max(sinceMs, lateUntilMs) + calmLookMs + missingMsMin + suspectLookMs + leaveSaidMsMax;
+      evaluations.check(
+        'R2-orphan-leaves',
+        nowMs <= endMs || !daemonPunctual,
+        () =>
+          `${uuid}: neither a table nor a record of it for ${nowMs - sinceMs} ms, and members believe that it is used`,
+      );
+    }
   }
 
   /** Those that the daemon can know of: a record with the address of a constructor on its way is another log's. */

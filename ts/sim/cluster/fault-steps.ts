@@ -20,6 +20,15 @@ export function mendAfter(host: Host, group: Cluster['group'], ms: number): void
   });
 }
 
+/** The host's daemon dies after `inMs`, and the next one is there `downMs` later. */
+export function dieFor(host: Host, inMs: number, downMs: number): void {
+  host.timeline.after(inMs, () => {
+    if (host.healing || host.daemon?.running !== true) return;
+    host.restartMs = () => downMs;
+    host.daemon.die();
+  });
+}
+
 /** All users write, each at a moment of its own. */
 export function stirAround({ sim, prng, timeline }: Host, withinMs: number): void {
   for (const { workload } of sim.hosts) {

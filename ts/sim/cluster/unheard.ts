@@ -3,7 +3,7 @@ import { MessageType } from '../../mirror/messages.js';
 import type { Host } from '../host.js';
 import type { SimMirror } from '../mirror.js';
 import type { Cluster } from './cluster.js';
-import { inMidWrite, mendAfter, offMs, writeOn } from './fault-steps.js';
+import { dieFor, inMidWrite, mendAfter, offMs, writeOn } from './fault-steps.js';
 
 /** Until all know who has quorum. */
 const heardMs = 120;
@@ -66,6 +66,8 @@ export function recovererUnheard(host: Host, cluster: Cluster): boolean {
     group.partition([[by.node], sim.hosts.filter((other) => other !== by).map(({ node }) => node)]);
     mendAfter(host, group, longMs * prng.real(0.5, 1.5));
     writeOn(sim.hosts, longMs);
+    // One side may begin again before they meet.
+    if (prng.chance(0.5)) dieFor(prng.pick(sim.hosts), prng.real(0, longMs), prng.real(1, 3000));
   };
   cluster.whenSubmitted = (by, { type, flag, uuid: of }) => {
     if (of !== uuid || type !== MessageType.assign || flag === 1) return false;
@@ -138,12 +140,7 @@ export function losesLegAndQuorum(host: Host, { group }: Cluster): boolean {
     group.partition([[host.node], sim.hosts.filter((other) => other !== host).map(({ node }) => node)]);
     mendAfter(host, group, hungMs + prng.real(100, 8000));
     writeOn(sim.hosts, hungMs);
-    timeline.after(prng.real(0, 1.2 * hungMs), () => {
-      if (host.healing || host.daemon?.running !== true) return;
-      const downMs = prng.real(1, 500);
-      host.restartMs = () => downMs;
-      host.daemon.die();
-    });
+    dieFor(host, prng.real(0, 1.2 * hungMs), prng.real(1, 500));
   });
   return true;
 }

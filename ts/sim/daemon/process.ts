@@ -227,6 +227,11 @@ export class DaemonProcess {
     return this.#service.cluster?.exchanging === true;
   }
 
+  /** Logs that members believe this host to use; nothing while they say what they know. */
+  memberships(): Iterable<string> {
+    return this.#service.cluster?.ownMemberships() ?? [];
+  }
+
   /** What the kernels of all members hold is known (R3); until then nothing is cleaned or recovered. */
   settled(uuid: string): boolean {
     const table = this.#service.cluster?.tables.get(uuid);
