@@ -101,6 +101,15 @@ test('R13: of two who each have quorum alone neither knows what the other promis
   }
 });
 
+test('R8, R13: of two who each have quorum alone the writer may have promised what only the device knows', () => {
+  const directory = directoryOf([1, 2], [1, 2]);
+  const table = directory.tableOf(uuid);
+  part(directory, [1], 'node-down');
+  directory.quorumWon(true, false);
+  expect(directory.died(1, bootKey('boot-1'))).toMatchObject([{ lost: false }]);
+  expect([table.writer, table.writerDied, table.deviceAhead]).toEqual([2, true, true]);
+});
+
 test('the last valid member leaves while another is away: what that one has is older', () => {
   const directory = directoryOf([1, 2], [1, 2]);
   part(directory, [2], 'process-down');

@@ -138,6 +138,15 @@ test('R2: a kernel whose resume was answered uses the log, though its daemon was
   expect([merged('joining').members[0]?.stage, validOf(merged('joining'))]).toEqual(['joining', []]);
 });
 
+test('R8: what the writer of a disk log did without those who follow stands on its device', () => {
+  const members = [member(1, { present: false, valid: false, needed: true }), member(2)];
+  const back = { ...reporter(1, emptyTable(uuid)), boot: 'another', log: undefined };
+  for (const disk of [true, false]) {
+    const merged = mergeReports([back, reporter(2, tableOf(9, members, { disk }))]);
+    expect([merged.lost, merged.table.deviceAhead, merged.table.writerDied]).toEqual([!disk, disk, true]);
+  }
+});
+
 test('R7: who was lost together with the one that followed is waited for also when that one is here with another boot', () => {
   const lost = { present: false, valid: false, needed: true };
   const me = member(1, { stage: 'joining', valid: false });

@@ -11,6 +11,7 @@ import {
   chooseWriter,
   decide,
   emptyTable,
+  isWriter,
   type Member,
   type MemberTable,
   mayHaveUsed,
@@ -159,7 +160,9 @@ export class Directory {
       const member = memberOf(table, node);
       if (member === undefined || member.boot !== boot) continue;
       const used = mayHaveUsed(member);
-      const lost = used && member.needed && anyValid(table);
+      const missed = used && member.needed && anyValid(table);
+      const lost = missed && !isWriter(table, node);
+      if (missed && !lost) table.deviceAhead = true;
       if (used && !anyValid(table)) table.doubt = true;
       removeMember(table, node, true);
       if (!anyValid(table)) begunAnew(table);

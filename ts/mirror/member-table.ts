@@ -70,6 +70,11 @@ export interface MemberTable {
   ended: string[];
 }
 
+/** What it may have promised stands on the log device, if anywhere. */
+export function isWriter(table: MemberTable, node: number): boolean {
+  return table.disk && table.writer === node;
+}
+
 /** The rank of a member whose daemon knows nothing of the log. */
 export const withoutCopy = -1;
 
@@ -197,7 +202,7 @@ const changesMax = 2 ** 20;
 
 /**
  * Valid members have quorum anew: whoever is away cannot go on. Somebody who has it `alone` is one of two who each may have it:
- * the other may promise marks of a core log too; those of a disk log the one writer promises (R8).
+ * the other may promise marks of a core log too; those of a disk log the one writer promises (R8), who may be the other.
  *
  * `denied`: for a while they had none, and whoever was lost may have had it, gone on and ended since; quorum may come from hosts whose
  * daemons are not there. What the members have does not count then before the others are back or known dead, as when daemons meet.
@@ -213,7 +218,7 @@ export function quorumWon(table: MemberTable, alone: boolean, denied: boolean): 
     return;
   }
   for (const member of table.members) {
-    if (table.disk || !alone) member.needed = false;
+    if (!alone || (table.disk && !isWriter(table, member.node))) member.needed = false;
     if (!member.present) member.passed = true;
   }
   table.generation = (Math.floor(table.generation / changesMax) + 1) * changesMax;

@@ -15,6 +15,7 @@ import {
   chooseWriter,
   copyTable,
   decide,
+  isWriter,
   type Member,
   type MemberTable,
   mayHaveUsed,
@@ -86,7 +87,9 @@ export function mergeReports(reporters: readonly Reporter[]): Merged {
   const dead = table.members.filter(({ node, boot }) =>
     reporters.some((reporter) => reporter.node === node && reporter.boot !== boot),
   );
-  const lost = side !== null && dead.some(({ node, stage }) => stage !== 'joining' && away.has(node));
+  const missed = side === null ? [] : dead.filter(({ node, stage }) => stage !== 'joining' && away.has(node));
+  const lost = missed.some(({ node }) => !isWriter(table, node));
+  if (missed.length > 0 && !lost) table.deviceAhead = true;
   for (const member of dead) {
     if (side === null && mayHaveUsed(member)) table.doubt = true;
     removeMember(table, member.node, true);
