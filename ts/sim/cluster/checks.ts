@@ -244,9 +244,11 @@ export class ClusterChecks {
 
   #checkMark(host: Host, request: RequestRecord, region: number): void {
     const { uuid } = request;
+    // What was cleared behind a FLUSH that was refused is held still, by the word of the others' copies too.
+    const held = host.states?.find(request.key)?.doubted === true;
     this.#check(
       'R13-flush',
-      host.toldQuorate,
+      host.toldQuorate || held,
       uuid,
       () => `${name(host, request)}: the new mark of region ${region} is promised without quorum`,
     );
