@@ -74,9 +74,26 @@ test('a copy that cannot be taken is asked for three times, and again when the m
   expect(asked).toBe(3);
   expect(group.host(2).reports.filter(({ event }) => event === 'copy-failed')).toHaveLength(3);
   expect(group.host(2).answerTo(resume)).toBeUndefined();
+  group.ask(2, DM_ULOG_RESUME, mirrorA);
+  expect(asked).toBe(4);
   group.tamper = null;
   group.resume(mirrorA, small, [3]);
   expect(group.host(2).answerTo(resume)?.error).toBe(0);
+});
+
+test('it is asked for again when the kernel does, of whom nobody may ever hear otherwise', () => {
+  const { group } = groupWith(small, [1, 2]);
+  group.tamper = (message) => {
+    if (message.type === MessageType.chunk) Object.assign(message, { byteCount: Math.floor(message.byteCount / 2) });
+  };
+  group.killDaemon(2);
+  group.join(2);
+  const first = group.host(2).send(DM_ULOG_FLUSH, mirrorA, [5]);
+  group.settle();
+  expect([group.host(2).answerTo(first), group.host(2).log(mirrorA).replica.phase]).toEqual([undefined, 'waiting']);
+  group.tamper = null;
+  expect(group.ask(2, DM_ULOG_FLUSH, mirrorA, [5])?.error).toBe(0);
+  expect(group.host(2).answerTo(first)?.error).toBe(0);
 });
 
 test('the answer to a table that is gone is none to the next one', () => {

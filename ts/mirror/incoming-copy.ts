@@ -97,7 +97,7 @@ export class IncomingCopy {
     if (chunk === null || chunk.from !== this.covered || !this.#import(chunk)) {
       report(this.#world, 'error', 'copy-failed', this.#state.identity.uuid, 'a copy of the log cannot be taken');
       this.#failures += 1;
-      // What fails again and again will not be mended by asking: the next change of the members tries once more.
+      // What fails again and again will not be mended by asking: the next change of the members tries once more, and the kernel's next request.
       this.#hooks.failed(this.#failures < copiesFailedMax);
       return;
     }

@@ -60,6 +60,7 @@ export class LogEntry {
       const { phase } = this.#parts.replica;
       if (phase === 'outside') this.#enter();
       else if (phase === 'loading' && this.#parts.store?.busy === false) this.load();
+      else this.#parts.replica.requested();
     } else if (this.#parts.store !== null && !this.#parts.store.busy && !this.#joining) {
       this.load();
     }

@@ -248,6 +248,7 @@ export class RegionRequests {
       return;
     }
     this.#parts.waiters.add(DM_ULOG_FLUSH, seq, marks.marksAwaited, this.#progress);
+    this.#parts.replica.requested();
   }
 }
 

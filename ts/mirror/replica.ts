@@ -106,6 +106,11 @@ export class Replica {
 
   // Requests about membership.
 
+  /** A request waits, or waits still: what could not be copied may be by now, as when there was no room for it. */
+  requested(): void {
+    if (this.phase === 'waiting') this.tableChanged();
+  }
+
   /** RESUME. */
   enter(flag: number): void {
     this.phase = 'waiting';
