@@ -129,3 +129,16 @@ test('R10: PRESUSPEND that nobody else has heard of is not answered by what they
   expect(group.host(2).answerTo(halt)?.error).toBe(0);
   expect(group.ask(1, DM_ULOG_FLUSH, mirrorA)?.error).toBe(0);
 });
+
+test.each([core, disk])('outlive a time in which nobody has the log, with the table of whose they are: %s', (text) => {
+  const { group } = groupWith(text, [1, 2]);
+  group.ask(2, DM_ULOG_FLUSH, mirrorA, [4]);
+  group.ask(2, DM_ULOG_SET_REGION_SYNC, mirrorA, [4, 0]);
+  for (const node of [2, 1]) suspend(group, node);
+  expect(group.ask(1, DM_ULOG_RESUME, mirrorA)?.error).toBe(0);
+  expect(work(group, 1)?.[0]).toBe(0);
+  // Its kernel has the same table still.
+  expect(group.ask(2, DM_ULOG_RESUME, mirrorA)?.error).toBe(0);
+  expect(work(group, 1)?.[0]).toBe(0);
+  expect(work(group, 2)).toEqual([1, 4]);
+});

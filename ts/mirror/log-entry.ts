@@ -136,9 +136,8 @@ export class LogEntry {
   /** On a cluster: nobody has the log. */
   loadFirst(): void {
     const { state, args, replica, recovery, marks, world } = this.#parts;
-    // Of members who are none any more: what a copy had of them that was given up, or that this node had when it left.
+    // Of members who are none any more: what a copy had of them that was given up.
     marks.forgetMembers();
-    recovery.restrictions.clear();
     // R10: to which regions this kernel writes without marks was lost as well.
     if (state.marksUnknown && !state.everResumed) recovery.restrictions.onlyNode(world.node);
     if (this.#parts.store !== null) {

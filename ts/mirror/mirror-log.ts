@@ -287,7 +287,10 @@ export class MirrorLog {
 
   /** A node has another table, or none any more: what its kernel knew of regions out of sync ended with the one before (R10). */
   tableReplaced(node: number): void {
-    this.replica.head(() => this.#recovery.restrictions.removeNode(node));
+    const ends = () => this.#recovery.restrictions.removeNode(node);
+    // What a log that has left remembers of others counts when nobody has it any more, and they are not there to say it then.
+    if (this.replica.phase === 'outside') ends();
+    else this.replica.head(ends);
   }
 
   /** The node's kernel writes more regions without marks than anybody can name (R10). */

@@ -81,7 +81,7 @@ export class MirrorLogs {
     const { cluster, node } = this.#world;
     const log = this.#official.get(message.uuid);
     if (cluster !== null && message.type === MessageType.durable) deliverDurable(cluster, message, log);
-    if (cluster !== null && isPlaceMessage(message)) deliverPlace(cluster, node, order, message, log);
+    if (cluster !== null && isPlaceMessage(message)) deliverPlace(cluster, node, order, message, log, this.#tableEnded);
     else if (log !== undefined && !this.#isNonsense(message, log)) log.deliver(order, message, nowMs);
   }
 
@@ -100,7 +100,7 @@ export class MirrorLogs {
     return {
       liveReports: () => live().flatMap((log) => log.report() ?? []),
       tableChanged: (uuid) => this.#official.get(uuid)?.replica.tableChanged(),
-      tableEnded: (uuid, node) => this.#official.get(uuid)?.tableReplaced(node),
+      tableEnded: this.#tableEnded,
       gone: (uuid, member, died) => this.#official.get(uuid)?.memberGone(member, died),
       resync: (uuid, why) => this.#official.get(uuid)?.resync(why),
       groupLost: () => {
@@ -123,6 +123,11 @@ export class MirrorLogs {
       },
     };
   }
+
+  /** Also a log that this host has left remembers what that table alone might recover (R10). */
+  readonly #tableEnded = (uuid: string, node: number): void => {
+    for (const log of this.all) if (log.uuid === uuid) log.tableReplaced(node);
+  };
 
   /** Takes the records of an earlier daemon in and lets each go on. */
   restore(states: readonly LogState[]): void {

@@ -21,13 +21,14 @@ export function isPlaceMessage({ type }: LogMessage): boolean {
   return placeTypes.has(type);
 }
 
-/** `log`: this host's official one of the uuid. */
+/** `log`: this host's official one of the uuid. `tableEnded`: the table that the node had is gone. */
 export function deliverPlace(
   cluster: Cluster,
   self: number,
   order: number,
   message: LogMessage,
   log: MirrorLog | undefined,
+  tableEnded: (uuid: string, node: number) => void,
 ): void {
   if (cluster.exchanging) return;
   const { type, node, uuid, flag, regions } = message;
@@ -36,7 +37,7 @@ export function deliverPlace(
   if (type === MessageType.leave && (flag & 1) === 1) {
     if (own) cluster.removedDelivered(uuid);
     // Who has come again meanwhile has said so with its join.
-    if (memberOf(directory.tables.get(uuid), node) === undefined) log?.tableReplaced(node);
+    if (memberOf(directory.tables.get(uuid), node) === undefined) tableEnded(uuid, node);
     return;
   }
   if (own && type !== MessageType.ready) log?.replica.requestDelivered(type);
@@ -48,7 +49,7 @@ export function deliverPlace(
       if (own) log?.life.entry.joinRefused();
       return;
     }
-    if ((flag & 1) === 1) log?.tableReplaced(node);
+    if ((flag & 1) === 1) tableEnded(uuid, node);
   } else if (type === MessageType.ready) {
     if (!directory.ready(uuid, node, flag, regions[0] as number)) return;
     if (own) log?.replica.requestDelivered(type);
