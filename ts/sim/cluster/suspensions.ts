@@ -23,12 +23,14 @@ export class Suspensions {
     const left = device?.suspended === true && device.live !== null && device.loaded === null && mirror?.busy === false;
     if (!left && this.#sinceMs.size === 0) return;
     const key = `${host.node} ${uuid}`;
-    if (!left || host.atDevices || !host.daemonPunctual) {
-      this.#sinceMs.delete(key);
+    if (!left) {
+      if (this.#sinceMs.delete(key)) this.#evaluations.held('R11-resumed');
       return;
     }
-    const sinceMs = this.#sinceMs.get(key) ?? host.nowMs;
+    const mayWait = host.atDevices || !host.daemonPunctual;
+    const sinceMs = mayWait ? host.nowMs : (this.#sinceMs.get(key) ?? host.nowMs);
     this.#sinceMs.set(key, sinceMs);
+    if (mayWait) return;
     const forMs = host.nowMs - sinceMs;
     const text = () =>
       `${uuid}: its device on ${host.name} is suspended since ${forMs.toFixed(0)} ms and nobody resumes it`;
