@@ -1,6 +1,8 @@
 /** Regions that one kernel alone may recover, because it writes to them without marks (R10), when those who knew of it are gone. */
 import { describe, expect, test } from 'vitest';
 import {
+  DM_ULOG_CLEAR_REGION,
+  DM_ULOG_DTR,
   DM_ULOG_FLUSH,
   DM_ULOG_GET_RESYNC_WORK,
   DM_ULOG_POSTSUSPEND,
@@ -40,6 +42,25 @@ test.each([core, disk])('outlive the daemons of all: %s', (text) => {
   group.ask(2, DM_ULOG_SET_REGION_SYNC, mirrorA, [4, 1]);
   restartAll(group);
   expect(group.host(1).state(mirrorA).map.syncCount).toBe(512);
+});
+
+test.each([core, disk])('two kernels have found one: neither recovers it while both have their tables: %s', (text) => {
+  const { group } = groupWith(text, [1, 2]);
+  for (const node of [1, 2]) {
+    group.ask(node, DM_ULOG_FLUSH, mirrorA, [4]);
+    group.ask(node, DM_ULOG_SET_REGION_SYNC, mirrorA, [4, 0]);
+    group.ask(node, DM_ULOG_CLEAR_REGION, mirrorA, [4]);
+  }
+  for (const node of [1, 2]) expect(work(group, node)?.[0]).toBe(0);
+  restartAll(group);
+  for (const node of [1, 2]) expect(work(group, node)?.[0]).toBe(0);
+  const next = { uuid: mirrorA.uuid, luid: 0x2000 };
+  group.host(1).construct(next, text);
+  suspend(group, 1);
+  expect(group.ask(1, DM_ULOG_RESUME, next)?.error).toBe(0);
+  expect(group.ask(1, DM_ULOG_GET_RESYNC_WORK, next)?.values?.[0]).toBe(0);
+  group.ask(1, DM_ULOG_DTR, mirrorA);
+  expect(work(group, 2)).toEqual([1, 4]);
 });
 
 test('more of them than a record names: all is out of sync, for that kernel to recover', () => {

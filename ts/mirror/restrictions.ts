@@ -1,6 +1,7 @@
 /**
  * Regions that one node alone may recover (R10): its kernel has found them out of sync, writes to them without marks, and keeps
- * doing so until it has recovered them itself or has another table.
+ * doing so until it has recovered them itself or has another table. Where two kernels have found one, neither recovers it before the
+ * other has another table or is dead: the copy of one ends nothing of what the other does.
  *
  * Bounded: when full, the node of the region that did not fit is the only one that recovers anything; where there are two such
  * nodes nobody does, before one of them has another table or is dead.
@@ -8,12 +9,14 @@
 import { restrictedMax } from '../base/limits.js';
 
 export class Restrictions {
-  readonly #nodes = new Map<number, number>();
+  readonly #nodes = new Map<number, readonly number[]>();
   /** The nodes whose regions did not fit. */
   readonly #overflow = new Set<number>();
 
   add(region: number, node: number): void {
-    if (this.#nodes.size < restrictedMax || this.#nodes.has(region)) this.#nodes.set(region, node);
+    const nodes = this.#nodes.get(region);
+    if (nodes?.includes(node) === true) return;
+    if (this.#nodes.size < restrictedMax || nodes !== undefined) this.#nodes.set(region, [...(nodes ?? []), node]);
     else this.#overflow.add(node);
   }
 
@@ -24,7 +27,12 @@ export class Restrictions {
 
   /** The node is dead, or has another table. */
   removeNode(node: number): void {
-    if (this.#nodes.size > 0) for (const [region, of] of this.#nodes) if (of === node) this.#nodes.delete(region);
+    for (const [region, nodes] of this.#nodes) {
+      if (!nodes.includes(node)) continue;
+      const others = nodes.filter((other) => other !== node);
+      if (others.length > 0) this.#nodes.set(region, others);
+      else this.#nodes.delete(region);
+    }
     this.#overflow.delete(node);
   }
 
@@ -36,18 +44,18 @@ export class Restrictions {
   /** Something is known that this node alone recovers. */
   has(node: number): boolean {
     if (this.#overflow.has(node)) return true;
-    for (const of of this.#nodes.values()) if (of === node) return true;
+    for (const nodes of this.#nodes.values()) if (nodes.includes(node)) return true;
     return false;
   }
 
-  /** The region is known as one that this node alone recovers. */
+  /** The region is known as one that this node has found. */
   isOf(region: number, node: number): boolean {
     return this.names(region, node) || this.#overflow.has(node);
   }
 
   /** It is so for the region itself, and not because others did not fit. */
   names(region: number, node: number): boolean {
-    return this.#nodes.get(region) === node;
+    return this.#nodes.get(region)?.includes(node) === true;
   }
 
   /** The node may recover nothing at all. */
@@ -58,8 +66,7 @@ export class Restrictions {
 
   allow(node: number, region: number): boolean {
     if (this.bars(node)) return false;
-    const only = this.#nodes.get(region);
-    return only === undefined || only === node;
+    return this.#nodes.get(region)?.every((one) => one === node) !== false;
   }
 
   clear(): void {
@@ -68,12 +75,13 @@ export class Restrictions {
   }
 
   list(): { readonly pairs: readonly (readonly [number, number])[]; readonly overflow: readonly number[] } {
-    return { pairs: [...this.#nodes], overflow: [...this.#overflow] };
+    const pairs = [...this.#nodes].flatMap(([region, nodes]) => nodes.map((node) => [region, node] as const));
+    return { pairs, overflow: [...this.#overflow] };
   }
 
   take({ pairs, overflow }: ReturnType<Restrictions['list']>): void {
     this.clear();
-    for (const [region, node] of pairs) this.#nodes.set(region, node);
+    for (const [region, node] of pairs) this.add(region, node);
     for (const node of overflow) this.#overflow.add(node);
   }
 }
