@@ -72,7 +72,7 @@ export class Membership implements ReplicaHooks {
   announced(): void {
     const { waiters, progress, marks, recoveryRequests, life, replica, state } = this.#log;
     waiters.announced(progress, marks.marksSubmitted);
-    this.sayFound(this.#log.replica.record.found);
+    this.#sayFound();
     recoveryRequests.resubmit();
     life.halt.resubmit();
     replica.announced();
@@ -84,8 +84,9 @@ export class Membership implements ReplicaHooks {
    * R10: what this kernel alone may recover, where the copy does not have it: it is of daemons that all had ended, or of members who came when
    * this one had left. Whoever has recovered it meanwhile did so under writes without marks: it is out of sync.
    */
-  sayFound(found: ReadonlySet<number>): void {
-    const { recovery, recoveryRequests, state, world } = this.#log;
+  #sayFound(): void {
+    const { replica, recovery, recoveryRequests, state, world } = this.#log;
+    const { found } = replica.record;
     if (found.size === 0) return;
     const copied = recoveryRequests.copiedHere;
     const unknown = [...found].filter(
@@ -94,13 +95,6 @@ export class Membership implements ReplicaHooks {
     );
     const regions = Float64Array.from(unknown);
     world.sender.regions(MessageType.inSync, state.identity.uuid, 0, regions, regions.length);
-  }
-
-  foundCopiedElsewhere(): number {
-    const { replica, recovery } = this.#log;
-    const { found, moreFound } = replica.record;
-    const region = recovery.recoveredElsewhere;
-    return moreFound || found.has(region) ? region : -1;
   }
 
   restrictsMore(): boolean {

@@ -271,7 +271,6 @@ export class MirrorLog {
   deliver(order: number, message: LogMessage, nowMs: number): void {
     this.needsTurn = true;
     if (this.replica.takes(order, message, nowMs)) this.#deliveries.apply(order, message, nowMs);
-    this.replica.ready.tableChanged();
   }
 
   /** A member is gone, at its place in the stream. */

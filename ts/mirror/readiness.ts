@@ -4,9 +4,6 @@
  *
  * A kernel that begins is not let in before the log device was read, where that may hold marks that nobody else knows (R8): it would take
  * for in sync what may differ between the legs. One that goes on has what it has.
- *
- * Nor is one that has found regions out of sync, and resumes with the same table, while another host copies one of them (R10): it writes
- * there without marks.
  */
 import type { LogState } from './log-state.js';
 import { MessageType } from './messages.js';
@@ -23,10 +20,8 @@ export class Readiness {
   readonly #hooks: ReplicaHooks;
   readonly #rights: ReplicaRights;
   readonly #requests: PlaceRequests;
-  /** To be said when the device was read, and when nobody copies what this kernel writes without marks. */
+  /** To be said when the device was read. */
   #due = false;
-  /** Regions of those that somebody has copied meanwhile. */
-  readonly #copied = new Set<number>();
 
   constructor(world: World, state: LogState, hooks: ReplicaHooks, rights: ReplicaRights, requests: PlaceRequests) {
     this.#world = world;
@@ -42,17 +37,9 @@ export class Readiness {
     this.tableChanged();
   }
 
-  /** The member table has changed, or a message was applied: what was waited for may have come. */
+  /** The member table has changed: what was waited for may have come. */
   tableChanged(): void {
     if (!this.#due || this.#deviceUnread) return;
-    const region = this.resuming() ? this.#hooks.foundCopiedElsewhere() : -1;
-    if (region >= 0) {
-      this.#copied.add(region);
-      return;
-    }
-    // Who copied one of them has told everybody that it is in sync.
-    if (this.#copied.size > 0) this.#hooks.sayFound(this.#copied);
-    this.#copied.clear();
     this.#due = false;
     this.#requests.ask(MessageType.ready, this.#flag);
   }
@@ -66,7 +53,6 @@ export class Readiness {
   /** The copy does not follow any more, or nobody wants it any more. */
   forget(): void {
     this.#due = false;
-    this.#copied.clear();
     this.#requests.drop(MessageType.ready);
   }
 

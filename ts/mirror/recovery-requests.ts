@@ -304,7 +304,10 @@ export class RecoveryRequests {
     else if (flag === 0 && replica.rights.shared) recovery.restrictions.add(region, node);
     const allInSync = map.syncCount === map.regionCount;
     if (allInSync) recovery.restrictions.clear();
-    if (inSync) replica.record.inSync(region, allInSync);
+    // R10: who has copied it did not know. This kernel writes there without marks all the same.
+    const again = inSync && node !== world.node && replica.record.hasFound(region);
+    if (again) world.sender.one(MessageType.inSync, uuid, 0, region, 0);
+    else if (inSync) replica.record.inSync(region, allInSync);
     else if (flag === 0 && replica.rights.shared && node === world.node) replica.record.foundOut(region);
     if (inSync && !state.inSyncLatched && allInSync) {
       state.inSyncLatched = true;

@@ -23,10 +23,6 @@ export interface ReplicaHooks {
    * they, or others before them, held was in the memory of a daemon that has ended.
    */
   adopt(gone: readonly number[], lost: boolean): void;
-  /** R10: the region that another host copies, when this kernel has found it out of sync; -1: none. */
-  foundCopiedElsewhere(): number;
-  /** R10: says that this kernel writes there without marks, whoever has copied them. */
-  sayFound(found: ReadonlySet<number>): void;
   /** R10: this kernel has found more regions out of sync than its record names, and the copy knows nothing of that. */
   restrictsMore(): boolean;
   /** The copy does not follow any more. */
