@@ -16,7 +16,7 @@
 // host's byte order.
 //
 // Version 1 had no member table and no word behind `draining`: read by this program it is a record of a log
-// that no other node had.
+// that no other node had. Version 2 had no word behind the place in the stream.
 #pragma once
 
 #include <cstdint>
@@ -28,7 +28,7 @@
 
 namespace lockstep {
 
-inline constexpr uint32_t state_version = 2;
+inline constexpr uint32_t state_version = 3;
 /// The oldest version that is read.
 inline constexpr uint32_t state_version_min = 1;
 /// Bytes of a member table, which the mirror core encodes.
