@@ -138,14 +138,20 @@ test('who gives the role back takes it up no more before that is delivered, what
 });
 
 describe('a daemon that has lost its corosync, which says that it is gone, with a write under way', () => {
-  /** Node 2 is the writer and has marked 9; the write of node 1 ends behind that, and undoes it. */
-  function undone(): ReturnType<typeof groupWith> {
+  /** `late` ends the write of node 1. */
+  function lost(): ReturnType<typeof groupWith> & { late: (() => void) | undefined } {
     const { group, device } = groupWith(disk, [1, 2]);
     group.host(1).send(DM_ULOG_FLUSH, mirrorA, [5]);
     talk(group);
     const late = device.waiting.shift();
     group.loseGroup(1, 'process-down');
     group.settle();
+    return { group, device, late };
+  }
+
+  /** Node 2 is the writer and has marked 9; the write of node 1 ends behind that, and undoes it. */
+  function undone(): ReturnType<typeof groupWith> {
+    const { group, device, late } = lost();
     expect(group.ask(2, DM_ULOG_FLUSH, mirrorA, [9])?.error).toBe(0);
     expect(device.isCleanOnDisk(9)).toBe(false);
     late?.();
@@ -177,12 +183,7 @@ describe('a daemon that has lost its corosync, which says that it is gone, with 
   });
 
   test('comes back before that write has ended', () => {
-    const { group, device } = groupWith(disk, [1, 2]);
-    group.host(1).send(DM_ULOG_FLUSH, mirrorA, [5]);
-    talk(group);
-    const late = device.waiting.shift();
-    group.loseGroup(1, 'process-down');
-    group.settle();
+    const { group, device, late } = lost();
     group.join(1);
     group.settle();
     expect(group.ask(2, DM_ULOG_FLUSH, mirrorA, [9])?.error).toBe(0);
