@@ -2,6 +2,7 @@
  * What goes wrong in a run, one entry a kind. Each is applied at a moment that the run chose, and ends by itself; one
  * that does not fit the moment (a device that is not there, a command at work) returns false and another is drawn.
  */
+import { suspendUnheard } from './cluster/fault-steps.js';
 import type { LogDisk } from './daemon/log-disk.js';
 import type { Host } from './host.js';
 import { injectHostile, repeatQuestion } from './hostile.js';
@@ -356,27 +357,6 @@ function searchElsewhere({ sim, prng, timeline, node }: Host, { shape }: SimMirr
       other.administrator.suspendAndResume(mirror, prng.real(0, 50));
     });
   }
-}
-
-/**
- * Users write where their kernel has found the legs to differ, and the mirror is suspended while its daemon is away: the kernel recovers
- * nothing any more, and whoever makes those writes wait for a recovery makes the suspend wait.
- */
-function suspendUnheard(host: Host, mirror: SimMirror, withinMs: number): void {
-  const { prng, timeline, workload } = host;
-  timeline.after(prng.real(20, withinMs), () => {
-    const { daemon } = host;
-    if (host.healing || daemon?.running !== true || daemon.kill.armed || mirror.busy) return;
-    const downMs = prng.real(20, 2000);
-    host.restartMs = () => downMs;
-    const found = [...(mirror.device?.live?.hash.entries.values() ?? [])].filter(({ state }) => state === 'nosync');
-    for (const { region } of found) workload.write(mirror.shape.uuid, region);
-    timeline.after(prng.real(0, 3), () => {
-      if (host.healing || !daemon.running) return;
-      daemon.die();
-      if (mirror.device?.live != null) host.administrator.suspendAndResume(mirror, 0);
-    });
-  });
 }
 
 /**

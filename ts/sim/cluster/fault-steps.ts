@@ -7,6 +7,8 @@ import type { Cluster } from './cluster.js';
 const meetMsMax = 320;
 /** Shorter than a write to the legs. */
 const lookMs = 0.2;
+/** Fewer than a mirror lets be under way. */
+const writtenMax = 8;
 
 /** When what happened last is known to all: rings have no half-way. */
 export function mendAfter(host: Host, group: Cluster['group'], ms: number): void {
@@ -70,6 +72,46 @@ function whenWriting(hosts: readonly Host[], uuid: string, withinMs: number, act
     else timeline.after(lookMs, look);
   };
   look();
+}
+
+/**
+ * Users write where their kernel has found the legs to differ, and the mirror is suspended while its daemon is away: the kernel recovers
+ * nothing any more, and whoever makes those writes wait for a recovery makes the suspend wait.
+ */
+export function suspendUnheard(host: Host, mirror: SimMirror, withinMs: number): void {
+  const { prng, timeline, workload } = host;
+  timeline.after(prng.real(20, withinMs), () => {
+    const { daemon } = host;
+    if (host.healing || daemon?.running !== true || daemon.kill.armed || mirror.busy) return;
+    const downMs = prng.real(20, 2000);
+    host.restartMs = () => downMs;
+    const found = regionsOutOfSync(host, mirror);
+    const writeThere = () => {
+      for (const region of found) workload.write(mirror.shape.uuid, region);
+    };
+    writeThere();
+    timeline.after(prng.real(0, 3), () => {
+      if (host.healing || !daemon.running) return;
+      daemon.die();
+      // What is asked from here on the next daemon answers.
+      writeThere();
+      if (mirror.device?.live != null) host.administrator.suspendAndResume(mirror, 0);
+    });
+  });
+}
+
+/** Some of those that are out of sync for its daemon. */
+function regionsOutOfSync(host: Host, { shape }: SimMirror): readonly number[] {
+  const map = host.liveState(shape.uuid)?.map.inner;
+  const regions: number[] = [];
+  if (map === undefined) return regions;
+  for (
+    let region = map.nextOutOfSync(0);
+    region >= 0 && regions.length < writtenMax;
+    region = map.nextOutOfSync(region + 1)
+  )
+    regions.push(region);
+  return regions;
 }
 
 export function offMs({ prng }: Host): number {

@@ -4,7 +4,13 @@ import type { Host } from '../host.js';
 import type { Cluster } from './cluster.js';
 import { inMidWrite, mendAfter, offMs, stirAround, writeOn } from './fault-steps.js';
 import { countDeath } from './moments.js';
-import { losesLegAndQuorum, recovererUnheard, thirdChangesSides, writerCleansUnheard } from './unheard.js';
+import {
+  losesLegAndQuorum,
+  recovererUnheard,
+  recoveryFails,
+  thirdChangesSides,
+  writerCleansUnheard,
+} from './unheard.js';
 
 interface ClusterFaultKind extends Omit<FaultKind, 'apply'> {
   /** Hosts that it takes; 2 where nothing stands. */
@@ -32,6 +38,7 @@ export const clusterFaultKinds: readonly ClusterFaultKind[] = [
   { name: 'third-changes-sides', weight: 6, hostsMin: 3, apply: thirdChangesSides },
   { name: 'writer-cleans-unheard', weight: 6, apply: writerCleansUnheard },
   { name: 'recoverer-unheard', weight: 6, apply: recovererUnheard },
+  { name: 'recovery-fails', weight: 6, apply: recoveryFails },
   { name: 'leg-and-quorum-lost', weight: 6, apply: losesLegAndQuorum },
 ];
 

@@ -3,7 +3,7 @@ import { MessageType } from '../../mirror/messages.js';
 import type { Host } from '../host.js';
 import type { SimMirror } from '../mirror.js';
 import type { Cluster } from './cluster.js';
-import { dieFor, inMidWrite, mendAfter, offMs, writeOn } from './fault-steps.js';
+import { dieFor, inMidWrite, mendAfter, offMs, suspendUnheard, writeOn } from './fault-steps.js';
 
 /** Until all know who has quorum. */
 const heardMs = 120;
@@ -51,11 +51,7 @@ export function recovererUnheard(host: Host, cluster: Cluster): boolean {
   const { prng, timeline, sim } = host;
   const { group } = cluster;
   if (cluster.whenSubmitted !== null || !group.settled || group.split) return false;
-  const outOfSync = ({ shape }: SimMirror) => {
-    const map = host.liveState(shape.uuid)?.map.inner;
-    return map !== undefined && map.syncCount < map.regionCount;
-  };
-  const mirror = [...host.mirrors.values()].find(outOfSync);
+  const mirror = outOfSync(host);
   if (mirror === undefined) return false;
   const { uuid } = mirror.shape;
   const cutOff = (by: Host) => {
@@ -69,12 +65,53 @@ export function recovererUnheard(host: Host, cluster: Cluster): boolean {
     // One side may begin again before they meet.
     if (prng.chance(0.5)) dieFor(prng.pick(sim.hosts), prng.real(0, longMs), prng.real(1, 3000));
   };
+  whenAssigned(cluster, uuid, (by) => void timeline.after(prng.real(0, 1), () => cutOff(by)));
+  return true;
+}
+
+/**
+ * A leg fails under a host that recovers what another has left behind: its kernel finds out of sync what is not in sync anyway, nobody
+ * else recovers it (R10), and users write there.
+ */
+export function recoveryFails(host: Host, cluster: Cluster): boolean {
+  const { prng, timeline, sim } = host;
+  if (cluster.whenSubmitted !== null) return false;
+  const mirror = outOfSync(host) ?? prng.pick([...host.mirrors.values()]);
+  const { uuid } = mirror.shape;
+  const other = prng.pick(sim.hosts.filter((one) => one !== host));
+  if (outOfSync(host) === undefined)
+    inMidWrite([other], mirror, () => {
+      if (!host.healing && !other.dark) other.powerCut(offMs(other));
+    });
+  const fail = (by: Host) => {
+    const its = by.mirrors.get(uuid);
+    if (host.healing || by.dark || its === undefined || its.port.broken || !by.diskWell(its)) return;
+    const brokenMs = prng.real(20, 4000);
+    its.port.broken = true;
+    timeline.after(brokenMs, () => {
+      its.port.broken = false;
+    });
+    suspendUnheard(by, its, brokenMs + 200);
+  };
+  whenAssigned(cluster, uuid, fail);
+  return true;
+}
+
+/** One of its mirrors, some of whose regions are out of sync. */
+function outOfSync(host: Host): SimMirror | undefined {
+  return [...host.mirrors.values()].find(({ shape }) => {
+    const map = host.liveState(shape.uuid)?.map.inner;
+    return map !== undefined && map.syncCount < map.regionCount;
+  });
+}
+
+/** The next time that somebody is given a region of the log to recover, in the moment of its being said. */
+function whenAssigned(cluster: Cluster, uuid: string, action: (by: Host) => void): void {
   cluster.whenSubmitted = (by, { type, flag, uuid: of }) => {
     if (of !== uuid || type !== MessageType.assign || flag === 1) return false;
-    timeline.after(prng.real(0, 1), () => cutOff(by));
+    action(by);
     return true;
   };
-  return true;
 }
 
 /**
