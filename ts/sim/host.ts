@@ -78,6 +78,8 @@ export class Host implements CheckWorld, WireEnds {
   #boots = 0;
   #daemons = 0;
   #lastDaemon: DaemonProcess | null = null;
+  /** When all is over that the last daemon had begun; its state may be lost before. */
+  #daemonEndsMs = 0;
   /** Of the daemon of now, or the last one; in a cluster. */
   #restarter: DeviceRestarter | null = null;
   /** Devices that a daemon of this boot has in hand (R11): a file that outlives it. */
@@ -217,6 +219,7 @@ export class Host implements CheckWorld, WireEnds {
         ? `${this.sim.seed}-boot-${this.#boots}`
         : `${this.sim.seed}-${this.name}-${this.#boots}`;
     this.#lastDaemon = null;
+    this.#daemonEndsMs = 0;
     this.#restarter = null;
     this.#restartIntents = [];
     this.#unusedLogs = new Map<string, string>();
@@ -229,10 +232,9 @@ export class Host implements CheckWorld, WireEnds {
 
   startDaemon(): void {
     if (this.dark || this.daemon?.alive === true) return;
-    const exitMs = this.#lastDaemon?.exitMs ?? 0;
-    if (!this.alone && exitMs > this.nowMs) {
+    if (!this.alone && this.#daemonEndsMs > this.nowMs) {
       // Two of them do not run at once, however long the first takes to end.
-      this.timeline.at(exitMs, () => this.startDaemon());
+      this.timeline.at(this.#daemonEndsMs, () => this.startDaemon());
       return;
     }
     if (this.#lastDaemon !== null && !this.alone) this.count('daemon is back in the same boot');
@@ -571,6 +573,7 @@ export class Host implements CheckWorld, WireEnds {
 
   #daemonDied(): void {
     this.note('died', [], () => `daemon, after ${this.daemon?.kill.passed} effects`);
+    this.#daemonEndsMs = this.daemon?.exitMs ?? 0;
     this.truth.daemonDied();
     if (this.dark) return;
     if (!this.alone) countDeath(this, 'daemon');

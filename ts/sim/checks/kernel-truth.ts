@@ -33,6 +33,10 @@ export interface TargetTruth {
   readonly dirtyWhenMarked: Set<number>;
   /** Those of them that a FLUSH made safe: the kernel writes under their protection. */
   readonly flushed: Set<number>;
+  /** Regions that a FLUSH took to a daemon and that no answer has come back for: given up, its kernel sends them again. */
+  readonly carried: Set<number>;
+  /** Those of them that the daemon held when a later FLUSH was answered: promised with it. */
+  readonly kept: Set<number>;
   /** Those that were safe when a later FLUSH failed and are not known to be out of sync: see flush-failures.ts. */
   readonly doubtful: Set<number>;
   /** A FLUSH has failed since the last resume. */
@@ -97,6 +101,8 @@ export class KernelTruth {
         marked: new Map(),
         dirtyWhenMarked: new Set(),
         flushed: new Set(),
+        carried: new Set(),
+        kept: new Set(),
         doubtful: new Set(),
         flushFailed: false,
         open: new Map(),
@@ -224,8 +230,11 @@ export class KernelTruth {
       for (const region of request.values) {
         truth.marked.delete(region);
         truth.flushed.delete(region);
+        truth.carried.delete(region);
+        truth.kept.delete(region);
       }
     }
+    if (request.type === DM_ULOG_FLUSH) for (const region of request.values) truth.carried.add(region);
     if (request.type === DM_ULOG_SET_REGION_SYNC) {
       const [region = 0, flag] = request.values;
       if (flag === 0) this.#found.set(request.uuid, (this.#found.get(request.uuid) ?? new Set()).add(region));
@@ -262,6 +271,8 @@ export class KernelTruth {
     truth.marksLost = false;
     truth.marked.clear();
     truth.flushed.clear();
+    truth.carried.clear();
+    truth.kept.clear();
     truth.doubtful.clear();
   }
 
@@ -273,6 +284,7 @@ export class KernelTruth {
     if (request.type === DM_ULOG_FLUSH) {
       if (reply.error === -Errno.EIO) becomesDoubtful(truth, map);
       flushEnded(truth, request, reply.error);
+      if (reply.error === 0) flushPromised(truth, request, map);
     }
     if (request.type === DM_ULOG_PRESUSPEND && truth.draining) {
       truth.letDrain = true;
@@ -329,6 +341,12 @@ function flushEnded(truth: TargetTruth, request: RequestRecord, error: number): 
     if (error === 0) truth.flushed.add(region);
     else truth.marked.delete(region);
   }
+}
+
+/** What is held is promised with every FLUSH, whichever it came with. */
+function flushPromised(truth: TargetTruth, request: RequestRecord, map: RegionMap | undefined): void {
+  for (const region of request.values) truth.carried.delete(region);
+  for (const region of truth.carried) if (map?.isHeld(region) === true) truth.kept.add(region);
 }
 
 function count(map: Map<number, number>, region: number, change: number): void {

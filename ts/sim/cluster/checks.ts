@@ -244,8 +244,9 @@ export class ClusterChecks {
 
   #checkMark(host: Host, request: RequestRecord, region: number): void {
     const { uuid } = request;
-    // What was cleared behind a FLUSH that was refused is held still, by the word of the others' copies too.
-    const held = host.states?.find(request.key)?.doubted === true;
+    // What was cleared behind a FLUSH that was refused is held still, by the word of the others' copies too; and so is what an earlier
+    // FLUSH brought whose kernel has given it up.
+    const held = host.states?.find(request.key)?.doubted === true || host.truth.of(request).kept.has(region);
     this.#check(
       'R13-flush',
       host.toldQuorate || held,
