@@ -57,6 +57,8 @@ export class LogStore implements LogDeviceEvents {
   #readOffset = 0;
   #readEnd = 0;
   #keepRegions = 0;
+  /** Number of the read of a take-over, and messages about what it has found that are on their way. */
+  #takeOver = 0;
   #merging = 0;
   #writeGeneration = 0;
   #writeEpoch = 0;
@@ -171,11 +173,12 @@ export class LogStore implements LogDeviceEvents {
     if (!this.#goalUnderWay) this.#owner.committed();
   }
 
-  /** What only the device knew has come back through the stream, or a part of it. */
-  merged(): void {
-    if (this.#phase !== StorePhase.merging) return;
+  /** What only the device knew has come back through the stream, or a part of it: of the take-over of this number. */
+  merged(takeOver: number): void {
+    if (takeOver !== this.#takeOver) return;
+    if (this.#phase !== StorePhase.readingBits && this.#phase !== StorePhase.merging) return;
     this.#merging -= 1;
-    if (this.#merging === 0) this.#writeAll();
+    if (this.#merging === 0 && this.#phase === StorePhase.merging) this.#writeAll();
   }
 
   tick(nowMs: number): void {
@@ -308,6 +311,9 @@ export class LogStore implements LogDeviceEvents {
   #headRead(bytes: Uint8Array): void {
     const { header, session } = this.#image.decodeHead(bytes);
     if (this.#goal === StoreGoal.takeOver) {
+      // A read that failed midway has said what it had found by then.
+      this.#world.takeOvers += 1;
+      this.#takeOver = this.#world.takeOvers;
       this.#merging = 0;
       this.#readBits(header.kind === 'valid' ? header.regionCount : 0);
       return;
@@ -345,7 +351,7 @@ export class LogStore implements LogDeviceEvents {
 
   #bitsRead(offset: number, bytes: Uint8Array): void {
     if (this.#goal === StoreGoal.takeOver) {
-      this.#merging += this.#owner.foundOnDevice(offset, bytes, this.#keepRegions);
+      this.#merging += this.#owner.foundOnDevice(offset, bytes, this.#keepRegions, this.#takeOver);
       this.#readOffset = offset + bytes.length;
       if (this.#readOffset < this.#readEnd) this.#readNext();
       else this.#merge();

@@ -19,11 +19,11 @@ export class MessageSender {
   }
 
   /** Submits the first `count` regions, in as many messages as they need. */
-  regions(type: MessageType, uuid: string, flag: number, regions: Float64Array, count: number): void {
+  regions(type: MessageType, uuid: string, flag: number, regions: Float64Array, count: number, seq = 0): void {
     for (let from = 0; from < count; from += messageRegionsMax) {
       const part = Math.min(count - from, messageRegionsMax);
       for (let i = 0; i < part; i++) this.#message.regions[i] = regions[from + i] as number;
-      this.#submit(type, uuid, 0, flag, part);
+      this.#submit(type, uuid, seq, flag, part);
     }
   }
 

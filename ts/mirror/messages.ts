@@ -32,7 +32,7 @@ export const MessageType = {
   chunk: 11,
   /** The writer of epoch `regions[0]`: every change up to generation `regions[1]` is on stable storage. */
   durable: 12,
-  /** Regions that the log device has as dirty, and no member knows why: out of sync. `flag` 1: all regions. */
+  /** Regions that the log device has as dirty, and no member knows why: out of sync. `flag` 1: all regions; 2: all are dirty. `seq` counts take-overs. */
   unknownDirty: 13,
   /** The log device has failed (`flag` 1) or works again (R16). */
   logState: 14,
@@ -53,7 +53,7 @@ export interface LogMessage {
   node: number;
   /** Name of the log in the cluster. */
   uuid: string;
-  /** The request that it comes from, or 0: for those who read traces. Nothing is decided by it. */
+  /** The request that it comes from, for those who read traces; a number of the sender's own where the type says so; or 0. */
   seq: number;
   flag: number;
   /** The first `count` entries count. */

@@ -78,6 +78,7 @@ export class MirrorService {
       nowMs: 0,
       acknowledgedOrder: 0,
       questions: 0,
+      takeOvers: 0,
     };
     this.#logs = new MirrorLogs(this.#world);
     this.#unused = new UnusedLogs(options.unusedLogs ?? [], (uuid, table) => effects.keepUnusedLog?.(uuid, table));

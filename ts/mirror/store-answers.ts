@@ -65,7 +65,7 @@ export class StoreAnswers implements LogStoreOwner {
   }
 
   /** R8: after the death of a writer, what its device has as dirty and no member knows belongs to nobody and is resynced. */
-  foundOnDevice(offset: number, bytes: Uint8Array, regionLimit: number): number {
+  foundOnDevice(offset: number, bytes: Uint8Array, regionLimit: number, takeOver: number): number {
     const { state, world, replica, uuid } = this.#parts;
     const { table } = replica.rights;
     if (!table?.writerDied) return 0;
@@ -78,7 +78,7 @@ export class StoreAnswers implements LogStoreOwner {
       uuid,
       `${regions.length} regions are dirty on the log device alone: resynced`,
     );
-    world.sender.regions(MessageType.unknownDirty, uuid, 0, Float64Array.from(regions), regions.length);
+    world.sender.regions(MessageType.unknownDirty, uuid, 0, Float64Array.from(regions), regions.length, takeOver);
     return Math.ceil(regions.length / messageRegionsMax);
   }
 

@@ -51,9 +51,9 @@ export interface LogStoreOwner {
   bitsLoaded(): void;
   /**
    * Bytes of the area at a take-over: what they have as dirty. Returns how many messages about that must be delivered before
-   * anything is written; `merged` is called for each.
+   * anything is written; `merged` is called for each, with the number of the take-over.
    */
-  foundOnDevice(offset: number, bytes: Uint8Array, regionLimit: number): number;
+  foundOnDevice(offset: number, bytes: Uint8Array, regionLimit: number, takeOver: number): number;
   /** What a write carries: it counts while this stays what it was when the write started (R1). */
   readonly epoch: number;
   /** The device has failed and is not known to be well again: what is written is read back (R16). */

@@ -43,6 +43,8 @@ export interface World {
   acknowledgedOrder: number;
   /** Questions for parts of copies, of all logs. */
   questions: number;
+  /** Log devices that were read to take them over, of all logs. */
+  takeOvers: number;
 }
 
 export function report(world: World, level: MirrorReport['level'], event: string, uuid: string, text: string): void {
