@@ -133,13 +133,19 @@ export class Marks {
     for (let i = 0; i < count; i++) {
       const region = regions[i] as number;
       const held = map.isHeld(region);
-      if (held && sticks && map.isInSync(region) && this.#mayStick(region)) list[list.length - ++stuck] = region;
+      if (held && sticks && this.#isAnnounced(region) && map.isInSync(region) && this.#mayStick(region))
+        list[list.length - ++stuck] = region;
       else if (held || this.#leftOver(region, owners.has(this.#world.node, region))) list[released++] = region;
     }
     map.unhold(regions, count);
     if (this.#hushed) return;
     for (let i = 1; i <= stuck; i++) this.#stick(list[list.length - i] as number, nowMs);
     if (released > 0) this.#submitReleases(list, released);
+  }
+
+  /** What others do not know of does not stick: the announcement of what is held would pass it over, and its next mark be silent. */
+  #isAnnounced(region: number): boolean {
+    return !this.announcing || this.#state.owners.has(this.#world.node, region);
   }
 
   /** The doubt is over: what the kernel has cleared meanwhile it does not hold. */
