@@ -19,6 +19,8 @@ export class Group {
   readonly #members = new Map<number, GroupMember>();
   readonly #orders = new Map<number, number>();
   readonly #boots = new Map<number, number>();
+  /** They are on the other side of a network that is broken. */
+  readonly #cutOff = new Set<number>();
   #incarnations = 0;
   #epoch = 0;
   /** False: what is delivered is not acknowledged before `acknowledge`. */
@@ -78,6 +80,49 @@ export class Group {
     this.hosts.set(node, this.#newHost(node));
   }
 
+  /** The network breaks between these nodes and the others; each side is told that it has quorum. */
+  split(nodes: readonly number[]): void {
+    for (const node of nodes) this.#cutOff.add(node);
+    this.#tellSides((member, side) => ({
+      joined: [],
+      left: side.includes(member) ? [] : [{ member, reason: 'node-down' as const }],
+    }));
+  }
+
+  /** It heals. */
+  heal(): void {
+    const sides = [...this.#members.values()].map((member) => [member, this.#side(member)] as const);
+    this.#cutOff.clear();
+    this.#tellSides((member, _, of) => {
+      const before = sides.find(([one]) => one === of)?.[1] ?? [];
+      return { joined: before.includes(member) ? [] : [member], left: [] };
+    });
+  }
+
+  #side(of: GroupMember): GroupMember[] {
+    const cut = this.#cutOff.has(of.node);
+    return [...this.#members.values()].filter(({ node }) => this.#cutOff.has(node) === cut);
+  }
+
+  #tellSides(
+    change: (
+      member: GroupMember,
+      side: readonly GroupMember[],
+      of: GroupMember,
+    ) => { readonly joined: readonly GroupMember[]; readonly left: readonly Departure[] },
+  ): void {
+    for (const of of this.#members.values()) {
+      const side = this.#side(of);
+      const changes = [...this.#members.values()].map((member) => change(member, side, of));
+      const joined = changes.flatMap((one) => one.joined);
+      const left = changes.flatMap((one) => one.left);
+      const members = side.sort((a, b) => a.node - b.node);
+      const host = this.host(of.node);
+      host.service.viewChanged({ epoch: this.#nextEpoch(), members, joined, left }, host.nowMs);
+      if (this.tellsQuorum) host.service.quorumChanged(true, host.nowMs);
+    }
+  }
+
   /** The node's cluster service goes away under the daemon: killed, or stopped in order, when it says that the daemon is gone. */
   loseGroup(node: number, reason: 'node-down' | 'process-down' = 'node-down'): void {
     this.part(node, reason);
@@ -97,6 +142,7 @@ export class Group {
     const next = this.#queue.shift();
     if (next === undefined) return false;
     for (const node of this.#members.keys()) {
+      if (this.#cutOff.has(node) !== this.#cutOff.has(next.message.node)) continue;
       const order = (this.#orders.get(node) ?? 0) + 1;
       this.#orders.set(node, order);
       const host = this.host(node);

@@ -33,8 +33,10 @@ function restartAll(group: Group): void {
 
 test.each([core, disk])('outlive the daemons of all: %s', (text) => {
   const { group } = groupWith(text, [1, 2]);
-  for (const region of [4, 6]) group.ask(2, DM_ULOG_SET_REGION_SYNC, mirrorA, [region, 0]);
+  group.ask(2, DM_ULOG_SET_REGION_SYNC, mirrorA, [6, 0]);
+  expect(work(group, 2)).toEqual([1, 6]);
   group.ask(2, DM_ULOG_SET_REGION_SYNC, mirrorA, [6, 1]);
+  group.ask(2, DM_ULOG_SET_REGION_SYNC, mirrorA, [4, 0]);
   for (let times = 0; times < 2; times++) {
     restartAll(group);
     expect(work(group, 1)?.[0]).toBe(0);

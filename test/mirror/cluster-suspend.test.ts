@@ -211,6 +211,8 @@ describe('between the two questions before a write', () => {
     ['clears alone, of another thread: not over', [], [], 1],
   ])('a flush of %s', (_title, marks, flush, inSync) => {
     const { group } = groupWith('512 clustered-core 8', [1, 2]);
+    group.ask(2, DM_ULOG_IS_REMOTE_RECOVERING, mirrorA, [4]);
+    expect(group.ask(1, DM_ULOG_GET_RESYNC_WORK, mirrorA)?.values).toEqual([1, 4]);
     expect(group.ask(1, DM_ULOG_SET_REGION_SYNC, mirrorA, [4, 1])?.error).toBe(0);
     expect(group.ask(2, DM_ULOG_IS_REMOTE_RECOVERING, mirrorA, [4])?.values).toEqual([0, 0]);
     group.ask(1, DM_ULOG_SET_REGION_SYNC, mirrorA, [4, 0]);

@@ -491,6 +491,7 @@ describe('a checker', () => {
         open: 0,
         ordinal: 0,
         cleanThen: null,
+        delivered: true,
         hostile: false,
       };
       return { seq, type, ...log, ...rest };
@@ -534,6 +535,7 @@ describe('a checker', () => {
       open: 1,
       ordinal: 0,
       cleanThen: null,
+      delivered: true,
       hostile: true,
     };
     checkReply(world, request, { error: -22, first: 0, second: 0, text: '' });

@@ -84,6 +84,7 @@ export class World implements CheckWorld {
       open: 1,
       ordinal: 0,
       cleanThen,
+      delivered: true,
       hostile: false,
     };
     checkReply(this, request, { error: 0, first: 0, second: 0, text: '', ...reply });

@@ -91,7 +91,10 @@ export class Membership implements ReplicaHooks {
     const copied = recoveryRequests.copiedHere;
     const unknown = [...found].filter(
       (region) =>
-        region < state.map.regionCount && region !== copied && !recovery.restrictions.isOf(region, world.node),
+        region < state.map.regionCount &&
+        region !== copied &&
+        !recoveryRequests.hasCopied(region) &&
+        !recovery.restrictions.isOf(region, world.node),
     );
     const regions = Float64Array.from(unknown);
     world.sender.regions(MessageType.inSync, state.identity.uuid, 0, regions, regions.length);

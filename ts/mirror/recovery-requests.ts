@@ -28,10 +28,14 @@ export class RecoveryRequests {
   #assigned: { readonly region: number; readonly order: number } | null = null;
   /** What members assigned to this kernel without its knowledge is on its way back. */
   #givingBack = false;
+  /** Regions that others have just copied and that it has found out of sync, on their way. */
+  readonly #sayingAgain = new Set<number>();
   /** The kernel was told of no work and has not asked since. What an earlier daemon has told it is not known. */
   #toldNone: boolean;
   /** What this daemon has handed out last. */
   #handedOut: number = noRegion;
+  /** What an earlier one may have. */
+  #handedOutBefore: number;
   /** Regions that were put out of sync by requests which wait until that is safe, by sequence number. */
   readonly #settling = new Map<number, number>();
   /**
@@ -51,6 +55,7 @@ export class RecoveryRequests {
     this.#answerWhenDurable = answerWhenDurable;
     this.#roundUnknown = parts.state.restored && parts.replica.rights.shared;
     this.#toldNone = parts.state.restored;
+    this.#handedOutBefore = parts.state.restored ? this.ownRegion : noRegion;
   }
 
   /** MARK: a round of writes is about to end with a flush. */
@@ -91,6 +96,11 @@ export class RecoveryRequests {
       effects.reply(seq, DM_ULOG_SET_REGION_SYNC, -Errno.EINVAL);
       return;
     }
+    if (this.#isUnasked(region, flag === 1)) {
+      this.#copiedUnasked(region);
+      effects.reply(seq, DM_ULOG_SET_REGION_SYNC, 0);
+      return;
+    }
     if (this.#syncChanges.full) {
       effects.reply(seq, DM_ULOG_SET_REGION_SYNC, -Errno.EAGAIN);
       return;
@@ -103,6 +113,8 @@ export class RecoveryRequests {
   getResyncWork(seq: number, resumes: boolean): void {
     const { world, state, replica, uuid } = this.#parts;
     this.#toldNone = false;
+    // A kernel that asks copies nothing.
+    this.#handedOutBefore = noRegion;
     // Who has only just come hears whether it has quorum in a moment: the hand-out waits for that.
     const mayAsk = this.#mayHandOut || (this.#mayAsk && replica.rights.quorumUnsaid);
     const may = mayAsk && state.map.syncCount < state.map.regionCount;
@@ -166,9 +178,20 @@ export class RecoveryRequests {
   headTaken(known: number): void {
     const { world, state, uuid } = this.#parts;
     const assigned = this.ownRegion;
+    if (known !== noRegion && known !== assigned) this.#keepCopied(known);
     if (assigned === noRegion || assigned === known || state.marksUnknown) return;
     this.#givingBack = true;
     world.sender.one(MessageType.assign, uuid, 0, -1, 1);
+  }
+
+  /**
+   * R4, R6: what this kernel copies, or may, nobody else copies, also where the copy that counts is one of others who went on, or older
+   * than the assignment. To all it is as a region that this kernel has found out of sync (R10), and will be its own to recover anew.
+   */
+  #keepCopied(region: number): void {
+    const { state, replica } = this.#parts;
+    const told = region === this.#handedOut || region === this.#handedOutBefore;
+    if (told && state.lifeCycle !== LifeCycle.resuming && !this.hasCopied(region)) replica.record.foundOut(region);
   }
 
   /**
@@ -181,6 +204,7 @@ export class RecoveryRequests {
       if (region !== undefined) this.#syncChanges.add(region, false, seq);
     });
     this.#settling.clear();
+    this.#sayingAgain.clear();
     if (this.#assigned !== null && this.#assigned.region !== noRegion) this.#assigned = null;
     if (this.#givingBack) this.#kernelIdles();
     this.#givingBack = false;
@@ -230,6 +254,8 @@ export class RecoveryRequests {
   #mustWait(region: number): boolean {
     const { state, recovery, replica, world } = this.#parts;
     if (recovery.recoveredElsewhere === region) return true;
+    // R10: others have just copied what this kernel would write without a mark, and are about to hear so.
+    if (this.#sayingAgain.has(region)) return true;
     // R10: nobody else recovers it, and this kernel may have ended its own recovery for a suspend that nobody heard and that waits for
     // these writes.
     if (recovery.restrictions.names(region, world.node) && state.recoveringRegion !== region) return false;
@@ -306,20 +332,44 @@ export class RecoveryRequests {
     if (allInSync) recovery.restrictions.clear();
     // R10: who has copied it did not know. This kernel writes there without marks all the same.
     const again = inSync && node !== world.node && replica.record.hasFound(region);
-    if (again) world.sender.one(MessageType.inSync, uuid, 0, region, 0);
-    else if (inSync) replica.record.inSync(region, allInSync);
+    if (again) {
+      this.#sayingAgain.add(region);
+      world.sender.one(MessageType.inSync, uuid, 0, region, 0);
+    } else if (inSync) replica.record.inSync(region, allInSync);
     else if (flag === 0 && replica.rights.shared && node === world.node) replica.record.foundOut(region);
     if (inSync && !state.inSyncLatched && allInSync) {
       state.inSyncLatched = true;
       report(world, 'notice', 'resync-done', uuid, `all ${map.regionCount} regions are in sync`);
     }
     if (node !== world.node) return;
+    if (!inSync) this.#sayingAgain.delete(region);
     failures.syncDelivered(region);
     if (flag === 2) return;
     this.#syncChanges.take(region, inSync)?.answerAll((seq) => {
       if (waits) this.#settles(seq, region);
       else world.effects.reply(seq, DM_ULOG_SET_REGION_SYNC, 0);
     });
+  }
+
+  /**
+   * R6: that a copy has ended well counts once, and from whoever was to make it. Others may have heard it before this node lost them, or
+   * may never have known of the copy; by now the region may be out of sync for another reason.
+   */
+  #isUnasked(region: number, inSync: boolean): boolean {
+    const { recovery, replica, world } = this.#parts;
+    return inSync && replica.rights.shared && replica.following && !recovery.isAssignedTo(world.node, region);
+  }
+
+  /** What its kernel has copied it does not write without a mark any more. Where members have that it does, they have it until it has another table. */
+  #copiedUnasked(region: number): void {
+    const { recovery, replica, state, world } = this.#parts;
+    if (recovery.restrictions.names(region, world.node)) return;
+    replica.record.inSync(region, state.map.syncCount === state.map.regionCount);
+  }
+
+  /** Its end is on its way, or has to be said again. */
+  hasCopied(region: number): boolean {
+    return this.#syncChanges.awaits(region, true);
   }
 
   #settles(seq: number, region: number): void {
@@ -330,9 +380,14 @@ export class RecoveryRequests {
 
   /** The copy follows the stream again: what was on its way goes once more. */
   resubmit(): void {
-    const { sender } = this.#parts.world;
-    for (const { region, inSync, seq } of this.#syncChanges.waiting()) {
-      sender.one(MessageType.inSync, this.#parts.uuid, seq, region, inSync ? 1 : 0);
+    const { effects, sender } = this.#parts.world;
+    for (const { region, inSync, seq } of [...this.#syncChanges.waiting()]) {
+      if (!this.#isUnasked(region, inSync)) {
+        sender.one(MessageType.inSync, this.#parts.uuid, seq, region, inSync ? 1 : 0);
+        continue;
+      }
+      this.#copiedUnasked(region);
+      this.#syncChanges.take(region, inSync)?.answerAll((each) => effects.reply(each, DM_ULOG_SET_REGION_SYNC, 0));
     }
     this.#assigned = null;
     if (this.#assigns.count > 0) sender.one(MessageType.assign, this.#parts.uuid, 0, -1, 0);

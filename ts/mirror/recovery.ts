@@ -59,6 +59,11 @@ export class Recovery {
     return recoveringNode === -1 ? this.#node : recoveringNode;
   }
 
+  /** The region is assigned to the node. */
+  isAssignedTo(node: number, region: number): boolean {
+    return this.#state.recoveringRegion === region && this.recoverer === node;
+  }
+
   /** The region that another node recovers, or `noRegion`. */
   get recoveredElsewhere(): number {
     return this.recoverer === this.#node ? noRegion : this.#state.recoveringRegion;

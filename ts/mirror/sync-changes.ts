@@ -39,6 +39,11 @@ export class SyncChanges {
     return index < 0 ? null : (this.#changes.splice(index, 1)[0]?.seqs ?? null);
   }
 
+  /** The newest change of the region that is on its way is this one. */
+  awaits(region: number, inSync: boolean): boolean {
+    return this.#changes.findLast((change) => change.region === region)?.inSync === inSync;
+  }
+
   /** Those on their way, oldest first. */
   waiting(): readonly Omit<SyncChange, 'seqs'>[] {
     return this.#changes;

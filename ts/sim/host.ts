@@ -3,7 +3,13 @@
  * truth about its kernel. What hosts share (time, disks, legs, checkers, journal) is the simulation's. It offers what
  * can happen to a host as methods (kill, power cut, restart); when they happen is decided in faults.ts.
  */
-import { DM_ULOG_CTR, DM_ULOG_GET_RESYNC_WORK, DM_ULOG_PRESUSPEND, DM_ULOG_RESUME } from '../base/ulog-frames.js';
+import {
+  DM_ULOG_CTR,
+  DM_ULOG_GET_RESYNC_WORK,
+  DM_ULOG_PRESUSPEND,
+  DM_ULOG_RESUME,
+  DM_ULOG_SET_REGION_SYNC,
+} from '../base/ulog-frames.js';
 import { LifeCycle, serves } from '../mirror/log-state.js';
 import type { LogMessage } from '../mirror/messages.js';
 import { MessageType } from '../mirror/messages.js';
@@ -88,6 +94,8 @@ export class Host implements CheckWorld, WireEnds {
   #unusedLogs = new Map<string, string>();
   /** Messages of the daemon of now; the transport delivers them in this order. */
   #submitted = 0;
+  /** The SET_REGION_SYNC requests that it has had. */
+  readonly #syncReports = new Map<number, RequestRecord>();
   /** Entries of the daemons before the one of now. */
   #entriesBefore = 0;
   #lifeCycles = new Map<string, LifeCycle>();
@@ -275,6 +283,7 @@ export class Host implements CheckWorld, WireEnds {
     if (this.sim.restarts) this.#restarter = new DeviceRestarter(this, daemon, this.prng.fork());
     this.#lastDaemon = daemon;
     this.#submitted = 0;
+    this.#syncReports.clear();
     this.#entriesBefore += this.daemon?.entries ?? 0;
     this.daemon = daemon;
     this.toldQuorate = false;
@@ -511,6 +520,8 @@ export class Host implements CheckWorld, WireEnds {
     const known = state !== undefined;
     if (request.type === DM_ULOG_RESUME && state?.lifeCycle === LifeCycle.active && state.marksUnknown)
       request.cleanThen ??= cleanRegions(state);
+    if (this.alone) request.delivered = true;
+    else if (request.type === DM_ULOG_SET_REGION_SYNC) this.#syncReports.set(request.seq, request);
     if (request.type === DM_ULOG_CTR && request.endsWithNul) {
       this.count('reconnect');
       const { atReconnect } = this;
@@ -565,7 +576,10 @@ export class Host implements CheckWorld, WireEnds {
       return `${what} of ${node} ${uuid} flag ${flag} ${[...regions.subarray(0, Math.min(count, 12))].join(' ')}`;
     });
     if (message.type === MessageType.quorum) this.quorumHeard = message.flag;
-    if (message.node !== this.node || message.type !== MessageType.mark) return;
+    if (message.node !== this.node) return;
+    const report = message.type === MessageType.inSync ? this.#syncReports.get(message.seq) : undefined;
+    if (report !== undefined && this.follows(report.uuid)) report.delivered = true;
+    if (message.type !== MessageType.mark) return;
     for (let i = 0; i < message.count; i++) {
       this.truth.markSubmitted(message.uuid, message.regions[i] as number, order);
     }

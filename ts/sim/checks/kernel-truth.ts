@@ -293,7 +293,7 @@ export class KernelTruth {
     }
     if (reply.error !== 0) return;
     if (request.type === DM_ULOG_CTR && request.endsWithNul) truth.reconnects += 1;
-    const recovered = request.type === DM_ULOG_SET_REGION_SYNC && request.values[1] === 1;
+    const recovered = request.type === DM_ULOG_SET_REGION_SYNC && request.values[1] === 1 && request.delivered;
     if (recovered) this.#found.get(request.uuid)?.delete(request.values[0] ?? 0);
     if (request.type === DM_ULOG_GET_SYNC_COUNT && reply.first >= regionCount) truth.latched = true;
     // A hint behind the last region ends all questions just so.

@@ -25,6 +25,7 @@ import type { CountedState } from '../daemon/counted-state.js';
 import type { ReplyRecord, RequestRecord } from '../daemon/requests.js';
 import type { SimMirror } from '../mirror.js';
 import { cleanBit, forEachNotClean, readLogBytes, sessionClosed, sessionIntact } from './log-bytes.js';
+import { keepsForItself } from './step-checks.js';
 import type { CheckWorld } from './world.js';
 
 interface Judged {
@@ -367,7 +368,10 @@ function checkHandOut({ world, request, reply, state, mirror }: Judged): void {
 
 function checkSetSync({ world, request, state }: Judged): void {
   const [region = 0, flag = 0] = request.values;
-  const holds = state.map.inner.isInSync(region) === (flag === 1) && state.recoveringRegion !== region;
+  const told = state.recoveringRegion !== region || state.recoveringNode >= 0;
+  // What nobody knows that this host's kernel copies, any more or yet, says nothing (R6).
+  const unasked = flag === 1 && !request.delivered;
+  const holds = told && (unasked || state.map.inner.isInSync(region) === (flag === 1));
   world.evaluations.check(
     'R2-store-before-reply',
     holds,
@@ -423,7 +427,7 @@ function checkHint({ world, request, reply, state, mirror }: Judged): void {
     // IN_SYNC says yes in the same round, which is looked at there; nor when it has found the region out of sync: it alone is given it.
     const region = request.values[0] ?? 0;
     const { latched, copying, handedOut, hintMax } = world.truth.of(request);
-    const found = world.truth.hasFound(request.uuid, region);
+    const found = world.truth.hasFound(request.uuid, region) || keepsForItself(state, region);
     const marks = latched || state.inSyncLatched || region < hintMax || state.map.isHeld(region) || found;
     const may = state.map.inner.isInSync(region) || marks || copying === region || handedOut === region;
     evaluations.check(

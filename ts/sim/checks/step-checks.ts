@@ -2,7 +2,9 @@
  * Looks at the whole world after every step. What is checked here must hold at every instant, whoever was killed a
  * moment ago: that is what makes a crash or a power cut at that instant harmless.
  */
+
 import { LifeCycle, serves } from '../../mirror/log-state.js';
+import { decodeMembers } from '../../mirror/member-record.js';
 import type { CountedState } from '../daemon/counted-state.js';
 import type { LogDisk } from '../daemon/log-disk.js';
 import type { SimMirror } from '../mirror.js';
@@ -168,10 +170,16 @@ function checkAssignment(world: CheckWorld, truth: TargetTruth, state: CountedSt
   if (truth.copying < 0 || state.marksUnknown || truth.marksLost) return;
   world.evaluations.check(
     'R6-assignment',
-    state.recoveringRegion === truth.copying,
+    state.recoveringRegion === truth.copying || (!world.alone && keepsForItself(state, truth.copying)),
     () =>
       `${state.identity.uuid}: the kernel copies region ${truth.copying}, the record says ${state.recoveringRegion}`,
   );
+}
+
+/** The copy that counts has no such assignment: the region is this kernel's alone, as if it had found it out of sync (R10). */
+export function keepsForItself({ identity, members }: CountedState, region: number): boolean {
+  const stored = decodeMembers(identity.uuid, members);
+  return stored !== null && (stored.moreFound || stored.found.has(region));
 }
 
 function stickyLateMs({ daemonPunctual, nowMs, stickyIdleMs }: CheckWorld): number {

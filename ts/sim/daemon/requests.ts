@@ -25,6 +25,8 @@ export interface RequestRecord {
   ordinal: number;
   /** Of a RESUME of a log that served already: the regions that were clean when it came. */
   cleanThen: ReadonlySet<number> | null;
+  /** The message that says it to all members has come back to this daemon, whose copy was what all have. */
+  delivered: boolean;
   /** The simulator sent it on purpose to be refused. */
   readonly hostile: boolean;
 }
@@ -60,6 +62,7 @@ export function recordRequest(frame: Buffer, length: number, hostile: boolean): 
     open: 0,
     ordinal: 0,
     cleanThen: null,
+    delivered: false,
     hostile,
   };
 }
