@@ -3,35 +3,44 @@
  * doing so until it has recovered them itself or has another table. Where two kernels have found one, neither recovers it before the
  * other has another table or is dead: the copy of one ends nothing of what the other does.
  *
- * Bounded: when full, the node of the region that did not fit is the only one that recovers anything; where there are two such
- * nodes nobody does, before one of them has another table or is dead.
+ * Bounded, for all of it goes with the head of a copy: when full, the node of the region that did not fit is the only one that recovers
+ * anything; where there are two such nodes nobody does, before one of them has another table or is dead.
  */
 import { restrictedMax } from '../base/limits.js';
 
 export class Restrictions {
   readonly #nodes = new Map<number, readonly number[]>();
+  /** Of a region and a node. */
+  #pairs = 0;
   /** The nodes whose regions did not fit. */
   readonly #overflow = new Set<number>();
 
   add(region: number, node: number): void {
     const nodes = this.#nodes.get(region);
     if (nodes?.includes(node) === true) return;
-    if (this.#nodes.size < restrictedMax || nodes !== undefined) this.#nodes.set(region, [...(nodes ?? []), node]);
+    if (this.#pairs < restrictedMax) this.#put(region, [...(nodes ?? []), node]);
     else this.#overflow.add(node);
+  }
+
+  #put(region: number, nodes: readonly number[]): void {
+    this.#pairs += nodes.length - (this.#nodes.get(region)?.length ?? 0);
+    if (nodes.length > 0) this.#nodes.set(region, nodes);
+    else this.#nodes.delete(region);
   }
 
   /** The region is in sync. */
   remove(region: number): void {
-    this.#nodes.delete(region);
+    this.#put(region, []);
   }
 
   /** The node is dead, or has another table. */
   removeNode(node: number): void {
     for (const [region, nodes] of this.#nodes) {
-      if (!nodes.includes(node)) continue;
-      const others = nodes.filter((other) => other !== node);
-      if (others.length > 0) this.#nodes.set(region, others);
-      else this.#nodes.delete(region);
+      if (nodes.includes(node))
+        this.#put(
+          region,
+          nodes.filter((other) => other !== node),
+        );
     }
     this.#overflow.delete(node);
   }
@@ -71,6 +80,7 @@ export class Restrictions {
 
   clear(): void {
     this.#nodes.clear();
+    this.#pairs = 0;
     this.#overflow.clear();
   }
 
