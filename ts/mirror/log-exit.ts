@@ -117,7 +117,10 @@ export class LogExit {
 
   /** Does what had to wait for other nodes. */
   poll(): void {
+    const { replica } = this.#parts;
     if (this.#closeWaits) this.#close();
+    // Nothing is cleaned, and nobody knows for how long: what is left over goes out of sync with this node.
+    if (this.#leaveWaits && replica.following && replica.rights.othersUnsettled) this.swept();
   }
 
   #leaveOnce(): void {

@@ -109,6 +109,12 @@ export class ReplicaRights {
     return this.shared && memberOf(this.table, this.#world.node)?.settled === false;
   }
 
+  /** The same of another node's kernel (R3). */
+  get othersUnsettled(): boolean {
+    const { members } = this.table ?? { members: [] };
+    return members.some(({ node, settled }) => !settled && node !== this.#world.node);
+  }
+
   /** The lowest member that follows: it does what one has to do for all. */
   get leads(): boolean {
     return this.table === undefined || providerOf(this.table, -1) === this.#world.node;
