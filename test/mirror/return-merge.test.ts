@@ -20,6 +20,7 @@ function reporter(node: number, table: MemberTable, facts: Partial<LogReport & R
     table,
     live: 'active' as const,
     marksUnknown: false,
+    shape: table,
     valid: true,
     writing: false,
     rank,

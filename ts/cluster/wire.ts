@@ -31,7 +31,7 @@ import { cpgMessageBytesMax } from '../native/cpg-group.js';
  * more briefly (transfer.ts). 4: a report may take several messages and says of a member who went on without it, a leave says whether
  * something was out of sync, and the head of a copy whether owners are missing in it.
  */
-export const wireVersion = 5;
+export const wireVersion = 6;
 export const wireHeaderBytes = 52;
 /** The longest multicast: what goes in one piece, and briefly enough not to hold up the others' marks. */
 export const multicastBytesMax = cpgMessageBytesMax;

@@ -252,6 +252,7 @@ export class Cluster {
       this.#world.sender.bytes(MessageType.report, '', 0, 0, [], bytes);
   }
 
+        shape: null,
   #reportDelivered({ node, bytes, byteCount }: LogMessage): void {
     const exchange = this.#exchange;
     const said = decodeReport(bytes.subarray(0, byteCount));

@@ -12,6 +12,7 @@ import {
   decide,
   emptyTable,
   isWriter,
+  type LogShape,
   type Member,
   type MemberTable,
   mayHaveUsed,
@@ -24,13 +25,10 @@ import {
 } from './member-table.js';
 
 /** What a joining node says of the log. */
-export interface JoinFacts {
+export interface JoinFacts extends Readonly<LogShape> {
   readonly node: number;
   readonly name: string;
   readonly boot: string;
-  readonly regionCount: number;
-  readonly regionSizeSectors: number;
-  readonly disk: boolean;
   /** R3: what its kernel holds is not known. */
   readonly marksUnknown: boolean;
 }

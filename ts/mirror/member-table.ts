@@ -37,11 +37,15 @@ export interface Member {
   position: number;
 }
 
-export interface MemberTable {
-  readonly uuid: string;
+/** What all members have alike, from the first of them. */
+export interface LogShape {
   regionCount: number;
   regionSizeSectors: number;
   disk: boolean;
+}
+
+export interface MemberTable extends LogShape {
+  readonly uuid: string;
   /** Rises with every change while somebody is valid, and by far when they have quorum anew: who is without it never comes so far. */
   generation: number;
   /** The generation in which somebody began to be valid who took no copy of a valid one; 0: nobody is. */
@@ -101,8 +105,10 @@ export function emptyTable(uuid: string): MemberTable {
     ended: [],
   };
 }
+    closedEpoch: 0,
 
 export function copyTable(table: MemberTable): MemberTable {
+    endedEpoch: 0,
   return { ...table, ended: [...table.ended], members: table.members.map((member) => ({ ...member })) };
 }
 

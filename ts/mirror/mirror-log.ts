@@ -310,8 +310,8 @@ export class MirrorLog {
     const { replica, uuid } = this;
     // Also one whose load was refused: it has left, and does not load anything when it is chosen to.
     if (replica.phase === 'outside' && !serves(this.state)) return null;
-    const fresh = () => Object.assign(emptyTable(uuid), this.state.geometry, { disk: this.state.image !== null });
-    const table = replica.rights.table ?? fresh();
+    const shape = { ...this.state.geometry, disk: this.state.image !== null };
+    const table = replica.rights.table ?? Object.assign(emptyTable(uuid), shape);
     const me = memberOf(table, this.#world.node);
     const resuming = lifeCycle === LifeCycle.resuming;
     // One of unknown marks is in use, and members know as what; any other that resumes is not, whatever it was before.
@@ -322,7 +322,7 @@ export class MirrorLog {
     // A load writes when it has read, whenever that is; and who has the role may begin until it hears that another has it.
     const begins = replica.phase === 'loading' || replica.mayWrite;
     const writing = this.life.store?.writing === true || begins;
-    return { table, live, marksUnknown, valid, writing, rank: replica.record.rank, position };
+    return { table, live, marksUnknown, shape, valid, writing, rank: replica.record.rank, position };
   }
 
   /** Somebody has resumed: the search for resync work begins anew on all replicas. */

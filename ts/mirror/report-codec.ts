@@ -4,7 +4,7 @@
  */
 import { reportBytesMax, uuidBytesMax } from '../base/limits.js';
 import { isCount, isNode, isNodeOrNone, isObject } from './json-values.js';
-import { type Member, type MemberTable, withoutCopy } from './member-table.js';
+import { type LogShape, type Member, type MemberTable, withoutCopy } from './member-table.js';
 import type { LogReport } from './return-merge.js';
 
 export interface Report {
@@ -61,9 +61,16 @@ function isReport(said: unknown): said is Report {
 
 function isLogReport(said: unknown): said is LogReport {
   if (!isObject<keyof LogReport>(said)) return false;
-  const { table, live, marksUnknown, valid, writing, rank, position } = said;
+  const { table, live, marksUnknown, shape, valid, writing, rank, position } = said;
   const flags = [marksUnknown, valid, writing].every((flag) => typeof flag === 'boolean');
-  return isTable(table) && (live === null || stages.includes(live)) && flags && isCount(rank) && isCount(position);
+  const ofWhat = live === null ? shape === null : stages.includes(live) && isShape(shape);
+  return isTable(table) && ofWhat && flags && isCount(rank) && isCount(position);
+}
+
+function isShape(said: unknown): boolean {
+  if (!isObject<keyof LogShape>(said)) return false;
+  const { regionCount, regionSizeSectors, disk } = said;
+  return isCount(regionCount) && isCount(regionSizeSectors) && typeof disk === 'boolean';
 }
 
 /** What cannot be told on, or kept in a record, is no table: whoever took it for one would end by that. */

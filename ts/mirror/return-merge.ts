@@ -16,6 +16,7 @@ import {
   copyTable,
   decide,
   isWriter,
+  type LogShape,
   type Member,
   type MemberTable,
   mayHaveUsed,
@@ -32,6 +33,8 @@ export interface LogReport {
   /** The stage of its live instance; null: it has none. */
   readonly live: Stage | null;
   readonly marksUnknown: boolean;
+  /** What it is of, and not what was known of the log before; null: it has none. */
+  readonly shape: LogShape | null;
   /** Its copy follows the stream. */
   readonly valid: boolean;
   /** A write of it is on its way to the log device, or may be before it hears what comes of the reports. */
@@ -209,8 +212,15 @@ function hasLeft({ log }: Reporter, { node, stage, settled, surmised }: Member):
 function enter(table: MemberTable, { node, name, boot, log }: Reporter): void {
   let member = memberOf(table, node);
   const live = log?.live ?? null;
+  if (live === 'joining' && isOther(table, node, log?.shape)) {
+    // It is refused when it says that it joins.
+    table.members = table.members.filter((one) => one !== member);
+    return;
+  }
   if (member === undefined) {
     if (live === null) return;
+    // As at a join: the first one says how large the log is.
+    if (table.members.length === 0) Object.assign(table, log?.shape);
     member = newMember(node, name, boot, live);
     member.settled = live === 'joining';
     addMember(table, member);
@@ -235,6 +245,13 @@ function enter(table: MemberTable, { node, name, boot, log }: Reporter): void {
   if (live !== 'joining') member.stage = live;
   member.rank = log.rank;
   member.position = log.position;
+}
+
+/** Others have a log of another size or kind. */
+function isOther({ members, ...has }: MemberTable, node: number, shape: LogShape | null | undefined): boolean {
+  if (shape == null || members.every((member) => member.node === node)) return false;
+  const same = has.regionCount === shape.regionCount && has.regionSizeSectors === shape.regionSizeSectors;
+  return !same || has.disk !== shape.disk;
 }
 
 /** Those who follow, by whom they follow with. */
