@@ -33,6 +33,15 @@ export interface JoinFacts extends Readonly<LogShape> {
   readonly marksUnknown: boolean;
 }
 
+/** What a leaving node says of the log. */
+export interface LeaveFacts {
+  /** Regions were out of sync, or will be without it, when it had seen the table of the generation `seen`. */
+  readonly outOfSync: boolean;
+  readonly seen: number;
+  /** It was the last, and closed the session of this epoch on its log device; 0: it did not. */
+  readonly closedEpoch: number;
+}
+
 /** A node that was taken off a table. */
 export interface Death {
   readonly uuid: string;
@@ -101,11 +110,8 @@ export class Directory {
     return true;
   }
 
-  /**
-   * The member that left, as it was; undefined when it was none. `outOfSync`: regions were out of sync, or will be without it, when it had
-   * seen the table of the generation `seen`.
-   */
-  leave(uuid: string, node: number, outOfSync: boolean, seen: number): Member | undefined {
+  /** The member that left, as it was; undefined when it was none. */
+  leave(uuid: string, node: number, { outOfSync, closedEpoch, seen }: LeaveFacts): Member | undefined {
     const table = this.tables.get(uuid);
     const member = memberOf(table, node);
     if (table === undefined || member === undefined) return undefined;
@@ -114,6 +120,7 @@ export class Directory {
       if (member.valid) {
         table.lastLeaver = node;
         table.leftOutOfSync = outOfSync || table.outOfSyncSince > seen;
+        table.closedEpoch = closedEpoch;
         // What it knew it takes along; those who are away have an older copy.
         if (table.members.some(({ stage }) => stage !== 'joining')) table.doubt = true;
       }

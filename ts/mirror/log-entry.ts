@@ -153,12 +153,12 @@ export class LogEntry {
 
   /**
    * Others had the log after this node had left it: what they did to it is not known here. To one that never had it its constructor says
-   * what is in sync, unless the last of them knew better.
+   * what is in sync, unless the last that had it knew better: another, or this node by a table that is gone, or before it was booted.
    */
   #isOutdated(): boolean {
-    const { state, replica, world, uuid } = this.#parts;
+    const { state, replica, world, uuid, hooks } = this.#parts;
     const { lastLeaver: last = -1, leftOutOfSync = false } = replica.rights.table ?? {};
-    if (!state.everResumed) return last !== world.node && leftOutOfSync;
+    if (!state.everResumed) return leftOutOfSync && (last !== world.node || [...hooks.predecessors()].length === 0);
     if (last !== -1) return last !== world.node;
     return (decodeMembers(uuid, state.members)?.table.members ?? []).some(({ node }) => node !== world.node);
   }

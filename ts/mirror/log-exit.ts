@@ -169,12 +169,12 @@ export class LogExit {
     if (this.#closeWaits) return;
     this.#closeErrno = 0;
     this.#closed = false;
-    if (this.#parts.store === null || !replica.rights.sole) replica.leave();
+    if (this.#parts.store === null || !replica.rights.sole) replica.leave(false);
     else
       this.#parts.store.finish((errno) => {
         this.#closeErrno = errno;
         this.#closed = true;
-        replica.leave();
+        replica.leave(errno === 0);
       });
   }
 

@@ -68,6 +68,8 @@ export interface MemberTable extends LogShape {
   lastLeaver: number;
   /** Its copy had regions out of sync. */
   leftOutOfSync: boolean;
+  /** The epoch of the session that it closed on its log device; 0: it had none, or could not write it. */
+  closedEpoch: number;
   /** The generation in which a member was gone last that may have left regions out of sync: of an older table nobody can say that none is. */
   outOfSyncSince: number;
   /** Boots that have left or died, newest last: a log device that one of them did not close is nobody's. */
@@ -103,9 +105,9 @@ export function emptyTable(uuid: string): MemberTable {
     leftOutOfSync: false,
     outOfSyncSince: 0,
     ended: [],
+    closedEpoch: 0,
   };
 }
-    closedEpoch: 0,
 
 export function copyTable(table: MemberTable): MemberTable {
     endedEpoch: 0,

@@ -64,7 +64,9 @@ export function deliverPlace(
   } else {
     if (own) cluster.leaveDelivered(uuid);
     const seen = message.count > 0 ? (regions[0] as number) : 0;
-    const member = directory.leave(uuid, node, (flag & 2) === 2, seen);
+    const closedEpoch = message.count > 1 ? (regions[1] as number) : 0;
+    const facts = { outOfSync: (flag & 2) === 2, closedEpoch, seen };
+    const member = directory.leave(uuid, node, facts);
     if (own) log?.left();
     else if (member !== undefined) log?.memberGone(member, false);
     if (own) log?.life.delivered(order, message);
@@ -79,7 +81,7 @@ export function deliverPlace(
 function leaveUnheard({ directory }: Cluster, { node, uuid }: LogMessage, log: MirrorLog | undefined): void {
   const before = memberOf(directory.tables.get(uuid), node);
   if (before === undefined || before.stage === 'joining') return;
-  const member = directory.leave(uuid, node, true, 0);
+  const member = directory.leave(uuid, node, { outOfSync: true, closedEpoch: 0, seen: 0 });
   if (member !== undefined) log?.memberGone(member, false);
 }
 

@@ -16,6 +16,9 @@ export class PlaceRequests {
   /** Not delivered yet, with their flags. */
   readonly #waiting = new Map<MessageType, number>();
 
+  /** What a leave says of the log device: see `LeaveFacts`. */
+  closedEpoch = 0;
+
   constructor(world: World, state: LogState, rights: ReplicaRights) {
     this.#world = world;
     this.#state = state;
@@ -71,7 +74,8 @@ export class PlaceRequests {
       sender.numbers(type, uuid, 0, this.#rights.table?.epoch ?? 0, []);
     } else if (type === MessageType.leave) {
       // So is what the copy says: of a later table it may be wrong.
-      sender.numbers(type, uuid, 0, this.#leavesBehind ? 2 : 0, [this.#rights.table?.generation ?? 0]);
+      const { generation = 0 } = this.#rights.table ?? {};
+      sender.numbers(type, uuid, 0, this.#leavesBehind ? 2 : 0, [generation, this.closedEpoch]);
     } else {
       sender.numbers(type, uuid, 0, flag, []);
     }

@@ -146,7 +146,9 @@ export class Replica {
     if (this.rights.shared && this.following) this.ready.say();
   }
 
-  leave(): void {
+  /** `closed`: it was the last, and has closed the log device. */
+  leave(closed: boolean): void {
+    this.#requests.closedEpoch = closed ? this.rights.epoch : 0;
     this.#writer.end(() => this.request(MessageType.leave, 0));
   }
 

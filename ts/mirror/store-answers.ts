@@ -49,7 +49,26 @@ export class StoreAnswers implements LogStoreOwner {
     const { nodeName, cluster, settings } = world;
     const ended = session !== null && (cluster?.hasEnded(uuid, session.nodeName, session.bootId) ?? false);
     const guard = { nodeName, forceForeignSession: settings.forceForeignSession || ended };
-    return judgeHead(state, args, guard, header, session);
+    const verdict = judgeHead(state, args, guard, header, session);
+    return verdict.ok && this.#isOutdated(session) ? { ok: true, keepRegions: 0, fillClean: false } : verdict;
+  }
+
+  /**
+   * Who had the log last knew of regions out of sync, or may have, and the device does not: it is of another table, or could not be written
+   * (R16). Whoever opened it after that had read it.
+   */
+  #isOutdated(session: LogSession | null): boolean {
+    const { state, replica, world, uuid } = this.#parts;
+    const { table } = replica.rights;
+    if (table === undefined) return false;
+    const { closedEpoch, doubt, lastLeaver, leftOutOfSync } = table;
+    const of = session?.uuid === uuid ? session : null;
+    const later = of !== null && of.writerEpoch > closedEpoch;
+    if (doubt) return !later;
+    const remembers = lastLeaver === world.node && (state.everResumed || [...this.#hooks.predecessors()].length > 0);
+    if (!leftOutOfSync || remembers) return false;
+    const closed = of?.closed === true && of.writerEpoch === closedEpoch;
+    return closedEpoch === 0 || !(closed || later);
   }
 
   get epoch(): number {

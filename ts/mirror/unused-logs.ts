@@ -10,12 +10,16 @@ import { isTable } from './report-codec.js';
 
 /** Texts that one turn stores: each is a file. */
 const storesMax = 16;
+/** Logs that nobody has, of which it is known who had them last. Most of them are gone for good. */
+const leftMax = 1024;
 
 export class UnusedLogs {
   readonly #store: (uuid: string, table: string) => void;
   /** What is stored, by log. */
   readonly #stored = new Map<string, string>();
   readonly #restored: MemberTable[] = [];
+  /** Those of them that nobody has, the oldest first. */
+  readonly #left = new Set<string>();
   /** Logs whose tables may have changed since. */
   readonly #moved = new Set<string>();
 
@@ -25,7 +29,7 @@ export class UnusedLogs {
     for (const text of stored) {
       const table = tableOf(text);
       if (table === null) continue;
-      this.#stored.set(table.uuid, text);
+      this.#note(table, text);
       this.#restored.push(table);
     }
   }
@@ -56,15 +60,37 @@ export class UnusedLogs {
       if (stores === storesMax) return;
       this.#moved.delete(uuid);
       const table = tables.get(uuid);
-      const kept = table !== undefined && table.members.length > 0 && !inUse(uuid);
+      const kept = table !== undefined && isWorthIt(table) && !inUse(uuid);
       const text = kept ? JSON.stringify(table) : '';
       if (text === (this.#stored.get(uuid) ?? '')) continue;
       stores += 1;
-      if (kept) this.#stored.set(uuid, text);
-      else this.#stored.delete(uuid);
+      if (kept) this.#note(table, text);
+      else this.#drop(uuid);
       this.#store(uuid, text);
     }
   }
+
+  #note(table: MemberTable, text: string): void {
+    const { uuid, members } = table;
+    this.#drop(uuid);
+    this.#stored.set(uuid, text);
+    if (members.length > 0) return;
+    this.#left.add(uuid);
+    const [oldest = ''] = this.#left;
+    if (this.#left.size <= leftMax) return;
+    this.#drop(oldest);
+    this.#store(oldest, '');
+  }
+
+  #drop(uuid: string): void {
+    this.#stored.delete(uuid);
+    this.#left.delete(uuid);
+  }
+}
+
+/** Somebody has it, or knew more when he left than log device and constructor say. */
+function isWorthIt({ members, lastLeaver }: MemberTable): boolean {
+  return members.length > 0 || lastLeaver !== -1;
 }
 
 function tableOf(text: string): MemberTable | null {

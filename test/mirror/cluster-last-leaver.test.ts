@@ -1,0 +1,126 @@
+/** What the last host that had a log knew, and the next one has to be told or to doubt. */
+
+import { expect, test } from 'vitest';
+import {
+  DM_ULOG_DTR,
+  DM_ULOG_FLUSH,
+  DM_ULOG_POSTSUSPEND,
+  DM_ULOG_PRESUSPEND,
+  DM_ULOG_RESUME,
+  DM_ULOG_SET_REGION_SYNC,
+} from '../../ts/base/ulog-frames.js';
+import { type Group, groupWith } from './cluster-host.js';
+import { mirrorA, TestDisk } from './host.js';
+
+const disk = '512 clustered-disk /dev/log 8 nosync';
+const core = '512 clustered-core 8 nosync';
+
+function leave(group: Group, node: number): void {
+  for (const type of [DM_ULOG_PRESUSPEND, DM_ULOG_POSTSUSPEND, DM_ULOG_DTR])
+    expect(group.ask(node, type, mirrorA)?.error).toBe(0);
+}
+
+test.each([1, 2])(
+  'what the last host of a core log had out of sync is not forgotten when it is booted: node %i',
+  (next) => {
+    const { group } = groupWith(core, [1, 2]);
+    group.ask(1, DM_ULOG_SET_REGION_SYNC, mirrorA, [5, 0]);
+    leave(group, 2);
+    leave(group, 1);
+    group.cutPower(1);
+    group.join(1);
+    group.settle();
+    group.resume(mirrorA, core, [next]);
+    expect(group.host(next).state(mirrorA).map.isInSync(5)).toBe(false);
+  },
+);
+
+test.each([1, 2])('nor when all daemons were started anew meanwhile: node %i', (next) => {
+  const { group } = groupWith(core, [1, 2]);
+  group.ask(1, DM_ULOG_SET_REGION_SYNC, mirrorA, [5, 0]);
+  leave(group, 2);
+  leave(group, 1);
+  for (const node of [1, 2]) group.killDaemon(node);
+  for (const node of [1, 2]) group.join(node);
+  group.settle();
+  group.resume(mirrorA, core, [next]);
+  expect(group.host(next).state(mirrorA).map.isInSync(5)).toBe(false);
+});
+
+test.each([core, '512 clustered-disk /dev/log 8 nosync'])(
+  'a table that was suspended while another host had the log does not count for the last: %s',
+  (text) => {
+    const { group, device } = groupWith(text, [1], { nodes: [1, 2] });
+    // The log device fails for the last write of node 1, and works again for node 2.
+    device.writeErrno = 5;
+    group.ask(1, DM_ULOG_FLUSH, mirrorA, [3]);
+    group.ask(1, DM_ULOG_PRESUSPEND, mirrorA);
+    group.ask(1, DM_ULOG_POSTSUSPEND, mirrorA);
+    device.writeErrno = 0;
+    group.resume(mirrorA, text, [2]);
+    expect(group.ask(2, DM_ULOG_FLUSH, mirrorA, [5])?.error).toBe(0);
+    expect(group.ask(2, DM_ULOG_SET_REGION_SYNC, mirrorA, [5, 0])?.error).toBe(0);
+    leave(group, 2);
+    for (const node of [1, 2]) group.killDaemon(node);
+    for (const node of [1, 2]) group.join(node);
+    group.settle();
+    expect(group.ask(1, DM_ULOG_RESUME, mirrorA)?.error).toBe(0);
+    expect(group.host(1).state(mirrorA).map.isInSync(5)).toBe(false);
+  },
+);
+
+test('nor when the host that had it is booted, and the daemon of the other is started anew meanwhile', () => {
+  const { group } = groupWith(core, [1], { nodes: [1, 2] });
+  for (const type of [DM_ULOG_PRESUSPEND, DM_ULOG_POSTSUSPEND]) expect(group.ask(1, type, mirrorA)?.error).toBe(0);
+  group.resume(mirrorA, core, [2]);
+  expect(group.ask(2, DM_ULOG_SET_REGION_SYNC, mirrorA, [5, 0])?.error).toBe(0);
+  leave(group, 2);
+  group.cutPower(2);
+  group.killDaemon(1);
+  for (const node of [1, 2]) group.join(node);
+  group.settle();
+  expect(group.ask(1, DM_ULOG_RESUME, mirrorA)?.error).toBe(0);
+  expect(group.host(1).state(mirrorA).map.isInSync(5)).toBe(false);
+});
+
+test.each([2, 3])(
+  'R16: what the last host could not write when it left is not in sync for the next one: node %i',
+  (next) => {
+    const { group, device } = groupWith(disk, [1, 2], { nodes: [1, 2, 3] });
+    // Two sides go on with quorum: nothing is believed when they meet, and the log device has failed by then.
+    group.split([2]);
+    group.settle();
+    group.ask(1, DM_ULOG_FLUSH, mirrorA, [5]);
+    device.writeErrno = 5;
+    group.heal();
+    group.settle();
+    const inSync = (node: number) => group.host(node).state(mirrorA).map.syncCount;
+    for (const node of [2, 1]) {
+      group.ask(node, DM_ULOG_PRESUSPEND, mirrorA);
+      group.ask(node, DM_ULOG_POSTSUSPEND, mirrorA);
+    }
+    device.writeErrno = 0;
+    if (next === 3) group.host(3).construct(mirrorA, disk);
+    expect(group.ask(next, DM_ULOG_RESUME, mirrorA)?.error).toBe(0);
+    expect(inSync(next)).toBe(0);
+  },
+);
+
+const next = { uuid: mirrorA.uuid, luid: 0x2000 };
+
+test.each([
+  ['512 clustered-disk /dev/log 8 nosync', '512 clustered-disk /dev/log2 8 nosync'],
+  ['512 clustered-core 8 nosync', '512 clustered-disk /dev/log2 8 nosync'],
+  ['512 clustered-disk /dev/log 8 nosync', '512 clustered-core 8 nosync'],
+])('what the last host had out of sync is not forgotten with a new log device: %s, then %s', (before, after) => {
+  const { group } = groupWith(before, [1, 2]);
+  group.disks.set('/dev/log2', Object.assign(new TestDisk(65_536, '253:8'), { minor: 8 }));
+  for (const node of [1, 2]) expect(group.host(node).construct(next, after)?.error).toBe(0);
+  leave(group, 1);
+  // The other host is still at work, and a leg fails for it.
+  expect(group.ask(2, DM_ULOG_SET_REGION_SYNC, mirrorA, [5, 0])?.error).toBe(0);
+  leave(group, 2);
+  expect(group.ask(1, DM_ULOG_RESUME, next)?.error).toBe(0);
+  expect(group.ask(2, DM_ULOG_RESUME, next)?.error).toBe(0);
+  for (const node of [1, 2]) expect(group.host(node).state(next).map.isInSync(5)).toBe(false);
+});
