@@ -76,7 +76,10 @@ test('who loads keeps the role when somebody comes to the group: it may write at
 
 test('R9: who has not resumed yet uses no log, whatever an earlier session of it left unclosed', () => {
   const { group, device } = groupThatCannotLoad();
-  const ended = () => group.host(2).service.cluster?.hasEnded(mirrorA.uuid, 'node1', 'boot-1-1');
+  const ended = () =>
+    group
+      .host(2)
+      .service.cluster?.hasEnded({ uuid: mirrorA.uuid, nodeName: 'node1', bootId: 'boot-1-1', writerEpoch: 9 });
   expect(ended()).toBe(true);
   device.readErrno = 0;
   group.wait(2500);

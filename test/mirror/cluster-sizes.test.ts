@@ -216,8 +216,9 @@ test('R9: a name that two hosts have says of neither that it has ended', () => {
     service.viewChanged({ epoch: 9, members, joined: members, left: [] }, nowMs);
   see([called(1, 'a'), called(2, 'b')]);
   expect(said()).toEqual([]);
-  expect(service.cluster?.hasEnded(mirrorA.uuid, 'b', 'boot-before')).toBe(true);
+  const before = { uuid: mirrorA.uuid, nodeName: 'b', bootId: 'boot-before', writerEpoch: 1 };
+  expect(service.cluster?.hasEnded(before)).toBe(true);
   see([called(1, 'a'), called(2, 'b'), called(3, 'b')]);
   expect(said()).toEqual(['nodes 2 and 3 are all called b']);
-  expect(service.cluster?.hasEnded(mirrorA.uuid, 'b', 'boot-before')).toBe(false);
+  expect(service.cluster?.hasEnded(before)).toBe(false);
 });

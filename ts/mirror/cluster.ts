@@ -49,6 +49,14 @@ interface Exchange {
 const lostText = 'a node that may have gone on alone is dead';
 const apartText = 'members went on without each other';
 
+/** Of a session record (R9). */
+export interface SessionOwner {
+  readonly uuid: string;
+  readonly nodeName: string;
+  readonly bootId: string;
+  readonly writerEpoch: number;
+}
+
 export class Cluster {
   readonly directory = new Directory();
   /** Ordered: all replicas of this side agree. */
@@ -111,14 +119,17 @@ export class Cluster {
 
   /**
    * True when the host that left a log unclosed does not use it any more: it is here, with another boot, or with this one and
-   * is no member of the log, or one that is about to be, of which it is known that its kernel holds nothing; or it is known dead.
+   * is no member of the log, or one that is about to be, of which it is known that its kernel holds nothing; or it is known dead, or to
+   * have left the log after that session.
    */
-  hasEnded(uuid: string, nodeName: string, bootId: string): boolean {
+  hasEnded({ uuid, nodeName, bootId, writerEpoch }: SessionOwner): boolean {
     const boot = bootKey(bootId);
-    if (this.#deadBoots.has(boot) || this.tables.get(uuid)?.ended.includes(boot)) return true;
+    const table = this.tables.get(uuid);
+    if (this.#deadBoots.has(boot)) return true;
+    if (table?.ended.includes(boot) && writerEpoch <= table.endedEpoch) return true;
     const [here, namesake] = this.#members.filter(({ name }) => name === nodeName);
     if (here === undefined || namesake !== undefined) return false;
-    const member = memberOf(this.tables.get(uuid), here.node);
+    const member = memberOf(table, here.node);
     return here.bootId !== bootId || member === undefined || (member.stage === 'joining' && member.settled);
   }
 
@@ -241,6 +252,7 @@ export class Cluster {
         table,
         live: null,
         marksUnknown: false,
+        shape: null,
         valid: false,
         writing: false,
         rank: 0,
@@ -252,7 +264,6 @@ export class Cluster {
       this.#world.sender.bytes(MessageType.report, '', 0, 0, [], bytes);
   }
 
-        shape: null,
   #reportDelivered({ node, bytes, byteCount }: LogMessage): void {
     const exchange = this.#exchange;
     const said = decodeReport(bytes.subarray(0, byteCount));

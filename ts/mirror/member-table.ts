@@ -74,6 +74,8 @@ export interface MemberTable extends LogShape {
   outOfSyncSince: number;
   /** Boots that have left or died, newest last: a log device that one of them did not close is nobody's. */
   ended: string[];
+  /** Of none of those is a session of a later epoch, unless it came back or went on alone. */
+  endedEpoch: number;
 }
 
 /** What it may have promised stands on the log device, if anywhere. */
@@ -103,14 +105,14 @@ export function emptyTable(uuid: string): MemberTable {
     doubt: false,
     lastLeaver: -1,
     leftOutOfSync: false,
+    closedEpoch: 0,
     outOfSyncSince: 0,
     ended: [],
-    closedEpoch: 0,
+    endedEpoch: 0,
   };
 }
 
 export function copyTable(table: MemberTable): MemberTable {
-    endedEpoch: 0,
   return { ...table, ended: [...table.ended], members: table.members.map((member) => ({ ...member })) };
 }
 
@@ -146,6 +148,7 @@ export function addMember(table: MemberTable, member: Member): void {
 export function removeMember(table: MemberTable, node: number, died: boolean): void {
   const boot = memberOf(table, node)?.boot;
   if (boot !== undefined) table.ended = [...table.ended.filter((other) => other !== boot), boot].slice(-endedMax);
+  table.endedEpoch = table.epoch;
   table.members = table.members.filter((member) => member.node !== node);
   if (table.writer === node) vacate(table, died);
 }

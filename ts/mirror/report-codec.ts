@@ -18,7 +18,16 @@ export interface Report {
 }
 
 const stages: readonly unknown[] = ['joining', 'active', 'halted'];
-const tableCounts = ['regionCount', 'regionSizeSectors', 'generation', 'lineage', 'epoch', 'outOfSyncSince'] as const;
+const tableCounts = [
+  'regionCount',
+  'regionSizeSectors',
+  'generation',
+  'lineage',
+  'epoch',
+  'closedEpoch',
+  'endedEpoch',
+  'outOfSyncSince',
+] as const;
 /** What the kernel gave may have become three bytes each as text. */
 const uuidTextBytesMax = 3 * uuidBytesMax;
 

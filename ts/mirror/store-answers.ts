@@ -47,7 +47,7 @@ export class StoreAnswers implements LogStoreOwner {
   judgeHead(header: LogHeader, session: LogSession | null): HeadVerdict {
     const { state, args, world, uuid } = this.#parts;
     const { nodeName, cluster, settings } = world;
-    const ended = session !== null && (cluster?.hasEnded(uuid, session.nodeName, session.bootId) ?? false);
+    const ended = session !== null && (cluster?.hasEnded({ ...session, uuid }) ?? false);
     const guard = { nodeName, forceForeignSession: settings.forceForeignSession || ended };
     const verdict = judgeHead(state, args, guard, header, session);
     return verdict.ok && this.#isOutdated(session) ? { ok: true, keepRegions: 0, fillClean: false } : verdict;
