@@ -3,6 +3,7 @@
  * device. Without a cluster nothing of this is ever called.
  */
 import { announceRegionsMax } from '../base/limits.js';
+import { MapBits } from '../regions/region-map.js';
 import type { FlushFailures } from './flush-failures.js';
 import type { FlushWaiters, Progress } from './flush-waiters.js';
 import type { LogLife } from './log-life.js';
@@ -17,6 +18,9 @@ import type { ReplicaHooks } from './replica-hooks.js';
 import { StoreGoal, StorePhase } from './store-owner.js';
 import type { ReplicaHead } from './transfer.js';
 import { report, type World } from './world.js';
+
+/** Bits that are looked at together. */
+const copiedBytesMax = 65_536;
 
 /** The parts of the log, as they are once it is made. */
 export interface MembershipParts {
@@ -315,16 +319,22 @@ export class Membership implements ReplicaHooks {
     const { map } = state;
     const first = map.nextDirty(0);
     if (first < 0 || first >= limit) return;
-    if (limit >= map.regionCount) {
-      // At once: of a large log that is not in sync yet these are nearly all, and one by one they take minutes.
-      marks.dropSticky();
-      map.copyCleanToInSync();
-      recovery.outOfSync(first);
-      return;
-    }
-    for (let region = first; region >= 0 && region < limit; ) {
-      this.#putOutOfSync(region);
-      region = region + 1 < map.regionCount ? map.nextDirty(region + 1) : -1;
+    // At once: of a large log that is not in sync yet these are nearly all, and one by one they take minutes.
+    marks.dropSticky();
+    if (limit >= map.regionCount) map.copyCleanToInSync();
+    else this.#copyCleanToInSync(limit);
+    recovery.outOfSync(first);
+  }
+
+  /** Of the regions that a copy has so far: whole words of bits. */
+  #copyCleanToInSync(limit: number): void {
+    const { map } = this.#log.state;
+    const end = limit / 8;
+    for (let at = 0; at < end; at += copiedBytesMax) {
+      const bits = new Uint8Array(Math.min(copiedBytesMax, end - at));
+      map.exportBits(MapBits.clean, at, bits);
+      // No room for it: as out of sync as may be.
+      if (!map.importBits(MapBits.sync, at, bits)) map.fillInSync(8 * at, 8 * (at + bits.length), false);
     }
   }
 

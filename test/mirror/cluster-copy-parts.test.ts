@@ -1,0 +1,26 @@
+/** A copy of a large log comes in parts, and others go on meanwhile. */
+
+import { expect, test, vi } from 'vitest';
+import { DM_ULOG_RESUME } from '../../ts/base/ulog-frames.js';
+import { newMember } from '../../ts/mirror/member-table.js';
+import { MessageType } from '../../ts/mirror/messages.js';
+import { groupWith } from './cluster-host.js';
+import { mirrorA } from './host.js';
+
+test('what concerns all regions that a copy has so far is not done region by region', () => {
+  const text = `${8 * 2 ** 16} clustered-core 8`;
+  const { group } = groupWith(text, [1, 2], { nodes: [1, 2, 3], settings: { chunkRegions: 2 ** 14 } });
+  group.host(3).construct(mirrorA, text);
+  group.host(3).send(DM_ULOG_RESUME, mirrorA);
+  for (let chunks = 0; chunks < 2; chunks++) {
+    while (group.next?.type !== MessageType.chunk) group.step();
+    group.step();
+  }
+  const log = group.host(3).log(mirrorA);
+  expect(log.replica.phase).toBe('copying');
+  const { map } = log.state;
+  const looks = [vi.spyOn(map, 'nextDirty'), vi.spyOn(map, 'nextOutOfSync'), vi.spyOn(map, 'setInSync')];
+  // One of unknown marks is dead while its log, which is not in sync yet, is copied: 50 s for 2^24 regions.
+  log.memberGone(Object.assign(newMember(2, 'node2', '2', 'active'), { settled: false }), true);
+  for (const look of looks) expect(look.mock.calls.length).toBeLessThan(20);
+});
