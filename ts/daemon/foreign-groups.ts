@@ -26,6 +26,8 @@ export class ForeignGroups {
   readonly #timer: NodeJS.Timeout;
   readonly #found = new Set<string>();
   #looking = false;
+  /** The question that has no answer yet: each costs a descriptor and a place in a helper's queue for as long as corosync is silent. */
+  #asked: Promise<ReadonlySet<string> | string> | null = null;
 
   constructor(options: ForeignGroupsOptions) {
     this.#options = options;
@@ -77,12 +79,17 @@ export class ForeignGroups {
     const late = new Promise<string>((resolve) => {
       timer = setTimeout(() => resolve(`corosync has not named its groups for ${answerMsMax / 1000} s`), answerMsMax);
     });
-    const asked = this.#options.ask().then(
-      (names) => new Set(names),
-      (error) => (error instanceof Error ? error.message : String(error)),
+    this.#asked ??= this.#options.ask().then(
+      (names) => this.#answered(new Set(names)),
+      (error) => this.#answered(error instanceof Error ? error.message : String(error)),
     );
-    const answer = await Promise.race([asked, late]);
+    const answer = await Promise.race([this.#asked, late]);
     if (timer !== null) clearTimeout(timer);
+    return answer;
+  }
+
+  #answered(answer: ReadonlySet<string> | string): ReadonlySet<string> | string {
+    this.#asked = null;
     return answer;
   }
 }
