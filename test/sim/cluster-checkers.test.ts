@@ -323,6 +323,7 @@ const cases: readonly Case[] = [
     title: 'a kernel copies while another is being suspended',
     spoil: (cluster) => {
       cluster.truth(cluster.hosts[1]).halted = true;
+      cluster.answer(cluster.hosts[1], DM_ULOG_PRESUSPEND);
     },
     act: copy,
   },

@@ -24,6 +24,7 @@ import { Agreement } from './agreement.js';
 import { Bonds, together } from './bonds.js';
 import { Duties, type Duty } from './duties.js';
 import { FoundOut } from './found-out.js';
+import { Halts } from './halts.js';
 import { checkLetIn } from './let-in.js';
 import { type LogSights, type Sight, Sights } from './sights.js';
 import { Suspensions } from './suspensions.js';
@@ -44,14 +45,12 @@ export class ClusterChecks {
   readonly #suspensions: Suspensions;
   readonly #foundOut: FoundOut;
   readonly #inquorate = new Map<string, CleanWatch>();
-  /** By log: hosts whose PRESUSPEND was answered last, and who was told of it. */
-  readonly #haltHeard = new Map<string, Map<Host, Set<Host>>>();
-  /** By log: hosts whose kernel began to copy last, and who was told of it. */
-  readonly #copyHeard = new Map<string, Map<Host, Set<Host>>>();
+  readonly #halts: Halts;
 
   readonly #bondedNow = (uuid: string, a: Host, b: Host) => {
     this.#duties.bonded(uuid, a, b);
     this.#foundOut.bonded(uuid, a, b);
+    this.#halts.bonded(uuid, a, b);
   };
 
   constructor(sim: Simulation) {
@@ -61,6 +60,7 @@ export class ClusterChecks {
     this.#agreement = new Agreement(sim.evaluations, this.#bonds);
     this.#suspensions = new Suspensions(sim.evaluations);
     this.#foundOut = new FoundOut(sim.evaluations, this.#bonds);
+    this.#halts = new Halts(this.#bonds);
   }
 
   /** After every step in which something has changed, and first: what has. */
@@ -106,8 +106,7 @@ export class ClusterChecks {
   powerLost(host: Host): void {
     this.#duties.released(host);
     this.#foundOut.powerLost(host);
-    for (const logs of [this.#haltHeard, this.#copyHeard])
-      for (const heard of logs.values()) for (const hosts of heard.values()) hosts.delete(host);
+    this.#halts.powerLost(host);
   }
 
   writeIssued(host: Host, { uuid }: ObservedTarget, region: number, toAllLegs: boolean): void {
@@ -129,7 +128,7 @@ export class ClusterChecks {
   recoveryStarted(host: Host, { uuid }: ObservedTarget, region: number): void {
     const apart = (other: Host) => this.#bothMayGoOn(uuid, host, other);
     this.#duties.copied(uuid, region, host, apart);
-    noteHeard(this.#copyHeard, uuid, host, this.#bonds.of(uuid, host));
+    this.#halts.copies(uuid, host);
     this.#foundOut.copied(host, uuid, region, apart);
     for (const other of this.#sim.hosts) {
       const truth = other.liveTruth(uuid);
@@ -149,7 +148,7 @@ export class ClusterChecks {
       );
       this.#check(
         'R10-suspend',
-        !truth.halted || !this.#heardHalt(uuid, other, host),
+        !truth.halted || !this.#halts.heardHalt(uuid, other, host),
         uuid,
         () => `${host.name} copies region ${region} while the kernel of ${other.name} is being suspended`,
       );
@@ -276,33 +275,15 @@ export class ClusterChecks {
     }
   }
 
-  /**
-   * The host that copies has to know that another one rests (R10): when that one is with the others, and also when it was cut off
-   * after they had heard of it, until it is known dead. One that was cut off before it came to rest they cannot have heard. No
-   * new mark is promised to it then (R13), and regions that it holds are not handed out (R4); that what it writes without a mark
-   * never meets a copy is looked at in both directions when a write or a copy begins.
-   */
-  #heardHalt(uuid: string, halted: Host, copier: Host): boolean {
-    return halted.toldQuorate || this.#haltHeard.get(uuid)?.get(halted)?.has(copier) === true;
-  }
-
-  /**
-   * The other way round: who suspends has to know that another one copies when both are with each other, or were when that began. Who was
-   * cut off before cannot have heard of it, and what it may write then is the same as above.
-   */
-  #heardCopy(uuid: string, halted: Host, copier: Host): boolean {
-    return this.#bonds.bonded(uuid, halted, copier) || this.#copyHeard.get(uuid)?.get(copier)?.has(halted) === true;
-  }
-
   #checkPresuspend(host: Host, request: RequestRecord): void {
     const { uuid } = request;
-    noteHeard(this.#haltHeard, uuid, host, this.#bonds.of(uuid, host));
+    this.#halts.halted(uuid, host);
     for (const other of this.#sim.hosts) {
       const truth = other.liveTruth(request.uuid);
       if (other === host || truth === null || this.#bothMayGoOn(request.uuid, host, other)) continue;
       this.#check(
         'R10-suspend',
-        truth.copying < 0 || !this.#heardCopy(uuid, host, other),
+        truth.copying < 0 || !this.#halts.heardCopy(uuid, host, other),
         request.uuid,
         () => `${name(host, request)} answered while ${other.name} copies region ${truth.copying}`,
       );
@@ -403,11 +384,6 @@ export class ClusterChecks {
   #held(rule: CheckedRule): void {
     this.#sim.evaluations.held(rule);
   }
-}
-
-function noteHeard(logs: Map<string, Map<Host, Set<Host>>>, uuid: string, of: Host, by: readonly Host[]): void {
-  const heard = logs.get(uuid) ?? new Map<Host, Set<Host>>();
-  logs.set(uuid, heard.set(of, new Set(by)));
 }
 
 function fail(rule: CheckedRule, uuid: string, text: string): never {

@@ -2,7 +2,7 @@
  * R10: a region that a kernel has found out of sync is copied by no other one while that kernel has its table: it may go on writing there
  * without a mark. Judged for those who were with it when its report was answered, and have met nobody since who was not.
  */
-import { DM_ULOG_SET_REGION_SYNC } from '../../base/ulog-frames.js';
+import { DM_ULOG_POSTSUSPEND, DM_ULOG_SET_REGION_SYNC } from '../../base/ulog-frames.js';
 import { type LogMessage, MessageType } from '../../mirror/messages.js';
 import type { Evaluations } from '../checks/violation.js';
 import type { RequestRecord } from '../daemon/requests.js';
@@ -31,10 +31,19 @@ export class FoundOut {
   /** A host's kernel hears that its report is known. */
   replied(host: Host, { type, key, uuid, values }: RequestRecord): void {
     const [region, flag] = values;
+    if (type === DM_ULOG_POSTSUSPEND) this.#left(host, uuid);
     if (type !== DM_ULOG_SET_REGION_SYNC || region === undefined || flag !== 0) return;
     this.#drop(uuid, (found) => found.by === host && found.region === region);
     const heard = new Set(this.#bonds.of(uuid, host));
     this.#found.set(uuid, [...(this.#found.get(uuid) ?? []), { key, by: host, region, heard }]);
+  }
+
+  /** What it knew it forgets, and hears again when it comes back where somebody who knows has stayed. */
+  #left(host: Host, uuid: string): void {
+    for (const { by, heard } of this.#found.get(uuid) ?? []) {
+      const stays = [by, ...heard].some((other) => other !== host && this.#bonds.bonded(uuid, host, other));
+      if (!stays) heard.delete(host);
+    }
   }
 
   /** It has recovered the region, or another one whom nothing forbade it says so. */
