@@ -137,8 +137,8 @@ export class Simulation {
       else disk.forgetHost(host.node);
     }
     this.cluster?.powerLost(host);
-    // Who was to make them may be gone.
-    for (const uuid of this.shared.keys()) this.created.add(uuid);
+    // Who was to make them is gone; while he is still at it others wait, however long that takes.
+    if (host === this.hosts[0]) for (const uuid of this.shared.keys()) this.created.add(uuid);
   }
 
   /** Takes every fault away. Users stop; what they began goes on. */
