@@ -30,7 +30,7 @@ describe('local transport', () => {
     expect(witness.seen).toEqual([]);
     transport.flush();
     expect(witness.seen).toEqual(['view 1', 'message 1', 'message 2', 'acknowledged 2']);
-    expect(witness.views).toEqual([{ epoch: 1, members: [member(4)], joined: [member(4)], left: [] }]);
+    expect(witness.views).toEqual([{ epoch: 1, meeting: '1', members: [member(4)], joined: [member(4)], left: [] }]);
     transport.flush();
     expect(witness.seen).toHaveLength(4);
   });

@@ -52,12 +52,12 @@ it('a daemon that begins without quorum does not say that it lost it, and a core
 it('a view names who is there, who came, and who left and why', () => {
   const member = (node: number) => ({ node, name: `host${node}`, bootId: 'b', incarnation: '1' });
   const left = [{ member: member(3), reason: 'process-down' as const }];
-  const event = viewEvent({ epoch: 7, members: [member(1), member(2)], joined: [member(2)], left });
+  const event = viewEvent({ epoch: 7, meeting: '1', members: [member(1), member(2)], joined: [member(2)], left });
   expect(event?.fields).toEqual({
     view: 7,
     text: 'members: 1 host1, 2 host2; came: 2 host2; left: 3 host3 (its daemon is gone, or has lost corosync)',
   });
-  expect(viewEvent({ epoch: 8, members: [], joined: [], left })).toBeNull();
+  expect(viewEvent({ epoch: 8, meeting: '1', members: [], joined: [], left })).toBeNull();
 });
 
 it('a wait is told when two looks find the same, and its end then only', () => {

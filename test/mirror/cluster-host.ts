@@ -111,6 +111,7 @@ export class Group {
       of: GroupMember,
     ) => { readonly joined: readonly GroupMember[]; readonly left: readonly Departure[] },
   ): void {
+    const meeting = String(this.#nextEpoch());
     for (const of of this.#members.values()) {
       const side = this.#side(of);
       const changes = [...this.#members.values()].map((member) => change(member, side, of));
@@ -118,7 +119,7 @@ export class Group {
       const left = changes.flatMap((one) => one.left);
       const members = side.sort((a, b) => a.node - b.node);
       const host = this.host(of.node);
-      host.service.viewChanged({ epoch: this.#nextEpoch(), members, joined, left }, host.nowMs);
+      host.service.viewChanged({ epoch: this.#nextEpoch(), meeting, members, joined, left }, host.nowMs);
       if (this.tellsQuorum) host.service.quorumChanged(true, host.nowMs);
     }
   }
@@ -127,7 +128,7 @@ export class Group {
   loseGroup(node: number, reason: 'node-down' | 'process-down' = 'node-down'): void {
     this.part(node, reason);
     const host = this.host(node);
-    host.service.viewChanged({ epoch: this.#nextEpoch(), members: [], joined: [], left: [] }, host.nowMs);
+    host.service.viewChanged({ epoch: this.#nextEpoch(), meeting: '', members: [], joined: [], left: [] }, host.nowMs);
   }
 
   quorum(quorate: boolean, nodes: Iterable<number> = this.#members.keys()): void {
@@ -233,10 +234,11 @@ export class Group {
 
   #view(joined: readonly GroupMember[], left: readonly Departure[]): void {
     const members = [...this.#members.values()].sort((a, b) => a.node - b.node);
+    const meeting = String(this.#nextEpoch());
     for (const { node } of members) {
       const host = this.host(node);
       const all = joined.some((member) => member.node === node);
-      const view = { epoch: this.#nextEpoch(), members, joined: all ? members : joined, left };
+      const view = { epoch: this.#nextEpoch(), meeting, members, joined: all ? members : joined, left };
       host.service.viewChanged(view, host.nowMs);
       if (this.tellsQuorum) host.service.quorumChanged(true, host.nowMs);
     }

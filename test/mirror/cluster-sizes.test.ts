@@ -213,7 +213,7 @@ test('R9: a name that two hosts have says of neither that it has ended', () => {
   const said = () => reports.filter(({ event }) => event === 'same-name').map(({ text }) => text);
   const called = (node: number, name: string) => ({ node, name, bootId: `boot-${node}`, incarnation: '1' });
   const see = (members: readonly ReturnType<typeof called>[]) =>
-    service.viewChanged({ epoch: 9, members, joined: members, left: [] }, nowMs);
+    service.viewChanged({ epoch: 9, meeting: '1', members, joined: members, left: [] }, nowMs);
   see([called(1, 'a'), called(2, 'b')]);
   expect(said()).toEqual([]);
   const before = { uuid: mirrorA.uuid, nodeName: 'b', bootId: 'boot-before', writerEpoch: 1 };

@@ -423,5 +423,5 @@ export { LifeCycle };
 /** The view of a host that is alone. */
 export function viewOfOne(epoch: number): GroupView {
   const self = { node: 1, name: 'alpha', bootId: '00000000-0000-4000-8000-000000000001', incarnation: '1' };
-  return { epoch, members: [self], joined: [self], left: [] };
+  return { epoch, meeting: String(epoch), members: [self], joined: [self], left: [] };
 }

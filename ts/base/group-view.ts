@@ -30,6 +30,8 @@ export interface Departure {
 export interface GroupView {
   /** Grows with every view of this member; other members count for themselves. */
   readonly epoch: number;
+  /** In which those who are in it have come together: the same for all of them, and another each time that somebody comes. */
+  readonly meeting: string;
   /** In rising order of their nodes. Empty: this node is in no group (its cluster service is gone). */
   readonly members: readonly GroupMember[];
   /** Who came with this view: a daemon that was started again has left in the same or an earlier one. */

@@ -364,7 +364,13 @@ export class GroupSession {
     for (const peer of members) peer.inView = true;
     this.#view = members;
     this.#epoch += 1;
-    this.#events.viewChanged({ epoch: this.#epoch, members: membersOf(members), joined: membersOf(joined), left });
+    const view = { epoch: this.#epoch, meeting: this.#meeting, members: membersOf(members), joined: membersOf(joined) };
+    this.#events.viewChanged({ ...view, left });
+  }
+
+  /** By the introduction that completed it. */
+  get #meeting(): string {
+    return `${this.#viewSession}:${this.#viewSeq}`;
   }
 
   /** This member is in no view any more. */
@@ -374,7 +380,7 @@ export class GroupSession {
     for (const peer of this.#view) peer.inView = false;
     this.#view = null;
     this.#epoch += 1;
-    this.#events.viewChanged({ epoch: this.#epoch, members: [], joined: [], left });
+    this.#events.viewChanged({ epoch: this.#epoch, meeting: this.#meeting, members: [], joined: [], left });
   }
 
   // ---- messages

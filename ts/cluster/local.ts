@@ -39,7 +39,7 @@ export class LocalTransport implements OrderedTransport {
   constructor(self: GroupMember, events: TransportEvents) {
     this.node = self.node;
     this.#events = events;
-    this.#view = { epoch: 1, members: [self], joined: [self], left: [] };
+    this.#view = { epoch: 1, meeting: '1', members: [self], joined: [self], left: [] };
   }
 
   submit(message: LogMessage): void {

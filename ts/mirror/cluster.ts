@@ -193,7 +193,7 @@ export class Cluster {
       this.#exchange?.reports.delete(member.node);
     }
     this.#tellNamesakes(view);
-    if (view.joined.length > 0) this.#beginExchange();
+    if (view.joined.length > 0) this.#beginExchange(view.meeting);
     else if (this.#exchange !== null) this.#endIfComplete();
     else for (const uuid of changed) this.#events.tableChanged(uuid);
     this.#tellLost();
@@ -242,8 +242,9 @@ export class Cluster {
 
   // Exchange.
 
-  #beginExchange(): void {
-    const tag = this.#members.map(({ node, incarnation }) => `${node}:${incarnation}`).join(' ');
+  /** What was said in another meeting of the same daemons, and waited in one of them, says nothing in this one. */
+  #beginExchange(meeting: string): void {
+    const tag = [meeting, ...this.#members.map(({ node, incarnation }) => `${node}:${incarnation}`)].join(' ');
     this.#exchange = { tag, reports: new Map(), logs: new Map(), left: [] };
     this.#events.exchangeBegun();
     const known = new Map<string, LogReport>();

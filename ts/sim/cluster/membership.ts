@@ -203,6 +203,6 @@ export class Membership {
   #tell(joined: readonly GroupMember[], left: readonly Departure[]): void {
     this.#counters.epoch += 1;
     const members = this.view.map((member) => member.self);
-    this.#events.viewChanged({ epoch: this.#counters.epoch, members, joined, left });
+    this.#events.viewChanged({ epoch: this.#counters.epoch, meeting: String(this.#change), members, joined, left });
   }
 }

@@ -62,7 +62,7 @@ export class AloneStream implements MessageStream {
   start(): void {
     const { self } = this.#ends;
     this.#ends.quorumChanged(true);
-    this.#ends.viewChanged({ epoch: 1, members: [self], joined: [self], left: [] });
+    this.#ends.viewChanged({ epoch: 1, meeting: '1', members: [self], joined: [self], left: [] });
   }
 
   submit(message: LogMessage): void {
