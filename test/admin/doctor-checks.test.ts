@@ -18,6 +18,7 @@ const daemon: DaemonFact = {
   logs: [log],
   simulated: false,
   transport: 'local',
+  groupProblem: '',
   stateDirectory: '/run/lockstep/logs',
   overruns: 0,
   capabilities: allCapabilities,
@@ -131,6 +132,12 @@ describe('what is wrong is found, and has a remedy', () => {
       /^a\.toml:1: bad, and 1 more$/,
     ],
     ['cluster', { corosyncConfigured: true, daemon: null }, 'warn', /exists: this host may share its mirrors/],
+    [
+      'cluster',
+      { daemon: { ...daemon, transport: 'corosync', groupProblem: 'corosync does not answer: it is ill' } },
+      'warn',
+      /in no group, and resumes no log: corosync does not answer: it is ill/,
+    ],
     [
       'cluster',
       { daemon: { ...daemon, transport: 'corosync' } },

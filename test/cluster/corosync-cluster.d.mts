@@ -5,7 +5,12 @@ export function until(what: string, condition: () => boolean, limitMs?: number):
 export function addressOf(node: number): string;
 
 export class CorosyncCluster {
-  static start(count: number, configurationOf?: (count: number) => string): Promise<CorosyncCluster>;
+  static start(
+    count: number,
+    configurationOf?: (count: number) => string,
+    /** False: it has no quorum provider, and nobody says who is there. */
+    options?: { counted: boolean },
+  ): Promise<CorosyncCluster>;
   command(number: number): string[];
   startCorosync(number: number): void;
   killCorosync(number: number, signal?: 'SIGKILL' | 'SIGTERM'): Promise<void>;

@@ -71,11 +71,15 @@ export class CorosyncCluster {
     process.on('exit', this.#atExit);
   }
 
-  /** Nodes 1 to `count`, each member of the whole; `configurationOf`: of nodes with the addresses of `addressOf`. */
-  static async start(count, configurationOf = configuration) {
+  /**
+   * Nodes 1 to `count`, each member of the whole; `configurationOf`: of nodes with the addresses of `addressOf`; `counted` false: without
+   * votequorum nobody says who is there, and nobody is waited for.
+   */
+  static async start(count, configurationOf = configuration, { counted = true } = {}) {
     const cluster = new CorosyncCluster(configurationOf);
     try {
       await cluster.#start(count);
+      if (counted) await cluster.settled(cluster.#nodes.map(({ number }) => number));
     } catch (error) {
       cluster.close();
       throw error;
@@ -88,7 +92,6 @@ export class CorosyncCluster {
     this.#bridge(0);
     for (let number = 1; number <= count; number++) this.#nodes.push(await this.#makeNode(number, count));
     for (const { number } of this.#nodes) this.startCorosync(number);
-    await this.settled(this.#nodes.map(({ number }) => number));
   }
 
   async #makeNode(number, count) {

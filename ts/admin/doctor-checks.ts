@@ -161,6 +161,13 @@ function twoDaemonsCheck({ pidFiles }: DoctorFacts): Check {
 function corosyncCheck({ corosyncConfigured, daemon }: DoctorFacts): Check {
   const exists = '/etc/corosync/corosync.conf exists';
   if (daemon?.transport === 'corosync') {
+    const { groupProblem } = daemon;
+    if (groupProblem !== '')
+      return warn(
+        'cluster',
+        `the daemon is in no group, and resumes no log: ${groupProblem}`,
+        'corosync-quorumtool -s',
+      );
     if (corosyncConfigured)
       return ok('cluster', 'the daemon shares its logs with the hosts of its cluster, by corosync');
     return warn(

@@ -30,6 +30,8 @@ export interface DaemonFact {
   readonly logs: readonly LogStatus[];
   readonly simulated: boolean;
   readonly transport: DaemonStatus['transport'];
+  /** Why it is in no group, in one sentence; empty: it is, or serves its logs alone. */
+  readonly groupProblem: string;
   readonly stateDirectory: string;
   readonly overruns: number;
   /** Effective capabilities, as the kernel's bit mask; null: not to be read. */
@@ -138,6 +140,7 @@ async function daemonFact(socket: string): Promise<{ daemon: DaemonFact | null; 
       logs: status.logs,
       simulated: status.kernel === 'simulated',
       transport: status.transport,
+      groupProblem: status.cluster?.problem ?? '',
       stateDirectory: status.stateDirectory,
       overruns: status.counters.frames.overruns,
       capabilities: capabilitiesOf(String(pid)),
