@@ -203,10 +203,10 @@ export class ProcessGroup {
     return this.living.filter(({ node }) => this.component(node) === component);
   }
 
-  start(node: number): ModelProcess {
+  start(node: number, Kind: typeof ModelProcess = ModelProcess): ModelProcess {
     this.wake(node);
     this.#pids += 1;
-    const process = new ModelProcess(this, node, this.#pids);
+    const process = new Kind(this, node, this.#pids);
     this.processes.push(process);
     this.#byPid.set(process.pid, process);
     const there = this.#inComponent(this.component(node));
