@@ -1,6 +1,7 @@
 /** What a kernel holds is said to all members in steps: what happens to it between them. */
 
 import { expect, test } from 'vitest';
+import { messageRegionsMax } from '../../ts/base/limits.js';
 import { DM_ULOG_CLEAR_REGION, DM_ULOG_FLUSH, DM_ULOG_MARK_REGION } from '../../ts/base/ulog-frames.js';
 import { Group } from './cluster-host.js';
 import { mirrorA } from './host.js';
@@ -36,4 +37,27 @@ test('what is cleared before it was announced does not stick: nobody knows that 
   group.wait(1000);
   expect(host.state(mirrorA).map.isHeld(last)).toBe(true);
   for (const node of [1, 2]) expect(group.host(node).state(mirrorA).map.isClean(last)).toBe(false);
+});
+
+test('a sweep waits for a group that takes nothing', () => {
+  const regions = 2 ** 18;
+  const text = `${8 * regions} clustered-core 8 nosync`;
+  const group = new Group([1]);
+  group.resume(mirrorA, text, [1]);
+  const host = group.host(1);
+  host.state(mirrorA).map.fillClean(0, regions, false);
+  group.killDaemon(1);
+  group.join(1);
+  while (!host.log(mirrorA).regionFacts(0).sweeping) {
+    host.turn();
+    if (!group.step()) throw new Error('node 1 does not sweep');
+  }
+  // Whatever it says from here on stays on its way.
+  for (let ticks = 0; ticks < 1000; ticks++) {
+    host.turn();
+    host.service.tick(host.nowMs);
+  }
+  expect(host.submitted * messageRegionsMax).toBeLessThan(regions / 2);
+  group.settle();
+  expect(host.state(mirrorA).map.cleanCount).toBe(regions);
 });

@@ -65,6 +65,10 @@ export const chunkOwnersMax = 8192;
 export const restrictedMax = 65_536;
 /** Regions that one step of the sweep after a restart looks at. */
 export const sweepRegionsMax = 4096;
+/** Regions whose release is on its way when a sweep waits for that: the group may take nothing for long. */
+export const sweptOnTheWayMax = 65_536;
+/** Regions of one read of a log device that it alone has as dirty and that are named to all members; when there are more all is resynced. */
+export const foundOnDeviceMax = 2 ** 20;
 /** Regions that are gathered from the map at a time: announced, one batch a turn, at a restart; marked dirty at a resume. */
 export const announceRegionsMax = 16_384;
 

@@ -22,7 +22,13 @@
  * holds and has not announced does not count (its FLUSH is not answered either), and the marks of all kernels must be
  * known.
  */
-import { announceRegionsMax, messageRegionsMax, payloadRegionsMax, sweepRegionsMax } from '../base/limits.js';
+import {
+  announceRegionsMax,
+  messageRegionsMax,
+  payloadRegionsMax,
+  sweepRegionsMax,
+  sweptOnTheWayMax,
+} from '../base/limits.js';
 import type { LogState } from './log-state.js';
 import { MessageType } from './messages.js';
 import type { ReplicaRights } from './replica-rights.js';
@@ -317,6 +323,11 @@ export class Marks {
 
   get sweeping(): boolean {
     return this.#sweepFrom >= 0;
+  }
+
+  /** The next step of the sweep is due. */
+  get sweepsOn(): boolean {
+    return this.sweeping && this.#releasing.size < sweptOnTheWayMax;
   }
 
   /** One step of the sweep. Bounded; `sweeping` says whether another is needed. */

@@ -335,7 +335,7 @@ export class MirrorLog {
     this.#marks.expire(nowMs);
     if (this.#marks.announcesOn) this.#announceOn();
     if (this.#doubtMayEnd) this.#failures.putOutOfSync();
-    if (this.#marks.sweeping) {
+    if (this.#marks.sweepsOn) {
       this.#marks.sweep();
       this.life.exit.swept();
     }
@@ -374,7 +374,7 @@ export class MirrorLog {
       if (this.needsTurn) this.#answerWaiters();
     }
     let deadlineMs = earlier(this.#marks.deadlineMs(), uses ? store.deadlineMs() : -1);
-    if (this.#marks.sweeping || this.#marks.announcesOn || this.#doubtMayEnd) deadlineMs = nowMs;
+    if (this.#marks.sweepsOn || this.#marks.announcesOn || this.#doubtMayEnd) deadlineMs = nowMs;
     this.deadlineMs = deadlineMs;
   }
 
