@@ -83,3 +83,11 @@ test('a take-over that failed midway and was begun again waits for all that it h
   // What is about to be written is everything that the device alone knew.
   expect(host.state(mirrorA).map.isClean(last)).toBe(false);
 });
+
+test('more that only the device knows than is named one by one: all is resynced', () => {
+  const { group, device } = takenOver([]);
+  device.bytes.fill(0, 1024, 1024 + regions / 16);
+  group.settle();
+  expect(group.host(2).state(mirrorA).map.syncCount).toBe(0);
+  expect(group.host(2).log(mirrorA).life.store?.phase).toBe(StorePhase.ready);
+});

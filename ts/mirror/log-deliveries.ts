@@ -87,7 +87,7 @@ export class LogDeliveries {
       case MessageType.unknownDirty:
         membership.unknownDirty(message, Number.POSITIVE_INFINITY);
         change.dirtied += 1;
-        if (message.node === world.node && message.flag === 0) store?.merged(message.seq);
+        if (message.node === world.node && message.flag !== 2) store?.merged(message.seq);
         return;
       case MessageType.logState:
         if (message.node === table?.writer) this.#logState(message.flag === 1);

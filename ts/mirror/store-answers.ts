@@ -2,7 +2,7 @@
  * What a log does when its device says something: the owner of the store (store-owner.ts). What the bits are after a
  * load is derived in resume-bits.ts; whether the log serves then is decided in log-life.ts.
  */
-import { messageRegionsMax } from '../base/limits.js';
+import { foundOnDeviceMax, messageRegionsMax } from '../base/limits.js';
 import type { LogDeviceInfo } from './log-device.js';
 import type { LogHeader, LogSession } from './log-image.js';
 import type { LogParts } from './log-parts.js';
@@ -97,6 +97,10 @@ export class StoreAnswers implements LogStoreOwner {
       uuid,
       `${regions.length} regions are dirty on the log device alone: resynced`,
     );
+    if (regions.length > foundOnDeviceMax) {
+      world.sender.numbers(MessageType.unknownDirty, uuid, takeOver, 1, []);
+      return 1;
+    }
     world.sender.regions(MessageType.unknownDirty, uuid, 0, Float64Array.from(regions), regions.length, takeOver);
     return Math.ceil(regions.length / messageRegionsMax);
   }
