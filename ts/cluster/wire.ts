@@ -29,7 +29,8 @@ import { cpgMessageBytesMax } from '../native/cpg-group.js';
  * Rises with every change of what members say to each other or make of it: they must all compute the same. 2: the head of a copy names
  * the epoch of its writer, a leave may say that a host's last table is gone, and a report says who may begin to write. 3: a copy is coded
  * more briefly (transfer.ts). 4: a report may take several messages and says of a member who went on without it, a leave says whether
- * something was out of sync, and the head of a copy whether owners are missing in it.
+ * something was out of sync, and the head of a copy whether owners are missing in it. 5: a leave names the member table that its sender had
+ * seen. 6: a report says of what size and kind a log is, and is of one meeting; a leave names the session that was closed on the log device.
  */
 export const wireVersion = 6;
 export const wireHeaderBytes = 52;
