@@ -164,3 +164,35 @@ test('what a copy that was given up knew of others bars nobody who loads the log
   expect(group.host(2).answerTo(resume)?.error).toBe(0);
   expect(group.ask(2, DM_ULOG_GET_RESYNC_WORK, mirrorA)?.values).toEqual([1, 5]);
 });
+
+test('who has given a load up keeps the role while its last write is under way, whoever comes to the group (R8)', () => {
+  const group = new Group([1, 2, 3], { stickyMax: 0 });
+  group.killDaemon(3);
+  const device = new TestDisk(1024 * 1024);
+  group.disks.set('/dev/log', device);
+  const text = '512 clustered-disk /dev/log 8 nosync';
+  for (const node of [1, 2]) group.host(node).construct(mirrorA, text);
+  const host = group.host(1);
+  host.send(DM_ULOG_RESUME, mirrorA);
+  const store = () => host.log(mirrorA).life.store;
+  while (store()?.writing !== true) {
+    if (!group.step() && !device.complete()) throw new Error('nothing is written');
+    host.turn();
+  }
+  // Its kernel gives up, and the write hangs.
+  const left = host.send(DM_ULOG_POSTSUSPEND, mirrorA);
+  host.turn();
+  const waits = group.host(2).send(DM_ULOG_RESUME, mirrorA);
+  group.host(2).turn();
+  group.join(3);
+  const begun = device.waiting.length;
+  for (let steps = 0; steps < 100; steps++) {
+    group.step();
+    for (const node of [1, 2, 3]) group.host(node).turn();
+  }
+  expect(group.host(2).service.cluster?.tables.get(mirrorA.uuid)?.writer).toBe(1);
+  expect(device.waiting.length).toBe(begun);
+  group.settle();
+  expect(host.answerTo(left)?.error).toBe(-Errno.EIO);
+  expect(group.host(2).answerTo(waits)?.error).toBe(0);
+});

@@ -308,8 +308,10 @@ export class MirrorLog {
   report(): LogReport | null {
     const { lifeCycle, marksUnknown, position } = this.state;
     const { replica, uuid } = this;
-    // Also one whose load was refused: it has left, and does not load anything when it is chosen to.
-    if (replica.phase === 'outside' && !serves(this.state)) return null;
+    // Also one whose load was refused: it has left, and does not load anything when it is chosen to. Who has given a load up leaves when its
+    // last write has ended, and has the writer's role until then (R8).
+    const writes = this.life.store?.writing === true;
+    if (replica.phase === 'outside' && !serves(this.state) && !writes) return null;
     const shape = { ...this.state.geometry, disk: this.state.image !== null };
     const table = replica.rights.table ?? Object.assign(emptyTable(uuid), shape);
     const me = memberOf(table, this.#world.node);
@@ -321,7 +323,7 @@ export class MirrorLog {
     const valid = replica.following && me?.valid === true;
     // A load writes when it has read, whenever that is; and who has the role may begin until it hears that another has it.
     const begins = replica.phase === 'loading' || replica.mayWrite;
-    const writing = this.life.store?.writing === true || begins;
+    const writing = writes || begins;
     return { table, live, marksUnknown, shape, valid, writing, rank: replica.record.rank, position };
   }
 
