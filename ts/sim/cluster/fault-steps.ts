@@ -61,7 +61,7 @@ export function inMidWrite(hosts: readonly Host[], { shape, regionCount }: SimMi
 }
 
 /** As soon as a write of one of them is under way to the legs, and at the latest after `withinMs`. */
-function whenWriting(hosts: readonly Host[], uuid: string, withinMs: number, action: () => void): void {
+export function whenWriting(hosts: readonly Host[], uuid: string, withinMs: number, action: () => void): void {
   const [first] = hosts;
   if (first === undefined) return;
   const { timeline } = first;

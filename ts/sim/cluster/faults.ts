@@ -8,6 +8,7 @@ import {
   losesLegAndQuorum,
   recovererUnheard,
   recoveryFails,
+  reportUnheard,
   thirdChangesSides,
   writerCleansUnheard,
 } from './unheard.js';
@@ -39,6 +40,7 @@ export const clusterFaultKinds: readonly ClusterFaultKind[] = [
   { name: 'writer-cleans-unheard', weight: 6, apply: writerCleansUnheard },
   { name: 'recoverer-unheard', weight: 6, apply: recovererUnheard },
   { name: 'recovery-fails', weight: 6, apply: recoveryFails },
+  { name: 'report-unheard', weight: 6, hostsMin: 3, apply: reportUnheard },
   { name: 'leg-and-quorum-lost', weight: 6, apply: losesLegAndQuorum },
 ];
 

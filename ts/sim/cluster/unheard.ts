@@ -3,7 +3,7 @@ import { MessageType } from '../../mirror/messages.js';
 import type { Host } from '../host.js';
 import type { SimMirror } from '../mirror.js';
 import type { Cluster } from './cluster.js';
-import { dieFor, inMidWrite, mendAfter, offMs, suspendUnheard, writeOn } from './fault-steps.js';
+import { dieFor, inMidWrite, mendAfter, offMs, suspendUnheard, whenWriting, writeOn } from './fault-steps.js';
 
 /** Until all know who has quorum. */
 const heardMs = 120;
@@ -94,6 +94,39 @@ export function recoveryFails(host: Host, cluster: Cluster): boolean {
     suspendUnheard(by, its, brokenMs + 200);
   };
   whenAssigned(cluster, uuid, fail);
+  return true;
+}
+
+/**
+ * Who has recovered a region says so, and loses its cluster service before it hears that itself. The others have the region in sync, write
+ * there, and one of them dies in the middle. Then the first one is back, and may say it again.
+ */
+export function reportUnheard(host: Host, cluster: Cluster): boolean {
+  const { prng, timeline, sim } = host;
+  const { group } = cluster;
+  if (cluster.whenSubmitted !== null || sim.hosts.length < 3) return false;
+  const act = (by: Host, mirror: SimMirror, region: number) => {
+    if (host.healing || by.dark || !group.serviceUp(by.node)) return;
+    group.stopService(by.node);
+    const { bootId } = by;
+    timeline.after(prng.real(500, 6000), () => {
+      if (!by.dark && by.bootId === bootId) group.startService(by.node);
+    });
+    const others = sim.hosts.filter((other) => other !== by);
+    for (let writes = 8; writes > 0; writes--)
+      timeline.after(prng.real(0, 3000), () => prng.pick(others).workload.write(mirror.shape.uuid, region));
+    const victim = prng.pick(others);
+    whenWriting([victim], mirror.shape.uuid, prng.real(100, 4000), () => {
+      if (!host.healing && !victim.dark) victim.powerCut(offMs(victim));
+    });
+  };
+  cluster.whenSubmitted = (by, { type, flag, uuid, regions }) => {
+    const mirror = by.mirrors.get(uuid);
+    const region = regions[0];
+    if (type !== MessageType.inSync || flag !== 1 || mirror === undefined || region === undefined) return false;
+    timeline.after(prng.real(0, 1.5), () => act(by, mirror, region));
+    return true;
+  };
   return true;
 }
 
