@@ -132,7 +132,7 @@ function chaos(seed: number): World {
   const trouble = () => {
     const node = prng.pick(nodes);
     const daemon = world.of(node);
-    const what = prng.below(5);
+    const what = prng.below(6);
     if (what === 0 && daemon) {
       world.kill(daemon);
       timeline.after(prng.real(1, 900), () => world.start(node));
@@ -154,6 +154,9 @@ function chaos(seed: number): World {
         group.startService(node);
         world.start(node);
       });
+    } else if (what === 4) {
+      group.pause(node);
+      timeline.after(prng.real(10, 6000), () => group.resume(node));
     } else {
       group.slow(node, prng.real(10, 3000));
     }
@@ -233,6 +236,32 @@ describe('the simulated group', () => {
     expect(ownFirst).toBeGreaterThan(100);
     expect(lost).toBeGreaterThan(4);
     expect([...reasons].sort()).toEqual(['node-down', 'process-down', 'unknown']);
+  });
+
+  it('tells a daemon whose service stood still of the loss only when all are back', () => {
+    const world = new World(5, [1, 2, 3]);
+    const { timeline, group } = world;
+    const still = world.of(3) as Daemon;
+    const until = (ms: number) => {
+      timeline.at(ms, () => {});
+      while (timeline.nowMs < ms && timeline.step());
+    };
+    until(8000);
+    const all = '1.0 2.1 3.2';
+    expect(still.views.at(-1)).toBe(all);
+    group.pause(3);
+    const had = still.views.length;
+    until(20_000);
+    expect(world.of(1)?.view).toEqual(['1.0', '2.1']);
+    expect(group.hears(1, 3)).toBe(false);
+    expect(still.views).toHaveLength(had);
+    expect(still.quorate).toBe(true);
+    group.resume(3);
+    until(30_000);
+    expect(still.views.slice(had)).toEqual(['3.2', all]);
+    expect([...still.reasons]).toEqual(['node-down']);
+    for (const node of [1, 2]) expect(world.of(node)?.view.join(' ')).toBe(all);
+    expect(group.settled && !group.split).toBe(true);
   });
 
   it('acknowledges nothing that a member of the view, who was there at its delivery, has not had', () => {

@@ -38,7 +38,10 @@ export class Cluster {
 
   /** All hear each other again, and every service runs. Hosts that are off come back by themselves. */
   heal(sim: Simulation): void {
-    for (const host of sim.hosts) if (!host.dark) this.group.startService(host.node);
+    for (const host of sim.hosts) {
+      this.group.resume(host.node);
+      if (!host.dark) this.group.startService(host.node);
+    }
     const mend = () => {
       if (this.group.settled) this.group.mend();
       else sim.timeline.after(50, mend);

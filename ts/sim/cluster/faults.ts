@@ -3,7 +3,7 @@ import type { FaultKind } from '../faults.js';
 import type { Host } from '../host.js';
 import type { Cluster } from './cluster.js';
 import { inMidWrite, mendAfter, offMs, stirAround, writeOn } from './fault-steps.js';
-import { countDeath } from './moments.js';
+import { bothDie, serviceDies, standsStill, stopService } from './service-faults.js';
 import {
   losesLegAndQuorum,
   recovererUnheard,
@@ -42,6 +42,7 @@ export const clusterFaultKinds: readonly ClusterFaultKind[] = [
   { name: 'recovery-fails', weight: 6, apply: recoveryFails },
   { name: 'report-unheard', weight: 6, hostsMin: 3, apply: reportUnheard },
   { name: 'leg-and-quorum-lost', weight: 6, apply: losesLegAndQuorum },
+  { name: 'service-stands-still', weight: 8, apply: standsStill },
 ];
 
 /** Until those who died are back. */
@@ -97,34 +98,6 @@ function daemonDies(host: Host): boolean {
   host.restartMs = () => down;
   host.workload.stir();
   daemon.kill.arm(prng.between(1, 40));
-  return true;
-}
-
-function serviceDies(host: Host, { group }: Cluster): boolean {
-  if (host.dark || !group.serviceUp(host.node)) return false;
-  host.workload.stir();
-  stopService(host, group);
-  return true;
-}
-
-function stopService(host: Host, group: Cluster['group']): void {
-  const { prng, timeline } = host;
-  countDeath(host, 'service');
-  group.stopService(host.node);
-  const { bootId } = host;
-  timeline.after(prng.pick([prng.real(5, 500), prng.real(500, 20_000)]), () => {
-    if (!host.dark && host.bootId === bootId) group.startService(host.node);
-  });
-}
-
-/** The host lives on, and nobody there speaks for it. */
-function bothDie(host: Host, { group }: Cluster): boolean {
-  const { daemon, prng } = host;
-  if (daemon?.running !== true || !group.serviceUp(host.node)) return false;
-  const down = prng.real(10, 30_000);
-  host.restartMs = () => down;
-  daemon.die();
-  stopService(host, group);
   return true;
 }
 

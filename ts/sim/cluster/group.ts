@@ -4,7 +4,8 @@
  * It promises what corosync's closed process groups promise and no more. Agreed order: an item has one place for all who
  * have it, and a sender may be handed its own before anybody else has it. When a ring breaks, those who stay together get
  * the same: what one of them has received all of them get, and what they said themselves; the rest of what the lost ones
- * said is gone for them, also when the lost ones have acted on it. A process that ends leaves behind what it had said.
+ * said is gone for them, also when the lost ones have acted on it. A process that ends leaves behind what it had said. A service that
+ * has stood still learns that it was lost when it hears the others again: they are gone for its daemon, and back, in one change.
  * Quorum is told by another service, in no order with the rest; but never `true` of a ring that is no more, nor of one whose
  * view is still to come: who was cut off alone and hears the others again does not have their quorum before they have him.
  */
@@ -24,6 +25,10 @@ const lateMs = 2;
 /** How often somebody has something to say in the moment in which a ring breaks, and for how long. */
 const heldChance = 0.5;
 const heldMsMax = 20;
+/** No partition has so many sides. */
+const pausedSide = 1000;
+/** Whether the others have gone on without a service that stood still is looked at so often. */
+const waitedMs = 20;
 
 const usualPlan: GroupPlan = {
   quorumMsMax: 100,
@@ -37,6 +42,8 @@ interface Node {
   readonly node: number;
   /** The cluster service runs. */
   up: boolean;
+  /** It stands still: it is in no ring with others, says nothing, and does not notice that they go on without it. */
+  paused: boolean;
   /** Nodes of one side hear each other. */
   side: number;
   ring: Ring | null;
@@ -81,6 +88,7 @@ export class SimulatedGroup {
       this.#nodes.set(node, {
         node,
         up: false,
+        paused: false,
         side: 0,
         ring: null,
         quorate: false,
@@ -129,6 +137,7 @@ export class SimulatedGroup {
     const node = this.#node(number);
     if (!node.up) return;
     node.up = false;
+    if (node.paused) this.#wake(node);
     node.quorate = false;
     const { transport } = node;
     node.transport = null;
@@ -150,6 +159,31 @@ export class SimulatedGroup {
     sides.forEach((side, index) => {
       for (const node of side) this.#node(node).side = index;
     });
+    this.#reconfigure();
+  }
+
+  /**
+   * The cluster service of a node stands still. Nothing is `settled` until it goes on: only while all hear each other, so one at a time.
+   */
+  pause(number: number): void {
+    const node = this.#node(number);
+    if (!node.up || this.split || !this.settled) return;
+    node.paused = true;
+    node.side = pausedSide;
+    this.#count('group: service stands still');
+    this.#reconfigure();
+  }
+
+  /** It goes on, as soon as the others have formed a ring without it, and hears them at once. */
+  resume(number: number): void {
+    const node = this.#node(number);
+    if (!node.paused) return;
+    if ([...this.#nodes.values()].some(({ up, paused, ring }) => up && !paused && ring?.formed !== true)) {
+      this.#timeline.after(waitedMs, () => this.resume(number));
+      return;
+    }
+    this.#wake(node);
+    this.#count('group: service goes on');
     this.#reconfigure();
   }
 
@@ -218,6 +252,11 @@ export class SimulatedGroup {
     const node = this.#nodes.get(number);
     if (node === undefined) throw new Error(`there is no node ${number}`);
     return node;
+  }
+
+  #wake(node: Node): void {
+    node.paused = false;
+    node.side = [...this.#nodes.values()].find((other) => other !== node)?.side ?? node.side;
   }
 
   #attach(node: Node): void {
@@ -302,7 +341,11 @@ export class SimulatedGroup {
 
   #appendMembers(ring: Ring, by: Membership): void {
     this.#change += 1;
-    this.#append(ring, { kind: 'members', members: [...ring.members], change: this.#change, by, ring }, by);
+    this.#append(
+      ring,
+      { kind: 'members', members: [...ring.members], change: this.#change, by, ring, companions: null },
+      by,
+    );
   }
 
   /** Hands a member what is there, when its daemon comes to it. */
@@ -388,7 +431,10 @@ export class SimulatedGroup {
       if (old === null) continue;
       const group = [...old.members].filter((member) => numbers.has(member.self.node));
       this.#recover(group, numbers);
+      const together = old.formed ? null : new Map(group.map((member) => [member, member.companions]));
       for (const member of group) {
+        const companions = together?.get(member);
+        member.companions = new Set(companions === undefined ? group : group.filter((other) => companions.has(other)));
         member.ring = ring;
         ring.members.add(member);
       }
@@ -401,7 +447,7 @@ export class SimulatedGroup {
     }
     const [low, high] = lost ? this.#plan.lossMs : this.#plan.joinMs;
     this.#timeline.after(this.#prng.real(low, high), () => {
-      if (nodes.every((node) => node.ring === ring)) this.#form(ring, nodes);
+      if (nodes.every((node) => node.ring === ring && !node.paused)) this.#form(ring, nodes);
     });
   }
 
@@ -426,7 +472,9 @@ export class SimulatedGroup {
     ring.formed = true;
     this.#serial += 1;
     this.#change += 1;
-    const item: RingItem = { kind: 'members', members: [...ring.members], change: this.#change, by: null, ring };
+    const companions = new Map([...ring.members].map((member) => [member, member.companions]));
+    const members = [...ring.members];
+    const item: RingItem = { kind: 'members', members, change: this.#change, by: null, ring, companions };
     const nowMs = this.#timeline.nowMs;
     for (const member of ring.members) {
       for (const entry of member.inbox) entry.receivedAtMs = Math.min(entry.receivedAtMs, nowMs);

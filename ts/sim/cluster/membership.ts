@@ -44,6 +44,8 @@ export class Membership {
   view: readonly Membership[] = [];
   /** Its process is gone, or its node: nothing reaches anybody any more. */
   ended = false;
+  /** Those who have been with it without a break since its last ring was formed. */
+  companions: ReadonlySet<Membership> = new Set();
   /** Nothing is dispatched before then. */
   slowUntilMs = 0;
   /** Its daemon is about to look into the inbox; it is about to say what it has. */
@@ -107,7 +109,7 @@ export class Membership {
         return false;
       case 'members':
         this.#ring = item.ring;
-        this.#membersChanged(item.members, item.change);
+        this.#membersChanged(item.members, item.change, item.companions?.get(this) ?? null);
         this.#completed();
         return false;
     }
@@ -154,12 +156,14 @@ export class Membership {
     return true;
   }
 
-  #membersChanged(members: readonly Membership[], change: number): void {
+  /** `companions`: whoever is none of them was gone, and may be back; null: nobody. */
+  #membersChanged(members: readonly Membership[], change: number, companions: ReadonlySet<Membership> | null): void {
     const before = this.#present;
     this.#present = members;
-    const gone = before.filter((member) => !members.includes(member));
+    const stays = (member: Membership) => companions === null || companions.has(member);
+    const gone = before.filter((member) => !members.includes(member) || !stays(member));
     this.#left(gone.map((member) => ({ member, reason: 'node-down' })));
-    if (members.every((member) => before.includes(member))) {
+    if (members.every((member) => before.includes(member) && !gone.includes(member))) {
       // Nobody came. Who was awaited may have gone.
       this.#install();
       return;

@@ -19,6 +19,8 @@ export type RingItem =
       readonly change: number;
       readonly by: Membership | null;
       readonly ring: Ring;
+      /** Who has been with whom without a break when the ring was formed; null: all who were there before. */
+      readonly companions: ReadonlyMap<Membership, ReadonlySet<Membership>> | null;
     };
 
 export interface Entry {
