@@ -1,6 +1,7 @@
 /** What goes wrong between hosts; what goes wrong on one of them is in ../faults.ts. Each ends by itself. */
 import type { FaultKind } from '../faults.js';
 import type { Host } from '../host.js';
+import { cutAtMessage } from './at-message.js';
 import type { Cluster } from './cluster.js';
 import { inMidWrite, mendAfter, offMs, stirAround, writeOn } from './fault-steps.js';
 import { bothDie, serviceDies, standsStill, stopService } from './service-faults.js';
@@ -43,6 +44,7 @@ export const clusterFaultKinds: readonly ClusterFaultKind[] = [
   { name: 'report-unheard', weight: 6, hostsMin: 3, apply: reportUnheard },
   { name: 'leg-and-quorum-lost', weight: 6, apply: losesLegAndQuorum },
   { name: 'service-stands-still', weight: 8, apply: standsStill },
+  { name: 'cut-at-a-message', weight: 8, apply: cutAtMessage },
 ];
 
 /** Until those who died are back. */
