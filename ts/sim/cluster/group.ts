@@ -25,6 +25,8 @@ const lateMs = 2;
 /** How often somebody has something to say in the moment in which a ring breaks, and for how long. */
 const heldChance = 0.5;
 const heldMsMax = 20;
+/** Until the service takes something of a daemon again, when a ring is formed. */
+const takesMsMax = 3;
 /** No partition has so many sides. */
 const pausedSide = 1000;
 /** Whether the others have gone on without a service that stood still is looked at so often. */
@@ -211,11 +213,19 @@ export class SimulatedGroup {
   }
 
   say(membership: Membership, item: RingItem): void {
-    membership.outbox.push(item);
-    if (membership.outbox.length > 1) return;
+    const { outbox } = membership;
+    outbox.splice(item.kind === 'hello' ? this.#placeOfHello(outbox) : outbox.length, 0, item);
+    if (outbox.length > 1) return;
     // Until the token comes round.
     const tokenMs = this.#prng.chance(0.05) ? this.#prng.real(1, 20) : this.#prng.real(0.02, 0.6);
     this.#timeline.after(tokenMs, () => this.#drain(membership));
+  }
+
+  /** Before messages that wait in the daemon for the service to take them, and behind those that it has taken: how many is chance. */
+  #placeOfHello(outbox: readonly RingItem[]): number {
+    const place = this.#prng.between(outbox.findLastIndex(({ kind }) => kind !== 'message') + 1, outbox.length);
+    if (place < outbox.length) this.#count('group: introduction before messages');
+    return place;
   }
 
   leave(transport: SimulatedTransport): void {
@@ -491,7 +501,12 @@ export class SimulatedGroup {
       else if (node.waiting.length > 0) this.#attachSoon(node);
     }
     if (split) this.#countSplit(nodes[0]?.quorate === true);
-    for (const member of ring.members) if (member.outbox.length > 0) this.#drain(member);
+    for (const member of ring.members) {
+      if (member.outbox.length === 0) continue;
+      // Taken by the service before the ring broke, or waiting in the daemon until the service takes anything again.
+      if (this.#prng.chance(0.5)) this.#drain(member);
+      else this.#timeline.after(this.#prng.real(0.05, takesMsMax), () => this.#drain(member));
+    }
   }
 
   /** A ring was formed while some nodes do not hear each other. */
