@@ -124,7 +124,9 @@ export function reportUnheard(host: Host, cluster: Cluster): boolean {
     const mirror = by.mirrors.get(uuid);
     const region = regions[0];
     if (type !== MessageType.inSync || flag !== 1 || mirror === undefined || region === undefined) return false;
-    timeline.after(prng.real(0, 1.5), () => act(by, mirror, region));
+    // Its daemon does not come to hear anything before the service is gone.
+    group.slow(by.node, 50);
+    timeline.after(prng.real(1, 5), () => act(by, mirror, region));
     return true;
   };
   return true;
