@@ -308,3 +308,28 @@ describe('a kernel that goes on with a log whose RESUME was refused, and suspend
     expect(group.ask(2, DM_ULOG_IN_SYNC, mirrorA, [4])?.values).toEqual([0]);
   });
 });
+
+test('a RESUME of before the suspend that comes again, for want of an answer, ends no suspend', () => {
+  const { group, device } = groupWith('512 clustered-disk /dev/log 8 nosync', [1, 2]);
+  const host = group.host(2);
+  // What was marked is not on the device yet.
+  host.send(DM_ULOG_FLUSH, mirrorA, [4]);
+  for (let steps = 0; steps < 50 && device.waiting.length === 0; steps++) {
+    group.step();
+    for (const node of [1, 2]) group.host(node).turn();
+  }
+  const resumes = [host.send(DM_ULOG_RESUME, mirrorA)];
+  const suspended = host.send(DM_ULOG_PRESUSPEND, mirrorA);
+  for (let steps = 0; steps < 20; steps++) {
+    group.step();
+    for (const node of [1, 2]) group.host(node).turn();
+  }
+  expect(host.answerTo(suspended)?.error).toBe(0);
+  expect(host.answerTo(resumes[0] as number)).toBeUndefined();
+  resumes.push(host.send(DM_ULOG_RESUME, mirrorA));
+  host.turn();
+  expect(host.state(mirrorA).lifeCycle).toBe(LifeCycle.halted);
+  group.settle();
+  expect(resumes.map((seq) => host.answerTo(seq)?.error)).toEqual([0, 0]);
+  expect(host.state(mirrorA).lifeCycle).toBe(LifeCycle.halted);
+});

@@ -46,7 +46,9 @@ export class LogEntry {
     const halted = state.lifeCycle === LifeCycle.halted && this.#parts.replica.rights.shared;
     const unsure = halted && !again && state.restored && !this.haltHeard;
     if (unsure) this.#unsure = true;
-    const suspends = halted && (again || unsure);
+    // One of before the halt has no answer yet, and the kernel sends it again: its own resume it sends behind its POSTSUSPEND.
+    const repeated = halted && this.#parts.waiters.has(DM_ULOG_RESUME);
+    const suspends = halted && (again || unsure || repeated);
     if (state.lifeCycle === LifeCycle.active || suspends) {
       this.#resumeAgain(seq);
       return;
