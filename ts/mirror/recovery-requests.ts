@@ -224,6 +224,7 @@ export class RecoveryRequests {
     if (!replica.following) {
       const held = state.map.isHeld(region);
       if (held) this.#admit(region);
+      else this.#admitted.delete(region);
       world.effects.replyPair(seq, DM_ULOG_IS_REMOTE_RECOVERING, held ? 0 : 1, 0);
       return;
     }
@@ -258,7 +259,7 @@ export class RecoveryRequests {
     if (this.#sayingAgain.has(region)) return true;
     // R10: nobody else recovers it, and this kernel may have ended its own recovery for a suspend that nobody heard and that waits for
     // these writes.
-    if (recovery.restrictions.names(region, world.node) && state.recoveringRegion !== region) return false;
+    if (this.#isOwn(region) && state.recoveringRegion !== region) return false;
     // What this kernel holds nobody else recovers (R4), and IN_SYNC says yes to it: it goes on under its mark. A kernel whose PRESUSPEND
     // nobody heard recovers nothing itself any more, and its suspend waits for these writes.
     if (state.map.isHeld(region) && state.owners.has(world.node, region)) return false;
@@ -268,6 +269,13 @@ export class RecoveryRequests {
     if (state.marksUnknown && replica.rights.unsettled) return false;
     // Its own recovery the kernel knows of; not of one that is assigned and was not handed out.
     return state.recoveringRegion !== region || this.#handedOut !== region;
+  }
+
+  /** Only this kernel may recover it, for it has found it out of sync, or may have: it has found more than others, or its record, name. */
+  #isOwn(region: number): boolean {
+    const { recovery, replica, world } = this.#parts;
+    if (recovery.restrictions.names(region, world.node)) return true;
+    return replica.record.hasFound(region) && recovery.restrictions.isOf(region, world.node);
   }
 
   wishDelivered(region: number): void {
