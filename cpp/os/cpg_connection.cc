@@ -160,7 +160,8 @@ std::string CpgConnection::State::open(const std::string& text) {
   error = patiently([&] { return quorum_initialize(&quorum, &callbacks, &kind); });
   if (error != CS_OK) return failure("quorum_initialize", error);
   quorum_open = true;
-  if (kind != QUORUM_SET) return "it has no quorum provider: corosync.conf needs quorum { provider: corosync_votequorum }";
+  if (kind != QUORUM_SET)
+    return "it has no quorum provider: corosync.conf needs quorum { provider: corosync_votequorum }";
   error = quorum_context_set(quorum, this);
   if (error != CS_OK) return failure("quorum_context_set", error);
   error = patiently([&] { return quorum_trackstart(quorum, CS_TRACK_CURRENT | CS_TRACK_CHANGES); });
