@@ -25,7 +25,7 @@
  * file was opened again could undo a newer one.
  */
 import { Errno, errnoName } from '../base/errno.js';
-import { logBitsOffset, logReadBytesMax } from '../base/limits.js';
+import { logBitsOffset } from '../base/limits.js';
 import type { RegionMap } from '../regions/region-map.js';
 import { doesNotFit, roundUp } from './log-area.js';
 import type { LogDevice, LogDeviceEvents, LogDeviceInfo } from './log-device.js';
@@ -346,7 +346,8 @@ export class LogStore implements LogDeviceEvents {
   }
 
   #readNext(): void {
-    this.#device?.read(this.#readOffset, Math.min(logReadBytesMax, this.#readEnd - this.#readOffset));
+    const bytesMax = Math.max(this.#world.settings.logReadBytes, this.info?.logicalBlockBytes ?? 512);
+    this.#device?.read(this.#readOffset, Math.min(bytesMax, this.#readEnd - this.#readOffset));
   }
 
   #bitsRead(offset: number, bytes: Uint8Array): void {

@@ -22,13 +22,7 @@
  * holds and has not announced does not count (its FLUSH is not answered either), and the marks of all kernels must be
  * known.
  */
-import {
-  announceRegionsMax,
-  messageRegionsMax,
-  payloadRegionsMax,
-  sweepRegionsMax,
-  sweptOnTheWayMax,
-} from '../base/limits.js';
+import { messageRegionsMax, payloadRegionsMax, sweepRegionsMax, sweptOnTheWayMax } from '../base/limits.js';
 import type { LogState } from './log-state.js';
 import { MessageType } from './messages.js';
 import type { ReplicaRights } from './replica-rights.js';
@@ -305,7 +299,7 @@ export class Marks {
   announceStep(): void {
     const { map } = this.#state;
     if (this.#announceFrom < 0 || this.#hushed) return;
-    const batch = new Float64Array(Math.min(map.heldCount, announceRegionsMax));
+    const batch = new Float64Array(Math.min(map.heldCount, this.#world.settings.announceRegions));
     let count = 0;
     let region = batch.length === 0 ? -1 : map.nextHeld(this.#announceFrom);
     while (region >= 0 && count < batch.length) {

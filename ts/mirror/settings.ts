@@ -1,4 +1,4 @@
-import { chunkRegionsMax } from '../base/limits.js';
+import { announceRegionsMax, chunkRegionsMax, logReadBytesMax } from '../base/limits.js';
 
 /** What an operator may set about the mirror log. Times are milliseconds. */
 export interface MirrorSettings {
@@ -18,6 +18,10 @@ export interface MirrorSettings {
   readonly onQuorumLoss: 'wait' | 'fail';
   /** Regions of one part of a copy, in whole words of 64: a simulated log has few, and is to be copied in parts all the same. */
   readonly chunkRegions: number;
+  /** Regions that a restart announces in one turn; small in simulations, as the next. */
+  readonly announceRegions: number;
+  /** Bytes of one read of a log device; one logical block is read at least. A power of 2. */
+  readonly logReadBytes: number;
 }
 
 export const mirrorSettingsDefault: MirrorSettings = {
@@ -29,4 +33,6 @@ export const mirrorSettingsDefault: MirrorSettings = {
   shared: false,
   onQuorumLoss: 'wait',
   chunkRegions: chunkRegionsMax,
+  announceRegions: announceRegionsMax,
+  logReadBytes: logReadBytesMax,
 };

@@ -299,7 +299,7 @@ export class Host implements CheckWorld, WireEnds {
   #clusterSettings(): Partial<MirrorSettings> {
     const plan = this.sim.cluster?.plan;
     if (plan === undefined) return {};
-    return { chunkRegions: plan.chunkRegions, onQuorumLoss: plan.failWithoutQuorum ? 'fail' : 'wait' };
+    return { ...plan.limits, onQuorumLoss: plan.failWithoutQuorum ? 'fail' : 'wait' };
   }
 
   stopDaemon(ms: number): void {

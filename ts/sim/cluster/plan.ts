@@ -1,5 +1,6 @@
 /** What a seed says of its cluster, besides what it says of every run. */
 import { chunkRegionsMax } from '../../base/limits.js';
+import type { MirrorSettings } from '../../mirror/settings.js';
 import type { Prng } from '../prng.js';
 
 /**
@@ -33,14 +34,16 @@ export interface ClusterPlan {
   readonly failWithoutQuorum: boolean;
   /** The share of all faults that concern more than one host. */
   readonly clusterFaults: number;
-  /** Regions of one part of a copy. */
-  readonly chunkRegions: number;
+  /** Limits that only logs far larger than these come to, where they are smaller than the daemon's. */
+  readonly limits: Partial<MirrorSettings>;
   /** By mirror: the hosts that use it. The first makes it. */
   readonly users: readonly ReadonlySet<number>[];
 }
 
 /** How often somebody in the group does not have a mirror that others have. */
 const unusedSomewhere = 0.4;
+/** How often each limit is small. */
+const smallLimit = 0.25;
 
 export function planCluster(prng: Prng, hosts: number, mirrors: number): ClusterPlan {
   const fencing = prng.pick(['asked', 'asked', 'shoots', 'shoots', 'operator', 'never'] as const);
@@ -53,8 +56,16 @@ export function planCluster(prng: Prng, hosts: number, mirrors: number): Cluster
     group: planGroup(prng),
     failWithoutQuorum: prng.chance(0.2),
     clusterFaults: prng.real(0.3, 0.8),
-    chunkRegions: prng.pick([64, chunkRegionsMax]),
+    limits: planLimits(prng),
     users: Array.from({ length: mirrors }, () => planUsers(prng, hosts)),
+  };
+}
+
+function planLimits(prng: Prng): Partial<MirrorSettings> {
+  return {
+    chunkRegions: prng.pick([64, chunkRegionsMax]),
+    ...(prng.chance(smallLimit) && { announceRegions: prng.pick([1, 4]) }),
+    ...(prng.chance(smallLimit) && { logReadBytes: 512 }),
   };
 }
 
