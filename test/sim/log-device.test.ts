@@ -59,7 +59,7 @@ class Host {
   }
 
   /** A daemon dies over a write to a stalled disk, and the next one opens it; returns how the sectors were then. */
-  killedWriting(cut: boolean): { openedMs: number; atOpen: string; atEnd: string } {
+  killedWriting(cut: 'nothing' | 'disk' | 'host'): { openedMs: number; atOpen: string; atEnd: string } {
     let openedMs = -1;
     let atOpen = '';
     const next = () => {
@@ -71,7 +71,8 @@ class Host {
       first.write(ones, true);
       this.timeline.after(0.01, () => {
         first.abandon(false);
-        if (cut) this.disk.cut(this.#prng);
+        if (cut === 'disk') this.disk.cut(this.#prng);
+        if (cut === 'host') this.disk.forgetHost(1);
         this.device(next);
       });
     });
@@ -90,7 +91,7 @@ describe('the log device of a daemon that was killed', () => {
     let waited = 0;
     for (let seed = 0; seed < 200; seed++) {
       const host = new Host(seed);
-      const { openedMs, atOpen, atEnd } = host.killedWriting(false);
+      const { openedMs, atOpen, atEnd } = host.killedWriting('nothing');
       expect(openedMs).toBeGreaterThan(0);
       expect(atEnd).toBe(atOpen);
       expect(host.written).toBe(0);
@@ -102,9 +103,9 @@ describe('the log device of a daemon that was killed', () => {
     expect(waited).toBeGreaterThan(100);
   });
 
-  it('lands nothing after a power cut, which also ends the claim', () => {
+  it.each(['disk', 'host'] as const)('lands nothing after a power cut of the %s, which also ends the claim', (cut) => {
     for (let seed = 0; seed < 50; seed++) {
-      const { openedMs, atEnd } = new Host(seed).killedWriting(true);
+      const { openedMs, atEnd } = new Host(seed).killedWriting(cut);
       expect(openedMs).toBeLessThan(10);
       expect(atEnd).toMatch(/^0+$/);
     }

@@ -170,11 +170,11 @@ export class SimulatedLogDevice implements LogDevice {
       for (const run of left) this.#landLate(disk, run);
       return timeline.nowMs;
     }
-    const { cuts } = disk;
+    const cuts = disk.cutsOf(node);
     let open = left.length;
     for (const run of left) {
       timeline.at(run.landsAtMs, () => {
-        if (disk.cuts !== cuts) return;
+        if (disk.cutsOf(node) !== cuts) return;
         settle(disk, node, run);
         this.#landLate(disk, run);
         open -= 1;

@@ -53,6 +53,8 @@ export class LogDisk {
   readonly underWay = new Map<number, number>();
   /** Who has claimed the disk, by host: one opening at a time on each. */
   readonly #claimants = new Map<number, object>();
+  /** Power cuts of hosts, the disk's own aside. */
+  readonly #cutsOf = new Map<number, number>();
   readonly #all: ChangeCount;
 
   /** `all` counts the changes of everything that hosts share. */
@@ -86,6 +88,12 @@ export class LogDisk {
   forgetHost(node: number): void {
     this.#claimants.delete(node);
     this.underWay.delete(node);
+    this.#cutsOf.set(node, (this.#cutsOf.get(node) ?? 0) + 1);
+  }
+
+  /** Rises with every power cut of the host, and of the disk. */
+  cutsOf(node: number): number {
+    return this.cuts + (this.#cutsOf.get(node) ?? 0);
   }
 
   /** The errno of the next operation of a kind, or 0. */
