@@ -25,13 +25,14 @@ const hosts = 3;
 const region = 3;
 const regionsMin = 8;
 
-/** The first seed whose run has one mirror with a log device and some regions. */
+/** The first seed whose run has one mirror with a log device and some regions, which all hosts use. */
 function suitable(): Simulation {
   for (let seed = 1; ; seed++) {
     const sim = new Simulation(seed, hosts);
     const [plan, more] = sim.scenario.mirrors;
     const regions = plan === undefined ? 0 : Math.ceil(plan.sectors / plan.regionSectors);
-    if (more === undefined && plan?.disk && regions >= regionsMin) return sim;
+    const used = sim.cluster?.plan.users[0]?.size === hosts;
+    if (more === undefined && plan?.disk && regions >= regionsMin && used) return sim;
     sim.close();
   }
 }
