@@ -3,31 +3,22 @@
  * truth about its kernel. What hosts share (time, disks, legs, checkers, journal) is the simulation's. It offers what
  * can happen to a host as methods (kill, power cut, restart); when they happen is decided in faults.ts.
  */
-import {
-  DM_ULOG_CTR,
-  DM_ULOG_GET_RESYNC_WORK,
-  DM_ULOG_PRESUSPEND,
-  DM_ULOG_RESUME,
-  DM_ULOG_SET_REGION_SYNC,
-} from '../base/ulog-frames.js';
 import { LifeCycle, serves } from '../mirror/log-state.js';
-import type { LogMessage } from '../mirror/messages.js';
-import { MessageType } from '../mirror/messages.js';
 import type { MirrorSettings } from '../mirror/settings.js';
 import { Administrator } from './administrator.js';
 import { KernelTruth, type TargetTruth } from './checks/kernel-truth.js';
 import { OrphanChecks } from './checks/orphan-checks.js';
-import { checkReply } from './checks/reply-checks.js';
-import { type Evaluations, Violation } from './checks/violation.js';
+import type { Evaluations } from './checks/violation.js';
 import type { CheckWorld } from './checks/world.js';
 import type { Membership } from './cluster/membership.js';
-import { countDeath, countJoin } from './cluster/moments.js';
+import { countDeath } from './cluster/moments.js';
 import { GroupStream } from './cluster/stream.js';
 import type { CountedState, CountedStates } from './daemon/counted-state.js';
 import type { LogDisk } from './daemon/log-disk.js';
-import { DaemonProcess, type DaemonWatch, type RestartWorld } from './daemon/process.js';
-import type { ReplyRecord, RequestRecord } from './daemon/requests.js';
+import { DaemonProcess, type RestartWorld } from './daemon/process.js';
+import type { RequestRecord } from './daemon/requests.js';
 import { AloneStream, type MessageStream, type StreamEnds } from './daemon/stream.js';
+import { DaemonSight } from './daemon-sight.js';
 import { DeviceRestarter } from './device-restarter.js';
 import { Kernel } from './kernel/kernel.js';
 import type { ObservedTarget } from './kernel/world.js';
@@ -35,7 +26,7 @@ import { watchKernel } from './kernel-watch.js';
 import { LegPort } from './leg-port.js';
 import { SimMirror } from './mirror.js';
 import type { Prng } from './prng.js';
-import { permitAtFailure, permitAtRemoval, permitAtRequest } from './recovery-permits.js';
+import { permitAtRequest } from './recovery-permits.js';
 import type { MirrorPlan } from './scenario.js';
 import type { Simulation } from './simulation.js';
 import { TableLooks } from './table-looks.js';
@@ -92,10 +83,6 @@ export class Host implements CheckWorld, WireEnds {
   #restartIntents: readonly string[] = [];
   /** What its daemons keep of logs that it does not use: such files, too. */
   #unusedLogs = new Map<string, string>();
-  /** Messages of the daemon of now; the transport delivers them in this order. */
-  #submitted = 0;
-  /** The SET_REGION_SYNC requests that it has had. */
-  readonly #syncReports = new Map<number, RequestRecord>();
   /** Entries of the daemons before the one of now. */
   #entriesBefore = 0;
   #lifeCycles = new Map<string, LifeCycle>();
@@ -270,7 +257,7 @@ export class Host implements CheckWorld, WireEnds {
           landedLate: (disk) => this.sim.landedLate(disk),
           writes: (disk) => this.#writesDisk(disk),
         },
-        watch: this.#watch(),
+        watch: new DaemonSight(this, () => this.#daemonDied()),
         // The disks of a host that is alone go dark with it, and take back what was on its way.
         isDark: () => this.dark && this.sim.cluster !== null,
         stream: (ends) => this.#makeStream(ends, prng),
@@ -282,8 +269,6 @@ export class Host implements CheckWorld, WireEnds {
     );
     if (this.sim.restarts) this.#restarter = new DeviceRestarter(this, daemon, this.prng.fork());
     this.#lastDaemon = daemon;
-    this.#submitted = 0;
-    this.#syncReports.clear();
     this.#entriesBefore += this.daemon?.entries ?? 0;
     this.daemon = daemon;
     this.toldQuorate = false;
@@ -466,125 +451,6 @@ export class Host implements CheckWorld, WireEnds {
     }
   }
 
-  /** Which of its instances leaves is not said. */
-  #orphaned(uuid: string): void {
-    this.orphans.decided(uuid);
-    const mirror = this.mirrors.get(uuid);
-    for (const state of this.states?.live.values() ?? []) {
-      if (mirror !== undefined && state.identity.uuid === uuid) permitAtRemoval(mirror, this.states, state);
-    }
-  }
-
-  #watch(): DaemonWatch {
-    return {
-      requestArrived: (request) => this.#arrived(request),
-      replied: (request, reply) => this.#replied(request, reply),
-      submitted: (message) => this.#messageSubmitted(message),
-      delivered: (order, message) => this.#delivered(order, message),
-      quorumChanged: (quorate) => {
-        this.toldQuorate = quorate;
-        this.toldInquorate = !quorate;
-        if (this.sim.cluster !== null) this.note('quorum', [quorate ? 1 : 0], () => `${this.name} ${quorate}`);
-      },
-      viewChanged: (view) => {
-        if (this.sim.cluster === null) return;
-        if (view.left.length > 0 || view.members.length === 0) this.quorumHeard = -1;
-        const members = view.members.map(({ node }) => node);
-        const left = view.left.map(({ member, reason }) => `${member.node} ${reason}`);
-        this.note('view', members, () => `${this.name}: ${members.join(' ')}; left: ${left.join(', ')}`);
-      },
-      acknowledged: (order) => this.truth.markAcknowledged(order),
-      reported: (report) => {
-        this.count(`report ${report.event}`);
-        if (report.event === 'orphaned') this.#orphaned(report.uuid);
-        if (report.event === 'orphaned' || report.event === 'retired') this.sim.cluster?.checks.left(this, report.uuid);
-        this.note(
-          'report',
-          [report.event.length],
-          () => `${report.level} ${report.event} ${report.uuid} ${report.text}`,
-        );
-      },
-      lost: (node, boot) => this.sim.cluster?.fencing.asked(this, node, boot),
-      died: () => this.#daemonDied(),
-      violation: (rule, text) => {
-        throw new Violation(rule, text);
-      },
-    };
-  }
-
-  #arrived(request: RequestRecord): void {
-    this.orphans.heard(request.key);
-    const truth = this.truth.of(request);
-    request.markOrder = truth.markOrder;
-    const state = this.states?.find(request.key);
-    const known = state !== undefined;
-    if (request.type === DM_ULOG_RESUME && state?.lifeCycle === LifeCycle.active && state.marksUnknown)
-      request.cleanThen ??= cleanRegions(state);
-    if (this.alone) request.delivered = true;
-    else if (request.type === DM_ULOG_SET_REGION_SYNC) this.#syncReports.set(request.seq, request);
-    if (request.type === DM_ULOG_CTR && request.endsWithNul) {
-      this.count('reconnect');
-      const { atReconnect } = this;
-      this.atReconnect = null;
-      atReconnect?.();
-      if (!known && this.mirrors.has(request.uuid)) this.truth.lost(request);
-    }
-    this.note('handled', [request.seq], () => describeRequest(request));
-  }
-
-  #replied(request: RequestRecord, reply: ReplyRecord): void {
-    this.note('reply', [request.type, request.seq, reply.error, reply.first, reply.second], () => {
-      const data = reply.text === '' ? `${reply.first} ${reply.second}` : JSON.stringify(reply.text);
-      return `${describeRequest(request)} -> ${reply.error} ${data}`;
-    });
-    this.evaluations.check('one-answer', true, () => '');
-    checkReply(this, request, reply);
-    this.sim.cluster?.checks.replied(this, request, reply);
-    if (request.hostile) return;
-    const state = this.states?.find(request.key);
-    if (request.type === DM_ULOG_PRESUSPEND && state?.draining === true) {
-      const { atDraining } = this;
-      this.atDraining = null;
-      atDraining?.();
-    }
-    this.truth.replied(request, reply, state?.map.inner);
-    // A kernel that asks copies nothing; told of none, it is given back what it was assigned before, on a cluster by a message (R6).
-    const none = request.type === DM_ULOG_GET_RESYNC_WORK && reply.error === 0 && reply.first === 0;
-    if (none && !this.alone) this.truth.of(request).handedOut = -1;
-  }
-
-  #messageSubmitted(message: LogMessage): void {
-    this.#submitted += 1;
-    this.count(`message ${message.type}`);
-    this.sim.cluster?.submitted(this, message);
-    if (message.type === MessageType.join && !this.alone) countJoin(this, message.uuid);
-    const mirror = this.mirrors.get(message.uuid);
-    if (mirror !== undefined && this.alone) permitAtFailure(mirror, this.states, message);
-    if (message.type !== MessageType.mark) return;
-    // Alone the order is that of submission; with others it is known at the delivery.
-    const order = this.alone ? this.#submitted : Number.POSITIVE_INFINITY;
-    for (let i = 0; i < message.count; i++) {
-      this.truth.markSubmitted(message.uuid, message.regions[i] as number, order);
-    }
-  }
-
-  #delivered(order: number, message: LogMessage): void {
-    if (this.alone) return;
-    this.note('deliver', [order, message.type, message.node], () => {
-      const { type, node, uuid, flag, regions, count } = message;
-      const what = Object.entries(MessageType).find(([, number]) => number === type)?.[0];
-      return `${what} of ${node} ${uuid} flag ${flag} ${[...regions.subarray(0, Math.min(count, 12))].join(' ')}`;
-    });
-    if (message.type === MessageType.quorum) this.quorumHeard = message.flag;
-    if (message.node !== this.node) return;
-    const report = message.type === MessageType.inSync ? this.#syncReports.get(message.seq) : undefined;
-    if (report !== undefined && this.follows(report.uuid)) report.delivered = true;
-    if (message.type !== MessageType.mark) return;
-    for (let i = 0; i < message.count; i++) {
-      this.truth.markSubmitted(message.uuid, message.regions[i] as number, order);
-    }
-  }
-
   #daemonDied(): void {
     this.note('died', [], () => `daemon, after ${this.daemon?.kill.passed} effects`);
     this.#daemonEndsMs = this.daemon?.exitMs ?? 0;
@@ -601,12 +467,6 @@ export class Host implements CheckWorld, WireEnds {
   #late(ms: number): void {
     this.lateUntilMs = Math.max(this.lateUntilMs, this.nowMs + ms);
   }
-}
-
-function cleanRegions({ map }: CountedState): ReadonlySet<number> {
-  const clean = new Set<number>();
-  for (let region = 0; region < map.regionCount; region++) if (map.inner.isClean(region)) clean.add(region);
-  return clean;
 }
 
 function lifeCycleName(value: LifeCycle): string {
