@@ -8,23 +8,6 @@ const { LOCKSTEP_GROUP_SEEDS = '200' } = process.env;
 const seeds = Number(LOCKSTEP_GROUP_SEEDS);
 const steps = 600;
 
-function drain(group: ProcessGroup): void {
-  for (let round = 0; round < 10_000; round++) {
-    let busy = false;
-    for (const process of group.living) {
-      process.busy = 0;
-      while (process.step()) busy = true;
-      process.settle();
-      while (process.outbox.length > 0) {
-        busy = true;
-        group.orderNext(process);
-      }
-    }
-    if (!busy) return;
-  }
-  throw new Error('the group never comes to rest');
-}
-
 function run(seed: number): ProcessGroup {
   const prng = new Prng(seed);
   const random = () => prng.below(1 << 30) / (1 << 30);
@@ -54,7 +37,7 @@ function run(seed: number): ProcessGroup {
     }
   }
   group.rewire(() => 0);
-  drain(group);
+  group.drain();
   return group;
 }
 

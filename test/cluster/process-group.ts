@@ -203,6 +203,24 @@ export class ProcessGroup {
     return this.living.filter(({ node }) => this.component(node) === component);
   }
 
+  /** Until nothing is on its way and nobody has anything to say. */
+  drain(): void {
+    for (let round = 0; round < 10_000; round++) {
+      let busy = false;
+      for (const process of this.living) {
+        process.busy = 0;
+        while (process.step()) busy = true;
+        process.settle();
+        while (process.outbox.length > 0) {
+          busy = true;
+          this.orderNext(process);
+        }
+      }
+      if (!busy) return;
+    }
+    throw new Error('the group never comes to rest');
+  }
+
   start(node: number, Kind: typeof ModelProcess = ModelProcess): ModelProcess {
     this.wake(node);
     this.#pids += 1;

@@ -30,23 +30,6 @@ function isNewer(process: ModelProcess): boolean {
   return process instanceof Newer;
 }
 
-function drain(group: ProcessGroup): void {
-  for (let round = 0; round < 10_000; round++) {
-    let busy = false;
-    for (const process of group.living) {
-      process.busy = 0;
-      while (process.step()) busy = true;
-      process.settle();
-      while (process.outbox.length > 0) {
-        busy = true;
-        group.orderNext(process);
-      }
-    }
-    if (!busy) return;
-  }
-  throw new Error('the group never comes to rest');
-}
-
 function run(seed: number): ProcessGroup {
   const prng = new Prng(seed);
   const random = () => prng.below(1 << 30) / (1 << 30);
@@ -78,9 +61,9 @@ function run(seed: number): ProcessGroup {
     }
   }
   group.rewire(() => 0);
-  drain(group);
+  group.drain();
   for (const process of group.living.filter(isNewer)) group.end(process, CpgReason.leave);
-  drain(group);
+  group.drain();
   return group;
 }
 

@@ -191,6 +191,16 @@ export class Group {
     }
   }
 
+  /** Every message and turn, and nothing of the devices. */
+  talk(): void {
+    const submitted = () => [...this.hosts.values()].reduce((sum, host) => sum + host.submitted, 0);
+    for (let before = -1; before !== submitted(); ) {
+      before = submitted();
+      while (this.step());
+      for (const host of this.hosts.values()) host.turn();
+    }
+  }
+
   /** Messages, device operations and ticks that are due, of all hosts, until nothing is left to do now. */
   settle(): void {
     let limit = 100_000;

@@ -11,20 +11,6 @@ import { mirrorA, TestDisk } from './host.js';
 const regions = 2 ** 24;
 const disk = `${8 * regions} clustered-disk /dev/log 8 nosync`;
 
-function talk(group: Group): void {
-  for (let before = -1; before !== submitted(group); ) {
-    before = submitted(group);
-    while (group.step());
-    for (const host of group.hosts.values()) host.turn();
-  }
-}
-
-function submitted(group: Group): number {
-  let sum = 0;
-  for (const host of group.hosts.values()) sum += host.submitted;
-  return sum;
-}
-
 /** Node 1, which wrote the device, is known dead, and left dirty there what nobody else knows. */
 function takenOver(dirty: readonly number[]): { group: Group; device: TestDisk } {
   const group = new Group([1, 2], { stickyMax: 0 });
@@ -42,10 +28,10 @@ function takenOver(dirty: readonly number[]): { group: Group; device: TestDisk }
 
 test('a take-over of a device that is read in several parts comes to its end, however fast the stream is', () => {
   const { group, device } = takenOver([5]);
-  talk(group);
+  group.talk();
   while (device.waiting.length > 0) {
     device.complete();
-    talk(group);
+    group.talk();
   }
   group.settle();
   expect(group.host(2).state(mirrorA).map.isInSync(5)).toBe(false);
@@ -56,7 +42,7 @@ test('a take-over of a device that is read in several parts comes to its end, ho
 test('a take-over that failed midway and was begun again waits for all that it has found', () => {
   const last = regions - 1;
   const { group, device } = takenOver([5, last]);
-  talk(group);
+  group.talk();
   const store = group.host(2).log(mirrorA).life.store;
   const host = group.host(2);
   // Open, head, first part; the stream stands still from here on.

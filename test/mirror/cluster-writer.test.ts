@@ -8,41 +8,26 @@ import { mirrorA } from './host.js';
 
 const disk = '512 clustered-disk /dev/log 8 nosync';
 
-/** Every message and turn, and nothing of the device. */
-function talk(group: Group): void {
-  for (let before = -1; before !== submitted(group); ) {
-    before = submitted(group);
-    while (group.step());
-    for (const host of group.hosts.values()) host.turn();
-  }
-}
-
-function submitted(group: Group): number {
-  let sum = 0;
-  for (const host of group.hosts.values()) sum += host.submitted;
-  return sum;
-}
-
 const phaseOf = (group: Group, node: number) => group.host(node).log(mirrorA).replica.phase;
 const storeOf = (group: Group, node: number) => group.host(node).log(mirrorA).life.store;
 
 test('who leaves when its last write has ended takes the role up no more, though it was cut off meanwhile', () => {
   const { group, device } = groupWith(disk, [1, 2]);
   group.host(1).send(DM_ULOG_FLUSH, mirrorA, [5]);
-  talk(group);
+  group.talk();
   expect(storeOf(group, 1)?.writing).toBe(true);
   group.host(1).send(DM_ULOG_PRESUSPEND, mirrorA);
-  talk(group);
+  group.talk();
   const left = group.host(1).send(DM_ULOG_POSTSUSPEND, mirrorA);
   group.loseGroup(1);
-  talk(group);
+  group.talk();
   group.join(1);
-  talk(group);
+  group.talk();
   expect([phaseOf(group, 1), group.host(1).answerTo(left), device.waiting.length]).toEqual(['following', undefined, 1]);
 
   // Only the write: what its end begins is seen before any of it is done.
   device.complete();
-  talk(group);
+  group.talk();
   expect(group.host(1).answerTo(left)?.error).toBe(0);
   expect(storeOf(group, 1)?.phase).toBe(StorePhase.closed);
   expect(group.host(2).service.cluster?.tables.get(mirrorA.uuid)?.writer).toBe(2);
@@ -55,13 +40,13 @@ test('who leaves out of a load has left when nothing of it is on its way to the 
   for (const node of [1, 2]) group.host(node).construct(mirrorA, disk);
   group.host(1).send(DM_ULOG_RESUME, mirrorA);
   const second = group.host(2).send(DM_ULOG_RESUME, mirrorA);
-  talk(group);
+  group.talk();
   while (storeOf(group, 1)?.writing !== true) {
     if (!device.complete()) throw new Error('the load has stopped');
-    talk(group);
+    group.talk();
   }
   group.host(1).send(DM_ULOG_POSTSUSPEND, mirrorA);
-  talk(group);
+  group.talk();
   expect([phaseOf(group, 2), device.waiting.length]).toEqual(['waiting', 1]);
   group.settle();
   expect(group.host(2).answerTo(second)?.error).toBe(0);
@@ -72,7 +57,7 @@ test('who has left and comes anew loads nothing by the role that it gives away w
   for (const node of [1, 2]) group.host(node).construct(mirrorA, disk);
   group.quorum(false);
   for (const node of [1, 2]) group.host(node).send(DM_ULOG_RESUME, mirrorA);
-  talk(group);
+  group.talk();
   expect(group.host(1).service.cluster?.tables.get(mirrorA.uuid)?.writer).toBe(1);
 
   group.quorum(true);
@@ -82,7 +67,7 @@ test('who has left and comes anew loads nothing by the role that it gives away w
     expect(phaseOf(group, 1)).toBe('waiting');
     group.step();
   }
-  talk(group);
+  group.talk();
   expect([1, 2].map((node) => phaseOf(group, node))).toEqual(['waiting', 'loading']);
 });
 
@@ -99,7 +84,7 @@ test('what is dirty on the device and marked anew by whose copy is older than th
   group.settle();
   group.host(2).service.confirmDead(1, null, group.host(2).nowMs);
   // Its marks are known before the device is read.
-  talk(group);
+  group.talk();
   group.settle();
   expect(group.host(2).answerTo(flush)?.error).toBe(0);
   const { map } = group.host(2).state(mirrorA);
@@ -112,9 +97,9 @@ test('what is dirty on the device and marked anew by whose copy is older than th
 test('who gives the role back takes it up no more before that is delivered, whatever copy it has by then', () => {
   const { group, device } = groupWith(disk, [1, 2]);
   group.host(1).send(DM_ULOG_FLUSH, mirrorA, [5]);
-  talk(group);
+  group.talk();
   group.loseGroup(1);
-  talk(group);
+  group.talk();
   group.join(1);
   while (!group.awaits(MessageType.chunk)) {
     if (!group.step()) throw new Error('no copy is on its way');
@@ -142,7 +127,7 @@ describe('a daemon that has lost its corosync, which says that it is gone, with 
   function lost(): ReturnType<typeof groupWith> & { late: (() => void) | undefined } {
     const { group, device } = groupWith(disk, [1, 2]);
     group.host(1).send(DM_ULOG_FLUSH, mirrorA, [5]);
-    talk(group);
+    group.talk();
     const late = device.waiting.shift();
     group.loseGroup(1, 'process-down');
     group.settle();
