@@ -20,6 +20,7 @@ import {
   newMember,
   quorumWon,
   removeMember,
+  sameShape,
   tableChanged,
   vacate,
 } from './member-table.js';
@@ -68,8 +69,7 @@ export class Directory {
     const table = this.tableOf(uuid);
     const { regionCount, regionSizeSectors, disk } = facts;
     if (table.members.length === 0) Object.assign(table, { regionCount, regionSizeSectors, disk });
-    const same = table.regionCount === regionCount && table.regionSizeSectors === regionSizeSectors;
-    if (!same || table.disk !== disk) return false;
+    if (!sameShape(table, facts)) return false;
     const before = memberOf(table, facts.node);
     if (before === undefined && table.members.length >= membersMax) return false;
     // Its state was lost and nobody has a copy (R3): as if nobody had the log, but for what its kernel holds.

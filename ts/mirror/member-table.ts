@@ -44,6 +44,11 @@ export interface LogShape {
   disk: boolean;
 }
 
+export function sameShape(one: LogShape, other: LogShape): boolean {
+  const { regionCount, regionSizeSectors, disk } = other;
+  return one.regionCount === regionCount && one.regionSizeSectors === regionSizeSectors && one.disk === disk;
+}
+
 export interface MemberTable extends LogShape {
   readonly uuid: string;
   /** Rises with every change while somebody is valid, and by far when they have quorum anew: who is without it never comes so far. */

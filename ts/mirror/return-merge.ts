@@ -24,6 +24,7 @@ import {
   newMember,
   removeMember,
   type Stage,
+  sameShape,
   withoutCopy,
 } from './member-table.js';
 
@@ -248,10 +249,9 @@ function enter(table: MemberTable, { node, name, boot, log }: Reporter): void {
 }
 
 /** Others have a log of another size or kind. */
-function isOther({ members, ...has }: MemberTable, node: number, shape: LogShape | null | undefined): boolean {
-  if (shape == null || members.every((member) => member.node === node)) return false;
-  const same = has.regionCount === shape.regionCount && has.regionSizeSectors === shape.regionSizeSectors;
-  return !same || has.disk !== shape.disk;
+function isOther(table: MemberTable, node: number, shape: LogShape | null | undefined): boolean {
+  if (shape == null || table.members.every((member) => member.node === node)) return false;
+  return !sameShape(table, shape);
 }
 
 /** Those who follow, by whom they follow with. */
