@@ -459,6 +459,13 @@ describe('a checker', () => {
     expect(answered).toThrow('R1-flush-core');
     world.kernel.flushed.add(3);
     answered();
+    // The copy that it has taken since does not know it.
+    world.state.owned.delete(3);
+    answered();
+    world.truth.markAcknowledged(7);
+    expect(answered).toThrow('R1-flush-core');
+    world.state.owned.add(3);
+    world.truth.markSubmitted(uuid, 3, 8);
     world.alone = true;
     expect(answered).toThrow('R1-flush-core');
   });

@@ -261,10 +261,11 @@ function checkFlush(judged: Judged): void {
         () => `${name(request)} answered, region ${region} may be clean on the device after a power cut`,
       );
     }
-    const delivered = state.marksUnknown || state.owners.has(world.node, region);
+    const underWay = world.truth.unacknowledged(request.uuid, region);
     // What an earlier flush made safe is with every member still, however often it is announced since (R13: repeats go on).
     const repeats = !world.alone && truth.flushed.has(region);
-    const acknowledged = repeats || !world.truth.unacknowledged(request.uuid, region);
+    const acknowledged = repeats || !underWay;
+    const delivered = state.marksUnknown || state.owners.has(world.node, region) || (repeats && underWay);
     world.evaluations.check(
       'R1-flush-core',
       !state.map.inner.isClean(region) && delivered && acknowledged,
