@@ -28,7 +28,7 @@
 
 namespace lockstep {
 
-inline constexpr uint32_t state_version = 3;
+inline constexpr uint32_t state_version = 4;
 /// The oldest version that is read.
 inline constexpr uint32_t state_version_min = 1;
 /// Bytes of a member table, which the mirror core encodes.
@@ -139,6 +139,9 @@ class StateRecord {
   /// A FLUSH of this kernel was answered with an error, and what follows from that has not been done yet.
   bool doubted() const noexcept { return get(doubted_word) != 0; }
   void set_doubted(bool value) noexcept { set(doubted_word, value ? 1 : 0); }
+  /// The end of the recovery under way says nothing.
+  bool recovery_doubted() const noexcept { return get(recovery_doubted_word) != 0; }
+  void set_recovery_doubted(bool value) noexcept { set(recovery_doubted_word, value ? 1 : 0); }
 
   /// The newest member table that was stored whole; empty when there is none.
   [[nodiscard]] std::span<const uint8_t> member_table() const noexcept;
@@ -163,6 +166,7 @@ class StateRecord {
     recovering_node_word,
     position_word,
     doubted_word,
+    recovery_doubted_word,
     word_count,
   };
   [[nodiscard]] static bool word_valid(Word word, uint64_t value, uint64_t region_count) noexcept;

@@ -12,7 +12,7 @@ import {
   DM_ULOG_SET_REGION_SYNC,
 } from '../../ts/base/ulog-frames.js';
 import { MessageType } from '../../ts/mirror/messages.js';
-import { groupWith } from './cluster-host.js';
+import { type Group, groupWith } from './cluster-host.js';
 import { mirrorA } from './host.js';
 
 const inSync = '512 clustered-core 8 nosync';
@@ -45,6 +45,62 @@ test.each([inSync, disk])('the report of a recovery that members had before coun
   group.settle();
   expect([inSync(1), inSync(2)]).toEqual([false, false]);
 });
+
+/** Node 3 hears the end of node 1's copy of region 5, which is lost for all others, writes there, and dies in the middle of it. */
+function groupThatDoubts(): Group {
+  const { group } = groupWith(inSync, [1, 3]);
+  group.ask(1, DM_ULOG_SET_REGION_SYNC, mirrorA, [5, 0]);
+  expect(group.ask(1, DM_ULOG_GET_RESYNC_WORK, mirrorA)?.values).toEqual([1, 5]);
+  group.host(1).send(DM_ULOG_SET_REGION_SYNC, mirrorA, [5, 1]);
+  group.stepTo(3);
+  group.loseGroup(1);
+  group.settle();
+  expect(group.ask(3, DM_ULOG_FLUSH, mirrorA, [5])?.error).toBe(0);
+  group.cutPower(3);
+  return group;
+}
+
+/** Node 1 is alone, and its copy is the only one. */
+function goesOnAlone(group: Group): void {
+  group.join(1);
+  group.settle();
+  group.host(1).service.confirmDead(3, null, group.host(1).nowMs);
+  group.settle();
+}
+
+test('R6: the end of a copy is said again to a log in doubt, and says nothing: the region is copied anew', () => {
+  const group = groupThatDoubts();
+  goesOnAlone(group);
+  expect(group.host(1).reports.some(({ event }) => event === 'copy-outdated')).toBe(true);
+  expect(group.host(1).answers.some(({ type, error }) => type === DM_ULOG_SET_REGION_SYNC && error === 0)).toBe(true);
+  const { map, recoveringRegion } = group.host(1).state(mirrorA);
+  expect([map.isInSync(5), recoveringRegion]).toEqual([false, -1]);
+  expect(recovered(group)).toBe(64);
+});
+
+test('so also by a daemon that has begun since, and does not know that it was said', () => {
+  const group = groupThatDoubts();
+  group.killDaemon(1);
+  goesOnAlone(group);
+  expect(group.host(1).state(mirrorA).recoveryDoubted).toBe(true);
+  // Once more: what its record says of that is all there is.
+  group.killDaemon(1);
+  group.join(1);
+  group.settle();
+  expect(group.ask(1, DM_ULOG_SET_REGION_SYNC, mirrorA, [5, 1])?.error).toBe(0);
+  expect(group.host(1).state(mirrorA).map.isInSync(5)).toBe(false);
+  expect(recovered(group)).toBe(64);
+});
+
+/** Node 1 recovers what it is given; the regions in sync then. */
+function recovered(group: Group): number {
+  for (let left = 100; left > 0; left--) {
+    const [some, region] = group.ask(1, DM_ULOG_GET_RESYNC_WORK, mirrorA)?.values ?? [];
+    if (some !== 1) break;
+    group.ask(1, DM_ULOG_SET_REGION_SYNC, mirrorA, [region as number, 1]);
+  }
+  return group.host(1).state(mirrorA).map.syncCount;
+}
 
 test('R13: a region that a kernel was given where both sides had quorum is nobody else to copy, and its end says nothing', () => {
   const { group } = groupWith(core, [1, 2]);

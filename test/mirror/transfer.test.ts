@@ -18,6 +18,7 @@ const head: ReplicaHead = {
   searchPosition: 0,
   recoveringRegion: -1,
   recoveringNode: -1,
+  recoveryDoubted: false,
   wishes: [],
   restrictions: { pairs: [], overflow: [] },
   ownersFull: false,

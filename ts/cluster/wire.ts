@@ -32,7 +32,7 @@ import { cpgMessageBytesMax } from '../native/cpg-group.js';
  * something was out of sync, and the head of a copy whether owners are missing in it. 5: a leave names the member table that its sender had
  * seen. 6: a report says of what size and kind a log is, and is of one meeting; a leave names the session that was closed on the log device.
  */
-export const wireVersion = 6;
+export const wireVersion = 7;
 export const wireHeaderBytes = 52;
 /** The longest multicast: what goes in one piece, and briefly enough not to hold up the others' marks. */
 export const multicastBytesMax = cpgMessageBytesMax;

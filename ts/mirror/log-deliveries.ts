@@ -41,6 +41,7 @@ export class LogDeliveries {
         marks.applyRelease(message.node, message.regions, message.count, change);
         break;
       case MessageType.inSync:
+        if (recoveryRequests.endsDoubted(message)) return;
         for (let i = 0; i < message.count; i++)
           marks.applySync(message.regions[i] as number, message.flag === 1, change);
         break;

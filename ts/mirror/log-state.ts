@@ -51,6 +51,8 @@ export interface LogState {
   recoveringRegion: number;
   /** Node whose kernel recovers it; -1: this one. */
   recoveringNode: number;
+  /** The end of that says nothing: it may have been said before, to those who went on from there and are lost. */
+  recoveryDoubted: boolean;
   /** Next region the search for resync work looks at. */
   searchPosition: number;
   /** R12: every region has been in sync since the last resume, so IN_SYNC answers 1. */

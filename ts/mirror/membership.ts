@@ -124,6 +124,7 @@ export class Membership implements ReplicaHooks {
     const { state, world, recovery } = this.#log;
     // R10: the regions to which this kernel writes without marks were lost with the rest.
     if (state.marksUnknown && !state.everResumed) recovery.restrictions.onlyNode(world.node);
+    recovery.doubt();
     if (state.image !== null && !inPieces) {
       this.#dirtyOutOfSync(state.map.regionCount);
       return;
@@ -243,6 +244,7 @@ export class Membership implements ReplicaHooks {
     map.fillInSync(0, end, false);
     marks.dropSticky();
     recovery.outOfSync(0);
+    recovery.doubt();
     if (replica.following) life.store?.changed(true, world.nowMs);
   }
 
@@ -252,7 +254,7 @@ export class Membership implements ReplicaHooks {
 
   head(): ReplicaHead {
     const { state, marks, recovery, life, replica, failures } = this.#log;
-    const { searchPosition, recoveringRegion, position } = state;
+    const { searchPosition, recoveringRegion, recoveryDoubted, position } = state;
     return {
       generation: life.store?.generation ?? 0,
       durableGeneration: life.store?.durableGeneration ?? 0,
@@ -261,6 +263,7 @@ export class Membership implements ReplicaHooks {
       searchPosition,
       recoveringRegion,
       recoveringNode: recovery.recoverer,
+      recoveryDoubted,
       wishes: recovery.wishes.list(),
       restrictions: recovery.restrictions.list(),
       ownersFull: marks.ownersFull,
@@ -274,6 +277,7 @@ export class Membership implements ReplicaHooks {
     state.searchPosition = head.searchPosition;
     state.recoveringNode = head.recoveringNode === world.node ? -1 : head.recoveringNode;
     state.recoveringRegion = head.recoveringRegion;
+    state.recoveryDoubted = head.recoveryDoubted;
     if (state.logFailed && !head.logFailed) failures.knownWell();
     else if (head.logFailed && !state.logFailed) state.logFailed = true;
     this.#log.marks.ownersFull = head.ownersFull;

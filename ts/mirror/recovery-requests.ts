@@ -359,6 +359,19 @@ export class RecoveryRequests {
     });
   }
 
+  /** True when the message was the end of a copy that says nothing: the region is to be copied anew. An end is said of one region. */
+  endsDoubted({ node, flag, regions }: LogMessage): boolean {
+    const { recovery, world } = this.#parts;
+    const region = regions[0] as number;
+    if (flag !== 1 || !recovery.isDoubted(node, region)) return false;
+    recovery.givenBack(node);
+    if (node === world.node) {
+      this.#copiedUnasked(region);
+      this.#syncChanges.take(region, true)?.answerAll((seq) => world.effects.reply(seq, DM_ULOG_SET_REGION_SYNC, 0));
+    }
+    return true;
+  }
+
   /**
    * R6: that a copy has ended well counts once, and from whoever was to make it. Others may have heard it before this node lost them, or
    * may never have known of the copy; by now the region may be out of sync for another reason.

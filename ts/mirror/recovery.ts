@@ -74,7 +74,10 @@ export class Recovery {
     const state = this.#state;
     if (state.recoveringRegion !== noRegion) {
       if (!state.map.isInSync(state.recoveringRegion)) {
-        return this.recoverer === node ? state.recoveringRegion : noRegion;
+        if (this.recoverer !== node) return noRegion;
+        // A kernel that asks copies nothing, and begins anew.
+        this.#believe();
+        return state.recoveringRegion;
       }
       // A daemon was killed half-way through the report of this recovery's end.
       state.recoveringRegion = noRegion;
@@ -83,11 +86,28 @@ export class Recovery {
     const stored = node === this.#node ? -1 : node;
     if (state.recoveringNode !== stored) state.recoveringNode = stored;
     const wished = this.#takeWish(node);
-    if (wished !== noRegion) {
-      state.recoveringRegion = wished;
-      return wished;
-    }
-    return this.#search(node);
+    if (wished !== noRegion) state.recoveringRegion = wished;
+    const region = wished === noRegion ? this.#search(node) : wished;
+    this.#believe();
+    return region;
+  }
+
+  #believe(): void {
+    if (this.#state.recoveryDoubted) this.#state.recoveryDoubted = false;
+  }
+
+  /**
+   * R6: what others did may be lost, or was done on another side. They may have heard the end of the copy that goes on, and have written
+   * there since: it says nothing any more, also when it is said again.
+   */
+  doubt(): void {
+    const { recoveringRegion, recoveryDoubted } = this.#state;
+    if (recoveringRegion !== noRegion && !recoveryDoubted) this.#state.recoveryDoubted = true;
+  }
+
+  /** A good end of this copy says nothing. */
+  isDoubted(node: number, region: number): boolean {
+    return this.#state.recoveryDoubted && this.isAssignedTo(node, region);
   }
 
   /** The search has something for the node. */

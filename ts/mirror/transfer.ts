@@ -27,6 +27,8 @@ export interface ReplicaHead {
   readonly searchPosition: number;
   readonly recoveringRegion: number;
   readonly recoveringNode: number;
+  /** Its end says nothing. */
+  readonly recoveryDoubted: boolean;
   readonly wishes: readonly number[];
   readonly restrictions: ReturnType<Restrictions['list']>;
   readonly ownersFull: boolean;
@@ -161,13 +163,14 @@ function headOf(bytes: Uint8Array, regionCount: number): ReplicaHead | null | un
 function isHead(said: unknown, regionCount: number): said is ReplicaHead {
   const names = ['generation', 'durableGeneration', 'epoch', 'position', 'searchPosition'] as const;
   if (!isObject<keyof ReplicaHead>(said) || !names.every((name) => isCount(said[name]))) return false;
-  const { recoveringRegion, wishes, restrictions, ownersFull, logFailed } = said;
+  const { recoveringRegion, recoveryDoubted, wishes, restrictions, ownersFull, logFailed } = said;
   if (recoveringRegion !== -1 && !(isCount(recoveringRegion) && recoveringRegion < regionCount)) return false;
   if (!isNodeOrNone(said.recoveringNode) || !areCounts(wishes)) return false;
   if (!isObject<'pairs' | 'overflow'>(restrictions) || !areCounts(restrictions.overflow)) return false;
   const { pairs } = restrictions;
   const named = Array.isArray(pairs) && pairs.every((pair) => areCounts(pair) && pair.length === 2);
-  return named && typeof ownersFull === 'boolean' && typeof logFailed === 'boolean';
+  const flags = [recoveryDoubted, ownersFull, logFailed];
+  return named && flags.every((flag) => typeof flag === 'boolean');
 }
 
 function bitsOf(map: RegionMap, which: MapBits, from: number, to: number): Uint8Array {

@@ -49,6 +49,7 @@ export const RecordWord = {
   recoveringNode: 13,
   position: 14,
   doubted: 15,
+  recoveryDoubted: 16,
 } as const;
 export type RecordWord = (typeof RecordWord)[keyof typeof RecordWord];
 
@@ -126,6 +127,7 @@ export class NativeLogState implements LogState {
   #recoveringNode: number;
   #position: number;
   #doubted: boolean;
+  #recoveryDoubted: boolean;
 
   constructor(record: NativeLogRecord, restored: boolean, options: LogStatesOptions) {
     this.#record = record;
@@ -151,6 +153,7 @@ export class NativeLogState implements LogState {
     this.#recoveringNode = record.load(RecordWord.recoveringNode) - 1;
     this.#position = record.load(RecordWord.position);
     this.#doubted = record.load(RecordWord.doubted) !== 0;
+    this.#recoveryDoubted = record.load(RecordWord.recoveryDoubted) !== 0;
   }
 
   get lifeCycle(): LifeCycle {
@@ -241,6 +244,14 @@ export class NativeLogState implements LogState {
   set doubted(value: boolean) {
     this.#record.store(RecordWord.doubted, value ? 1 : 0);
     this.#doubted = value;
+  }
+
+  get recoveryDoubted(): boolean {
+    return this.#recoveryDoubted;
+  }
+  set recoveryDoubted(value: boolean) {
+    this.#record.store(RecordWord.recoveryDoubted, value ? 1 : 0);
+    this.#recoveryDoubted = value;
   }
 
   get members(): Uint8Array {

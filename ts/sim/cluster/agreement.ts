@@ -130,9 +130,10 @@ function fail(uuid: string, text: string): never {
 }
 
 /** Which region whose kernel recovers, as this host's daemon has it. */
-function assignment(host: Host, { recoveringRegion, recoveringNode }: CountedState): string {
+function assignment(host: Host, state: CountedState): string {
+  const { recoveringRegion, recoveryDoubted } = state;
   if (recoveringRegion < 0) return 'none';
-  return `${recoveringRegion} by node ${recoveringNode < 0 ? host.node : recoveringNode}`;
+  return `${recoveringRegion} by node ${recoveryOf(host, state)}${recoveryDoubted ? ', whose end says nothing' : ''}`;
 }
 
 function bits(map: { isClean(region: number): boolean; isInSync(region: number): boolean }, region: number): string {

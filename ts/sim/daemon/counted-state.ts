@@ -354,6 +354,13 @@ export class CountedState implements LogState {
     this.#kill.point();
     this.inner.recoveringNode = value;
   }
+  get recoveryDoubted(): boolean {
+    return this.inner.recoveryDoubted;
+  }
+  set recoveryDoubted(value: boolean) {
+    this.#kill.point();
+    this.inner.recoveryDoubted = value;
+  }
   get position(): number {
     return this.inner.position;
   }
