@@ -1,5 +1,6 @@
 /** Regions that one kernel alone may recover, because it writes to them without marks (R10), when those who knew of it are gone. */
 import { describe, expect, test } from 'vitest';
+import { restrictedMax } from '../../ts/base/limits.js';
 import {
   DM_ULOG_CLEAR_REGION,
   DM_ULOG_DTR,
@@ -123,11 +124,11 @@ describe('of a node that has left', () => {
 });
 
 test('two nodes whose regions did not fit: neither recovers what the other writes', () => {
-  const restrictions = new Restrictions();
+  const restrictions = new Restrictions(restrictedMax);
   restrictions.onlyNode(1);
   restrictions.onlyNode(2);
   expect([1, 2, 3].map((node) => restrictions.allow(node, 5))).toEqual([false, false, false]);
-  const copy = new Restrictions();
+  const copy = new Restrictions(restrictedMax);
   copy.take(restrictions.list());
   copy.removeNode(1);
   expect([1, 2, 3].map((node) => copy.allow(node, 5))).toEqual([false, true, false]);

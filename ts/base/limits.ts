@@ -55,6 +55,8 @@ export const quietMsMax = 10_000;
 export const memberTableBytesMax = 880;
 /** Members of one log: what such a table has room for. A further one is refused. */
 export const membersMax = 59;
+/** Regions found out of sync by this kernel that a state record names; of more it says "more". */
+export const foundMax = 256;
 /** Where a report of what a daemon knows of all logs goes on in the next message. */
 export const reportBytesMax = 2 ** 20;
 /** Regions that one chunk of a transfer covers at most: 128 KiB of bits, twice. */

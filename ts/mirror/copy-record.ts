@@ -8,9 +8,7 @@ import type { LogState } from './log-state.js';
 import { type CopyFacts, encodeMembers } from './member-record.js';
 import { type Member, type MemberTable, memberOf } from './member-table.js';
 import type { ReplicaRights } from './replica-rights.js';
-
-/** More regions than a record has room for are remembered as "more". */
-const foundMax = 256;
+import type { World } from './world.js';
 
 export class CopyRecord implements CopyFacts {
   /** Generation of the member table in which the copy was last right; 0: never, or it is being overwritten. */
@@ -30,15 +28,18 @@ export class CopyRecord implements CopyFacts {
   readonly #state: LogState;
   readonly #rights: ReplicaRights;
   readonly #node: number;
+  /** More regions than this are remembered as "more". */
+  readonly #foundMax: number;
   /** The members of that generation, node -> boot. */
   #boots: ReadonlyMap<number, string> = new Map();
   /** Those of them that were away and may have gone on alone. */
   #awaited: ReadonlySet<number> = new Set();
 
-  constructor(state: LogState, rights: ReplicaRights, node: number) {
+  constructor(state: LogState, rights: ReplicaRights, { node, settings }: World) {
     this.#state = state;
     this.#rights = rights;
     this.#node = node;
+    this.#foundMax = settings.foundMax;
   }
 
   /** What an earlier daemon stored. */
@@ -68,7 +69,7 @@ export class CopyRecord implements CopyFacts {
   /** This kernel has found the region out of sync, and is about to hear that it is known. */
   foundOut(region: number): void {
     if (this.found.has(region)) return;
-    if (this.found.size < foundMax) this.found.add(region);
+    if (this.found.size < this.#foundMax) this.found.add(region);
     else if (this.moreFound) return;
     else this.moreFound = true;
     this.#storeFound();

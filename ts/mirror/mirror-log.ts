@@ -120,7 +120,7 @@ export class MirrorLog {
     this.uuidBytes = Buffer.from(this.uuid, 'utf8');
     this.silent = state.restored;
     this.#world = world;
-    const recovery = new Recovery(state, world.node);
+    const recovery = new Recovery(state, world);
     this.#recovery = recovery;
     const replica = new Replica(world, state, this.#membership);
     this.replica = replica;

@@ -13,21 +13,23 @@ import { wishesMax } from '../base/limits.js';
 import type { LogState } from './log-state.js';
 import { Restrictions } from './restrictions.js';
 import { Wishes } from './wishes.js';
+import type { World } from './world.js';
 
 /** Nothing to hand out. */
 export const noRegion = -1;
 
 export class Recovery {
   readonly wishes = new Wishes(wishesMax);
-  readonly restrictions = new Restrictions();
+  readonly restrictions: Restrictions;
   readonly #state: LogState;
   readonly #node: number;
   /** No region below this is out of sync: saves searching from 0 for every hint. */
   #hintFloor = 0;
 
-  constructor(state: LogState, node: number) {
+  constructor(state: LogState, { node, settings }: World) {
     this.#state = state;
     this.#node = node;
+    this.restrictions = new Restrictions(settings.restrictedMax);
   }
 
   /** A resume begins the search anew. An assignment that stands is the kernel's until it reports its end (R6). */

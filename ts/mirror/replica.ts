@@ -56,7 +56,7 @@ export class Replica {
     this.#hooks = hooks;
     this.#uuid = state.identity.uuid;
     this.rights = new ReplicaRights(world, this.#uuid, () => this.following);
-    this.record = new CopyRecord(state, this.rights, world.node);
+    this.record = new CopyRecord(state, this.rights, world);
     this.#requests = new PlaceRequests(world, state, this.rights);
     this.ready = new Readiness(world, state, hooks, this.rights, this.#requests);
     this.#writer = new WriterRole(world, hooks, this.rights, this.#requests);

@@ -6,19 +6,22 @@
  * Bounded, for all of it goes with the head of a copy: when full, the node of the region that did not fit is the only one that recovers
  * anything; where there are two such nodes nobody does, before one of them has another table or is dead.
  */
-import { restrictedMax } from '../base/limits.js';
-
 export class Restrictions {
   readonly #nodes = new Map<number, readonly number[]>();
   /** Of a region and a node. */
   #pairs = 0;
   /** The nodes whose regions did not fit. */
   readonly #overflow = new Set<number>();
+  readonly #pairsMax: number;
+
+  constructor(pairsMax: number) {
+    this.#pairsMax = pairsMax;
+  }
 
   add(region: number, node: number): void {
     const nodes = this.#nodes.get(region);
     if (nodes?.includes(node) === true) return;
-    if (this.#pairs < restrictedMax) this.#put(region, [...(nodes ?? []), node]);
+    if (this.#pairs < this.#pairsMax) this.#put(region, [...(nodes ?? []), node]);
     else this.#overflow.add(node);
   }
 

@@ -1,4 +1,4 @@
-import { announceRegionsMax, chunkRegionsMax, logReadBytesMax } from '../base/limits.js';
+import { announceRegionsMax, chunkRegionsMax, foundMax, logReadBytesMax, restrictedMax } from '../base/limits.js';
 
 /** What an operator may set about the mirror log. Times are milliseconds. */
 export interface MirrorSettings {
@@ -18,10 +18,14 @@ export interface MirrorSettings {
   readonly onQuorumLoss: 'wait' | 'fail';
   /** Regions of one part of a copy, in whole words of 64: a simulated log has few, and is to be copied in parts all the same. */
   readonly chunkRegions: number;
-  /** Regions that a restart announces in one turn; small in simulations, as the next. */
+  /** Regions that a restart announces in one turn. With the next three: smaller in simulations, which else would never meet them. */
   readonly announceRegions: number;
   /** Bytes of one read of a log device; one logical block is read at least. A power of 2. */
   readonly logReadBytes: number;
+  /** Regions that this kernel has found out of sync and that its state record names. */
+  readonly foundMax: number;
+  /** Regions that one node alone may recover (R10), times such nodes; the same on all hosts. */
+  readonly restrictedMax: number;
 }
 
 export const mirrorSettingsDefault: MirrorSettings = {
@@ -35,4 +39,6 @@ export const mirrorSettingsDefault: MirrorSettings = {
   chunkRegions: chunkRegionsMax,
   announceRegions: announceRegionsMax,
   logReadBytes: logReadBytesMax,
+  foundMax,
+  restrictedMax,
 };
