@@ -66,6 +66,8 @@ function planLimits(prng: Prng): Partial<MirrorSettings> {
     chunkRegions: prng.pick([64, chunkRegionsMax]),
     ...(prng.chance(smallLimit) && { announceRegions: prng.pick([1, 4]) }),
     ...(prng.chance(smallLimit) && { logReadBytes: 512 }),
+    ...(prng.chance(smallLimit) && { foundMax: prng.pick([0, 1, 2]) }),
+    ...(prng.chance(smallLimit) && { restrictedMax: prng.pick([0, 1, 3]) }),
   };
 }
 
