@@ -1,11 +1,11 @@
 /** A copy of a large log comes in parts, and others go on meanwhile. */
 
 import { expect, test, vi } from 'vitest';
-import { DM_ULOG_RESUME } from '../../ts/base/ulog-frames.js';
+import { DM_ULOG_GET_RESYNC_WORK, DM_ULOG_RESUME, DM_ULOG_SET_REGION_SYNC } from '../../ts/base/ulog-frames.js';
 import { newMember } from '../../ts/mirror/member-table.js';
 import { MessageType } from '../../ts/mirror/messages.js';
 import { groupWith } from './cluster-host.js';
-import { mirrorA } from './host.js';
+import { type Host, mirrorA } from './host.js';
 
 test('what concerns all regions that a copy has so far is not done region by region', () => {
   const text = `${8 * 2 ** 16} clustered-core 8`;
@@ -23,4 +23,32 @@ test('what concerns all regions that a copy has so far is not done region by reg
   // One of unknown marks is dead while its log, which is not in sync yet, is copied: 50 s for 2^24 regions.
   log.memberGone(Object.assign(newMember(2, 'node2', '2', 'active'), { settled: false }), true);
   for (const look of looks) expect(look.mock.calls.length).toBeLessThan(20);
+});
+
+test('the end of a recovery that says nothing says nothing to a part of a copy either', () => {
+  const text = '4096 clustered-core 8';
+  const { group } = groupWith(text, [1, 2], { nodes: [1, 2, 3], settings: { chunkRegions: 64 } });
+  const [one, two, three] = [1, 2, 3].map((node) => group.host(node)) as [Host, Host, Host];
+  expect(group.ask(1, DM_ULOG_GET_RESYNC_WORK, mirrorA)?.values).toEqual([1, 0]);
+  // Both sides go on: what either has done says nothing any more.
+  group.split([2]);
+  group.settle();
+  group.heal();
+  group.settle();
+  for (const host of [one, two]) expect(host.state(mirrorA).recoveryDoubted).toBe(true);
+  three.construct(mirrorA, text);
+  three.send(DM_ULOG_RESUME, mirrorA);
+  while (group.next?.type !== MessageType.chunk) group.step();
+  group.step();
+  expect(three.log(mirrorA).replica.phase).toBe('copying');
+  const end = one.send(DM_ULOG_SET_REGION_SYNC, mirrorA, [0, 1]);
+  while (one.answerTo(end) === undefined) group.step();
+  expect(three.log(mirrorA).replica.phase).toBe('copying');
+  group.settle();
+  expect(one.answerTo(end)?.error).toBe(0);
+  for (const host of [one, two, three]) expect(host.state(mirrorA).map.syncCount).toBe(0);
+  // The next end counts.
+  expect(group.ask(1, DM_ULOG_GET_RESYNC_WORK, mirrorA)?.values).toEqual([1, 0]);
+  expect(group.ask(1, DM_ULOG_SET_REGION_SYNC, mirrorA, [0, 1])?.error).toBe(0);
+  for (const host of [one, two, three]) expect(host.state(mirrorA).map.isInSync(0)).toBe(true);
 });

@@ -4,6 +4,7 @@
  */
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { nodeMax } from '../../ts/mirror/json-values.js';
 import { decodeRuns, encodeRuns } from '../../ts/mirror/run-length.js';
 import { decodeChunk, encodeChunk, type ReplicaHead } from '../../ts/mirror/transfer.js';
 import { NativeRegionMap } from '../../ts/native/region-map.js';
@@ -67,27 +68,50 @@ test('a copy whose head makes no sense is none', () => {
   const { map, owners } = logOf([0, 1, 2]);
   const decoded = (change: object) =>
     decodeChunk(
-      encodeChunk({ map, owners }, 0, () => ({ ...head, ...change })),
+      encodeChunk({ map, owners }, 0, null, () => ({ ...head, ...change })),
       map.regionCount,
     );
   expect(decoded({ recoveringRegion: 2, recoveringNode: 7, wishes: [1] })).not.toBeNull();
   const nonsense = [{ recoveringRegion: 3 }, { recoveringRegion: -2 }, { recoveringNode: 2 ** 32 }, { wishes: null }];
   const more = [{ wishes: ['a'] }, { restrictions: null }, { restrictions: { pairs: [[1]], overflow: [] } }];
-  for (const change of [...nonsense, ...more, { epoch: undefined }, { searchPosition: 1e300 }, { ownersFull: 1 }])
+  for (const change of [
+    ...nonsense,
+    ...more,
+    { epoch: undefined },
+    { searchPosition: 1e300 },
+    { ownersFull: 1 },
+    { recoveryDoubted: 0 },
+  ])
     expect([change, decoded(change)]).toEqual([change, null]);
+  const doubted = (region: number, node: number) =>
+    decodeChunk(
+      encodeChunk({ map, owners }, 0, { region, node }, () => head),
+      map.regionCount,
+    );
+  expect(doubted(2, 1)?.doubted).toEqual({ region: 2, node: 1 });
+  for (const [region, node] of [
+    [3, 1],
+    [-2, 1],
+    [0.5, 1],
+    [2, -1],
+    [-1, 1],
+    [2, 2 ** 32],
+  ] as const)
+    expect([region, node, doubted(region, node)]).toEqual([region, node, null]);
   map.close();
   owners.close();
 });
 
 test('what arrives is what was sent', () => {
   fc.assert(
-    fc.property(anyLog, ([states, owned]) => {
+    fc.property(anyLog, fc.option(fc.nat(nodeMax)), ([states, owned], node) => {
       const { map, owners } = logOf(states, owned);
+      const doubted = node === null ? null : { region: node % states.length, node };
       const chunk = decodeChunk(
-        encodeChunk({ map, owners }, 0, () => head),
+        encodeChunk({ map, owners }, 0, doubted, () => head),
         map.regionCount,
       );
-      expect(chunk).toMatchObject({ from: 0, to: states.length, head });
+      expect(chunk).toMatchObject({ from: 0, to: states.length, head, doubted });
       expect(chunk?.clean).toEqual(bitsOf(map, MapBits.clean));
       expect(chunk?.sync).toEqual(bitsOf(map, MapBits.sync));
       const pairs = Array.from({ length: owned.length }, (_, i) => chunk?.owners.subarray(2 * i, 2 * i + 2).join('/'));
@@ -103,7 +127,7 @@ test('what is damaged is refused, or is a chunk of regions that the log has', ()
   fc.assert(
     fc.property(anyLog, fc.nat(), fc.nat(255), fc.boolean(), ([states, owned], place, byte, cut) => {
       const { map, owners } = logOf(states, owned);
-      const whole = encodeChunk({ map, owners }, 0, () => head);
+      const whole = encodeChunk({ map, owners }, 0, null, () => head);
       const bytes = Uint8Array.from(cut ? whole.subarray(0, place % whole.length) : whole);
       if (!cut) bytes[place % bytes.length] = byte;
       const chunk = decodeChunk(bytes, states.length);
@@ -128,7 +152,7 @@ test('regions out of sync by chance take little more than a bit each, held ones 
     return state / 2 ** 31;
   };
   const dense = logOf(Array.from({ length: regions }, () => (chance() < 0.5 ? 0 : 2)));
-  const length = (log: ReturnType<typeof logOf>) => encodeChunk(log, 0, () => head).length;
+  const length = (log: ReturnType<typeof logOf>) => encodeChunk(log, 0, null, () => head).length;
   expect(length(dense)).toBeLessThan((regions / 8) * 1.05);
   const heldOnes = Array.from({ length: 1000 }, (_, i) => i * 64);
   const held = new Set(heldOnes);
@@ -157,7 +181,7 @@ test('runs: any bytes come back, and nothing but a coding of that length is take
 
 test('a copy of a log that has fewer regions, or more, is not taken', () => {
   const { map, owners } = logOf(Array(64).fill(0), []);
-  const bytes = encodeChunk({ map, owners }, 0, () => head);
+  const bytes = encodeChunk({ map, owners }, 0, null, () => head);
   expect([64, 128, 63].map((regions) => decodeChunk(bytes, regions) !== null)).toEqual([true, false, false]);
   map.close();
   owners.close();

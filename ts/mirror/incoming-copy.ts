@@ -7,7 +7,7 @@
  */
 import type { LogState } from './log-state.js';
 import { type LogMessage, MessageType } from './messages.js';
-import { type Chunk, decodeChunk, type ReplicaHead } from './transfer.js';
+import { type Chunk, decodeChunk, type Recovering, type ReplicaHead } from './transfer.js';
 import { report, type World } from './world.js';
 
 /** Chunks that cannot be taken before the copy is given up for now. */
@@ -36,6 +36,8 @@ export class IncomingCopy {
   /** Chunks in a row that could not be taken. */
   #failures = 0;
   #kept: (() => void)[] | null = null;
+  /** Its end says nothing (recovery.ts); of what recovery is there only the head tells. */
+  #doubted: Recovering | null = null;
 
   constructor(world: World, state: LogState, hooks: IncomingCopyHooks) {
     this.#world = world;
@@ -104,8 +106,18 @@ export class IncomingCopy {
     this.#kept = null;
     this.#failures = 0;
     this.covered = chunk.to;
+    this.#doubted = chunk.doubted;
     if (chunk.head === null) this.#hooks.next(kept);
     else this.#hooks.complete(chunk.head, kept, chunk.from > 0);
+  }
+
+  /** The message says that a recovery has ended well, and says nothing by that. */
+  endsDoubted({ type, node, flag, regions }: LogMessage): boolean {
+    if (this.#doubted?.node !== node) return false;
+    const ends = type === MessageType.inSync && flag === 1 && regions[0] === this.#doubted.region;
+    // A kernel that asks, or gives back what it was given, copies nothing.
+    if (ends || type === MessageType.assign) this.#doubted = null;
+    return ends;
   }
 
   #forgetQuestion(): void {

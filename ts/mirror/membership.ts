@@ -16,7 +16,7 @@ import type { RecoveryRequests } from './recovery-requests.js';
 import type { Replica } from './replica.js';
 import type { ReplicaHooks } from './replica-hooks.js';
 import { StoreGoal, StorePhase } from './store-owner.js';
-import type { ReplicaHead } from './transfer.js';
+import type { Recovering, ReplicaHead } from './transfer.js';
 import { report, type World } from './world.js';
 
 /** Bits that are looked at together. */
@@ -131,7 +131,7 @@ export class Membership implements ReplicaHooks {
     }
     const text = 'what other members did may be lost with them: every region is resynced';
     report(world, 'warning', 'copy-outdated', state.identity.uuid, text);
-    this.everythingOutOfSync(Number.POSITIVE_INFINITY);
+    this.#everythingOutOfSync(Number.POSITIVE_INFINITY);
   }
 
   counts(): void {
@@ -231,11 +231,16 @@ export class Membership implements ReplicaHooks {
   unknownDirty({ regions, count, flag }: LogMessage, limit: number): void {
     const { map } = this.#log.state;
     if (flag === 2) map.fillClean(0, Math.min(limit, map.regionCount), false);
-    else if (flag === 1) this.everythingOutOfSync(limit);
+    else if (flag === 1) this.#everythingOutOfSync(limit);
     else for (let i = 0; i < count; i++) if ((regions[i] as number) < limit) this.#putOutOfSync(regions[i] as number);
   }
 
-  everythingOutOfSync(limit: number): void {
+  resync(): void {
+    this.#log.recovery.doubt();
+    this.#everythingOutOfSync(Number.POSITIVE_INFINITY);
+  }
+
+  #everythingOutOfSync(limit: number): void {
     const { state, marks, recovery, replica, life, world } = this.#log;
     const { map } = state;
     const end = Math.min(limit, map.regionCount);
@@ -244,12 +249,17 @@ export class Membership implements ReplicaHooks {
     map.fillInSync(0, end, false);
     marks.dropSticky();
     recovery.outOfSync(0);
-    recovery.doubt();
     if (replica.following) life.store?.changed(true, world.nowMs);
   }
 
   copyBegun(ownersMissing: boolean): void {
     this.#log.marks.ownersFull = ownersMissing;
+  }
+
+  doubted(): Recovering | null {
+    const { recovery, state } = this.#log;
+    const { recoverer: node } = recovery;
+    return node !== -1 && state.recoveryDoubted ? { region: state.recoveringRegion, node } : null;
   }
 
   head(): ReplicaHead {

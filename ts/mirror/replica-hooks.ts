@@ -4,7 +4,7 @@
  */
 import type { Member } from './member-table.js';
 import type { LogMessage } from './messages.js';
-import type { ReplicaHead } from './transfer.js';
+import type { Recovering, ReplicaHead } from './transfer.js';
 
 export interface ReplicaHooks {
   /** Nobody has the log: load it. */
@@ -41,10 +41,12 @@ export interface ReplicaHooks {
   applyBits(message: LogMessage, limit: number): void;
   /** A member is gone. Regions below `limit`. */
   applyGone(member: Member, died: boolean, limit: number): void;
-  /** Nothing is known to be in sync. Regions below `limit`. */
-  everythingOutOfSync(limit: number): void;
+  /** Nothing is known to be in sync: others may have done what they liked. */
+  resync(): void;
   /** A copy is begun. `ownersMissing`: in the copies of all who follow, so that nothing is cleaned. */
   copyBegun(ownersMissing: boolean): void;
+  /** The recovery under way whose end says nothing. */
+  doubted(): Recovering | null;
   head(): ReplicaHead;
   takeHead(head: ReplicaHead): void;
   /** Everything that no owner explains any more is in the stream and all members are heard: what is left over can be cleaned. */

@@ -389,7 +389,7 @@ export class Replica {
   /** The part of a message that the copy covers so far, now or behind the answer that is waited for. */
   #takePart(order: number, message: LogMessage, nowMs: number): void {
     if (!this.#incoming.asks) {
-      this.#hooks.applyBits(message, this.#incoming.covered);
+      this.#applyBits(message);
       return;
     }
     const kept = copyOfMessage(message);
@@ -402,9 +402,10 @@ export class Replica {
     this.#apply(() => this.#hooks.applyGone(member, died, this.#limit));
   }
 
-  /** All regions are out of sync, at this place in the stream. */
+  /** All regions are out of sync, at this place in the stream. A copy begins anew: it does not know whose recovery that puts in doubt. */
   resync(): void {
-    this.#apply(() => this.#hooks.everythingOutOfSync(this.#limit));
+    if (this.following) this.#hooks.resync();
+    else if (this.phase === 'copying') this.#ask(0, this.#ownersMissing);
   }
 
   /** Changes what comes with the head of a copy, at this place in the stream. */
@@ -430,11 +431,15 @@ export class Replica {
 
   #applyKept(order: number, message: LogMessage, nowMs: number): void {
     if (!this.following) {
-      this.#hooks.applyBits(message, this.#incoming.covered);
+      this.#applyBits(message);
       return;
     }
     this.#count();
     this.#hooks.apply(order, message, nowMs);
+  }
+
+  #applyBits(message: LogMessage): void {
+    if (!this.#incoming.endsDoubted(message)) this.#hooks.applyBits(message, this.#incoming.covered);
   }
 
   #wantDelivered({ node, seq, regions }: LogMessage): void {
@@ -447,7 +452,8 @@ export class Replica {
     const valid = this.following && table !== undefined && providerOf(table, node) === this.#world.node;
     const from = regions[0] as number;
     if (!valid || from % wordRegions !== 0 || from >= this.#state.map.regionCount) return;
-    const bytes = encodeChunk(this.#state, from, () => this.#hooks.head(), this.#world.settings.chunkRegions);
+    const { chunkRegions } = this.#world.settings;
+    const bytes = encodeChunk(this.#state, from, this.#hooks.doubted(), () => this.#hooks.head(), chunkRegions);
     this.#world.sender.bytes(MessageType.chunk, this.#uuid, seq, node, [], bytes);
   }
 }

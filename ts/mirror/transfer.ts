@@ -2,8 +2,8 @@
  * One chunk of a copy of a log on its way to a joining node, as bytes: the clean and sync bits of regions [from, to), run-length
  * coded, their owners, and, in the last chunk, the head: everything that is not per region.
  *
- * Layout: seven f64 (from, to, number of owners, bytes of their list, bytes of the head, bytes of the coded bits, how sync is coded), the list
- * of owners, the head as JSON, the coded bits: of clean, then of sync. Sync is coded as it is, or as where it differs from clean,
+ * Layout: nine f64 (from, to, number of owners, bytes of their list, bytes of the head, bytes of the coded bits, how sync is coded, region
+ * and node of a recovery whose end says nothing, -1 where there is none), the list of owners, the head as JSON, the coded bits: of clean, then of sync. Sync is coded as it is, or as where it differs from clean,
  * whichever is shorter: with many regions out of sync, which are not clean either, the two are alike.
  *
  * The owners (`count-codec.ts`): how many nodes there are and which, then for each pair, in the order of regions, the distance from the region
@@ -35,17 +35,24 @@ export interface ReplicaHead {
   readonly logFailed: boolean;
 }
 
+/** A recovery under way. */
+export interface Recovering {
+  readonly region: number;
+  readonly node: number;
+}
+
 export interface Chunk {
   readonly from: number;
   readonly to: number;
   /** Region, node, region, node ... */
   readonly owners: Float64Array;
   readonly head: ReplicaHead | null;
+  readonly doubted: Recovering | null;
   readonly clean: Uint8Array;
   readonly sync: Uint8Array;
 }
 
-const prefixNumbers = 7;
+const prefixNumbers = 9;
 const prefixBytes = 8 * prefixNumbers;
 const syncAsItIs = 0;
 const syncFromClean = 1;
@@ -56,6 +63,7 @@ export const wordRegions = 64;
 export function encodeChunk(
   { map, owners }: Pick<LogState, 'map' | 'owners'>,
   from: number,
+  doubted: Recovering | null,
   head: () => ReplicaHead,
   spanMax = chunkRegionsMax,
 ): Uint8Array {
@@ -78,23 +86,23 @@ export function encodeChunk(
   const coding = fromClean.length < asItIs.length ? syncFromClean : syncAsItIs;
   const bits = Buffer.concat([encodeRuns(clean), coding === syncFromClean ? fromClean : asItIs]);
   const sizes = [list.length, headBytes.length, bits.length];
-  const prefix = Buffer.from(new Float64Array([from, to, pairs, ...sizes, coding]).buffer);
+  const { region, node } = doubted ?? { region: -1, node: -1 };
+  const prefix = Buffer.from(new Float64Array([from, to, pairs, ...sizes, coding, region, node]).buffer);
   return Buffer.concat([prefix, list, headBytes, bits]);
 }
 
 /** Null when the bytes are no chunk of a log of this many regions. */
 export function decodeChunk(bytes: Uint8Array, regionCount: number): Chunk | null {
   if (bytes.length < prefixBytes) return null;
-  const [from = -1, to = -1, pairs = -1, listLength = -1, headLength = -1, bitsLength = -1, coding = -1] = doubles(
-    bytes,
-    prefixNumbers,
-  );
+  const [from = -1, to = -1, pairs = -1, ...more] = doubles(bytes, prefixNumbers);
+  const [listLength = -1, headLength = -1, bitsLength = -1, coding = -1, region = -1, node = -1] = more;
   const sizes = [pairs, listLength, headLength, bitsLength];
   if (!(from >= 0 && from % wordRegions === 0 && from < to && to <= regionCount)) return null;
   if (to - from > chunkRegionsMax || !sizes.every((size) => Number.isInteger(size) && size >= 0)) return null;
   const headAt = prefixBytes + listLength;
   if (pairs > chunkOwnersMax || headAt + headLength + bitsLength !== bytes.length) return null;
   if (coding !== syncAsItIs && coding !== syncFromClean) return null;
+  if (!isRegionOrNone(region, regionCount) || !isNodeOrNone(node) || (region === -1) !== (node === -1)) return null;
   const owners = decodeOwners(bytes.subarray(prefixBytes, headAt), from, to, pairs);
   const length = Math.ceil((to - from) / 8);
   const both = decodeRuns(bytes.subarray(headAt + headLength), 2 * length);
@@ -104,7 +112,8 @@ export function decodeChunk(bytes: Uint8Array, regionCount: number): Chunk | nul
   if (head === undefined || (head !== null && to !== regionCount)) return null;
   const clean = both.subarray(0, length);
   const coded = both.subarray(length);
-  return { from, to, owners, head, clean, sync: coding === syncFromClean ? difference(coded, clean) : coded };
+  const doubted = region === -1 ? null : { region, node };
+  return { from, to, owners, head, doubted, clean, sync: coding === syncFromClean ? difference(coded, clean) : coded };
 }
 
 function encodeOwners(from: number, regions: Float64Array, nodes: Float64Array): Uint8Array {
@@ -164,13 +173,17 @@ function isHead(said: unknown, regionCount: number): said is ReplicaHead {
   const names = ['generation', 'durableGeneration', 'epoch', 'position', 'searchPosition'] as const;
   if (!isObject<keyof ReplicaHead>(said) || !names.every((name) => isCount(said[name]))) return false;
   const { recoveringRegion, recoveryDoubted, wishes, restrictions, ownersFull, logFailed } = said;
-  if (recoveringRegion !== -1 && !(isCount(recoveringRegion) && recoveringRegion < regionCount)) return false;
+  if (!isRegionOrNone(recoveringRegion, regionCount)) return false;
   if (!isNodeOrNone(said.recoveringNode) || !areCounts(wishes)) return false;
   if (!isObject<'pairs' | 'overflow'>(restrictions) || !areCounts(restrictions.overflow)) return false;
   const { pairs } = restrictions;
   const named = Array.isArray(pairs) && pairs.every((pair) => areCounts(pair) && pair.length === 2);
   const flags = [recoveryDoubted, ownersFull, logFailed];
   return named && flags.every((flag) => typeof flag === 'boolean');
+}
+
+function isRegionOrNone(said: unknown, regionCount: number): boolean {
+  return said === -1 || (isCount(said) && said < regionCount);
 }
 
 function bitsOf(map: RegionMap, which: MapBits, from: number, to: number): Uint8Array {
