@@ -300,6 +300,7 @@ export class Host implements CheckWorld, WireEnds {
     this.#unusedLogs = new Map<string, string>();
     this.#lastDaemon = null;
     this.states = null;
+    this.sim.cluster?.checks.stateLost(this);
     for (const mirror of this.mirrors.values()) {
       for (const target of [mirror.device?.live, mirror.device?.loaded]) {
         if (target !== null && target !== undefined) this.truth.lost(target.log);
@@ -457,6 +458,7 @@ export class Host implements CheckWorld, WireEnds {
     this.truth.daemonDied();
     if (this.dark) return;
     if (!this.alone) countDeath(this, 'daemon');
+    this.sim.cluster?.checks.daemonDied(this);
     this.#restarter?.died();
     const last = this.#lastDaemon;
     this.timeline.after(this.restartMs(), () => {

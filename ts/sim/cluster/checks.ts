@@ -106,7 +106,18 @@ export class ClusterChecks {
   powerLost(host: Host): void {
     this.#duties.released(host);
     this.#foundOut.powerLost(host);
-    this.#halts.powerLost(host);
+    this.#halts.forgets(host);
+  }
+
+  /** Its daemon was killed. */
+  daemonDied(host: Host): void {
+    this.#foundOut.daemonDied(host);
+  }
+
+  /** And all that it had stored is gone. */
+  stateLost(host: Host): void {
+    this.#foundOut.stateLost(host);
+    this.#halts.forgets(host);
   }
 
   writeIssued(host: Host, { uuid }: ObservedTarget, region: number, toAllLegs: boolean): void {

@@ -2,7 +2,7 @@
  * R10: a region that a kernel has found out of sync is copied by no other one while that kernel has its table: it may go on writing there
  * without a mark. Judged for those who were with it when its report was answered, and have met nobody since who was not.
  */
-import { DM_ULOG_POSTSUSPEND, DM_ULOG_SET_REGION_SYNC } from '../../base/ulog-frames.js';
+import { DM_ULOG_POSTSUSPEND, DM_ULOG_RESUME, DM_ULOG_SET_REGION_SYNC } from '../../base/ulog-frames.js';
 import { type LogMessage, MessageType } from '../../mirror/messages.js';
 import type { Evaluations } from '../checks/violation.js';
 import type { RequestRecord } from '../daemon/requests.js';
@@ -15,6 +15,8 @@ interface Found {
   readonly by: Host;
   readonly region: number;
   readonly heard: Set<Host>;
+  /** Its kernel has left: it says so again when it has come back. */
+  away: boolean;
 }
 
 export class FoundOut {
@@ -32,10 +34,11 @@ export class FoundOut {
   replied(host: Host, { type, key, uuid, values }: RequestRecord): void {
     const [region, flag] = values;
     if (type === DM_ULOG_POSTSUSPEND) this.#left(host, uuid);
+    if (type === DM_ULOG_RESUME) this.#away(host, uuid, false);
     if (type !== DM_ULOG_SET_REGION_SYNC || region === undefined || flag !== 0) return;
     this.#drop(uuid, (found) => found.by === host && found.region === region);
     const heard = new Set(this.#bonds.of(uuid, host));
-    this.#found.set(uuid, [...(this.#found.get(uuid) ?? []), { key, by: host, region, heard }]);
+    this.#found.set(uuid, [...(this.#found.get(uuid) ?? []), { key, by: host, region, heard, away: false }]);
   }
 
   /** What it knew it forgets, and hears again when it comes back where somebody who knows has stayed. */
@@ -44,6 +47,23 @@ export class FoundOut {
       const stays = [by, ...heard].some((other) => other !== host && this.#bonds.bonded(uuid, host, other));
       if (!stays) heard.delete(host);
     }
+    this.#away(host, uuid, true);
+    for (const { heard, by } of this.#found.get(uuid) ?? [])
+      if (by === host) for (const other of [...heard]) if (other.membership === null) forget(heard, other);
+  }
+
+  #away(host: Host, uuid: string, away: boolean): void {
+    for (const found of this.#found.get(uuid) ?? []) if (found.by === host) found.away = away;
+  }
+
+  /** Its daemon was killed: others say it again to the next one, if there are any, or the one whose kernel has found it. */
+  daemonDied(host: Host): void {
+    for (const list of this.#found.values()) for (const { heard, away } of list) if (away) forget(heard, host);
+  }
+
+  /** What it has heard was lost with its daemon's state. */
+  stateLost(host: Host): void {
+    for (const list of this.#found.values()) for (const { heard } of list) heard.delete(host);
   }
 
   /** It has recovered the region, or another one whom nothing forbade it says so. */
@@ -55,7 +75,7 @@ export class FoundOut {
 
   powerLost(host: Host): void {
     for (const uuid of this.#found.keys()) this.#drop(uuid, ({ by }) => by === host);
-    for (const list of this.#found.values()) for (const { heard } of list) heard.delete(host);
+    this.stateLost(host);
   }
 
   /** Two hosts have the same copy from now on; whose it is, and so what both know, is not said. */
@@ -87,4 +107,9 @@ export class FoundOut {
         list.filter((found) => !over(found)),
       );
   }
+}
+
+/** What a daemon has heard ends with it, unless others have heard it too and are there. */
+function forget(heard: Set<Host>, host: Host): void {
+  if (![...heard].some((other) => other !== host && other.membership !== null)) heard.delete(host);
 }

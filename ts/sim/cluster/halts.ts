@@ -35,7 +35,8 @@ export class Halts {
     this.#tell(uuid, b, a);
   }
 
-  powerLost(host: Host): void {
+  /** It knows nothing any more: its power went, or its daemon's state was lost. */
+  forgets(host: Host): void {
     for (const logs of [this.#halts, this.#copies])
       for (const heard of logs.values()) for (const hosts of heard.values()) hosts.delete(host);
   }
