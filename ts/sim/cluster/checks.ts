@@ -13,7 +13,7 @@ import {
 import { bootKey } from '../../mirror/boot-key.js';
 import { serves } from '../../mirror/log-state.js';
 import { type LogMessage, MessageType } from '../../mirror/messages.js';
-import { checkDevice, checkSeen } from '../checks/step-checks.js';
+import { checkDevice, checkSeen, keepsForItself } from '../checks/step-checks.js';
 import { type CheckedRule, Violation } from '../checks/violation.js';
 import type { LogDisk } from '../daemon/log-disk.js';
 import type { ReplyRecord, RequestRecord } from '../daemon/requests.js';
@@ -153,7 +153,7 @@ export class ClusterChecks {
       );
       this.#check(
         'R6-one-recoverer',
-        truth.copying < 0,
+        truth.copying < 0 || (truth.copying !== region && keeps(other, uuid, truth.copying)),
         uuid,
         () => `${host.name} copies region ${region} while ${other.name} copies ${truth.copying}`,
       );
@@ -350,12 +350,16 @@ export class ClusterChecks {
 
   /** Not only when a copy begins: two must never be under way at a time. */
   #checkCopies(uuid: string, seen: readonly Sight[]): void {
-    let copier: Host | null = null;
+    let copier: { readonly host: Host; readonly region: number } | null = null;
     for (const { host, truth } of seen) {
       if ((truth?.copying ?? -1) < 0) continue;
-      if (copier !== null && !this.#bothMayGoOn(uuid, copier, host))
-        fail('R6-one-recoverer', uuid, `${copier.name} and ${host.name} both copy`);
-      copier = host;
+      const region = truth?.copying ?? -1;
+      if (copier !== null && !this.#bothMayGoOn(uuid, copier.host, host)) {
+        const kept = keeps(host, uuid, region) || keeps(copier.host, uuid, copier.region);
+        if (copier.region === region || !kept)
+          fail('R6-one-recoverer', uuid, `${copier.host.name} and ${host.name} both copy`);
+      }
+      copier = { host, region };
     }
     this.#held('R6-one-recoverer');
   }
@@ -395,6 +399,12 @@ export class ClusterChecks {
   #held(rule: CheckedRule): void {
     this.#sim.evaluations.held(rule);
   }
+}
+
+/** The copy that counts has no such assignment, and all know the region as one that this kernel alone may recover. */
+function keeps(host: Host, uuid: string, region: number): boolean {
+  const state = host.liveState(uuid);
+  return state !== null && keepsForItself(state, region);
 }
 
 function fail(rule: CheckedRule, uuid: string, text: string): never {
