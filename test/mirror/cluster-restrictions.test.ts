@@ -6,6 +6,7 @@ import {
   DM_ULOG_DTR,
   DM_ULOG_FLUSH,
   DM_ULOG_GET_RESYNC_WORK,
+  DM_ULOG_IN_SYNC,
   DM_ULOG_IS_REMOTE_RECOVERING,
   DM_ULOG_POSTSUSPEND,
   DM_ULOG_PRESUSPEND,
@@ -46,6 +47,16 @@ test.each([core, disk])('outlive the daemons of all: %s', (text) => {
   group.ask(2, DM_ULOG_SET_REGION_SYNC, mirrorA, [4, 1]);
   restartAll(group);
   expect(group.host(1).state(mirrorA).map.syncCount).toBe(512);
+});
+
+test.each([core, disk])('hold up no write of their kernel, also when they are more than can be named: %s', (text) => {
+  const { group } = groupWith(text.replace(' nosync', ''), [1, 2], { settings: { restrictedMax: 0 } });
+  group.ask(2, DM_ULOG_SET_REGION_SYNC, mirrorA, [4, 0]);
+  // A suspend that nobody heard has ended its recovery, and waits for this write.
+  expect(group.ask(2, DM_ULOG_IS_REMOTE_RECOVERING, mirrorA, [9])?.values?.[0]).toBe(0);
+  expect(group.ask(2, DM_ULOG_IN_SYNC, mirrorA, [9])?.values).toEqual([1]);
+  expect(group.ask(1, DM_ULOG_IS_REMOTE_RECOVERING, mirrorA, [9])?.values?.[0]).toBe(1);
+  expect(work(group, 1)?.[0]).toBe(0);
 });
 
 test.each([core, disk])('two kernels have found one: neither recovers it while both have their tables: %s', (text) => {

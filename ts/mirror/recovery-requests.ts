@@ -267,6 +267,11 @@ export class RecoveryRequests {
     // Nobody recovers anything before this kernel was suspended and resumed, and a suspend waits for its writes. IN_SYNC says yes to
     // it, so they are marked.
     if (state.marksUnknown && replica.rights.unsettled) return false;
+    // More regions are its own than can be named, so that nobody else recovers any: as above.
+    if (state.recoveringRegion !== region && recovery.restrictions.isOf(region, world.node)) {
+      replica.record.foundOut(region);
+      return false;
+    }
     // Its own recovery the kernel knows of; not of one that is assigned and was not handed out.
     return state.recoveringRegion !== region || this.#handedOut !== region;
   }
