@@ -52,3 +52,26 @@ test('the end of a recovery that says nothing says nothing to a part of a copy e
   expect(group.ask(1, DM_ULOG_SET_REGION_SYNC, mirrorA, [0, 1])?.error).toBe(0);
   for (const host of [one, two, three]) expect(host.state(mirrorA).map.isInSync(0)).toBe(true);
 });
+
+test('all regions go out of sync in the middle of a copy: whose recovery that puts in doubt it learns as it begins anew', () => {
+  const text = '4096 clustered-core 8';
+  const { group } = groupWith(text, [1, 2], { nodes: [1, 2, 3], settings: { chunkRegions: 64 } });
+  const [one, three] = [1, 3].map((node) => group.host(node)) as [Host, Host];
+  expect(group.ask(1, DM_ULOG_GET_RESYNC_WORK, mirrorA)?.values).toEqual([1, 0]);
+  // Node 2 may have gone on alone before it died.
+  group.tellsQuorum = false;
+  group.cutPower(2);
+  group.settle();
+  three.construct(mirrorA, text);
+  three.send(DM_ULOG_RESUME, mirrorA);
+  while (group.next?.type !== MessageType.chunk) group.step();
+  group.step();
+  three.service.confirmDead(2, null, three.nowMs);
+  while (!one.state(mirrorA).recoveryDoubted) group.step();
+  expect(three.log(mirrorA).replica.phase).toBe('copying');
+  const end = one.send(DM_ULOG_SET_REGION_SYNC, mirrorA, [0, 1]);
+  while (one.answerTo(end) === undefined) group.step();
+  expect(three.log(mirrorA).replica.phase).toBe('copying');
+  group.settle();
+  for (const host of [one, three]) expect(host.state(mirrorA).map.syncCount).toBe(0);
+});
