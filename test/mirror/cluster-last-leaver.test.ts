@@ -9,15 +9,15 @@ import {
   DM_ULOG_RESUME,
   DM_ULOG_SET_REGION_SYNC,
 } from '../../ts/base/ulog-frames.js';
-import { type Group, groupWith } from './cluster-host.js';
+import { Group, groupWith } from './cluster-host.js';
 import { mirrorA, TestDisk } from './host.js';
 
 const disk = '512 clustered-disk /dev/log 8 nosync';
 const core = '512 clustered-core 8 nosync';
 
-function leave(group: Group, node: number): void {
+function leave(group: Group, node: number, log = mirrorA): void {
   for (const type of [DM_ULOG_PRESUSPEND, DM_ULOG_POSTSUSPEND, DM_ULOG_DTR])
-    expect(group.ask(node, type, mirrorA)?.error).toBe(0);
+    expect(group.ask(node, type, log)?.error).toBe(0);
 }
 
 test.each([1, 2])(
@@ -123,4 +123,22 @@ test.each([
   expect(group.ask(1, DM_ULOG_RESUME, next)?.error).toBe(0);
   expect(group.ask(2, DM_ULOG_RESUME, next)?.error).toBe(0);
   for (const node of [1, 2]) expect(group.host(node).state(next).map.isInSync(5)).toBe(false);
+});
+
+test('a log device of before the log was kept in memory says nothing of who died with marks meanwhile', () => {
+  const table = (luid: number) => ({ ...mirrorA, luid });
+  const group = new Group([1, 2, 3], { stickyMax: 0 });
+  group.disks.set('/dev/log', new TestDisk(1024 * 1024));
+  group.resume(table(1), disk, [1]);
+  leave(group, 1, table(1));
+  group.resume(table(2), core, [1, 2]);
+  expect(group.ask(2, DM_ULOG_FLUSH, table(2), [5])?.error).toBe(0);
+  group.cutPower(2);
+  group.settle();
+  leave(group, 1, table(2));
+  group.host(1).service.confirmDead(2, null, group.host(1).nowMs);
+  group.settle();
+  group.resume(table(3), disk, [1]);
+  const { map } = group.host(1).state(table(3));
+  expect([map.isInSync(5), map.isClean(5)]).toEqual([false, false]);
 });

@@ -61,9 +61,11 @@ export class StoreAnswers implements LogStoreOwner {
     const { state, replica, world, uuid } = this.#parts;
     const { table } = replica.rights;
     if (table === undefined) return false;
-    const { closedEpoch, doubt, lastLeaver, leftOutOfSync } = table;
+    const { closedEpoch, endedEpoch, doubt, lastLeaver, leftOutOfSync } = table;
     const of = session?.uuid === uuid ? session : null;
-    const later = of !== null && of.writerEpoch > closedEpoch;
+    // Who left last had no device, or could not write it: what is there from before says nothing.
+    const known = closedEpoch === 0 && lastLeaver !== -1 ? endedEpoch : closedEpoch;
+    const later = of !== null && of.writerEpoch > known;
     if (doubt) return !later;
     const remembers = lastLeaver === world.node && (state.everResumed || [...this.#hooks.predecessors()].length > 0);
     if (!leftOutOfSync || remembers) return false;
