@@ -257,9 +257,6 @@ export class RecoveryRequests {
     if (recovery.recoveredElsewhere === region) return true;
     // R10: others have just copied what this kernel would write without a mark, and are about to hear so.
     if (this.#sayingAgain.has(region)) return true;
-    // R10: nobody else recovers it, and this kernel may have ended its own recovery for a suspend that nobody heard and that waits for
-    // these writes.
-    if (this.#isOwn(region) && state.recoveringRegion !== region) return false;
     // What this kernel holds nobody else recovers (R4), and IN_SYNC says yes to it: it goes on under its mark. A kernel whose PRESUSPEND
     // nobody heard recovers nothing itself any more, and its suspend waits for these writes.
     if (state.map.isHeld(region) && state.owners.has(world.node, region)) return false;
@@ -267,20 +264,14 @@ export class RecoveryRequests {
     // Nobody recovers anything before this kernel was suspended and resumed, and a suspend waits for its writes. IN_SYNC says yes to
     // it, so they are marked.
     if (state.marksUnknown && replica.rights.unsettled) return false;
-    // More regions are its own than can be named, so that nobody else recovers any: as above.
+    // R10: nobody else recovers it, nor anything where more regions are this kernel's own than can be named. It may have ended its own
+    // recovery for a suspend that nobody heard and that waits for these writes.
     if (state.recoveringRegion !== region && recovery.restrictions.isOf(region, world.node)) {
       replica.record.foundOut(region);
       return false;
     }
     // Its own recovery the kernel knows of; not of one that is assigned and was not handed out.
     return state.recoveringRegion !== region || this.#handedOut !== region;
-  }
-
-  /** Only this kernel may recover it, for it has found it out of sync, or may have: it has found more than others, or its record, name. */
-  #isOwn(region: number): boolean {
-    const { recovery, replica, world } = this.#parts;
-    if (recovery.restrictions.names(region, world.node)) return true;
-    return replica.record.hasFound(region) && recovery.restrictions.isOf(region, world.node);
   }
 
   wishDelivered(region: number): void {
