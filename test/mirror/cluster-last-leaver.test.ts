@@ -142,3 +142,25 @@ test('a log device of before the log was kept in memory says nothing of who died
   const { map } = group.host(1).state(table(3));
   expect([map.isInSync(5), map.isClean(5)]).toEqual([false, false]);
 });
+
+test.each([true, false])('a table whose end was heard late, or never, is not the one that left last: %s', (heard) => {
+  const table = (luid: number) => ({ ...mirrorA, luid });
+  const group = new Group([1, 2], { stickyMax: 0 });
+  const ask = (luid: number, ...types: number[]) => {
+    for (const type of types) expect(group.ask(1, type, table(luid))?.error).toBe(0);
+  };
+  group.resume(table(1), core, [1]);
+  // It is loaded anew, and the daemon is killed when the DTR of the table before comes.
+  group.host(1).construct(table(2), core);
+  ask(1, DM_ULOG_PRESUSPEND, DM_ULOG_POSTSUSPEND);
+  group.resume(table(2), core, [1]);
+  if (heard) ask(1, DM_ULOG_DTR);
+  group.killDaemon(1);
+  group.join(1);
+  group.settle();
+  expect(group.host(1).state(table(2)).map.syncCount).toBe(64);
+  expect(group.ask(1, DM_ULOG_SET_REGION_SYNC, table(2), [5, 0])?.error).toBe(0);
+  leave(group, 1, table(2));
+  group.resume(table(3), core, [1]);
+  expect(group.host(1).state(table(3)).map.isInSync(5)).toBe(false);
+});

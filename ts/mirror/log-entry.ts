@@ -106,6 +106,8 @@ export class LogEntry {
     // not seem to have been resumed before.
     state.lifeCycle = rests ? LifeCycle.halted : LifeCycle.active;
     if (!state.everResumed) state.everResumed = true;
+    // Tables before this one wait for their DTR, which may be lost: what they know of the log is old from now on.
+    for (const before of this.#parts.hooks.predecessors()) before.everResumed = false;
     if (state.draining) state.draining = false;
     this.#unsure = rests && replica.rights.shared;
     if (!replica.rights.shared) marks.announce();
