@@ -38,6 +38,7 @@ class StateStoreWrap : public Napi::ObjectWrap<StateStoreWrap> {
       if (!info[0].IsNull()) options.directory = text_argument(info, 0);
       options.boot_id = text_argument(info, 1);
       options.memory_bytes_max = integer_argument(info, 2, 0, safe_integer_max);
+      options.reserve_whole = info[3].ToBoolean();
       if (options.boot_id.empty() || options.boot_id.size() > boot_id_bytes_max) {
         throw_range(info.Env(), "a boot id has 1 to " + std::to_string(boot_id_bytes_max) + " bytes");
       }

@@ -35,16 +35,6 @@ int lock_whole_file(int fd) {
   return errno == EAGAIN || errno == EACCES ? EBUSY : errno;
 }
 
-/// A tmpfs gives up, and back, what it has reserved when anything wants the thread's attention; io_uring's
-/// completions do, and no signal handler is needed for it. The next try begins anew.
-int reserve(int fd, uint64_t bytes) {
-  int error = EINTR;
-  for (int attempt = 0; attempt < reserve_tries_max && error == EINTR; attempt++) {
-    error = posix_fallocate(fd, 0, static_cast<off_t>(bytes));
-  }
-  return error;
-}
-
 }  // namespace
 
 int StateDirectory::open(const std::string& path) {
@@ -69,9 +59,19 @@ int StateDirectory::create_temporary(uint64_t bytes, uint64_t bytes_reserved, st
   if (!file.valid()) return errno;
   int error = ftruncate(file.get(), static_cast<off_t>(bytes)) == 0 ? 0 : errno;
   // A store to a page that a full tmpfs cannot give is a SIGBUS; what is reserved here cannot meet that.
-  if (error == 0) error = reserve(file.get(), bytes_reserved);
+  if (error == 0) error = reserve(file, bytes_reserved);
   if (error == 0) error = Mapping::shared_file(file.get(), bytes, mapping);
   if (error != 0) unlinkat(directory_.get(), name.c_str(), 0);
+  return error;
+}
+
+// A tmpfs gives up, and back, what it has reserved when anything wants the thread's attention; io_uring's
+// completions do, and no signal handler is needed for it. The next try begins anew.
+int StateDirectory::reserve(const Fd& file, uint64_t bytes) {
+  int error = EINTR;
+  for (int attempt = 0; attempt < reserve_tries_max && error == EINTR; attempt++) {
+    error = posix_fallocate(file.get(), 0, static_cast<off_t>(bytes));
+  }
   return error;
 }
 

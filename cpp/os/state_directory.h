@@ -25,6 +25,8 @@ class StateDirectory {
   /// nobody's record; `list` deletes it.
   [[nodiscard]] int create_temporary(uint64_t bytes, uint64_t bytes_reserved, std::string& name, Fd& file,
                                      Mapping& mapping);
+  /// Gives the first `bytes` of a file their room on the tmpfs: 0 or an errno (ENOSPC).
+  [[nodiscard]] static int reserve(const Fd& file, uint64_t bytes);
   /// Gives the temporary file its name. EEXIST when the name is taken.
   [[nodiscard]] int publish(const std::string& temporary, const std::string& name) const;
   [[nodiscard]] int remove(const std::string& name) const;

@@ -37,12 +37,6 @@ bool has_own_name(const std::shared_ptr<StateSlot>& slot) {
   return slot->name() == record_name(slot->record().fixed());
 }
 
-/// Nothing for a record that is reserved whole, or has no file.
-std::optional<StateRoom> room_of(Fd file, const StateLayout& layout) {
-  if (!file.valid() || layout.total_bytes <= reserved_whole_bytes_max) return std::nullopt;
-  return StateRoom(std::move(file), layout);
-}
-
 /// For whoever went back to an older program: both numbers.
 std::string version_text(std::span<const uint8_t> record) {
   return "unknown version " + std::to_string(state_file_version(record)) +
@@ -141,8 +135,7 @@ int StateStore::make_slot(const StateStatic& fixed, std::shared_ptr<StateSlot>& 
   if (!directory_) {
     if (const int error = Mapping::anonymous(layout.total_bytes, mapping); error != 0) return error;
   } else {
-    const bool whole = layout.total_bytes <= reserved_whole_bytes_max;
-    const uint64_t reserved = whole ? layout.total_bytes : layout.words_offset[0];
+    const uint64_t reserved = is_reserved_whole(layout) ? layout.total_bytes : layout.words_offset[0];
     if (const int error =
             directory_->create_temporary(layout.total_bytes, reserved, temporary, file, mapping);
         error != 0) {
@@ -162,8 +155,14 @@ int StateStore::make_slot(const StateStatic& fixed, std::shared_ptr<StateSlot>& 
       return error;
     }
   }
-  slot = std::make_shared<StateSlot>(std::move(mapping), std::move(name), room_of(std::move(file), layout));
+  std::optional<StateRoom> room;
+  if (directory_ && !is_reserved_whole(layout)) room.emplace(std::move(file), layout);
+  slot = std::make_shared<StateSlot>(std::move(mapping), std::move(name), std::move(room));
   return 0;
+}
+
+bool StateStore::is_reserved_whole(const StateLayout& layout) const noexcept {
+  return options_.reserve_whole || layout.total_bytes <= reserved_whole_bytes_max;
 }
 
 std::vector<std::shared_ptr<StateSlot>> StateStore::restore(std::vector<std::string>& problems) {
@@ -211,12 +210,20 @@ std::shared_ptr<StateSlot> StateStore::judge(Fd file, Mapping mapping, const std
   }
   mapping.lock_on_fault();
   const StateLayout layout = StateLayout::of(StateRecord(mapping.bytes()).fixed().region_count);
-  auto slot = std::make_shared<StateSlot>(std::move(mapping), name, room_of(std::move(file), layout));
-  if (slot->record().fixed().boot_id != options_.boot_id) {
+  if (StateRecord(mapping.bytes()).fixed().boot_id != options_.boot_id) {
     forget_file(name);
     return nullptr;
   }
-  return slot;
+  std::optional<StateRoom> room;
+  if (!is_reserved_whole(layout)) {
+    room.emplace(std::move(file), layout);
+  } else if (const int full = StateDirectory::reserve(file, layout.total_bytes); full != 0) {
+    // Its kernel uses the log: it goes on with the room that it has.
+    problems.push_back("state file " + name +
+                       ": not all of its room could be reserved: " + std::strerror(full));
+    room.emplace(std::move(file), layout);
+  }
+  return std::make_shared<StateSlot>(std::move(mapping), name, std::move(room));
 }
 
 void StateStore::put_copies_aside(std::vector<std::shared_ptr<StateSlot>>& found,

@@ -44,6 +44,9 @@ struct StateStoreOptions {
   std::optional<std::string> directory;
   std::string boot_id;
   uint64_t memory_bytes_max = 0;
+  /// All room of every record, also of a large one, is reserved when it is made: other hosts change any
+  /// region.
+  bool reserve_whole = false;
 };
 
 class StateStore {
@@ -85,6 +88,7 @@ class StateStore {
   /// Of several records of one log the one under its own name counts; the others are put aside.
   void put_copies_aside(std::vector<std::shared_ptr<StateSlot>>& found,
                         std::vector<std::string>& problems) const;
+  [[nodiscard]] bool is_reserved_whole(const StateLayout& layout) const noexcept;
   void put_aside(const std::string& name, const std::string& why, std::vector<std::string>& problems) const;
   void forget_file(const std::string& name) const;
   /// Finds the record of requests or makes it. 0 or an errno.

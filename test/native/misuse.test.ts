@@ -20,7 +20,7 @@ const states = new NativeLogStates({ directory: null, bootId: 'boot', memoryByte
 
 /** A fresh record's raw object: the addon's own, which the handles wrap. */
 function record() {
-  const store = new addon.StateStore(null, 'boot', 1 << 24);
+  const store = new addon.StateStore(null, 'boot', 1 << 24, false);
   const made = store.create('uuid', 0, 1, 100, 8, '800 clustered-disk /dev/null 8', true);
   if ('length' in made) throw new Error(made[1]);
   return { store, record: made };

@@ -4,6 +4,7 @@
  */
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { constants } from 'node:os';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { LogState } from '../../ts/mirror/log-state.js';
 import { NativeLogStates } from '../../ts/native/log-state.js';
@@ -57,8 +58,8 @@ describe.skipIf(reason !== '')(`a large record on a full state folder${reason &&
     folder.remove();
   });
 
-  function open(): NativeLogStates {
-    return new NativeLogStates({ directory: `${tmpfs}/state`, bootId: 'boot', memoryBytesMax: 2 ** 30 });
+  function open(reserveWhole = false): NativeLogStates {
+    return new NativeLogStates({ directory: `${tmpfs}/state`, bootId: 'boot', memoryBytesMax: 2 ** 30, reserveWhole });
   }
 
   const one = new Float64Array(1);
@@ -108,6 +109,48 @@ describe.skipIf(reason !== '')(`a large record on a full state folder${reason &&
       expect(state.map.hold(one, 1)).toBe(1);
     }
     expect(state.map.reserve(region(regionCount - 1), 1)).toBe(false);
+  });
+
+  it('is refused where all of its room is to be reserved, and leaves nothing behind', () => {
+    states.close();
+    states = open(true);
+    const other = { ...identity, luidLow: 8 };
+    const refused = states.create(other, { regionCount, regionSizeSectors: 8 }, 'text', true);
+    expect(refused).toMatchObject({ ok: false, errno: constants.errno.ENOSPC });
+    expect(readdirSync(`${tmpfs}/state`).filter((entry) => entry.endsWith('.state'))).toHaveLength(1);
+    execFileSync('mount', ['-o', 'remount,size=64m', tmpfs]);
+    const created = states.create(other, { regionCount, regionSizeSectors: 8 }, 'text', true);
+    if (!created.ok) throw new Error(created.text);
+    execFileSync('mount', ['-o', 'remount,size=26m', tmpfs]);
+    const { map } = created.state;
+    expect(map.sparse).toBe(false);
+    for (let page = 0; page * pageRegions < regionCount; page++) {
+      map.hold(region(page * pageRegions), 1);
+      map.markClean(one, 1);
+      map.setInSync(page * pageRegions, true);
+    }
+    expect(map.heldCount).toBe(regionCount / pageRegions);
+  });
+
+  it('of a daemon that took room where it was used has all of it in the next one, if there is any', () => {
+    states.close();
+    const problems: string[] = [];
+    const again = () =>
+      new NativeLogStates({
+        directory: `${tmpfs}/state`,
+        bootId: 'boot',
+        memoryBytesMax: 2 ** 30,
+        reserveWhole: true,
+        onProblem: (text) => problems.push(text),
+      });
+    states = again();
+    expect(states.restore()[0]?.map.sparse).toBe(true);
+    expect(problems).toEqual([expect.stringMatching(/not all of its room could be reserved: No space left/)]);
+    states.close();
+    execFileSync('mount', ['-o', 'remount,size=64m', tmpfs]);
+    states = again();
+    expect(states.restore()[0]?.map.sparse).toBe(false);
+    expect(problems).toHaveLength(1);
   });
 
   it('imports clean bits only where there is room for them', () => {

@@ -118,6 +118,7 @@ export class Engine {
       directory: config.stateDirectory,
       bootId: config.bootId,
       memoryBytesMax: config.logMemoryBytesMax,
+      reserveWhole: config.transport === 'corosync',
       stickyMax: config.stickyMax,
       onProblem: (text) => this.#write({ level: 'error', event: 'state-unreadable', fields: { text } }),
     });

@@ -23,6 +23,11 @@ export interface LogStatesOptions {
   readonly bootId: string;
   /** Most bytes that all records may map. A record takes 4 KiB and three bits a region, in whole pages. */
   readonly memoryBytesMax: number;
+  /**
+   * All room of every record is reserved on the tmpfs when it is made, also of one above 4 MiB, which otherwise takes it where it is used:
+   * what other hosts do needs room anywhere. Default false.
+   */
+  readonly reserveWhole?: boolean;
   /** Most (region, node) pairs of each log's owners. Default 4 194 304. */
   readonly ownersMax?: number;
   /** Most sticky marks of each log. Default 4096. */
@@ -95,7 +100,7 @@ export interface NativeStateStore {
 }
 
 export interface NativeStateStoreConstructor {
-  new (directory: string | null, bootId: string, memoryBytesMax: number): NativeStateStore;
+  new (directory: string | null, bootId: string, memoryBytesMax: number, reserveWhole: boolean): NativeStateStore;
   /** Takes the memory of `previous` over; `previous` and all its records are closed by that. */
   takeOver(previous: NativeStateStore): NativeStateStore;
 }
@@ -304,7 +309,8 @@ export class NativeLogStates implements LogStates, RequestMemory {
    */
   constructor(options: LogStatesOptions, store?: NativeStateStore) {
     this.#options = options;
-    this.#store = store ?? new addon.StateStore(options.directory, options.bootId, options.memoryBytesMax);
+    const { directory, bootId, memoryBytesMax, reserveWhole = false } = options;
+    this.#store = store ?? new addon.StateStore(directory, bootId, memoryBytesMax, reserveWhole);
   }
 
   /**
