@@ -217,6 +217,7 @@ export class Replica {
     this.#epoch = table.epoch;
     // While daemons say what they know, only those who follow know anything.
     if (this.#cluster.exchanging && !this.following) return;
+    const gone = this.following ? this.record.gone(table) : [];
     this.record.store(table, this.#isRight);
     this.#hooks.changed();
     const me = memberOf(table, this.#world.node);
@@ -225,22 +226,30 @@ export class Replica {
       return;
     }
     if (this.phase === 'following' && !me.valid) this.#hold();
-    if (this.phase === 'announcing' && table.lineage !== this.#lineage) this.#begunAnew(table, me);
+    if (this.phase === 'announcing' && table.lineage !== this.#lineage) this.#begunAnew(table, me, gone);
     if (this.phase === 'waiting') this.#start(table, me);
     else if (this.phase === 'loading') this.#keepLoading(table);
     else if (this.phase === 'copying') this.#keepCopying(table, me);
-    if (this.phase === 'following') this.#chosen(table, me);
+    if (this.phase === 'following') this.#chosen(table, me, gone);
     if (this.following) this.#writer.tableChanged(table);
     this.ready.tableChanged();
     this.#settledChanged(table);
   }
 
   /** A copy that has followed all the time may be chosen among those that nobody follows with: as others, it says so anew. */
-  #chosen(table: MemberTable, me: Member): void {
-    const anew = table.lineage !== this.#lineage;
-    this.#lineage = table.lineage;
-    if (anew && table.doubt) this.#hooks.doubt(false);
+  #chosen(table: MemberTable, me: Member, gone: readonly number[]): void {
+    if (table.lineage !== this.#lineage) this.#countsAnew(table, gone);
     if (!me.settled && this.ready.marksKnown && !this.ready.said) this.ready.say();
+  }
+
+  /**
+   * Nobody else has a copy where nobody was followed: who has left those who went on, or is dead, as they say, this one does not know of.
+   * Where others have one it was told already.
+   */
+  #countsAnew(table: MemberTable, gone: readonly number[]): void {
+    this.#lineage = table.lineage;
+    if (table.doubt) this.#hooks.doubt(false);
+    if (providerOf(table, this.#world.node) < 0) this.#hooks.adopt(gone, false);
   }
 
   #start(table: MemberTable, me: Member): void {
@@ -288,12 +297,12 @@ export class Replica {
   }
 
   /** Of those whose copy this is nobody is there any more. It counts if the members say so, and otherwise others may begin anew. */
-  #begunAnew(table: MemberTable, me: Member): void {
+  #begunAnew(table: MemberTable, me: Member, gone: readonly number[]): void {
     if (!me.valid) {
       this.#hold();
       return;
     }
-    this.#lineage = table.lineage;
+    this.#countsAnew(table, gone);
     this.ready.sayAnew();
   }
 
