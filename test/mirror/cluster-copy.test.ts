@@ -11,14 +11,15 @@ import {
   DM_ULOG_SET_REGION_SYNC,
 } from '../../ts/base/ulog-frames.js';
 import { type LogMessage, MessageType } from '../../ts/mirror/messages.js';
-import { type Group, groupWith } from './cluster-host.js';
-import { mirrorA } from './host.js';
+import { Group, groupWith } from './cluster-host.js';
+import { mirrorA, TestDisk } from './host.js';
 
 const first = 3;
 const last = chunkRegionsMax + 70;
 /** Two chunks. */
 const large = `${(chunkRegionsMax + 100) * 8} clustered-core 8 nosync`;
 const small = '512 clustered-core 8 nosync';
+const disk = '512 clustered-disk /dev/log 8 nosync';
 
 function facts(group: Group, node: number, region: number): unknown[] {
   const { map, owners } = group.host(node).state(mirrorA);
@@ -114,4 +115,44 @@ test('the answer to a table that is gone is none to the next one', () => {
   group.settle();
   expect(group.host(2).log(next).replica.phase).toBe('following');
   expect([one.state(mirrorA), two.state(next)].map(({ map }) => map.isClean(5))).toEqual([false, false]);
+});
+
+test('R16: that the log device works again is known to who takes a copy, also when who said it has gone since', () => {
+  const group = new Group([1, 2, 3], { stickyMax: 0 });
+  const device = new TestDisk(1024 * 1024);
+  group.disks.set('/dev/log', device);
+  group.resume(mirrorA, disk, [2, 1]);
+  const three = group.host(3);
+  three.construct(mirrorA, disk);
+  device.writeErrno = 5;
+  expect(group.ask(2, DM_ULOG_FLUSH, mirrorA, [5])?.error).toBe(-5);
+  expect([1, 2].map((node) => group.host(node).state(mirrorA).logFailed)).toEqual([true, true]);
+  device.writeErrno = 0;
+  three.send(DM_ULOG_RESUME, mirrorA);
+  while (group.next?.type !== MessageType.want) group.step();
+  const two = group.host(2);
+  two.wait(3000);
+  // The question of node 3 is delivered; the answer of node 1 gets its place behind all else.
+  group.step();
+  const answers: ReturnType<typeof group.takeNext>[] = [];
+  for (let well = false; !well; ) {
+    const next = group.takeNext();
+    if (next.message.type === MessageType.chunk) {
+      answers.push(next);
+      continue;
+    }
+    well = next.message.type === MessageType.logState;
+    group.putNext(next);
+    group.step();
+    two.settle();
+  }
+  expect(three.log(mirrorA).replica.phase).toBe('copying');
+  group.part(2, 'process-down');
+  two.restart(false);
+  for (const sent of answers) group.putNext(sent);
+  group.settle();
+  group.wait(10_000);
+  group.join(2);
+  group.settle();
+  expect([1, 3].map((node) => group.ask(node, DM_ULOG_FLUSH, mirrorA, [7])?.error)).toEqual([0, 0]);
 });

@@ -6,10 +6,10 @@ import type { FlushWaiters, Progress } from './flush-waiters.js';
 import type { LogLife } from './log-life.js';
 import type { LogParts } from './log-parts.js';
 import type { CleanChange } from './marks.js';
-import { memberOf } from './member-table.js';
 import type { Membership } from './membership.js';
 import { type LogMessage, MessageType } from './messages.js';
 import type { RecoveryRequests } from './recovery-requests.js';
+import type { Writer } from './replica-rights.js';
 
 export interface DeliveryParts extends LogParts {
   readonly life: LogLife;
@@ -77,13 +77,9 @@ export class LogDeliveries {
   #applyShared(message: LogMessage, change: CleanChange): void {
     const { world, membership, replica } = this.#log;
     const { store } = this.#log.life;
-    const { table } = replica.rights;
     switch (message.type) {
       case MessageType.durable:
-        // R1, R8: nobody else's word counts, none of an earlier epoch, and none of who wrote what only he had.
-        if (message.node !== table?.writer || message.regions[0] !== table.epoch) return;
-        if (memberOf(table, message.node)?.valid !== true) return;
-        store?.confirmed(message.regions[1] as number);
+        this.#durable(message, replica.rights.writer);
         return;
       case MessageType.unknownDirty:
         membership.unknownDirty(message, Number.POSITIVE_INFINITY);
@@ -91,9 +87,15 @@ export class LogDeliveries {
         if (message.node === world.node && message.flag !== 2) store?.merged(message.seq);
         return;
       case MessageType.logState:
-        if (message.node === table?.writer) this.#logState(message.flag === 1);
+        if (message.node === replica.rights.writer.node) this.#logState(message.flag === 1);
         return;
     }
+  }
+
+  /** R1, R8: nobody else's word counts, none of an earlier epoch, and none of who wrote what only he had. */
+  #durable({ node, regions }: LogMessage, writer: Writer): void {
+    if (node !== writer.node || regions[0] !== writer.epoch || !writer.valid) return;
+    this.#log.life.store?.confirmed(regions[1] as number);
   }
 
   /** R16: what the writer's device does is every member's business. */

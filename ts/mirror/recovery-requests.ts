@@ -414,7 +414,7 @@ export class RecoveryRequests {
   /** R4: owners that did not fit (R17) may hold any region, but for one who is alone. */
   get #holdersKnown(): boolean {
     const { marks, replica } = this.#parts;
-    return !marks.ownersFull || (replica.rights.table?.members.length ?? 0) <= 1;
+    return !marks.ownersFull || replica.rights.members <= 1;
   }
 
   get #mayHandOut(): boolean {

@@ -13,6 +13,18 @@ import type { World } from './world.js';
 export interface Allowed {
   readonly mayClean: boolean;
   readonly mayHandOut: boolean;
+  readonly writer: Writer;
+  /** Members of the log. */
+  readonly members: number;
+}
+
+/** Whose word about the log device counts (R1, R8). */
+export interface Writer {
+  /** -1: nobody's. */
+  readonly node: number;
+  readonly epoch: number;
+  /** Its copy follows the stream. */
+  readonly valid: boolean;
 }
 
 export class ReplicaRights {
@@ -91,10 +103,22 @@ export class ReplicaRights {
     return this.mayClean && this.#writerThere && (this.table === undefined || !anyHalted(this.table));
   }
 
+  /** Replicated. */
+  get writer(): Writer {
+    if (this.#then !== null) return this.#then.writer;
+    const { writer: node = -1, epoch = 0 } = this.table ?? {};
+    return { node, epoch, valid: memberOf(this.table, node)?.valid === true };
+  }
+
+  /** Replicated: how many have the log. */
+  get members(): number {
+    return this.#then?.members ?? this.table?.members.length ?? 0;
+  }
+
   /** What replicas do alike now, for a message that is applied later. */
   get allowed(): Allowed {
-    const { mayClean, mayHandOut } = this;
-    return { mayClean, mayHandOut };
+    const { mayClean, mayHandOut, writer, members } = this;
+    return { mayClean, mayHandOut, writer, members };
   }
 
   /** Applies a message by what all members went by at its place. */
