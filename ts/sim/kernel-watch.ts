@@ -62,6 +62,8 @@ export function watchKernel(host: KernelWatcher): KernelObserver {
         target.changes += 1;
         target.copying = -1;
         target.halted = false;
+        // The request never left the kernel.
+        if (target.draining) Object.assign(target, { draining: false, hintMax: 0 });
       }
       if (step === 'destroy') truth.forget(log);
     },

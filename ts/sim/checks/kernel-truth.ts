@@ -250,8 +250,6 @@ export class KernelTruth {
       } else {
         truth.drained = false;
         truth.flushFailed = false;
-        // Its POSTSUSPEND never left the kernel.
-        if (truth.draining) Object.assign(truth, { draining: false, halted: false, hintMax: 0 });
       }
     }
     if (request.type === DM_ULOG_MARK_REGION) truth.roundMarks = true;
