@@ -196,3 +196,49 @@ test('who has given a load up keeps the role while its last write is under way, 
   expect(host.answerTo(left)?.error).toBe(-Errno.EIO);
   expect(group.host(2).answerTo(waits)?.error).toBe(0);
 });
+
+test.each([
+  ['before the log device is read', false],
+  ['while it is read', true],
+])('a host that knows better than the log device comes %s', (_, late) => {
+  const table = (luid: number) => ({ ...mirrorA, luid });
+  const disk = '512 clustered-disk /dev/log 8 nosync';
+  const group = new Group([1, 2, 3], { stickyMax: 0 });
+  const device = new TestDisk(1024 * 1024);
+  group.disks.set('/dev/log', device);
+  const end = (luid: number) => {
+    for (const type of [DM_ULOG_PRESUSPEND, DM_ULOG_POSTSUSPEND, DM_ULOG_DTR])
+      expect(group.ask(1, type, table(luid))?.error).toBe(0);
+  };
+  group.resume(table(1), disk, [1]);
+  end(1);
+  group.resume(table(2), '512 clustered-core 8 nosync', [1]);
+  expect(group.ask(1, DM_ULOG_SET_REGION_SYNC, table(2), [5, 0])?.error).toBe(0);
+  end(2);
+  for (const node of [1, 2]) group.cutPower(node);
+  group.killDaemon(3);
+  for (const node of [1, 2]) group.join(node);
+  group.settle();
+  if (!late) {
+    group.join(3);
+    group.settle();
+  }
+  const one = group.host(1);
+  one.construct(table(3), disk);
+  group.settle();
+  const seq = one.send(DM_ULOG_RESUME, table(3));
+  group.talk();
+  if (late) {
+    // Open, header: the bits are being read.
+    device.complete();
+    one.turn();
+    device.complete();
+    one.turn();
+    expect(one.log(table(3)).replica.phase).toBe('loading');
+    group.join(3);
+    group.talk();
+  }
+  group.settle();
+  expect(one.answerTo(seq)?.error).toBe(0);
+  expect(one.state(table(3)).map.isInSync(5)).toBe(false);
+});

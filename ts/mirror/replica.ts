@@ -45,6 +45,8 @@ export class Replica {
   #lineage = 0;
   /** Known when the copy was begun: owners are missing in what it is a copy of. */
   #ownersMissing = false;
+  /** What is loaded was judged before daemons said what they know. */
+  #judgedBefore = false;
   #wasSettled = false;
   #handsOut = false;
   /** Of the table that was seen last. */
@@ -192,6 +194,7 @@ export class Replica {
   }
 
   exchangeBegun(): void {
+    this.#judgedBefore = this.phase === 'loading';
     if (this.phase === 'copying' || (this.phase === 'announcing' && this.#me?.valid !== true)) this.#hold();
   }
 
@@ -275,7 +278,8 @@ export class Replica {
   }
 
   #keepLoading(table: MemberTable): void {
-    if (table.writer === this.#world.node && !anyValid(table)) return;
+    if (table.writer === this.#world.node && !anyValid(table) && !this.#judgedBefore) return;
+    this.#judgedBefore = false;
     this.phase = 'waiting';
     this.#hooks.abandonLoad();
     this.tableChanged();

@@ -65,12 +65,18 @@ export class StoreAnswers implements LogStoreOwner {
     const of = session?.uuid === uuid ? session : null;
     // Who left last had no device, or could not write it: what is there from before says nothing.
     const known = closedEpoch === 0 && lastLeaver !== -1 ? endedEpoch : closedEpoch;
-    const later = of !== null && of.writerEpoch > known;
+    const later = of !== null && of.writerEpoch > known && !this.#isOwnClaim(of);
     if (doubt) return !later;
     const remembers = lastLeaver === world.node && (state.everResumed || [...this.#hooks.predecessors()].length > 0);
     if (!leftOutOfSync || remembers) return false;
     const closed = of?.closed === true && of.writerEpoch === closedEpoch;
     return closedEpoch === 0 || !(closed || later);
+  }
+
+  /** Of this very resume: a load that was given up, or a daemon that was killed in it, had begun to write there. */
+  #isOwnClaim({ bootId, writerEpoch, resumeCount }: LogSession): boolean {
+    const { state, world } = this.#parts;
+    return bootId === world.bootId && writerEpoch === this.epoch && resumeCount === state.resumeCount;
   }
 
   get epoch(): number {
