@@ -119,6 +119,20 @@ test('two sides with quorum: one of them counts, and that is told', () => {
   expect(memberOf(merged.table, 1)?.present).toBe(true);
 });
 
+test('R8: who writes has the role, also where the newest table knows nothing of its load', () => {
+  const loads = tableOf(0, [member(2, { stage: 'joining', valid: false })], { disk: true, writer: 2, epoch: 3 });
+  const newer = tableOf(200, [], { disk: true, writer: -1, epoch: 2 });
+  const shape = { regionCount: 0, regionSizeSectors: 0, disk: true };
+  const merged = (writing: boolean) =>
+    mergeReports([
+      reporter(1, loads, { valid: false, live: 'joining', shape, rank: 0 }),
+      reporter(2, loads, { valid: false, live: 'joining', shape, rank: 0, writing }),
+      reporter(3, newer, { valid: false, live: null }),
+    ]).table;
+  expect([merged(true).writer, merged(true).epoch]).toEqual([2, 4]);
+  expect(merged(false).writer).toBe(1);
+});
+
 test('who may have gone on and has no copy any more leaves a doubt', () => {
   const own = tableOf(9, [member(1), member(2)]);
   const without = { ...reporter(1, emptyTable(uuid)), log: undefined };

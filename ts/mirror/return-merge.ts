@@ -106,19 +106,28 @@ export function mergeReports(reporters: readonly Reporter[]): Merged {
   if (side === null && hasDoubt(knowers)) table.doubt = true;
   decide(table);
   if (anyValid(table)) table.generation += 1;
-  // A writer that is there and does not follow has only just begun again: its role is given away anew, at once or when its last
-  // write has ended (R8).
-  const writer = memberOf(table, table.writer);
-  const writing = knowers.some(({ node, log }) => node === table.writer && log.writing);
-  const idle = writer === undefined || (writer.present && !writer.valid && !writing);
-  if (table.writer !== -1 && idle) table.writer = -1;
-  // One that keeps it until then has done to the device what those who follow were not told: what it has said counts no more (R1).
-  else if (writer?.present === true && !writer.valid && anyValid(table)) table.epoch += 1;
+  settleWriter(table, knowers);
   chooseWriter(table);
   // Who copies begins again.
   table.lineage = anyValid(table) ? table.generation : 0;
   table.outOfSyncSince = table.generation;
   return { table, dead, left, conflict: conflict && side !== null, lost };
+}
+
+/**
+ * A writer that is there and does not follow has only just begun again: its role is given away anew, at once or when its last write has
+ * ended (R8). So it is with one whose write the newest table knows nothing of.
+ */
+function settleWriter(table: MemberTable, knowers: readonly Knower[]): void {
+  const writer = memberOf(table, table.writer);
+  if (writer !== undefined && (!writer.present || writer.valid)) return;
+  const busy = knowers.find(({ node, log }) => log.writing && memberOf(table, node) !== undefined);
+  const keeps = busy !== undefined && busy.node === table.writer;
+  table.writer = busy?.node ?? -1;
+  if (busy === undefined) return;
+  // It has done to the device what those who follow were not told: what it has said counts no more (R1).
+  if (!keeps) table.epoch = Math.max(table.epoch, busy.log.table.epoch) + 1;
+  else if (anyValid(table)) table.epoch += 1;
 }
 
 /** More than one side went on: what each has in sync may differ. */
