@@ -165,3 +165,43 @@ test('R10: what another kernel writes without marks is not in sync for a moment 
   group.settle();
   expect([letIn, group.host(1).state(mirrorA).map.isInSync(4)]).not.toEqual([true, true]);
 });
+
+test('the end of a copy in doubt that comes while a copy of the log is taken is said once', () => {
+  const { group } = groupWith('128 clustered-core 8', [1, 2, 3]);
+  const one = group.host(1);
+  expect(group.ask(1, DM_ULOG_GET_RESYNC_WORK, mirrorA)?.values).toEqual([1, 0]);
+  // Both sides go on: what either has done says nothing any more.
+  group.split([2]);
+  group.settle();
+  group.heal();
+  group.settle();
+  for (const node of [1, 2, 3]) expect(group.host(node).state(mirrorA).recoveryDoubted).toBe(true);
+  group.killDaemon(1);
+  group.settle();
+  group.join(1);
+  while (group.next?.type !== MessageType.want) group.step();
+  const end = one.send(DM_ULOG_SET_REGION_SYNC, mirrorA, [0, 1]);
+  // The question, the end of the copy, the answer: no turn of any host is needed.
+  group.settle();
+  expect(one.answerTo(end)?.error).toBe(0);
+  for (const node of [1, 2, 3]) expect(group.host(node).state(mirrorA).map.isInSync(0)).toBe(false);
+});
+
+test('two sides went on: the end of a copy that only the other side had handed out says nothing', () => {
+  const { group } = groupWith('128 clustered-core 8', [1, 2]);
+  group.split([2]);
+  group.settle();
+  // Node 1 copies the region, and writes it; node 2 still copies it, on its own.
+  expect(group.ask(2, DM_ULOG_GET_RESYNC_WORK, mirrorA)?.values).toEqual([1, 0]);
+  expect(group.ask(1, DM_ULOG_GET_RESYNC_WORK, mirrorA)?.values).toEqual([1, 0]);
+  expect(group.ask(1, DM_ULOG_SET_REGION_SYNC, mirrorA, [0, 1])?.error).toBe(0);
+  expect(group.ask(1, DM_ULOG_FLUSH, mirrorA, [0])?.error).toBe(0);
+  group.heal();
+  while (group.next?.type !== MessageType.want) group.step();
+  expect(group.host(2).log(mirrorA).replica.phase).toBe('copying');
+  expect(group.host(1).state(mirrorA).map.syncCount).toBe(0);
+  const end = group.host(2).send(DM_ULOG_SET_REGION_SYNC, mirrorA, [0, 1]);
+  group.settle();
+  expect(group.host(2).answerTo(end)?.error).toBe(0);
+  for (const node of [1, 2]) expect(group.host(node).state(mirrorA).map.isInSync(0)).toBe(false);
+});

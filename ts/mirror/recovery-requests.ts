@@ -91,7 +91,7 @@ export class RecoveryRequests {
 
   /** SET_REGION_SYNC of a region inside the log. */
   setRegionSync(seq: number, region: number, flag: number): void {
-    const { effects, sender } = this.#parts.world;
+    const { effects } = this.#parts.world;
     if (flag !== 0 && flag !== 1) {
       effects.reply(seq, DM_ULOG_SET_REGION_SYNC, -Errno.EINVAL);
       return;
@@ -105,8 +105,13 @@ export class RecoveryRequests {
       effects.reply(seq, DM_ULOG_SET_REGION_SYNC, -Errno.EAGAIN);
       return;
     }
-    if (!this.#syncChanges.add(region, flag === 1, seq)) return;
-    sender.one(MessageType.inSync, this.#parts.uuid, seq, region, flag);
+    // Without a copy nobody knows whose the region is: it is said when there is one.
+    if (this.#syncChanges.add(region, flag === 1, seq) && this.#parts.replica.following) this.#saySync(region, flag);
+  }
+
+  #saySync(region: number, flag: number): void {
+    const { world, replica, uuid } = this.#parts;
+    world.sender.one(MessageType.inSync, uuid, replica.lineage, region, flag);
   }
 
   /** GET_RESYNC_WORK of a log that is not pending. `resumes`: it is about to be resumed, by a message before the one that is sent here. */
@@ -398,9 +403,9 @@ export class RecoveryRequests {
   /** The copy follows the stream again: what was on its way goes once more. */
   resubmit(): void {
     const { effects, sender } = this.#parts.world;
-    for (const { region, inSync, seq } of [...this.#syncChanges.waiting()]) {
+    for (const { region, inSync } of [...this.#syncChanges.waiting()]) {
       if (!this.#isUnasked(region, inSync)) {
-        sender.one(MessageType.inSync, this.#parts.uuid, seq, region, inSync ? 1 : 0);
+        this.#saySync(region, inSync ? 1 : 0);
         continue;
       }
       this.#copiedUnasked(region);

@@ -45,8 +45,6 @@ export class Replica {
   #lineage = 0;
   /** Known when the copy was begun: owners are missing in what it is a copy of. */
   #ownersMissing = false;
-  /** What is loaded was judged before daemons said what they know. */
-  #judgedBefore = false;
   #wasSettled = false;
   #handsOut = false;
   /** Of the table that was seen last. */
@@ -72,6 +70,11 @@ export class Replica {
   /** The copy is what all members have. */
   get following(): boolean {
     return !this.rights.shared || this.phase === 'announcing' || this.phase === 'following';
+  }
+
+  /** Of the table when the copy was begun: what this node says of others' regions it says by that. */
+  get lineage(): number {
+    return this.#lineage;
   }
 
   /** This node commits the log device. */
@@ -194,8 +197,10 @@ export class Replica {
   }
 
   exchangeBegun(): void {
-    this.#judgedBefore = this.phase === 'loading';
-    if (this.phase === 'copying' || (this.phase === 'announcing' && this.#me?.valid !== true)) this.#hold();
+    // Whether a log device can be believed the tables say: not before all have spoken.
+    const loads = this.phase === 'loading';
+    if (loads || this.phase === 'copying' || (this.phase === 'announcing' && this.#me?.valid !== true)) this.#hold();
+    if (loads) this.#writer.giveBack();
   }
 
   exchangeEnded(): void {
@@ -278,8 +283,7 @@ export class Replica {
   }
 
   #keepLoading(table: MemberTable): void {
-    if (table.writer === this.#world.node && !anyValid(table) && !this.#judgedBefore) return;
-    this.#judgedBefore = false;
+    if (table.writer === this.#world.node && !anyValid(table)) return;
     this.phase = 'waiting';
     this.#hooks.abandonLoad();
     this.tableChanged();
@@ -337,11 +341,13 @@ export class Replica {
     this.#writer.giveBack();
   }
 
-  #follow(): void {
+  /** `behind`: what was said behind the place that the copy is of. It is done before this node says anything: an end that all have heard is not said again. */
+  #follow(behind: readonly (() => void)[] = []): void {
     this.phase = 'announcing';
     this.#lineage = this.rights.table?.lineage ?? 0;
     this.#incoming.whole();
-    this.#hooks.follow();
+    for (const apply of behind) apply();
+    if (this.following) this.#hooks.follow();
   }
 
   // Copies.
@@ -373,8 +379,7 @@ export class Replica {
     }
     this.#hooks.takeHead(head);
     this.#state.position = head.position;
-    this.#follow();
-    for (const apply of kept) apply();
+    this.#follow(kept);
     const { table } = this.rights;
     if (table !== undefined && this.following) this.#writer.tableChanged(table);
   }
@@ -390,13 +395,25 @@ export class Replica {
       if (this.phase === 'copying') this.#incoming.chunkDelivered(message);
       return false;
     }
-    if (memberOf(this.rights.table, message.node) === undefined) return false;
+    if (!this.#counts(message)) return false;
     if (this.following) {
       this.#count();
       return true;
     }
     if (this.phase === 'copying') this.#takePart(order, message, nowMs);
     return false;
+  }
+
+  /**
+   * A member says it; and that a region is in sync, one whose copy follows. One that says so on its way there does so by the copy that the
+   * others have, and not by one that it has given up since.
+   */
+  #counts({ type, node, seq, flag }: LogMessage): boolean {
+    const { table } = this.rights;
+    const member = memberOf(table, node);
+    if (member === undefined) return false;
+    const ends = type === MessageType.inSync && flag === 1;
+    return !ends || member.valid || seq === table?.lineage;
   }
 
   /** The part of a message that the copy covers so far, now or behind the answer that is waited for. */

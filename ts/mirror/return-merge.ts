@@ -116,15 +116,19 @@ export function mergeReports(reporters: readonly Reporter[]): Merged {
 
 /**
  * A writer that is there and does not follow has only just begun again: its role is given away anew, at once or when its last write has
- * ended (R8). So it is with one whose write the newest table knows nothing of.
+ * ended (R8). And who does not follow and has a write under way has the role until then, whatever those who follow know of that: it
+ * might land behind what they write.
  */
 function settleWriter(table: MemberTable, knowers: readonly Knower[]): void {
   const writer = memberOf(table, table.writer);
-  if (writer !== undefined && (!writer.present || writer.valid)) return;
-  const busy = knowers.find(({ node, log }) => log.writing && memberOf(table, node) !== undefined);
-  const keeps = busy !== undefined && busy.node === table.writer;
-  table.writer = busy?.node ?? -1;
-  if (busy === undefined) return;
+  if (writer?.present === false) return;
+  const busy = knowers.find(({ node, log }) => log.writing && memberOf(table, node)?.valid === false);
+  if (busy === undefined) {
+    if (writer?.valid !== true) table.writer = -1;
+    return;
+  }
+  const keeps = busy.node === table.writer;
+  table.writer = busy.node;
   // It has done to the device what those who follow were not told: what it has said counts no more (R1).
   if (!keeps) table.epoch = Math.max(table.epoch, busy.log.table.epoch) + 1;
   else if (anyValid(table)) table.epoch += 1;

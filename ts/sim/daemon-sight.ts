@@ -26,7 +26,7 @@ export class DaemonSight implements DaemonWatch {
   /** Its messages; the transport delivers them in this order. */
   #submitted = 0;
   /** The SET_REGION_SYNC requests that it has had. */
-  readonly #syncReports = new Map<number, RequestRecord>();
+  readonly #syncReports: RequestRecord[] = [];
 
   constructor(host: Host, died: () => void) {
     this.#host = host;
@@ -42,7 +42,7 @@ export class DaemonSight implements DaemonWatch {
     if (request.type === DM_ULOG_RESUME && state?.lifeCycle === LifeCycle.active && state.marksUnknown)
       request.cleanThen ??= cleanRegions(state);
     if (this.#host.alone) request.delivered = true;
-    else if (request.type === DM_ULOG_SET_REGION_SYNC) this.#syncReports.set(request.seq, request);
+    else if (request.type === DM_ULOG_SET_REGION_SYNC) this.#syncReports.push(request);
     if (request.type === DM_ULOG_CTR && request.endsWithNul) {
       this.#host.count('reconnect');
       const { atReconnect } = this.#host;
@@ -98,11 +98,21 @@ export class DaemonSight implements DaemonWatch {
     });
     if (message.type === MessageType.quorum) this.#host.quorumHeard = message.flag;
     if (message.node !== this.#host.node) return;
-    const report = message.type === MessageType.inSync ? this.#syncReports.get(message.seq) : undefined;
-    if (report !== undefined && this.#host.follows(report.uuid)) report.delivered = true;
+    if (message.type === MessageType.inSync && message.flag === 1) this.#endDelivered(message);
     if (message.type !== MessageType.mark) return;
     for (let i = 0; i < message.count; i++) {
       this.#host.truth.markSubmitted(message.uuid, message.regions[i] as number, order);
+    }
+  }
+
+  /** The end of a copy: the requests that said so are known to all. One that says nothing (R6) is as one that nobody has heard. */
+  #endDelivered({ uuid, regions }: LogMessage): void {
+    const region = regions[0] as number;
+    const state = this.#host.liveState(uuid);
+    const doubted = state?.recoveryDoubted === true && state.recoveringRegion === region;
+    if (doubted || !this.#host.follows(uuid)) return;
+    for (const report of this.#syncReports) {
+      if (report.uuid === uuid && report.values[0] === region && report.values[1] === 1) report.delivered = true;
     }
   }
 
