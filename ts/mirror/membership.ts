@@ -9,7 +9,7 @@ import type { FlushWaiters, Progress } from './flush-waiters.js';
 import type { LogLife } from './log-life.js';
 import type { LogState } from './log-state.js';
 import type { CleanChange, Marks } from './marks.js';
-import { type Member, newMember } from './member-table.js';
+import { type Member, memberOf, newMember } from './member-table.js';
 import { type LogMessage, MessageType } from './messages.js';
 import type { Recovery } from './recovery.js';
 import type { RecoveryRequests } from './recovery-requests.js';
@@ -218,8 +218,11 @@ export class Membership implements ReplicaHooks {
   }
 
   adopt(gone: readonly number[], lost: boolean): void {
-    const { state, world } = this.#log;
+    const { state, world, recovery, replica } = this.#log;
     for (const node of gone) this.applyGone(newMember(node, '', '', 'active'), true, state.map.regionCount);
+    // Of an older copy beside a table in which it is none any more.
+    const { recoverer } = recovery;
+    if (recoverer !== -1 && memberOf(replica.rights.table, recoverer) === undefined) recovery.givenBack(recoverer);
     if (!lost) return;
     this.#dirtyOutOfSync(state.map.regionCount);
     this.#log.life.store?.changed(true, world.nowMs);
