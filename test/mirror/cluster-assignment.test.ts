@@ -1,6 +1,11 @@
 /** A region that members have assigned to a kernel which was not told of it (R6): it must not be left to nobody. */
 import { expect, test } from 'vitest';
-import { DM_ULOG_GET_RESYNC_WORK, DM_ULOG_PRESUSPEND, DM_ULOG_SET_REGION_SYNC } from '../../ts/base/ulog-frames.js';
+import {
+  DM_ULOG_GET_RESYNC_WORK,
+  DM_ULOG_PRESUSPEND,
+  DM_ULOG_RESUME,
+  DM_ULOG_SET_REGION_SYNC,
+} from '../../ts/base/ulog-frames.js';
 import { type Group, groupWith } from './cluster-host.js';
 import { mirrorA } from './host.js';
 
@@ -29,6 +34,20 @@ test('the daemon is killed, and the next one says "none" while it has no group: 
   expect(group.host(2).state(mirrorA).recoveringRegion).toBe(-1);
   expect(group.ask(2, DM_ULOG_GET_RESYNC_WORK, mirrorA)?.values).toEqual([1, 0]);
   expect(group.host(1).state(mirrorA).recoveringNode).toBe(2);
+});
+
+test('so it is where the kernel reconnects: what it holds is not known before its RESUME has come', () => {
+  const { group } = groupWithAssignment();
+  group.killDaemon(1);
+  group.acknowledges = true;
+  const one = group.host(1);
+  expect(group.ask(1, DM_ULOG_GET_RESYNC_WORK, mirrorA)?.values).toEqual([0, 0]);
+  one.construct(mirrorA, core, { nul: true });
+  group.join(1);
+  group.settle();
+  expect(group.host(2).state(mirrorA).recoveringRegion).toBe(0);
+  expect(group.ask(1, DM_ULOG_RESUME, mirrorA)?.error).toBe(0);
+  expect(group.host(2).state(mirrorA).recoveringRegion).toBe(-1);
 });
 
 test('given back, and the group is lost before that is delivered: it is given back at the next return', () => {

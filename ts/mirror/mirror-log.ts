@@ -260,6 +260,7 @@ export class MirrorLog {
     this.state.marksUnknown = false;
     this.#marks.beginSweep();
     this.replica.marksKnown();
+    this.#recoveryRequests.marksKnown();
   }
 
   /** RESUME, when the registry has found that the log may have its uuid. */

@@ -181,10 +181,21 @@ export class RecoveryRequests {
    * never heard was not handed out: its daemon was killed in between.
    */
   headTaken(known: number): void {
-    const { world, state, uuid } = this.#parts;
     const assigned = this.ownRegion;
     if (known !== noRegion && known !== assigned) this.#keepCopied(known);
-    if (assigned === noRegion || assigned === known || state.marksUnknown) return;
+    if (assigned !== noRegion && assigned !== known && !this.#parts.state.marksUnknown) this.#giveBack();
+  }
+
+  /** The kernel has only reconnected: its daemons know what they have handed out (R3). */
+  marksKnown(): void {
+    const { ownRegion } = this;
+    const told = ownRegion === this.#handedOut || ownRegion === this.#handedOutBefore;
+    const { rights, following } = this.#parts.replica;
+    if (rights.shared && following && ownRegion !== noRegion && !told && this.#assigned === null) this.#giveBack();
+  }
+
+  #giveBack(): void {
+    const { world, uuid } = this.#parts;
     this.#givingBack = true;
     world.sender.one(MessageType.assign, uuid, 0, -1, 1);
   }
