@@ -245,9 +245,7 @@ export class KernelTruth {
       truth.latched = false;
       truth.letDrain = false;
       truth.begins = truth.reconnects === 0;
-      if (!truth.begins) {
-        truth.reconnects -= 1;
-      } else {
+      if (truth.begins) {
         truth.drained = false;
         truth.flushFailed = false;
       }
@@ -293,6 +291,8 @@ export class KernelTruth {
     }
     if (reply.error !== 0) return;
     if (request.type === DM_ULOG_CTR && request.endsWithNul) truth.reconnects += 1;
+    // Its RESUME may be sent again before it is answered.
+    if (request.type === DM_ULOG_RESUME && truth.reconnects > 0) truth.reconnects -= 1;
     const recovered = request.type === DM_ULOG_SET_REGION_SYNC && request.values[1] === 1 && request.delivered;
     if (recovered) this.#found.get(request.uuid)?.delete(request.values[0] ?? 0);
     if (request.type === DM_ULOG_GET_SYNC_COUNT && reply.first >= regionCount) truth.latched = true;
