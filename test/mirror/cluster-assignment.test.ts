@@ -2,6 +2,7 @@
 import { expect, test } from 'vitest';
 import {
   DM_ULOG_GET_RESYNC_WORK,
+  DM_ULOG_IS_REMOTE_RECOVERING,
   DM_ULOG_PRESUSPEND,
   DM_ULOG_RESUME,
   DM_ULOG_SET_REGION_SYNC,
@@ -36,7 +37,7 @@ test('the daemon is killed, and the next one says "none" while it has no group: 
   expect(group.host(1).state(mirrorA).recoveringNode).toBe(2);
 });
 
-test('so it is where the kernel reconnects: what it holds is not known before its RESUME has come', () => {
+test('so it is where the kernel reconnects: what it holds is known with its first request behind RESUME', () => {
   const { group } = groupWithAssignment();
   group.killDaemon(1);
   group.acknowledges = true;
@@ -47,6 +48,7 @@ test('so it is where the kernel reconnects: what it holds is not known before it
   group.settle();
   expect(group.host(2).state(mirrorA).recoveringRegion).toBe(0);
   expect(group.ask(1, DM_ULOG_RESUME, mirrorA)?.error).toBe(0);
+  expect(group.ask(1, DM_ULOG_IS_REMOTE_RECOVERING, mirrorA, [3])?.error).toBe(0);
   expect(group.host(2).state(mirrorA).recoveringRegion).toBe(-1);
 });
 
