@@ -195,3 +195,49 @@ test('a host that never knew copies one while its kernel is let in: it is out of
   group.ask(2, DM_ULOG_SET_REGION_SYNC, mirrorA, [4, 1]);
   for (const node of [1, 2]) expect(group.host(node).state(mirrorA).map.isInSync(4)).toBe(true);
 });
+
+test('R10: a table that is gone restricts nobody, also when the daemon is killed as soon as DTR is answered', () => {
+  const { group } = groupWith('128 clustered-core 8 nosync', [1, 2]);
+  const one = group.host(1);
+  expect(group.ask(1, DM_ULOG_SET_REGION_SYNC, mirrorA, [5, 0])?.error).toBe(0);
+  for (const type of [DM_ULOG_PRESUSPEND, DM_ULOG_POSTSUSPEND]) expect(group.ask(1, type, mirrorA)?.error).toBe(0);
+  const gone = one.send(DM_ULOG_DTR, mirrorA);
+  one.turn();
+  expect(one.answerTo(gone)?.error).toBe(0);
+  group.killDaemon(1);
+  group.settle();
+  group.join(1);
+  group.settle();
+  // What device-mapper has is looked at, too.
+  for (const look of [0, 10_000, 20_000]) {
+    one.nowMs += look;
+    one.service.tables(new Set(), one.nowMs, one.nowMs);
+    group.settle();
+  }
+  group.wait(20_000);
+  expect(group.ask(2, DM_ULOG_GET_RESYNC_WORK, mirrorA)?.values).toEqual([1, 5]);
+  expect(group.ask(2, DM_ULOG_SET_REGION_SYNC, mirrorA, [5, 1])?.error).toBe(0);
+  expect(group.ask(2, DM_ULOG_IS_REMOTE_RECOVERING, mirrorA, [5])?.values[0]).toBe(0);
+});
+
+test('R10, R2: a host whose record was lost and whose tables do not name the log restricts nobody any more', () => {
+  const { group } = groupWith('128 clustered-core 8 nosync', [1, 2]);
+  const one = group.host(1);
+  expect(group.ask(1, DM_ULOG_SET_REGION_SYNC, mirrorA, [5, 0])?.error).toBe(0);
+  group.part(1, 'process-down');
+  one.powerCut(false);
+  group.join(1);
+  group.settle();
+  for (const look of [10_000, 10_000, 10_000]) {
+    one.nowMs += look;
+    one.service.tables(new Set(), one.nowMs, one.nowMs);
+    group.settle();
+  }
+  const table = group.host(2).service.cluster?.tables.get(mirrorA.uuid);
+  expect(table?.members.map(({ node }) => node)).toEqual([2]);
+  for (let copied = 0; copied < 16; copied++) {
+    const [found = 0, region = 0] = group.ask(2, DM_ULOG_GET_RESYNC_WORK, mirrorA)?.values ?? [];
+    if (found === 1) group.ask(2, DM_ULOG_SET_REGION_SYNC, mirrorA, [region, 1]);
+  }
+  expect(group.host(2).state(mirrorA).map.syncCount).toBe(16);
+});

@@ -78,7 +78,16 @@ test('a report of 1600 logs with eight members goes in several messages', () => 
 test('the logs of a report come in order, each once', () => {
   const table = emptyTable('LVM-a');
   table.ended = numbers(64).map((boot) => boot.toString(16).padStart(16, '0'));
-  const log = { live: null, marksUnknown: false, shape: null, valid: false, writing: false, rank: 0, position: 0 };
+  const log = {
+    live: null,
+    tableGone: false,
+    marksUnknown: false,
+    shape: null,
+    valid: false,
+    writing: false,
+    rank: 0,
+    position: 0,
+  };
   const logs = numbers(2000).map((i) => ({ ...log, table: { ...table, uuid: `LVM-${i}` } }));
   const said = encodeReports('tag', true, logs).map((bytes) => decodeReport(bytes));
   expect(said.map((one) => [one?.part, one?.parts])).toEqual(said.map((_, part) => [part, said.length]));
@@ -91,7 +100,16 @@ test('the logs of a report come in order, each once', () => {
 test('a report is none when what it says cannot be kept or told on', () => {
   const member = newMember(2, 'node2', '0123456789abcdef', 'active');
   const table = Object.assign(emptyTable('LVM-a'), { members: [member], writer: 2 });
-  const log = { live: null, marksUnknown: false, shape: null, valid: false, writing: false, rank: 0, position: 0 };
+  const log = {
+    live: null,
+    tableGone: false,
+    marksUnknown: false,
+    shape: null,
+    valid: false,
+    writing: false,
+    rank: 0,
+    position: 0,
+  };
   const decoded = (change: object, of: object = {}) => {
     const said = { ...log, table: { ...table, ...change, members: [{ ...member, ...of }] } };
     return decodeReport(encodeReports('tag', true, [said])[0] ?? Buffer.of());

@@ -19,6 +19,7 @@ function reporter(node: number, table: MemberTable, facts: Partial<LogReport & R
   const log = {
     table,
     live: 'active' as const,
+    tableGone: false,
     marksUnknown: false,
     shape: table,
     valid: true,

@@ -23,6 +23,8 @@ import { report, type World } from './world.js';
 export interface ClusterEvents {
   /** This host's live instance of a log, for a report. */
   liveReports(): Iterable<LogReport>;
+  /** The logs of which this host's kernel has a table, in use or not. */
+  withTable(): ReadonlySet<string>;
   /** The member table of a log has changed. */
   tableChanged(uuid: string): void;
   /** A node has no table of the log any more that it had. */
@@ -248,10 +250,12 @@ export class Cluster {
     this.#exchange = { tag, reports: new Map(), logs: new Map(), left: [] };
     this.#events.exchangeBegun();
     const known = new Map<string, LogReport>();
+    const withTable = this.#events.withTable();
     for (const table of this.tables.values()) {
       known.set(table.uuid, {
         table,
         live: null,
+        tableGone: !withTable.has(table.uuid),
         marksUnknown: false,
         shape: null,
         valid: false,
@@ -316,10 +320,10 @@ export class Cluster {
     if (conflict) this.#events.resync(uuid, apartText);
     else if (lost) this.#events.resync(uuid, lostText);
     this.#events.tableChanged(uuid);
-    // One that has left and was booted since has no table of the log any more, or is about to make one.
+    // One that has left has no table of the log any more, as it says, or because it was booted since; or it is about to make one.
     for (const { node, boot, log } of reporters) {
-      const anew = log === undefined && memberOf(table, node) === undefined && !table.ended.includes(boot);
-      if (anew) this.#events.tableEnded(uuid, node);
+      const gone = log === undefined ? !table.ended.includes(boot) : log.tableGone;
+      if (gone && memberOf(table, node) === undefined) this.#events.tableEnded(uuid, node);
     }
   }
 

@@ -325,7 +325,7 @@ export class MirrorLog {
     // A load writes when it has read, whenever that is; and who has the role may begin until it hears that another has it.
     const begins = replica.phase === 'loading' || replica.mayWrite;
     const writing = writes || begins;
-    return { table, live, marksUnknown, shape, valid, writing, rank: replica.record.rank, position };
+    return { table, live, tableGone: false, marksUnknown, shape, valid, writing, rank: replica.record.rank, position };
   }
 
   /** Somebody has resumed: the search for resync work begins anew on all replicas. */

@@ -99,6 +99,7 @@ export class MirrorLogs {
     const live = () => [...this.#official.values()];
     return {
       liveReports: () => live().flatMap((log) => log.report() ?? []),
+      withTable: () => new Set(this.all.map(({ uuid }) => uuid)),
       tableChanged: (uuid) => this.#official.get(uuid)?.replica.tableChanged(),
       tableEnded: this.#tableEnded,
       gone: (uuid, member, died) => this.#official.get(uuid)?.memberGone(member, died),

@@ -70,8 +70,8 @@ function isReport(said: unknown): said is Report {
 
 function isLogReport(said: unknown): said is LogReport {
   if (!isObject<keyof LogReport>(said)) return false;
-  const { table, live, marksUnknown, shape, valid, writing, rank, position } = said;
-  const flags = [marksUnknown, valid, writing].every((flag) => typeof flag === 'boolean');
+  const { table, live, tableGone, marksUnknown, shape, valid, writing, rank, position } = said;
+  const flags = [tableGone, marksUnknown, valid, writing].every((flag) => typeof flag === 'boolean');
   const ofWhat = live === null ? shape === null : stages.includes(live) && isShape(shape);
   return isTable(table) && ofWhat && flags && isCount(rank) && isCount(position);
 }

@@ -33,6 +33,8 @@ export interface LogReport {
   readonly table: MemberTable;
   /** The stage of its live instance; null: it has none. */
   readonly live: Stage | null;
+  /** Its kernel has no table of the log. */
+  readonly tableGone: boolean;
   readonly marksUnknown: boolean;
   /** What it is of, and not what was known of the log before; null: it has none. */
   readonly shape: LogShape | null;

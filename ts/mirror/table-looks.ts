@@ -35,6 +35,7 @@ export class TableLooks {
       const text = 'its record was lost, and no device-mapper table names it: this host has left it';
       report(this.#world, 'notice', 'orphaned', uuid, text);
       this.#world.cluster?.withdraw(uuid);
+      this.#world.cluster?.removed(uuid);
     }
   }
 
