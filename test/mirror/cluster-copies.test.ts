@@ -205,3 +205,27 @@ test('two sides went on: the end of a copy that only the other side had handed o
   expect(group.host(2).answerTo(end)?.error).toBe(0);
   for (const node of [1, 2]) expect(group.host(node).state(mirrorA).map.isInSync(0)).toBe(false);
 });
+
+test('a daemon is killed when all have heard the end of a copy and its kernel has not: it says nothing a second time', () => {
+  const { group } = groupWith('128 clustered-core 8', [1, 2, 3]);
+  expect(group.ask(1, DM_ULOG_GET_RESYNC_WORK, mirrorA)?.values).toEqual([1, 0]);
+  group.host(1).send(DM_ULOG_SET_REGION_SYNC, mirrorA, [0, 1]);
+  // All hear it; the daemon of its sender is killed before the answer leaves.
+  group.step();
+  group.killDaemon(1);
+  group.settle();
+  expect(group.host(2).state(mirrorA).map.isInSync(0)).toBe(true);
+  // Node 3 writes there, and its host dies in the middle of it.
+  expect(group.ask(3, DM_ULOG_FLUSH, mirrorA, [0])?.error).toBe(0);
+  group.cutPower(3);
+  group.host(2).service.confirmDead(3, null, group.host(2).nowMs);
+  group.settle();
+  expect(group.host(2).state(mirrorA).map.isInSync(0)).toBe(false);
+  // The kernel sends its request again, to a daemon that has only just come.
+  group.join(1);
+  while (group.host(1).log(mirrorA).replica.phase !== 'copying') group.step();
+  const end = group.host(1).send(DM_ULOG_SET_REGION_SYNC, mirrorA, [0, 1]);
+  group.settle();
+  expect(group.host(1).answerTo(end)?.error).toBe(0);
+  for (const node of [1, 2]) expect(group.host(node).state(mirrorA).map.isInSync(0)).toBe(false);
+});
