@@ -2,7 +2,7 @@
  * R10: a region that a kernel has found out of sync is copied by no other one while that kernel has its table: it may go on writing there
  * without a mark. Judged for those who were with it when its report was answered, and have met nobody since who was not.
  */
-import { DM_ULOG_POSTSUSPEND, DM_ULOG_RESUME, DM_ULOG_SET_REGION_SYNC } from '../../base/ulog-frames.js';
+import { DM_ULOG_CTR, DM_ULOG_POSTSUSPEND, DM_ULOG_RESUME, DM_ULOG_SET_REGION_SYNC } from '../../base/ulog-frames.js';
 import { type LogMessage, MessageType } from '../../mirror/messages.js';
 import type { Evaluations } from '../checks/violation.js';
 import type { RequestRecord } from '../daemon/requests.js';
@@ -31,8 +31,10 @@ export class FoundOut {
   }
 
   /** A host's kernel hears that its report is known. */
-  replied(host: Host, { type, key, uuid, values }: RequestRecord): void {
+  replied(host: Host, { type, key, uuid, values, endsWithNul }: RequestRecord): void {
     const [region, flag] = values;
+    // A new table may have the address of one that is gone.
+    if (type === DM_ULOG_CTR && !endsWithNul) this.#drop(uuid, (found) => found.by === host && found.key === key);
     if (type === DM_ULOG_POSTSUSPEND) this.#left(host, uuid);
     if (type === DM_ULOG_RESUME) this.#away(host, uuid, false);
     if (type !== DM_ULOG_SET_REGION_SYNC || region === undefined || flag !== 0) return;
