@@ -63,7 +63,7 @@ export function watchKernel(host: KernelWatcher): KernelObserver {
         target.copying = -1;
         target.halted = false;
         // The request never left the kernel.
-        if (target.draining) Object.assign(target, { draining: false, hintMax: 0 });
+        if (target.draining) Object.assign(target, { draining: false, endUnsaid: true, hintMax: 0 });
       }
       if (step === 'destroy') truth.forget(log);
     },

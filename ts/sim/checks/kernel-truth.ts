@@ -65,6 +65,8 @@ export interface TargetTruth {
   roundMarks: boolean;
   /** Between PRESUSPEND and POSTSUSPEND. */
   draining: boolean;
+  /** The last suspend has ended, and no daemon can know: its POSTSUSPEND never left the kernel. */
+  endUnsaid: boolean;
   /** POSTSUSPEND was sent, and RESUME not since: nothing is written. */
   drained: boolean;
   /** Threads that repeat a request: their constructors were answered, and the RESUME that follows is no resume of the table. */
@@ -117,6 +119,7 @@ export class KernelTruth {
         roundUnknown: false,
         roundMarks: false,
         draining: false,
+        endUnsaid: false,
         drained: false,
         reconnects: 0,
         begins: false,
@@ -257,7 +260,7 @@ export class KernelTruth {
       truth.roundMarks = false;
       truth.roundUnknown = false;
     }
-    if (request.type === DM_ULOG_PRESUSPEND) truth.draining = true;
+    if (request.type === DM_ULOG_PRESUSPEND) Object.assign(truth, { draining: true, endUnsaid: false });
     if (request.type !== DM_ULOG_POSTSUSPEND) return;
     // All writes are done by now: what was lost no longer matters.
     truth.draining = false;
