@@ -146,3 +146,34 @@ test('a doubt of before a boot: what this boot has marked stays', () => {
   expect(replica.phase).toBe('following');
   expect([state.owners.has(1, 5), state.map.isClean(5)]).toEqual([true, false]);
 });
+
+test.each([core, disk])(
+  'who goes before daemons have spoken had the log last all the same: nobody begins without it: %s',
+  (text) => {
+    const { group, device } = groupWith(text, [1, 2], { nodes: [1, 2, 3] });
+    const isClean = (region: number) =>
+      device.writes > 0 ? device.isCleanOnDisk(region) : group.host(1).state(mirrorA).map.isClean(region);
+    group.cutPower(3);
+    group.settle();
+    group.killDaemon(1);
+    group.settle();
+    // Node 2 goes on, and its kernel writes.
+    expect(group.ask(2, DM_ULOG_FLUSH, mirrorA, [5])?.error).toBe(0);
+    if (device.writes > 0) expect(isClean(5)).toBe(false);
+    group.join(1);
+    // Its daemon is killed before it has said what it knows.
+    group.killDaemon(2);
+    // And a host that was booted comes before they have: daemons begin to speak once more.
+    group.join(3);
+    group.settle();
+    expect(group.host(1).log(mirrorA).replica.phase).toBe('waiting');
+    group.wait(5000);
+    if (device.writes > 0) expect(isClean(5)).toBe(false);
+    // Its host dies with it: what it wrote differs.
+    group.cutPower(2);
+    group.join(2);
+    group.settle();
+    group.wait(5000);
+    expect(group.host(1).state(mirrorA).map.isInSync(5)).toBe(false);
+  },
+);

@@ -190,9 +190,12 @@ function depart(table: MemberTable, departures: readonly Departure[]): boolean {
   const followed: Member[] = [];
   let changes = false;
   let cutOff = false;
+  // Nobody is known to follow, as before daemons have said what they know: any of them may have had the log last.
+  const unknown = !anyValid(table);
   for (const { member: gone, reason } of departures) {
     const member = memberOf(table, gone.node);
     if (member === undefined || member.boot !== bootKey(gone.bootId) || !member.present) continue;
+    if (unknown && member.stage !== 'joining') member.needed = true;
     if (member.valid) followed.push(member);
     if (mayGoOn(reason)) {
       member.needed = true;
