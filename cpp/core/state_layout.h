@@ -142,6 +142,9 @@ class StateRecord {
   /// The end of the recovery under way says nothing.
   bool recovery_doubted() const noexcept { return get(recovery_doubted_word) != 0; }
   void set_recovery_doubted(bool value) noexcept { set(recovery_doubted_word, value ? 1 : 0); }
+  /// This node's kernel was not told of the region under recovery.
+  bool recovery_untold() const noexcept { return get(recovery_untold_word) != 0; }
+  void set_recovery_untold(bool value) noexcept { set(recovery_untold_word, value ? 1 : 0); }
 
   /// The newest member table that was stored whole; empty when there is none.
   [[nodiscard]] std::span<const uint8_t> member_table() const noexcept;
@@ -167,6 +170,7 @@ class StateRecord {
     position_word,
     doubted_word,
     recovery_doubted_word,
+    recovery_untold_word,
     word_count,
   };
   [[nodiscard]] static bool word_valid(Word word, uint64_t value, uint64_t region_count) noexcept;

@@ -76,6 +76,7 @@ TEST_CASE("state: what is stored is found again") {
     record.set_draining(true);
     record.set_doubted(true);
     record.set_recovery_doubted(true);
+    record.set_recovery_untold(true);
     record.set_resume_count(77);
     record.set_device_number(device_number_max);
     RegionMap map(record.map_memory(), 1000);
@@ -96,6 +97,7 @@ TEST_CASE("state: what is stored is found again") {
   CHECK(record.draining());
   CHECK(record.doubted());
   CHECK(record.recovery_doubted());
+  CHECK(record.recovery_untold());
   CHECK(record.resume_count() == 77);
   CHECK(record.device_number() == device_number_max);
   const StateStatic fixed = record.fixed();
@@ -201,7 +203,9 @@ TEST_CASE("state: malformed files are refused, each by its name") {
   CHECK(refusal(word(words + 120, 2)) == StateError::bad_word);
   CHECK(refusal(word(words + 128, 1)) == StateError::ok);
   CHECK(refusal(word(words + 128, 2)) == StateError::bad_word);
-  CHECK(refusal(word(words + 136, 1)) == StateError::bad_word);
+  CHECK(refusal(word(words + 136, 1)) == StateError::ok);
+  CHECK(refusal(word(words + 136, 2)) == StateError::bad_word);
+  CHECK(refusal(word(words + 144, 1)) == StateError::bad_word);
   CHECK(refusal(word(words + 248, 1)) == StateError::bad_word);
   // A copy of the member table that is not whole does not count, and that is all.
   CHECK(refusal(word(words + 256, 1)) == StateError::ok);

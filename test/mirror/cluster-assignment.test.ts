@@ -111,3 +111,25 @@ test('R13: who has not heard yet whether it has quorum hands out when it has: a 
   group.settle();
   expect(group.host(2).answerTo(work)?.values).toEqual([1, 4]);
 });
+
+test('R6: what a kernel has copied while it was cut off is given back, also when the daemon is killed before that is delivered', () => {
+  const { group } = groupWith('128 clustered-core 8', [1, 2, 3]);
+  expect(group.ask(2, DM_ULOG_GET_RESYNC_WORK, mirrorA)?.values).toEqual([1, 0]);
+  group.tellsQuorum = false;
+  group.split([2]);
+  group.quorum(false, [2]);
+  group.quorum(true, [1, 3]);
+  group.settle();
+  expect(group.ask(2, DM_ULOG_SET_REGION_SYNC, mirrorA, [0, 1])?.error).toBe(0);
+  expect(group.ask(2, DM_ULOG_GET_RESYNC_WORK, mirrorA)?.values).toEqual([0, 0]);
+  group.heal();
+  while (group.host(2).log(mirrorA).replica.phase !== 'announcing') group.step();
+  group.killDaemon(2);
+  group.settle();
+  group.join(2);
+  group.settle();
+  group.quorum(true);
+  group.settle();
+  group.wait(20_000);
+  expect(group.ask(3, DM_ULOG_PRESUSPEND, mirrorA)?.error).toBe(0);
+});

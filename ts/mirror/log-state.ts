@@ -53,6 +53,8 @@ export interface LogState {
   recoveringNode: number;
   /** The end of that says nothing: it may have been said before, to those who went on from there and are lost. */
   recoveryDoubted: boolean;
+  /** This node's kernel was not told of the region that it recovers. */
+  recoveryUntold: boolean;
   /** Next region the search for resync work looks at. */
   searchPosition: number;
   /** R12: every region has been in sync since the last resume, so IN_SYNC answers 1. */

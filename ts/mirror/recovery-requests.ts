@@ -55,7 +55,7 @@ export class RecoveryRequests {
     this.#answerWhenDurable = answerWhenDurable;
     this.#roundUnknown = parts.state.restored && parts.replica.rights.shared;
     this.#toldNone = parts.state.restored;
-    this.#handedOutBefore = parts.state.restored ? this.ownRegion : noRegion;
+    this.#handedOutBefore = parts.state.restored && !parts.state.recoveryUntold ? this.ownRegion : noRegion;
   }
 
   /** MARK: a round of writes is about to end with a flush. */
@@ -119,6 +119,7 @@ export class RecoveryRequests {
     const { world, state, replica, uuid } = this.#parts;
     this.#toldNone = false;
     // A kernel that asks copies nothing.
+    this.#handedOut = noRegion;
     this.#handedOutBefore = noRegion;
     // Who has only just come hears whether it has quorum in a moment: the hand-out waits for that.
     const mayAsk = this.#mayHandOut || (this.#mayAsk && replica.rights.quorumUnsaid);
@@ -183,21 +184,32 @@ export class RecoveryRequests {
   headTaken(known: number): void {
     const assigned = this.ownRegion;
     if (known !== noRegion && known !== assigned) this.#keepCopied(known);
-    if (assigned !== noRegion && assigned !== known && !this.#parts.state.marksUnknown) this.#giveBack();
+    if (!this.#parts.state.marksUnknown) this.#giveBackUntold();
   }
 
   /** The kernel has only reconnected: its daemons know what they have handed out (R3). */
   marksKnown(): void {
-    const { ownRegion } = this;
-    const told = ownRegion === this.#handedOut || ownRegion === this.#handedOutBefore;
     const { rights, following } = this.#parts.replica;
-    if (rights.shared && following && ownRegion !== noRegion && !told && this.#assigned === null) this.#giveBack();
+    if (rights.shared && following && this.#assigned === null) this.#giveBackUntold();
   }
 
-  #giveBack(): void {
+  #giveBackUntold(): void {
     const { world, uuid } = this.#parts;
+    const { ownRegion } = this;
+    if (ownRegion === noRegion || this.#wasTold(ownRegion)) return;
+    this.#setUntold(true);
     this.#givingBack = true;
     world.sender.one(MessageType.assign, uuid, 0, -1, 1);
+  }
+
+  /** A daemon of this node has handed the region out, and the kernel has not asked for work since. */
+  #wasTold(region: number): boolean {
+    return region === this.#handedOut || region === this.#handedOutBefore;
+  }
+
+  #setUntold(untold: boolean): void {
+    const { state } = this.#parts;
+    if (state.recoveryUntold !== untold) state.recoveryUntold = untold;
   }
 
   /**
@@ -206,8 +218,8 @@ export class RecoveryRequests {
    */
   #keepCopied(region: number): void {
     const { state, replica } = this.#parts;
-    const told = region === this.#handedOut || region === this.#handedOutBefore;
-    if (told && state.lifeCycle !== LifeCycle.resuming && !this.hasCopied(region)) replica.record.foundOut(region);
+    if (this.#wasTold(region) && state.lifeCycle !== LifeCycle.resuming && !this.hasCopied(region))
+      replica.record.foundOut(region);
   }
 
   /**
@@ -313,6 +325,7 @@ export class RecoveryRequests {
     const may = stands || (replica.rights.shared ? maySome : this.#mayHandOut);
     const assigned = may ? recovery.assign(node) : noRegion;
     if (node !== world.node) return;
+    if (replica.rights.shared && assigned !== noRegion) this.#setUntold(true);
     this.#assigned = { region: assigned, order: replica.rights.shared && assigned !== noRegion ? order : 0 };
     this.poll();
   }
@@ -327,6 +340,7 @@ export class RecoveryRequests {
     this.#assigned = null;
     const region = this.#mayHandOut && state.recoveringRegion === assigned.region ? assigned.region : noRegion;
     this.#handedOut = region;
+    if (region !== noRegion) this.#setUntold(false);
     this.#toldNone = region === noRegion;
     const found = region === noRegion ? 0 : 1;
     this.#assigns.answerAll((seq) =>

@@ -55,6 +55,7 @@ export const RecordWord = {
   position: 14,
   doubted: 15,
   recoveryDoubted: 16,
+  recoveryUntold: 17,
 } as const;
 export type RecordWord = (typeof RecordWord)[keyof typeof RecordWord];
 
@@ -133,6 +134,7 @@ export class NativeLogState implements LogState {
   #position: number;
   #doubted: boolean;
   #recoveryDoubted: boolean;
+  #recoveryUntold: boolean;
 
   constructor(record: NativeLogRecord, restored: boolean, options: LogStatesOptions) {
     this.#record = record;
@@ -159,6 +161,7 @@ export class NativeLogState implements LogState {
     this.#position = record.load(RecordWord.position);
     this.#doubted = record.load(RecordWord.doubted) !== 0;
     this.#recoveryDoubted = record.load(RecordWord.recoveryDoubted) !== 0;
+    this.#recoveryUntold = record.load(RecordWord.recoveryUntold) !== 0;
   }
 
   get lifeCycle(): LifeCycle {
@@ -257,6 +260,14 @@ export class NativeLogState implements LogState {
   set recoveryDoubted(value: boolean) {
     this.#record.store(RecordWord.recoveryDoubted, value ? 1 : 0);
     this.#recoveryDoubted = value;
+  }
+
+  get recoveryUntold(): boolean {
+    return this.#recoveryUntold;
+  }
+  set recoveryUntold(value: boolean) {
+    this.#record.store(RecordWord.recoveryUntold, value ? 1 : 0);
+    this.#recoveryUntold = value;
   }
 
   get members(): Uint8Array {

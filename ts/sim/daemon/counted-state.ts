@@ -361,6 +361,13 @@ export class CountedState implements LogState {
     this.#kill.point();
     this.inner.recoveryDoubted = value;
   }
+  get recoveryUntold(): boolean {
+    return this.inner.recoveryUntold;
+  }
+  set recoveryUntold(value: boolean) {
+    this.#kill.point();
+    this.inner.recoveryUntold = value;
+  }
   get position(): number {
     return this.inner.position;
   }
