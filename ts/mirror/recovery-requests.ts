@@ -207,6 +207,12 @@ export class RecoveryRequests {
     return region === this.#handedOut || region === this.#handedOutBefore;
   }
 
+  /** The kernel hears that its copy of the region has ended: should members still have it for this kernel's, it goes back. */
+  #copyEnded(region: number): void {
+    if (region === this.#handedOut) this.#handedOut = noRegion;
+    if (region === this.#handedOutBefore) this.#handedOutBefore = noRegion;
+  }
+
   #setUntold(untold: boolean): void {
     const { state } = this.#parts;
     if (state.recoveryUntold !== untold) state.recoveryUntold = untold;
@@ -376,6 +382,7 @@ export class RecoveryRequests {
       report(world, 'notice', 'resync-done', uuid, `all ${map.regionCount} regions are in sync`);
     }
     if (node !== world.node) return;
+    if (flag !== 2) this.#copyEnded(region);
     if (!inSync) this.#sayingAgain.delete(region);
     failures.syncDelivered(region);
     if (flag === 2) return;
@@ -410,6 +417,7 @@ export class RecoveryRequests {
   /** What its kernel has copied it does not write without a mark any more. Where members have that it does, they have it until it has another table. */
   #copiedUnasked(region: number): void {
     const { recovery, replica, state, world } = this.#parts;
+    this.#copyEnded(region);
     if (recovery.restrictions.names(region, world.node)) return;
     replica.record.inSync(region, state.map.syncCount === state.map.regionCount);
   }
