@@ -119,13 +119,13 @@ export class RecoveryRequests {
     const { world, state, replica, uuid } = this.#parts;
     this.#toldNone = false;
     // A kernel that asks copies nothing.
-    this.#handedOut = noRegion;
     this.#handedOutBefore = noRegion;
     // Who has only just come hears whether it has quorum in a moment: the hand-out waits for that.
     const mayAsk = this.#mayHandOut || (this.#mayAsk && replica.rights.quorumUnsaid);
     const may = mayAsk && state.map.syncCount < state.map.regionCount;
     if (!may && !resumes && !this.#isAwaited) {
       this.#kernelIdles();
+      this.#handedOut = noRegion;
       this.#toldNone = true;
       world.effects.replyPair(seq, DM_ULOG_GET_RESYNC_WORK, 0, 0);
       return;
