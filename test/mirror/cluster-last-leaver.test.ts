@@ -164,3 +164,21 @@ test.each([true, false])('a table whose end was heard late, or never, is not the
   group.resume(table(3), core, [1]);
   expect(group.host(1).state(table(3)).map.isInSync(5)).toBe(false);
 });
+
+test('nor does a table that gets its address inherit anything of it', () => {
+  const table = (luid: number) => ({ ...mirrorA, luid });
+  const group = new Group([1, 2], { stickyMax: 0 });
+  const ask = (luid: number, type: number, payload: readonly number[] = []) =>
+    expect(group.ask(1, type, table(luid), payload)?.error).toBe(0);
+  const one = group.host(1);
+  group.resume(table(1), core, [1]);
+  ask(1, DM_ULOG_FLUSH, [5]);
+  one.construct(table(2), core);
+  for (const type of [DM_ULOG_PRESUSPEND, DM_ULOG_POSTSUSPEND]) ask(1, type);
+  group.resume(table(2), core, [1]);
+  // The DTR of the first one is lost.
+  one.construct(table(1), core);
+  for (const type of [DM_ULOG_PRESUSPEND, DM_ULOG_POSTSUSPEND]) ask(2, type);
+  ask(1, DM_ULOG_RESUME);
+  expect([one.state(table(1)).map.heldCount, one.state(table(1)).resumeCount]).toEqual([0, 1]);
+});

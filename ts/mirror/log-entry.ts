@@ -107,7 +107,8 @@ export class LogEntry {
     state.lifeCycle = rests ? LifeCycle.halted : LifeCycle.active;
     if (!state.everResumed) state.everResumed = true;
     // Tables before this one wait for their DTR, which may be lost: what they know of the log is old from now on.
-    for (const before of this.#parts.hooks.predecessors()) before.everResumed = false;
+    for (const before of this.#parts.hooks.predecessors())
+      Object.assign(before, { everResumed: false, marksUnknown: true });
     if (state.draining) state.draining = false;
     this.#unsure = rests && replica.rights.shared;
     if (!replica.rights.shared) marks.announce();
