@@ -296,6 +296,7 @@ export class KernelTruth {
     if (request.type === DM_ULOG_CTR && request.endsWithNul) truth.reconnects += 1;
     // Its RESUME may be sent again before it is answered.
     if (request.type === DM_ULOG_RESUME && truth.reconnects > 0) truth.reconnects -= 1;
+    if (request.type === DM_ULOG_RESUME && map !== undefined) staysHeld(truth, map);
     const recovered = request.type === DM_ULOG_SET_REGION_SYNC && request.values[1] === 1 && request.delivered;
     if (recovered) this.#found.get(request.uuid)?.delete(request.values[0] ?? 0);
     if (request.type === DM_ULOG_GET_SYNC_COUNT && reply.first >= regionCount) truth.latched = true;
@@ -350,6 +351,17 @@ function flushEnded(truth: TargetTruth, request: RequestRecord, error: number): 
 function flushPromised(truth: TargetTruth, request: RequestRecord, map: RegionMap | undefined): void {
   for (const region of request.values) truth.carried.delete(region);
   for (const region of truth.carried) if (map?.isHeld(region) === true) truth.kept.add(region);
+}
+
+/** What was held before the suspend and whose clear was lost is held still, and all know it. */
+function staysHeld(truth: TargetTruth, map: RegionMap): void {
+  for (
+    let region = map.nextHeld(0);
+    region >= 0;
+    region = region + 1 < map.regionCount ? map.nextHeld(region + 1) : -1
+  ) {
+    if (!truth.marked.has(region)) truth.kept.add(region);
+  }
 }
 
 function count(map: Map<number, number>, region: number, change: number): void {
