@@ -28,28 +28,28 @@ function asanEnvironment() {
 const smoke = ['bitmap', 'flush', 'placement', 'connector', 'cluster', 'join', 'failover'];
 
 const stages = [
-  { name: 'setup', budgetMinutes: 2.5, required: true, commands: [[node, 'tools/setup.mjs', '--test']] },
-  { name: 'lint', budgetMinutes: 3.5, commands: [[node, 'tools/lint.mjs']] },
-  { name: 'README test command', budgetMinutes: 15, commands: [['npm', 'test', '--silent']], counts: closingLine },
+  { name: 'setup', budgetMinutes: 3, required: true, commands: [[node, 'tools/setup.mjs', '--test']] },
+  { name: 'lint', budgetMinutes: 3, commands: [[node, 'tools/lint.mjs']] },
+  { name: 'README test command', budgetMinutes: 13.5, commands: [['npm', 'test', '--silent']], counts: closingLine },
   { name: 'cmake-js build', budgetMinutes: 1, commands: [['npm', 'run', '--silent', 'build:cmake']] },
-  { name: 'cpp under ASan and UBSan', budgetMinutes: 1, commands: preset('asan'), counts: ctestCounts },
-  { name: 'cpp under TSan', budgetMinutes: 1, commands: preset('tsan'), counts: ctestCounts },
+  { name: 'cpp under ASan and UBSan', budgetMinutes: 1.5, commands: preset('asan'), counts: ctestCounts },
+  { name: 'cpp under TSan', budgetMinutes: 1.5, commands: preset('tsan'), counts: ctestCounts },
   {
     name: 'addon under ASan',
-    budgetMinutes: 1,
+    budgetMinutes: 1.5,
     env: asanEnvironment(),
     commands: [[node, 'node_modules/vitest/vitest.mjs', 'run', 'test/native', 'test/connector']],
     counts: vitestCounts,
   },
   {
     name: 'fuzz smoke',
-    budgetMinutes: 1.5,
+    budgetMinutes: 2,
     commands: [[node, 'tools/fuzz.mjs', '--seconds', '15']],
     counts: closingLine,
   },
   {
     name: 'simulator, fresh seeds',
-    budgetMinutes: 1.5,
+    budgetMinutes: 1,
     commands: [[node, 'dist/bin/sim.js', '--fresh', '--seeds', '2000']],
   },
   {
@@ -60,7 +60,7 @@ const stages = [
   },
   {
     name: 'bench smoke',
-    budgetMinutes: 2.5,
+    budgetMinutes: 2,
     commands: [[node, 'bench/run.mjs', '--quick', '--no-guest', ...smoke]],
   },
   {
