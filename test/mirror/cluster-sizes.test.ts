@@ -17,6 +17,7 @@ import { decodeMembers, encodeMembers } from '../../ts/mirror/member-record.js';
 import { addMember, emptyTable, newMember, removeMember } from '../../ts/mirror/member-table.js';
 import { MessageType } from '../../ts/mirror/messages.js';
 import { decodeReport, encodeReports } from '../../ts/mirror/report-codec.js';
+import { reportUnused } from '../../ts/mirror/return-merge.js';
 import { Group, groupWith } from './cluster-host.js';
 import { mirrorA } from './host.js';
 
@@ -78,17 +79,7 @@ test('a report of 1600 logs with eight members goes in several messages', () => 
 test('the logs of a report come in order, each once', () => {
   const table = emptyTable('LVM-a');
   table.ended = numbers(64).map((boot) => boot.toString(16).padStart(16, '0'));
-  const log = {
-    live: null,
-    tableGone: false,
-    marksUnknown: false,
-    shape: null,
-    valid: false,
-    writing: false,
-    rank: 0,
-    position: 0,
-  };
-  const logs = numbers(2000).map((i) => ({ ...log, table: { ...table, uuid: `LVM-${i}` } }));
+  const logs = numbers(2000).map((i) => reportUnused({ ...table, uuid: `LVM-${i}` }, false));
   const said = encodeReports('tag', true, logs).map((bytes) => decodeReport(bytes));
   expect(said.map((one) => [one?.part, one?.parts])).toEqual(said.map((_, part) => [part, said.length]));
   expect(said.flatMap((one) => one?.logs.map(({ table: { uuid } }) => uuid))).toEqual(
@@ -100,16 +91,7 @@ test('the logs of a report come in order, each once', () => {
 test('a report is none when what it says cannot be kept or told on', () => {
   const member = newMember(2, 'node2', '0123456789abcdef', 'active');
   const table = Object.assign(emptyTable('LVM-a'), { members: [member], writer: 2 });
-  const log = {
-    live: null,
-    tableGone: false,
-    marksUnknown: false,
-    shape: null,
-    valid: false,
-    writing: false,
-    rank: 0,
-    position: 0,
-  };
+  const log = reportUnused(table, false);
   const decoded = (change: object, of: object = {}) => {
     const said = { ...log, table: { ...table, ...change, members: [{ ...member, ...of }] } };
     return decodeReport(encodeReports('tag', true, [said])[0] ?? Buffer.of());

@@ -16,7 +16,7 @@ import type { Member, MemberTable } from './member-table.js';
 import { memberOf } from './member-table.js';
 import { type LogMessage, MessageType } from './messages.js';
 import { decodeReport, encodeReports } from './report-codec.js';
-import { type LogReport, mergeReports, type Reporter } from './return-merge.js';
+import { type LogReport, mergeReports, type Reporter, reportUnused } from './return-merge.js';
 import { report, type World } from './world.js';
 
 /** What the group tells the logs of this host. */
@@ -252,17 +252,7 @@ export class Cluster {
     const known = new Map<string, LogReport>();
     const withTable = this.#events.withTable();
     for (const table of this.tables.values()) {
-      known.set(table.uuid, {
-        table,
-        live: null,
-        tableGone: !withTable.has(table.uuid),
-        marksUnknown: false,
-        shape: null,
-        valid: false,
-        writing: false,
-        rank: 0,
-        position: 0,
-      });
+      known.set(table.uuid, reportUnused(table, !withTable.has(table.uuid)));
     }
     for (const live of this.#events.liveReports()) known.set(live.table.uuid, live);
     for (const bytes of encodeReports(tag, this.orderedQuorate, [...known.values()]))

@@ -9,7 +9,7 @@ export const MessageType = {
   /** `node` releases regions: clean when nobody else owns them and they are in sync. */
   release: 2,
   /**
-   * SET_REGION_SYNC: one region, `flag` 1 or 0. Regions that no kernel has found out of sync and that may be (flush-failures.ts): `flag` 0
+   * SET_REGION_SYNC: one region, `flag` 1 or 0; `seq` is the lineage of the copy by which it is said. Regions that no kernel has found out of sync and that may be (flush-failures.ts): `flag` 0
    * on one host, 2 on a cluster, where whoever asks may recover them.
    */
   inSync: 3,

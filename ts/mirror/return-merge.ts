@@ -47,6 +47,12 @@ export interface LogReport {
   readonly position: number;
 }
 
+/** What is said of a log that this host does not use. */
+export function reportUnused(table: MemberTable, tableGone: boolean): LogReport {
+  const nothing = { live: null, shape: null, marksUnknown: false, valid: false, writing: false, rank: 0, position: 0 };
+  return { ...nothing, table, tableGone };
+}
+
 /** A report, and who made it. */
 export interface Reporter {
   readonly node: number;
