@@ -133,3 +133,12 @@ test('R6: what a kernel has copied while it was cut off is given back, also when
   group.wait(20_000);
   expect(group.ask(3, DM_ULOG_PRESUSPEND, mirrorA)?.error).toBe(0);
 });
+
+test('a host that dies while its kernel copies leaves the region to the others, in this search already (R6)', () => {
+  const { group } = groupWith(core, [1, 2]);
+  expect(group.ask(1, DM_ULOG_GET_RESYNC_WORK, mirrorA)?.values).toEqual([1, 0]);
+  group.cutPower(1);
+  group.host(2).service.confirmDead(1, null, group.host(2).nowMs);
+  group.settle();
+  expect(group.ask(2, DM_ULOG_GET_RESYNC_WORK, mirrorA)?.values).toEqual([1, 0]);
+});

@@ -210,7 +210,7 @@ export class Membership implements ReplicaHooks {
     }
     if (!replica.following) return;
     replica.overwritten();
-    if (recovery.recoverer === member.node) state.recoveringRegion = -1;
+    recovery.givenBack(member.node);
     if (died) recovery.restrictions.removeNode(member.node);
     this.#log.life.store?.changed(true, world.nowMs);
     this.restartRecovery();
