@@ -1,5 +1,7 @@
 /** A member whose state was lost while its kernel goes on (R3), among others. */
 import { describe, expect, test } from 'vitest';
+import { Errno } from '../../ts/base/errno.js';
+import { quietMsMax } from '../../ts/base/limits.js';
 import {
   DM_ULOG_FLUSH,
   DM_ULOG_GET_RESYNC_WORK,
@@ -161,6 +163,24 @@ describe('a member whose daemon has lost its state and whose kernel has another 
     const { map, owners } = group.host(1).state(mirrorA);
     expect([owners.has(2, 5), map.isClean(5), map.isInSync(5)]).toEqual([false, false, false]);
     expect(group.host(2).state(next).map.isInSync(5)).toBe(false);
+  });
+
+  test('also when its log had begun to come back: no copy is of before its leave', () => {
+    const group = lostOnSecond();
+    group.ask(2, DM_ULOG_FLUSH, mirrorA, [5]);
+    loseState(group, 2);
+    reconnect(group, 2);
+    const host = group.host(2);
+    host.construct(next, core, { nul: true });
+    host.wait(1000);
+    expect(host.ask(DM_ULOG_RESUME, next)?.error).toBe(-Errno.EEXIST);
+    host.wait(quietMsMax);
+    const second = host.send(DM_ULOG_RESUME, next);
+    group.join(2);
+    group.settle();
+    expect(host.answerTo(second)?.error).toBe(0);
+    expect(group.host(1).state(mirrorA).map.isInSync(5)).toBe(false);
+    expect(host.state(next).map.isInSync(5)).toBe(false);
   });
 });
 

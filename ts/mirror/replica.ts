@@ -269,12 +269,13 @@ export class Replica {
       this.record.ownersKnown = true;
       return;
     }
+    // A join that is on its way gives the role that this place has away again, and so does the leave before it: of another instance of
+    // the log, and what it held is lost with it (R7), behind the place that a copy asked for now would be of.
+    const settled = !this.#requests.has(MessageType.join) && !this.#writer.givesBack;
     if (anyValid(table)) {
-      if (providerOf(table, this.#world.node) >= 0) this.#ask(0);
+      if (settled && providerOf(table, this.#world.node) >= 0) this.#ask(0);
       return;
     }
-    // A join that is on its way gives the role that this place has away again, and so does the leave before it.
-    const settled = !this.#requests.has(MessageType.join) && !this.#writer.givesBack;
     const first = table.writer === this.#world.node && me.stage === 'joining' && settled;
     if (!first || !this.#cluster.operational) return;
     this.phase = 'loading';
