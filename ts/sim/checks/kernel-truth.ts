@@ -275,6 +275,9 @@ export class KernelTruth {
     truth.carried.clear();
     truth.kept.clear();
     truth.doubtful.clear();
+    // Nothing of its rounds is left. That the daemon may go by one of them yet costs marks.
+    truth.admitted.clear();
+    truth.roundUnknown = true;
   }
 
   /** A reply leaves the daemon: from here on a mark is the kernel's. `map` is the daemon's, when it has one. */
