@@ -13,6 +13,7 @@ import {
   DM_ULOG_RESUME,
   DM_ULOG_SET_REGION_SYNC,
 } from '../../ts/base/ulog-frames.js';
+import { MessageType } from '../../ts/mirror/messages.js';
 import { Restrictions } from '../../ts/mirror/restrictions.js';
 import { type Group, groupWith } from './cluster-host.js';
 import { mirrorA } from './host.js';
@@ -240,4 +241,21 @@ test('R10, R2: a host whose record was lost and whose tables do not name the log
     if (found === 1) group.ask(2, DM_ULOG_SET_REGION_SYNC, mirrorA, [region, 1]);
   }
   expect(group.host(2).state(mirrorA).map.syncCount).toBe(16);
+});
+
+test('outlive a suspend beside which daemons meet: who is here in the same boot has the same table again', () => {
+  const { group } = groupWith(core, [2, 3], { nodes: [1, 2, 3] });
+  group.part(1, 'node-down');
+  group.ask(2, DM_ULOG_SET_REGION_SYNC, mirrorA, [4, 0]);
+  suspend(group, 2);
+  group.host(2).send(DM_ULOG_RESUME, mirrorA);
+  while (!group.awaits(MessageType.want)) group.step();
+  group.join(1);
+  while (!group.awaits(MessageType.want)) group.step();
+  const third = group.host(3);
+  const seq = third.send(DM_ULOG_GET_RESYNC_WORK, mirrorA);
+  for (; third.answerTo(seq) === undefined; third.turn()) group.step();
+  expect(third.answerTo(seq)?.values[0]).toBe(0);
+  group.settle();
+  expect(work(group, 3)?.[0]).toBe(0);
 });

@@ -10,6 +10,12 @@ import { type Member, type MemberTable, memberOf } from './member-table.js';
 import type { ReplicaRights } from './replica-rights.js';
 import type { World } from './world.js';
 
+/** A node that was a member, in this boot. */
+export interface PastMember {
+  readonly node: number;
+  readonly boot: string;
+}
+
 export class CopyRecord implements CopyFacts {
   /** Generation of the member table in which the copy was last right; 0: never, or it is being overwritten. */
   rank = 0;
@@ -114,17 +120,17 @@ export class CopyRecord implements CopyFacts {
    * Other nodes that were members when the copy was last right, and are none any more or not in the same boot, or have left and are
    * about to come again.
    */
-  gone(table: MemberTable): number[] {
+  gone(table: MemberTable): PastMember[] {
     const stays = (node: number, boot: string) => {
       const member = memberOf(table, node);
       return node === this.#node || (member?.boot === boot && member.stage !== 'joining');
     };
-    return [...this.#boots].filter(([node, boot]) => !stays(node, boot)).map(([node]) => node);
+    return [...this.#boots].filter(([node, boot]) => !stays(node, boot)).map(([node, boot]) => ({ node, boot }));
   }
 
   /** One of them may have gone on alone before: who followed when that was heard did not live to see to it. */
   lacks(table: MemberTable): boolean {
-    return this.gone(table).some((node) => this.#awaited.has(node));
+    return this.gone(table).some(({ node }) => this.#awaited.has(node));
   }
 
   /** Somebody is gone, and what he held was in the memory of a daemon that has ended. */

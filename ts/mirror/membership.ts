@@ -4,6 +4,8 @@
  */
 import { announceRegionsMax } from '../base/limits.js';
 import { MapBits } from '../regions/region-map.js';
+import { bootKey } from './boot-key.js';
+import type { PastMember } from './copy-record.js';
 import type { FlushFailures } from './flush-failures.js';
 import type { FlushWaiters, Progress } from './flush-waiters.js';
 import type { LogLife } from './log-life.js';
@@ -217,9 +219,14 @@ export class Membership implements ReplicaHooks {
     this.changed();
   }
 
-  adopt(gone: readonly number[], lost: boolean): void {
+  adopt(gone: readonly PastMember[], lost: boolean): void {
     const { state, world, recovery, replica } = this.#log;
-    for (const node of gone) this.applyGone(newMember(node, '', '', 'active'), true, state.map.regionCount);
+    for (const { node, boot } of gone) {
+      // R10: who is here in the same boot has left, and may come back with the table that it had.
+      const here = world.cluster?.memberOfGroup(node)?.bootId;
+      const died = here === undefined || bootKey(here) !== boot;
+      this.applyGone(newMember(node, '', boot, 'active'), died, state.map.regionCount);
+    }
     // Of an older copy beside a table in which it is none any more.
     const { recoverer } = recovery;
     if (recoverer !== -1 && memberOf(replica.rights.table, recoverer) === undefined) recovery.givenBack(recoverer);

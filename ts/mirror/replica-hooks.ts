@@ -2,6 +2,7 @@
  * What a replica (replica.ts) asks of its log: the steps that follow from its place among the members. What they do to marks,
  * recovery, life and device is in membership.ts.
  */
+import type { PastMember } from './copy-record.js';
 import type { Member } from './member-table.js';
 import type { LogMessage } from './messages.js';
 import type { Recovering, ReplicaHead } from './transfer.js';
@@ -19,10 +20,10 @@ export interface ReplicaHooks {
   /** This node is the writer as all know, and may write: what it has written counts. */
   counts(): void;
   /**
-   * The copy counts from here on. These nodes were members when it followed last and are dead, or have left unheard. `lost`: what
+   * The copy counts from here on. These were members when it followed last and are dead, or have left unheard. `lost`: what
    * they, or others before them, held was in the memory of a daemon that has ended.
    */
-  adopt(gone: readonly number[], lost: boolean): void;
+  adopt(gone: readonly PastMember[], lost: boolean): void;
   /** R10: this kernel has found more regions out of sync than its record names, and the copy knows nothing of that. */
   restrictsMore(): boolean;
   /** The copy does not follow any more. */

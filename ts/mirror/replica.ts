@@ -14,7 +14,7 @@
  * What follows from a phase for the log's parts is behind replica-hooks.ts; what a node may do in it, in replica-rights.ts.
  */
 import type { Cluster } from './cluster.js';
-import { CopyRecord } from './copy-record.js';
+import { CopyRecord, type PastMember } from './copy-record.js';
 import { IncomingCopy } from './incoming-copy.js';
 import type { LogState } from './log-state.js';
 import { anyValid, type Member, type MemberTable, memberOf, providerOf } from './member-table.js';
@@ -245,7 +245,7 @@ export class Replica {
   }
 
   /** A copy that has followed all the time may be chosen among those that nobody follows with: as others, it says so anew. */
-  #chosen(table: MemberTable, me: Member, gone: readonly number[]): void {
+  #chosen(table: MemberTable, me: Member, gone: readonly PastMember[]): void {
     if (table.lineage !== this.#lineage) this.#countsAnew(table, gone);
     if (!me.settled && this.ready.marksKnown && !this.ready.said) this.ready.say();
   }
@@ -254,7 +254,7 @@ export class Replica {
    * Nobody else has a copy where nobody was followed: who has left those who went on, or is dead, as they say, this one does not know of.
    * Where others have one it was told already.
    */
-  #countsAnew(table: MemberTable, gone: readonly number[]): void {
+  #countsAnew(table: MemberTable, gone: readonly PastMember[]): void {
     this.#lineage = table.lineage;
     if (table.doubt) this.#hooks.doubt(false);
     if (providerOf(table, this.#world.node) < 0) this.#hooks.adopt(gone, false);
@@ -306,7 +306,7 @@ export class Replica {
   }
 
   /** Of those whose copy this is nobody is there any more. It counts if the members say so, and otherwise others may begin anew. */
-  #begunAnew(table: MemberTable, me: Member, gone: readonly number[]): void {
+  #begunAnew(table: MemberTable, me: Member, gone: readonly PastMember[]): void {
     if (!me.valid) {
       this.#hold();
       return;
