@@ -9,6 +9,7 @@ import {
   DM_ULOG_RESUME,
   DM_ULOG_SET_REGION_SYNC,
 } from '../../ts/base/ulog-frames.js';
+import { MessageType } from '../../ts/mirror/messages.js';
 import { Group, groupWith } from './cluster-host.js';
 import { mirrorA, TestDisk } from './host.js';
 
@@ -181,4 +182,26 @@ test('nor does a table that gets its address inherit anything of it', () => {
   for (const type of [DM_ULOG_PRESUSPEND, DM_ULOG_POSTSUSPEND]) ask(2, type);
   ask(1, DM_ULOG_RESUME);
   expect([one.state(table(1)).map.heldCount, one.state(table(1)).resumeCount]).toEqual([0, 1]);
+});
+
+test('loses its group while it reads the device that a dead writer left: it closes the log when it has one again', () => {
+  const { group, device } = groupWith('512 clustered-disk /dev/log 8 nosync', [1, 2]);
+  const second = group.host(2);
+  expect(group.ask(2, DM_ULOG_PRESUSPEND, mirrorA)?.error).toBe(0);
+  group.cutPower(1);
+  group.settle();
+  // What nobody but the device knows comes through the stream.
+  device.bytes[1024] = 0xfe;
+  second.service.confirmDead(1, null, second.nowMs);
+  group.step();
+  const seq = second.send(DM_ULOG_POSTSUSPEND, mirrorA);
+  second.settle();
+  expect(group.awaits(MessageType.unknownDirty)).toBe(true);
+  group.loseGroup(2);
+  second.settle();
+  expect(second.answerTo(seq)).toBeUndefined();
+  group.join(2);
+  group.settle();
+  expect(second.answerTo(seq)?.error).toBe(0);
+  expect(device.isCleanOnDisk(0)).toBe(false);
 });

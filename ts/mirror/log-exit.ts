@@ -115,6 +115,11 @@ export class LogExit {
     else this.#parts.store.finish((errno) => this.#left(errno));
   }
 
+  /** The log device is closed by whoever has the writer's role then: its last commit was given up before it began. */
+  closeLater(): void {
+    if (this.#parts.store?.finishes) this.#closeWaits = true;
+  }
+
   /** Does what had to wait for other nodes. */
   poll(): void {
     const { replica } = this.#parts;

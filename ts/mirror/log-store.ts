@@ -206,6 +206,12 @@ export class LogStore implements LogDeviceEvents {
     return this.#phase === StorePhase.settling || this.#phase === StorePhase.writing;
   }
 
+  /** The device is being read: nothing is written before all that is there has come through the stream. */
+  get reads(): boolean {
+    const { opening, readingHead, readingBits, merging } = StorePhase;
+    return [opening, readingHead, readingBits, merging].some((phase) => phase === this.#phase);
+  }
+
   /** Given up; a write is still in flight. */
   get abandoned(): boolean {
     return this.#whenAbandoned !== null;
@@ -224,6 +230,7 @@ export class LogStore implements LogDeviceEvents {
       this.#whenAbandoned.push(done);
       return;
     }
+    this.#finish = null;
     this.#close();
     done();
   }

@@ -174,10 +174,13 @@ export class Membership implements ReplicaHooks {
   }
 
   retire(done: () => void): void {
-    const { store } = this.#log.life;
+    const { store, exit } = this.#log.life;
     if (store === null || store.phase === StorePhase.closed) done();
-    // Who finishes leaves then, and the role is vacant by that.
-    else if (!store.finishes) store.abandon(done);
+    // Who finishes leaves then, and the role is vacant by that. One that reads the device first waits for the group, which may be lost.
+    else if (!store.finishes || store.reads) {
+      exit.closeLater();
+      store.abandon(done);
+    }
   }
 
   changed(): void {
