@@ -153,6 +153,16 @@ export class Group {
     return true;
   }
 
+  /** Delivers the first message of the sender that `choose` picks: the order that messages of several get is any. False: there is none. */
+  stepOfAny(choose: (senders: number) => number): boolean {
+    const senders = [...new Set(this.#queue.map(({ from }) => from))];
+    if (senders.length === 0) return false;
+    const of = senders[choose(senders.length)];
+    const at = this.#queue.findIndex(({ from }) => from === of);
+    this.#queue.unshift(...this.#queue.splice(at, 1));
+    return this.step();
+  }
+
   /** A sender is handed its own message first: the next one reaches this node alone, and is lost for the others. */
   stepTo(node: number): void {
     const { message } = this.takeNext();
