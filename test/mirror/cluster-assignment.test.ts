@@ -142,3 +142,17 @@ test('a host that dies while its kernel copies leaves the region to the others, 
   group.settle();
   expect(group.ask(2, DM_ULOG_GET_RESYNC_WORK, mirrorA)?.values).toEqual([1, 0]);
 });
+
+test('the kernel asks again without a group and hears "none": what it asked before assigns nothing to it', () => {
+  const { group } = groupWith(core, [1, 2]);
+  const one = group.host(1);
+  const seq = one.send(DM_ULOG_GET_RESYNC_WORK, mirrorA);
+  group.loseGroup(1);
+  group.settle();
+  expect(one.answerTo(seq)).toBeUndefined();
+  expect(group.ask(1, DM_ULOG_GET_RESYNC_WORK, mirrorA)?.values).toEqual([0, 0]);
+  group.join(1);
+  group.settle();
+  expect(group.host(2).state(mirrorA).recoveringRegion).toBe(-1);
+  expect(group.ask(2, DM_ULOG_GET_RESYNC_WORK, mirrorA)?.values).toEqual([1, 0]);
+});

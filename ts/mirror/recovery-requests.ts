@@ -127,7 +127,10 @@ export class RecoveryRequests {
       this.#kernelIdles();
       this.#handedOut = noRegion;
       this.#toldNone = true;
-      world.effects.replyPair(seq, DM_ULOG_GET_RESYNC_WORK, 0, 0);
+      // Nobody waits for what it has asked before, which may come all the same.
+      this.#assigned = null;
+      this.#assigns.add(seq);
+      this.#assigns.answerAll((each) => world.effects.replyPair(each, DM_ULOG_GET_RESYNC_WORK, 0, 0));
       return;
     }
     this.#assigns.add(seq);
@@ -344,6 +347,11 @@ export class RecoveryRequests {
     // A kernel that is told of none may not ask again, and nobody else is given what is its own.
     if (assigned.region !== noRegion && this.#mayAsk && !this.#parts.replica.rights.mayPromise) return;
     this.#assigned = null;
+    if (this.#assigns.count === 0) {
+      // It was told of none meanwhile.
+      this.#giveBackUntold();
+      return;
+    }
     const region = this.#mayHandOut && state.recoveringRegion === assigned.region ? assigned.region : noRegion;
     this.#handedOut = region;
     if (region !== noRegion) this.#setUntold(false);
