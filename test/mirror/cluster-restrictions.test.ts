@@ -259,3 +259,31 @@ test('outlive a suspend beside which daemons meet: who is here in the same boot 
   group.settle();
   expect(work(group, 3)?.[0]).toBe(0);
 });
+
+test.each([core, disk])('outlive daemons that end while the log is suspended: %s', (text) => {
+  const { group } = groupWith(text, [1, 2]);
+  group.ask(2, DM_ULOG_SET_REGION_SYNC, mirrorA, [5, 0]);
+  suspend(group, 2);
+  restartAll(group);
+  expect(group.ask(2, DM_ULOG_RESUME, mirrorA)?.error).toBe(0);
+  expect(work(group, 1)?.[0]).toBe(0);
+  expect(work(group, 2)).toEqual([1, 5]);
+});
+
+test.each([core, disk])('that were lost with their record bind all others, also behind another daemon: %s', (text) => {
+  const { group } = groupWith(text, [2], { nodes: [1, 2] });
+  group.ask(2, DM_ULOG_SET_REGION_SYNC, mirrorA, [4, 0]);
+  group.part(2, 'process-down');
+  group.host(2).powerCut(false);
+  group.join(2);
+  group.host(2).construct(mirrorA, text, { nul: true });
+  expect(group.ask(2, DM_ULOG_RESUME, mirrorA)?.error).toBe(0);
+  suspend(group, 2);
+  expect(group.ask(2, DM_ULOG_RESUME, mirrorA)?.error).toBe(0);
+  group.killDaemon(2);
+  group.join(2);
+  group.settle();
+  group.resume(mirrorA, text, [1]);
+  expect(group.host(1).state(mirrorA).map.isInSync(4)).toBe(false);
+  expect(work(group, 1)?.[0]).toBe(0);
+});

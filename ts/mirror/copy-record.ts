@@ -52,11 +52,16 @@ export class CopyRecord implements CopyFacts {
   restored(stored: CopyFacts & { members: readonly Member[] }): void {
     this.rank = stored.rank;
     this.hint = stored.hint;
-    for (const region of stored.found) this.found.add(region);
-    this.moreFound = stored.moreFound;
+    this.suspended(stored);
     this.membersGone = stored.membersGone;
     this.#rememberBoots(stored.members);
     this.ownersKnown = false;
+  }
+
+  /** Of a log that an earlier daemon has seen suspended: what its kernel has found outlives that, and a resume of the same table. */
+  suspended({ found, moreFound }: Pick<CopyFacts, 'found' | 'moreFound'>): void {
+    for (const region of found) this.found.add(region);
+    this.moreFound = moreFound;
   }
 
   /** `right`: the copy is what the valid members have. */
@@ -78,6 +83,13 @@ export class CopyRecord implements CopyFacts {
     if (this.found.size < this.#foundMax) this.found.add(region);
     else if (this.moreFound) return;
     else this.moreFound = true;
+    this.#storeFound();
+  }
+
+  /** Which regions this kernel has found was lost with its record. */
+  foundUnknown(): void {
+    if (this.moreFound) return;
+    this.moreFound = true;
     this.#storeFound();
   }
 

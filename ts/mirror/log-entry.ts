@@ -144,7 +144,10 @@ export class LogEntry {
     // Of members who are none any more: what a copy had of them that was given up.
     marks.forgetMembers();
     // R10: to which regions this kernel writes without marks was lost as well.
-    if (state.marksUnknown && !state.everResumed) recovery.restrictions.onlyNode(world.node);
+    if (state.marksUnknown && !state.everResumed) {
+      recovery.restrictions.onlyNode(world.node);
+      replica.record.foundUnknown();
+    }
     if (this.#parts.store !== null) {
       // Others have had the device since it failed here, and it knows more than this memory.
       if (state.logFailed && this.#deviceKnowsMore) state.logFailed = false;

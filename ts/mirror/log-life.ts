@@ -72,13 +72,14 @@ export class LogLife {
 
   /** A log of an earlier daemon of this boot: goes on from where it was. */
   start(): void {
-    const { state, marks, replica } = this.#parts;
+    const { state, marks, replica, uuid } = this.#parts;
     if (replica.rights.shared && state.lifeCycle !== LifeCycle.pending) {
       this.#startShared();
       return;
     }
     switch (state.lifeCycle) {
       case LifeCycle.pending:
+        replica.record.suspended(decodeMembers(uuid, state.members) ?? { found: new Set(), moreFound: false });
         this.store?.begin(StoreGoal.learn);
         return;
       case LifeCycle.resuming:

@@ -123,9 +123,12 @@ export class Membership implements ReplicaHooks {
    * have, for as far as anybody knows by now it was out of sync. Otherwise nobody knows anything.
    */
   doubt(inPieces: boolean): void {
-    const { state, world, recovery } = this.#log;
+    const { state, world, recovery, replica } = this.#log;
     // R10: the regions to which this kernel writes without marks were lost with the rest.
-    if (state.marksUnknown && !state.everResumed) recovery.restrictions.onlyNode(world.node);
+    if (state.marksUnknown && !state.everResumed) {
+      recovery.restrictions.onlyNode(world.node);
+      replica.record.foundUnknown();
+    }
     recovery.doubt();
     if (state.image !== null && !inPieces) {
       this.#dirtyOutOfSync(state.map.regionCount);
