@@ -57,6 +57,7 @@ Napi::Object session_object(Napi::Env env, const LogSession& session) {
   object.Set("nodeName", session.node_name);
   object.Set("bootId", session.boot_id);
   object.Set("resumeCount", number(env, session.resume_count));
+  object.Set("regionSizeSectors", number(env, session.region_size_sectors));
   object.Set("closed", session.closed);
   return object;
 }
@@ -168,6 +169,9 @@ void LogImageWrap::set_session(const Napi::CallbackInfo& info) {
   session.node_name = text_field(object, "nodeName");
   session.boot_id = text_field(object, "bootId");
   session.resume_count = integer_field(object, "resumeCount");
+  const uint64_t sectors = integer_field(object, "regionSizeSectors");
+  // What has no room in the record is not said.
+  session.region_size_sectors = sectors <= UINT32_MAX ? static_cast<uint32_t>(sectors) : 0;
   session.closed = object.Get("closed").ToBoolean();
   // Only now: a getter of the object may have closed the image.
   LogImage& target = image(info);

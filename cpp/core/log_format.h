@@ -11,9 +11,10 @@
 // | 1024   | n    | clean bits                                                                |
 //
 // Session record, offsets from its start: 0 magic "LSSESS01", 8 writer epoch, 16 count of resumes, 24 flags
-// (bit 0: closed), 28 zero, 32 uuid (128), 160 boot id (64), 224 node name (128), 352 zero, 508 CRC-32C of
-// bytes 0..507. Texts are padded with NUL. A record is accepted only when every byte of it is one that
-// encoding could have written: whatever else is there, foreign or torn, is no information and not an error.
+// (bit 0: closed), 28 sectors of a region (0: not said), 32 uuid (128), 160 boot id (64), 224 node name
+// (128), 352 zero, 508 CRC-32C of bytes 0..507. Texts are padded with NUL. A record is accepted only when
+// every byte of it is one that encoding could have written: whatever else is there, foreign or torn, is no
+// information and not an error.
 #pragma once
 
 #include <cstdint>
@@ -50,6 +51,8 @@ struct LogSession {
   std::string node_name;
   std::string boot_id;
   uint64_t resume_count = 0;
+  /// Sectors of a region; 0: its writer did not say.
+  uint32_t region_size_sectors = 0;
   /// Its writer closed the log in order.
   bool closed = false;
 

@@ -43,6 +43,7 @@ void check_session(Input input) {
   LogSession session;
   session.writer_epoch = input.take<uint64_t>();
   session.resume_count = input.take<uint32_t>();
+  session.region_size_sectors = input.take<uint32_t>();
   session.closed = input.below(2) == 1;
   session.uuid = input.take_text(input.below(140));
   session.boot_id = input.take_text(input.below(70));

@@ -20,6 +20,7 @@ LogSession example() {
           .node_name = "alpha",
           .boot_id = "5a2f1c7e-0000-4000-8000-00000000cafe",
           .resume_count = 3,
+          .region_size_sectors = 2048,
           .closed = true};
 }
 
@@ -87,6 +88,7 @@ TEST_CASE("log format: the session record's bytes") {
   CHECK(record[8] == 8);
   CHECK(load_le<uint64_t>(record, 16) == 3);
   CHECK(load_le<uint32_t>(record, 24) == 1);
+  CHECK(load_le<uint32_t>(record, 28) == 2048);
   CHECK(text(32, 21) == std::string("LVM-0123456789abcdef\0", 21));
   CHECK(text(160, 37) == std::string("5a2f1c7e-0000-4000-8000-00000000cafe\0", 37));
   CHECK(text(224, 6) == std::string("alpha\0", 6));

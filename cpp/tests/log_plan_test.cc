@@ -19,6 +19,7 @@ const LogSession session{.uuid = "uuid",
                          .node_name = "alpha",
                          .boot_id = "boot",
                          .resume_count = 2,
+                         .region_size_sectors = 8,
                          .closed = false};
 
 /// The area by the book: reference layout, one bit at a time.

@@ -27,7 +27,15 @@ function soundLog(closed = true, names: { uuid?: string; nodeName?: string; boot
   map.fillClean(0, regionCount, true);
   map.markDirty(Float64Array.from(dirty), dirty.length);
   const image = NativeLogImage.of(map);
-  const session = { uuid: 'LVM-one', writerEpoch: 1, nodeName: 'alpha', bootId: 'boot', resumeCount: 2, closed };
+  const session = {
+    uuid: 'LVM-one',
+    writerEpoch: 1,
+    nodeName: 'alpha',
+    bootId: 'boot',
+    resumeCount: 2,
+    regionSizeSectors: 2048,
+    closed,
+  };
   image.setSession({ ...session, ...names });
   image.planAll();
   const area = Buffer.alloc(4096);

@@ -10,6 +10,7 @@ const session: LogSession = {
   nodeName: 'node a',
   bootId: '0f0e0d0c-0000-4000-8000-000000000001',
   resumeCount: 3,
+  regionSizeSectors: 2048,
   closed: true,
 };
 

@@ -15,7 +15,15 @@ import { NativeRegionOwners } from '../../ts/native/region-owners.js';
 import { NativeStickyMarks } from '../../ts/native/sticky-marks.js';
 import { TestFolder } from './child-script.js';
 
-const session = { uuid: 'u', writerEpoch: 1, nodeName: 'n', bootId: 'b', resumeCount: 1, closed: false };
+const session = {
+  uuid: 'u',
+  writerEpoch: 1,
+  nodeName: 'n',
+  bootId: 'b',
+  resumeCount: 1,
+  regionSizeSectors: 8,
+  closed: false,
+};
 const states = new NativeLogStates({ directory: null, bootId: 'boot', memoryBytesMax: 1 << 24 });
 
 /** A fresh record's raw object: the addon's own, which the handles wrap. */

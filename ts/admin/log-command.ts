@@ -118,7 +118,8 @@ function headLines(area: LogArea): string[] {
   } else {
     lines.push(`session  ${session.closed ? 'closed' : 'open'}, uuid "${oneLine(session.uuid)}"`);
     lines.push(`         host "${oneLine(session.nodeName)}", boot ${oneLine(session.bootId)}`);
-    lines.push(`         epoch ${session.writerEpoch}, resumes ${session.resumeCount}`);
+    const size = session.regionSizeSectors === 0 ? '' : `, regions of ${session.regionSizeSectors} sectors`;
+    lines.push(`         epoch ${session.writerEpoch}, resumes ${session.resumeCount}${size}`);
   }
   const missing = header.regionCount - readableRegions;
   if (missing > 0) lines.push(`bits     of ${missing} regions are missing: the ${area.kind} ends before them`);

@@ -27,6 +27,8 @@ export interface LogSession {
   readonly nodeName: string;
   readonly bootId: string;
   readonly resumeCount: number;
+  /** 0: its writer did not say. */
+  readonly regionSizeSectors: number;
   /** True when its writer closed the log in order. */
   readonly closed: boolean;
 }
