@@ -119,7 +119,7 @@ export function knowsMore(before: LogState, next: LogState): boolean {
   if (!before.everResumed) return false;
   if (before.logFailed && before.image !== null && next.image !== null) return true;
   if (before.image !== null && next.image !== null && before.deviceNumber === next.deviceNumber) return false;
-  return before.marksUnknown || before.map.syncCount < before.map.regionCount;
+  return before.marksUnknown || before.doubted || before.map.syncCount < before.map.regionCount;
 }
 
 function takeOutOfSync(state: LogState, before: LogState): void {
@@ -128,20 +128,21 @@ function takeOutOfSync(state: LogState, before: LogState): void {
   if (
     before.marksUnknown ||
     before.map.syncCount === 0 ||
-    (!sameSize && before.map.syncCount < before.map.regionCount)
+    (!sameSize && (before.doubted || before.map.syncCount < before.map.regionCount))
   ) {
     map.fillClean(0, map.regionCount, false);
     map.fillInSync(0, map.regionCount, false);
     return;
   }
   const end = Math.min(map.regionCount, before.map.regionCount);
-  const one = new Float64Array(1);
-  for (let region = before.map.nextOutOfSync(0); region >= 0 && region < end; ) {
-    one[0] = region;
-    map.markDirty(one, 1);
-    map.setInSync(region, false);
-    region = region + 1 < end ? before.map.nextOutOfSync(region + 1) : -1;
-  }
+  const batch = new Float64Array(Math.min(end, announceRegionsMax));
+  const take = (count: number) => {
+    map.markDirty(batch, count);
+    for (const region of batch.subarray(0, count)) map.setInSync(region, false);
+  };
+  forEachBatch(end, batch, (from) => before.map.nextOutOfSync(from), take);
+  // Of what it held when a FLUSH failed nobody knows which writes went wrong.
+  if (before.doubted) forEachBatch(end, batch, (from) => before.map.nextHeld(from), take);
 }
 
 /** What the kernel held of it, and what was out of sync. The rest was written to all legs or never written at all. */

@@ -3,6 +3,7 @@
  * load is derived in resume-bits.ts; whether the log serves then is decided in log-life.ts.
  */
 import { foundOnDeviceMax, messageRegionsMax } from '../base/limits.js';
+import { bootKey } from './boot-key.js';
 import type { LogDeviceInfo } from './log-device.js';
 import type { LogHeader, LogSession } from './log-image.js';
 import type { LogParts } from './log-parts.js';
@@ -50,22 +51,39 @@ export class StoreAnswers implements LogStoreOwner {
     const ended = session !== null && (cluster?.hasEnded({ ...session, uuid }) ?? false);
     const guard = { nodeName, forceForeignSession: settings.forceForeignSession || ended };
     const verdict = judgeHead(state, args, guard, header, session);
-    return verdict.ok && this.#isOutdated(session) ? { ok: true, keepRegions: 0, fillClean: false } : verdict;
+    if (!verdict.ok) return verdict;
+    const resized = this.#isResized(session);
+    return resized || this.#isOutdated(header, session) ? { ok: true, keepRegions: 0, fillClean: false } : verdict;
+  }
+
+  /** Its bits are of regions of another size: what they say of these nobody knows. */
+  #isResized(session: LogSession | null): boolean {
+    const { state, world, uuid } = this.#parts;
+    const { regionSizeSectors } = state.geometry;
+    const said = session?.uuid === uuid ? session.regionSizeSectors : 0;
+    if (said === 0 || said === regionSizeSectors) return false;
+    const text = `the log device has regions of ${said} sectors, the table of ${regionSizeSectors}: every region is resynced`;
+    report(world, 'warning', 'log-resized', uuid, text);
+    return true;
   }
 
   /**
    * Who had the log last knew of regions out of sync, or may have, and the device does not: it is of another table, or could not be written
-   * (R16). Whoever opened it after that had read it.
+   * (R16). Whoever opened it after that had read it: a boot that members know, for all others count epochs of their own. Not who had only
+   * begun to: the header comes last, and has fewer regions before.
    */
-  #isOutdated(session: LogSession | null): boolean {
+  #isOutdated(header: LogHeader, session: LogSession | null): boolean {
     const { state, replica, world, uuid } = this.#parts;
     const { table } = replica.rights;
     if (table === undefined) return false;
-    const { closedEpoch, endedEpoch, doubt, lastLeaver, leftOutOfSync } = table;
-    const of = session?.uuid === uuid ? session : null;
+    const { closedEpoch, endedEpoch, doubt, lastLeaver, leftOutOfSync, members, ended } = table;
+    const whole = header.kind === 'valid' && header.regionCount >= state.map.regionCount;
+    const of = session?.uuid === uuid && (session.closed || whole) ? session : null;
     // Who left last had no device, or could not write it: what is there from before says nothing.
     const known = closedEpoch === 0 && lastLeaver !== -1 ? endedEpoch : closedEpoch;
-    const later = of !== null && of.writerEpoch > known && !this.#isOwnClaim(of);
+    const boot = bootKey(of?.bootId ?? '');
+    const isKnown = ended.includes(boot) || members.some((member) => member.boot === boot);
+    const later = of !== null && isKnown && of.writerEpoch > known && !this.#isOwnClaim(of);
     if (doubt) return !later;
     const remembers = lastLeaver === world.node && (state.everResumed || [...this.#hooks.predecessors()].length > 0);
     if (!leftOutOfSync || remembers) return false;
@@ -120,7 +138,9 @@ export class StoreAnswers implements LogStoreOwner {
   session(closed: boolean): LogSession {
     const { world, state, uuid } = this.#parts;
     const { nodeName, bootId } = world;
-    return { uuid, writerEpoch: this.epoch, nodeName, bootId, resumeCount: state.resumeCount, closed };
+    const { resumeCount, geometry } = state;
+    const { regionSizeSectors } = geometry;
+    return { uuid, writerEpoch: this.epoch, nodeName, bootId, resumeCount, regionSizeSectors, closed };
   }
 
   loaded(): void {

@@ -1,0 +1,128 @@
+/** A log that is put on another device, or has another table or size: what was known of it before may not be on the device. */
+import { describe, expect, test } from 'vitest';
+import {
+  DM_ULOG_CLEAR_REGION,
+  DM_ULOG_DTR,
+  DM_ULOG_FLUSH,
+  DM_ULOG_POSTSUSPEND,
+  DM_ULOG_PRESUSPEND,
+  DM_ULOG_RESUME,
+  DM_ULOG_SET_REGION_SYNC,
+} from '../../ts/base/ulog-frames.js';
+import { StorePhase } from '../../ts/mirror/store-owner.js';
+import { type Group, groupWith } from './cluster-host.js';
+import { type Host, mirrorA, TestDisk } from './host.js';
+
+const onLog = '512 clustered-disk /dev/log 8 nosync';
+const onNew = '512 clustered-disk /dev/new 8 nosync';
+const next = { ...mirrorA, luid: 0x2000 };
+
+function deactivate(group: Group, node: number): void {
+  for (const type of [DM_ULOG_PRESUSPEND, DM_ULOG_POSTSUSPEND, DM_ULOG_DTR]) group.ask(node, type, mirrorA);
+}
+
+function newDevice(group: Group): TestDisk {
+  const device = Object.assign(new TestDisk(1024 * 1024, '253:9'), { minor: 9 });
+  group.disks.set('/dev/new', device);
+  return device;
+}
+
+describe('a table with regions of another size: those of the device are elsewhere', () => {
+  test('over the table before', () => {
+    const { group } = groupWith(onLog, [1]);
+    group.ask(1, DM_ULOG_SET_REGION_SYNC, mirrorA, [10, 0]);
+    group.host(1).construct(next, '512 clustered-disk /dev/log 16 nosync');
+    for (const type of [DM_ULOG_PRESUSPEND, DM_ULOG_POSTSUSPEND]) group.ask(1, type, mirrorA);
+    expect(group.ask(1, DM_ULOG_RESUME, next)?.error).toBe(0);
+    expect(group.host(1).state(next).map.isInSync(5)).toBe(false);
+  });
+
+  test('on another host', () => {
+    const { group } = groupWith(onLog, [1], { nodes: [1, 2] });
+    group.ask(1, DM_ULOG_SET_REGION_SYNC, mirrorA, [10, 0]);
+    deactivate(group, 1);
+    group.host(2).construct(next, '512 clustered-disk /dev/log 16');
+    expect(group.ask(2, DM_ULOG_RESUME, next)?.error).toBe(0);
+    expect(group.host(2).state(next).map.isInSync(5)).toBe(false);
+  });
+});
+
+test.each([1, 2])(
+  'a device of before all hosts were booted was not opened later, whatever its epoch: node %i',
+  (node) => {
+    const { group } = groupWith(onLog, [1], { nodes: [1, 2] });
+    newDevice(group);
+    for (let times = 0; times < 5; times++) {
+      deactivate(group, 1);
+      group.resume(mirrorA, onLog, [1]);
+    }
+    deactivate(group, 1);
+    for (const each of [1, 2]) group.cutPower(each);
+    for (const each of [1, 2]) group.join(each);
+    group.settle();
+    group.resume(mirrorA, onNew, [1]);
+    group.ask(1, DM_ULOG_SET_REGION_SYNC, mirrorA, [5, 0]);
+    deactivate(group, 1);
+    group.resume(mirrorA, onLog, [node]);
+    expect(group.host(node).state(mirrorA).map.isInSync(5)).toBe(false);
+  },
+);
+
+/** A load writes the bits, and then the header that claims them. */
+describe('who has only begun to load another device has not opened it later than the last who left', () => {
+  /** Node 2 had the log elsewhere and left with region 5 out of sync; node 1 loads, up to this phase. */
+  function groupThatLoads(phase: StorePhase): { group: Group; host: Host; device: TestDisk; resume: number } {
+    const { group } = groupWith(onLog, [2], { nodes: [1, 2, 3] });
+    group.ask(2, DM_ULOG_SET_REGION_SYNC, mirrorA, [5, 0]);
+    deactivate(group, 2);
+    group.part(3, 'process-down');
+    const device = newDevice(group);
+    const host = group.host(1);
+    host.construct(mirrorA, onNew);
+    const resume = host.send(DM_ULOG_RESUME, mirrorA);
+    group.talk();
+    while (host.log(mirrorA).life.store?.phase !== phase && device.complete()) group.talk();
+    expect(host.log(mirrorA).life.store?.phase).toBe(phase);
+    return { group, host, device, resume };
+  }
+
+  test.each([StorePhase.settling, StorePhase.writing])('given up while %s, for daemons meet', (phase) => {
+    const { group, host, resume } = groupThatLoads(phase);
+    group.join(3);
+    group.settle();
+    expect(host.answerTo(resume)?.error).toBe(0);
+    expect(host.state(mirrorA).map.isInSync(5)).toBe(false);
+  });
+
+  test.each(['dies', 'withdraws'])('it %s', (how) => {
+    const { group, host, device } = groupThatLoads(StorePhase.settling);
+    group.join(3);
+    for (const type of [DM_ULOG_PRESUSPEND, DM_ULOG_POSTSUSPEND, DM_ULOG_DTR]) host.send(type, mirrorA);
+    device.complete();
+    if (how === 'dies') {
+      group.cutPower(1);
+      group.join(1);
+    }
+    group.settle();
+    expect(device.writes).toBe(1);
+    group.resume(mirrorA, onNew, [3]);
+    expect(group.host(3).state(mirrorA).map.isInSync(5)).toBe(false);
+  });
+});
+
+test('a core log is loaded anew without quorum: what it held when its FLUSH failed is resynced all the same', () => {
+  const core = '512 clustered-core 8 nosync';
+  const { group } = groupWith(core, [1], { nodes: [1, 2], settings: { onQuorumLoss: 'fail' } });
+  group.ask(1, DM_ULOG_FLUSH, mirrorA, [5]);
+  group.quorum(false);
+  group.settle();
+  expect(group.ask(1, DM_ULOG_FLUSH, mirrorA, [6])?.error).toBe(-5);
+  group.ask(1, DM_ULOG_CLEAR_REGION, mirrorA, [5, 6]);
+  group.host(1).construct(next, core);
+  for (const type of [DM_ULOG_PRESUSPEND, DM_ULOG_POSTSUSPEND]) group.ask(1, type, mirrorA);
+  group.host(1).send(DM_ULOG_RESUME, next);
+  group.settle();
+  group.quorum(true);
+  group.settle();
+  expect(group.host(1).state(next).map.isInSync(5)).toBe(false);
+});
