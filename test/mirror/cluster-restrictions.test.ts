@@ -287,3 +287,20 @@ test.each([core, disk])('that were lost with their record bind all others, also 
   expect(group.host(1).state(mirrorA).map.isInSync(4)).toBe(false);
   expect(work(group, 1)?.[0]).toBe(0);
 });
+
+test('end with a new table whose daemon is killed before anybody has heard of it', () => {
+  const { group } = groupWith(core, [1, 2]);
+  const next = { uuid: mirrorA.uuid, luid: 0x2000 };
+  for (const node of [1, 2]) group.ask(node, DM_ULOG_SET_REGION_SYNC, mirrorA, [5, 0]);
+  for (const node of [1, 2]) {
+    const host = group.host(node);
+    host.construct(next, core);
+    suspend(group, node);
+    host.send(DM_ULOG_RESUME, next);
+    group.killDaemon(node);
+    group.join(node);
+    expect(group.ask(node, DM_ULOG_RESUME, next)?.error).toBe(0);
+    group.ask(node, DM_ULOG_DTR, mirrorA);
+  }
+  expect(group.ask(1, DM_ULOG_GET_RESYNC_WORK, next)?.values).toEqual([1, 5]);
+});

@@ -60,7 +60,7 @@ export class LogEntry {
       this.join();
     } else if (this.#parts.replica.rights.shared) {
       const { phase } = this.#parts.replica;
-      if (phase === 'outside') this.#enter();
+      if (phase === 'outside') this.#parts.replica.enter();
       else if (phase === 'loading' && this.#parts.store?.busy === false) this.load();
       else this.#parts.replica.requested();
     } else if (this.#parts.store !== null && !this.#parts.store.busy && !this.#joining) {
@@ -127,15 +127,8 @@ export class LogEntry {
     if (state.draining && !again) state.draining = false;
     state.lifeCycle = LifeCycle.resuming;
     this.#parts.hooks.official(true);
-    if (this.#parts.replica.rights.shared) this.#enter();
+    if (this.#parts.replica.rights.shared) this.#parts.replica.enter();
     else this.load();
-  }
-
-  /** Flag 1: the first resume of this table; 2: what the kernel holds is not known (R3), and its table is not new. */
-  #enter(): void {
-    const { state, replica } = this.#parts;
-    const first = state.marksUnknown ? 2 : 1;
-    replica.enter(state.everResumed ? 0 : first);
   }
 
   /** On a cluster: nobody has the log. */
@@ -251,7 +244,7 @@ export class LogEntry {
   enterAgain(): void {
     if (!this.#refused || this.#parts.state.lifeCycle !== LifeCycle.resuming || this.#abandoning()) return;
     this.#refused = false;
-    this.#enter();
+    this.#parts.replica.enter();
   }
 
   /**

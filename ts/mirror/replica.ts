@@ -16,7 +16,7 @@
 import type { Cluster } from './cluster.js';
 import { CopyRecord, type PastMember } from './copy-record.js';
 import { IncomingCopy } from './incoming-copy.js';
-import type { LogState } from './log-state.js';
+import { LifeCycle, type LogState } from './log-state.js';
 import { anyValid, type Member, type MemberTable, memberOf, providerOf } from './member-table.js';
 import { copyOfMessage, type LogMessage, MessageType } from './messages.js';
 import { PlaceRequests } from './place-requests.js';
@@ -117,11 +117,18 @@ export class Replica {
   }
 
   /** RESUME. */
-  enter(flag: number): void {
+  enter(): void {
     this.phase = 'waiting';
     this.#incoming.covered = 0;
     this.#writer.enter();
-    this.request(MessageType.join, flag);
+    this.request(MessageType.join, this.#joinFlag);
+  }
+
+  /** 1: the first resume of this table; 2: what the kernel holds is not known (R3), and its table is not new. */
+  get #joinFlag(): number {
+    const { marksUnknown, everResumed, lifeCycle } = this.#state;
+    if (everResumed) return marksUnknown && lifeCycle !== LifeCycle.resuming ? 2 : 0;
+    return marksUnknown ? 2 : 1;
   }
 
   /** A record of an earlier daemon: its kernel uses the log. */
@@ -132,7 +139,10 @@ export class Replica {
     if (leaving) {
       this.phase = 'outside';
       this.request(MessageType.leave, 0);
+      return;
     }
+    // It has a place by its record. That its table is new others may not have heard (R10).
+    if (this.#joinFlag === 1) this.request(MessageType.join, 1);
   }
 
   /** The load has ended well, or a halted log is resumed. */
@@ -209,8 +219,7 @@ export class Replica {
     if (this.following) this.#requests.drop(MessageType.join);
     this.#requests.askAgain();
     const joining = this.phase === 'waiting' && this.#me === undefined;
-    if (joining && !this.#requests.has(MessageType.join))
-      this.request(MessageType.join, this.#state.marksUnknown ? 2 : 0);
+    if (joining && !this.#requests.has(MessageType.join)) this.request(MessageType.join, this.#joinFlag);
   }
 
   /** The member table has changed, or who may do what: finds out what follows from it. */
