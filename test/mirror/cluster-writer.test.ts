@@ -224,3 +224,25 @@ test('a load that is judged while its last writer introduces itself does not wri
   group.wait(5000);
   expect(device.isCleanOnDisk(5)).toBe(false);
 });
+
+test('a join of before a leave begins no load: that of the resume behind it is on its way (R8)', () => {
+  const { group, device } = groupWith(disk, [2, 3]);
+  const [two, three] = [group.host(2), group.host(3)];
+  for (const node of [2, 3])
+    for (const type of [DM_ULOG_PRESUSPEND, DM_ULOG_POSTSUSPEND]) expect(group.ask(node, type, mirrorA)?.error).toBe(0);
+  group.part(2, 'process-down');
+  two.powerCut(false);
+  group.join(2);
+  group.settle();
+  two.construct(mirrorA, disk, { nul: true });
+  // The RESUME of the reconnect; a suspend of another thread, its resume; and the group is slow.
+  for (const type of [DM_ULOG_RESUME, DM_ULOG_PRESUSPEND, DM_ULOG_POSTSUSPEND]) two.send(type, mirrorA);
+  const joined = three.send(DM_ULOG_RESUME, mirrorA);
+  two.send(DM_ULOG_RESUME, mirrorA);
+  while (group.step());
+  expect([storeOf(group, 2)?.phase, storeOf(group, 3)?.phase]).toEqual([StorePhase.closed, StorePhase.opening]);
+  group.settle();
+  expect(three.answerTo(joined)?.error).toBe(0);
+  expect(group.ask(3, DM_ULOG_FLUSH, mirrorA, [5])?.error).toBe(0);
+  expect(device.isCleanOnDisk(5)).toBe(false);
+});

@@ -73,8 +73,8 @@ export class Cluster {
   #denied = false;
   /** Deaths that are confirmed and not delivered yet, node -> boot. */
   readonly #deaths = new Map<number, string>();
-  /** Logs that this node leaves without a log that waits for it. */
-  readonly #withdrawn = new Set<string>();
+  /** Logs that this node leaves without a log that waits for it, and the number of the message. */
+  readonly #withdrawn = new Map<string, number>();
   /** Logs whose tables are gone from this host, and members may not know it. */
   readonly #removed = new Set<string>();
   /** Boots that are known to be over. */
@@ -146,12 +146,14 @@ export class Cluster {
 
   /** Leaves a log for good, without anybody who waits for it. */
   withdraw(uuid: string): void {
-    this.#withdrawn.add(uuid);
-    if (!this.exchanging) this.#world.sender.numbers(MessageType.leave, uuid, 0, 0, []);
+    this.#world.placeRequests += 1;
+    const number = this.#world.placeRequests;
+    this.#withdrawn.set(uuid, number);
+    if (!this.exchanging) this.#world.sender.numbers(MessageType.leave, uuid, number, 0, []);
   }
 
-  leaveDelivered(uuid: string): void {
-    this.#withdrawn.delete(uuid);
+  leaveDelivered({ uuid, seq }: LogMessage): void {
+    if (this.#withdrawn.get(uuid) === seq) this.#withdrawn.delete(uuid);
   }
 
   /** The last table of a log is gone from this host's kernel, and with it what that alone may recover (R10). */
@@ -281,7 +283,7 @@ export class Cluster {
     const uuids = new Set<string>();
     for (const { node } of this.#members) for (const uuid of exchange.logs.get(node)?.keys() ?? []) uuids.add(uuid);
     for (const uuid of [...uuids].sort()) this.#merge(uuid, exchange);
-    for (const uuid of this.#withdrawn) this.#world.sender.numbers(MessageType.leave, uuid, 0, 0, []);
+    for (const [uuid, number] of this.#withdrawn) this.#world.sender.numbers(MessageType.leave, uuid, number, 0, []);
     for (const uuid of this.#removed) this.#sendRemoved(uuid);
     this.#events.exchangeEnded();
     // That there is none may be of before who came: said now, it would count more than the word of who knows better.

@@ -18,7 +18,7 @@ export const MessageType = {
   /** A write wants this region recovered early. */
   wish: 5,
   /**
-   * `node` resumed the log, halted it, or left it. A leave with flag 1: it has left before, and its table is gone; 2: regions are out of
+   * `node` resumed the log, halted it, or left it; `seq` counts what it says of its places. A leave with flag 1: it has left before, and its table is gone; 2: regions are out of
    * sync, or will be, as it had seen the member table of the generation `regions[0]`; `regions[1]`: the epoch of the session that it closed on the log device, or 0.
    */
   join: 6,

@@ -79,6 +79,7 @@ export class MirrorService {
       acknowledgedOrder: 0,
       questions: 0,
       takeOvers: 0,
+      placeRequests: 0,
     };
     this.#logs = new MirrorLogs(this.#world);
     this.#unused = new UnusedLogs(options.unusedLogs ?? [], (uuid, table) => effects.keepUnusedLog?.(uuid, table));

@@ -40,7 +40,7 @@ export function deliverPlace(
     if (memberOf(directory.tables.get(uuid), node) === undefined) tableEnded(uuid, node);
     return;
   }
-  if (own && type !== MessageType.ready) log?.replica.requestDelivered(type);
+  if (own && type !== MessageType.ready) log?.replica.requestDelivered(message);
   if (type === MessageType.join) {
     const facts = joinFacts(cluster, message);
     if (facts === null) return;
@@ -52,7 +52,7 @@ export function deliverPlace(
     if ((flag & 1) === 1) tableEnded(uuid, node);
   } else if (type === MessageType.ready) {
     if (!directory.ready(uuid, node, flag, regions[0] as number)) return;
-    if (own) log?.replica.requestDelivered(type);
+    if (own) log?.replica.requestDelivered(message);
     if ((flag & 4) === 4) log?.restrictAll(node);
     if ((flag & 2) === 2) log?.searchAnew();
     if (own && (flag & 2) === 2) log?.life.delivered(order, message);
@@ -62,7 +62,7 @@ export function deliverPlace(
     directory.halt(uuid, node);
     if (own) log?.life.delivered(order, message);
   } else {
-    if (own) cluster.leaveDelivered(uuid);
+    if (own) cluster.leaveDelivered(message);
     const seen = message.count > 0 ? (regions[0] as number) : 0;
     const closedEpoch = message.count > 1 ? (regions[1] as number) : 0;
     const facts = { outOfSync: (flag & 2) === 2, closedEpoch, seen };

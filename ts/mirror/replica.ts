@@ -182,8 +182,8 @@ export class Replica {
   }
 
   /** One of this node was delivered and counts. */
-  requestDelivered(type: MessageType): void {
-    this.#requests.drop(type);
+  requestDelivered({ type, seq }: LogMessage): void {
+    this.#requests.delivered(type, seq);
     if (type === MessageType.ready && this.phase === 'announcing') {
       this.phase = 'following';
       this.#writer.sayAgain();

@@ -45,6 +45,8 @@ export interface World {
   questions: number;
   /** Log devices that were read to take them over, of all logs. */
   takeOvers: number;
+  /** Messages of this node about its places, by which each knows its own (place-requests.ts). */
+  placeRequests: number;
 }
 
 export function report(world: World, level: MirrorReport['level'], event: string, uuid: string, text: string): void {
