@@ -37,6 +37,8 @@ export interface TargetTruth {
   readonly carried: Set<number>;
   /** Those of them that the daemon held when a later FLUSH was answered: promised with it. */
   readonly kept: Set<number>;
+  /** Those of them that every member has had since. */
+  readonly known: Set<number>;
   /** Those that were safe when a later FLUSH failed and are not known to be out of sync: see flush-failures.ts. */
   readonly doubtful: Set<number>;
   /** A FLUSH has failed since the last resume. */
@@ -105,6 +107,7 @@ export class KernelTruth {
         flushed: new Set(),
         carried: new Set(),
         kept: new Set(),
+        known: new Set(),
         doubtful: new Set(),
         flushFailed: false,
         open: new Map(),
@@ -156,10 +159,12 @@ export class KernelTruth {
 
   /** Every member has what was submitted up to `serial`. */
   markAcknowledged(serial: number): void {
-    for (const regions of this.#onTheWay.values()) {
+    for (const [uuid, regions] of this.#onTheWay) {
       for (const [region, submitted] of regions) {
         if (submitted > serial) continue;
         regions.delete(region);
+        for (const truth of this.targets.values())
+          if (truth.uuid === uuid && truth.kept.has(region)) truth.known.add(region);
         this.acknowledgements += 1;
       }
     }
@@ -235,6 +240,7 @@ export class KernelTruth {
         truth.flushed.delete(region);
         truth.carried.delete(region);
         truth.kept.delete(region);
+        truth.known.delete(region);
       }
     }
     if (request.type === DM_ULOG_FLUSH) for (const region of request.values) truth.carried.add(region);
@@ -274,6 +280,7 @@ export class KernelTruth {
     truth.flushed.clear();
     truth.carried.clear();
     truth.kept.clear();
+    truth.known.clear();
     truth.doubtful.clear();
     // Nothing of its rounds is left. That the daemon may go by one of them yet costs marks.
     truth.admitted.clear();

@@ -264,8 +264,8 @@ function checkFlush(judged: Judged): void {
       );
     }
     const underWay = world.truth.unacknowledged(request.uuid, region);
-    // What an earlier flush made safe is with every member still, however often it is announced since (R13: repeats go on).
-    const repeats = !world.alone && truth.flushed.has(region);
+    // What is safe since an earlier flush or resume is with every member still, however often it is announced since (R13: repeats go on).
+    const repeats = !world.alone && (truth.flushed.has(region) || truth.known.has(region));
     const acknowledged = repeats || !underWay;
     const delivered = state.marksUnknown || state.owners.has(world.node, region) || (repeats && underWay);
     world.evaluations.check(
