@@ -82,3 +82,21 @@ test.each(['1024 clustered-core 16', '1024 clustered-core 8', '512 clustered-dis
     expect(group.host(1).answerTo(resumed)?.error).toBe(-Errno.EINVAL);
   },
 );
+
+test.each(['512 clustered-core 8 nosync', '512 clustered-core 16 nosync', '1024 clustered-disk /dev/log 8 nosync'])(
+  'what is refused here stays refused when all daemons are started anew: %s',
+  (text) => {
+    const { group } = groupWith('512 clustered-disk /dev/log 8 nosync', [1, 2]);
+    group.host(1).construct(larger, text);
+    for (const type of [DM_ULOG_PRESUSPEND, DM_ULOG_POSTSUSPEND]) expect(group.ask(1, type, mirrorA)?.error).toBe(0);
+    expect(group.ask(1, DM_ULOG_RESUME, larger)?.error).toBe(-Errno.EINVAL);
+    for (const nodes of [[1], [1, 2]]) {
+      for (const node of nodes) group.killDaemon(node);
+      for (const node of nodes) group.join(node);
+      group.settle();
+    }
+    const table = group.host(2).service.cluster?.tables.get(mirrorA.uuid);
+    expect([table?.disk, table?.regionCount, table?.members.map(({ node }) => node)]).toEqual([true, 64, [2]]);
+    expect(group.ask(2, DM_ULOG_FLUSH, mirrorA, [5])?.error).toBe(0);
+  },
+);

@@ -6,7 +6,7 @@
 import { memberTableBytesMax } from '../base/limits.js';
 import type { LogState } from './log-state.js';
 import { type CopyFacts, encodeMembers } from './member-record.js';
-import { type Member, type MemberTable, memberOf } from './member-table.js';
+import { type Member, type MemberTable, memberOf, sameShape } from './member-table.js';
 import type { ReplicaRights } from './replica-rights.js';
 import type { World } from './world.js';
 
@@ -73,6 +73,13 @@ export class CopyRecord implements CopyFacts {
     } else if (this.gone(table).length > 0) {
       this.membersGone = true;
     }
+    this.keep(table);
+  }
+
+  /** A table of another shape is that of members who refuse this log: in its record, whose shape it has, it would pass for one of it. */
+  keep(table: MemberTable): void {
+    const { geometry, image } = this.#state;
+    if (!sameShape(table, { ...geometry, disk: image !== null })) return;
     const bytes = encodeMembers(table, this);
     if (bytes.length <= memberTableBytesMax) this.#state.members = bytes;
   }

@@ -51,7 +51,6 @@ import { LogLife } from './log-life.js';
 import type { LogParts } from './log-parts.js';
 import { LifeCycle, type LogState, serves } from './log-state.js';
 import { Marks } from './marks.js';
-import { encodeMembers } from './member-record.js';
 import { emptyTable, type Member, memberOf } from './member-table.js';
 import { Membership } from './membership.js';
 import type { LogMessage } from './messages.js';
@@ -302,7 +301,7 @@ export class MirrorLog {
   /** This node is no member any more: what it says of the log is what it knew when it left. */
   left(): void {
     const { table } = this.replica.rights;
-    if (table !== undefined) this.state.members = encodeMembers(table, this.replica.record);
+    if (table !== undefined) this.replica.record.keep(table);
   }
 
   /** What this node says of the log when somebody comes to the group; null: its kernel does not use it. */
