@@ -159,7 +159,8 @@ export class SimulatedGroup {
   /** Nodes that are not in the same list do not hear each other any more. Only while `settled`. */
   partition(sides: readonly (readonly number[])[]): void {
     sides.forEach((side, index) => {
-      for (const node of side) this.#node(node).side = index;
+      // One whose service stands still is apart until it goes on.
+      for (const node of side.map((number) => this.#node(number))) if (!node.paused) node.side = index;
     });
     this.#reconfigure();
   }
