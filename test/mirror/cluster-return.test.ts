@@ -360,3 +360,26 @@ test.each([core, disk])('R2: a daemon that is killed while it learns of a death 
   const { replica, state } = group.host(1).log(mirrorA);
   expect([replica.phase, state.map.isClean(5), state.map.isInSync(5)]).toEqual(['following', false, false]);
 });
+
+test.each([core, disk])(
+  'who was falsely confirmed dead is known also when all other daemons were started anew: %s',
+  (text) => {
+    const { group } = groupWith(text, [1, 2], { nodes: [1, 2, 3] });
+    group.ask(2, DM_ULOG_FLUSH, mirrorA, [5]);
+    group.loseGroup(2);
+    group.settle();
+    group.host(1).service.confirmDead(2, null, group.host(1).nowMs);
+    group.settle();
+    expect(group.ask(1, DM_ULOG_GET_RESYNC_WORK, mirrorA)?.values).toEqual([1, 5]);
+    expect(group.ask(1, DM_ULOG_SET_REGION_SYNC, mirrorA, [5, 1])?.error).toBe(0);
+    for (const nodes of [[1], [1, 3]]) {
+      for (const node of nodes) group.killDaemon(node);
+      for (const node of nodes) group.join(node);
+      group.settle();
+    }
+    expect(group.host(1).state(mirrorA).map.isInSync(5)).toBe(true);
+    group.join(2);
+    group.settle();
+    expect(group.host(1).state(mirrorA).map.isInSync(5)).toBe(false);
+  },
+);

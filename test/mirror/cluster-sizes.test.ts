@@ -54,6 +54,24 @@ test('a record of more members than it has room for is one in doubt', () => {
   expect([stored?.table.members.length, stored?.table.doubt]).toEqual([membersMax, true]);
 });
 
+test.each([
+  [3, 16],
+  [55, 4],
+  [membersMax, 0],
+])('a record of %i members has room for the newest %i boots of those who are none any more', (count, boots) => {
+  const table = emptyTable(mirrorA.uuid);
+  for (const i of numbers(count)) table.members.push(newMember(i + 1, `host-${i}`, '0123456789abcdef', 'active'));
+  const ended = numbers(40).map((boot) => boot.toString(16).padStart(16, '0'));
+  Object.assign(table, { ended, endedEpoch: 7, closedEpoch: 5, outOfSyncSince: 9 });
+  const found = new Set([3, 70]);
+  const stored = decodeMembers(mirrorA.uuid, encodeMembers(table, { ...noFacts, found }));
+  expect(stored?.table.ended).toEqual(boots === 0 ? [] : ended.slice(-boots));
+  const { endedEpoch, closedEpoch, outOfSyncSince } = stored?.table ?? emptyTable('');
+  expect([endedEpoch, closedEpoch, outOfSyncSince]).toEqual(boots === 0 ? [0, 0, 0] : [7, 5, 9]);
+  expect(stored?.table.members.length).toBe(count);
+  expect([stored?.moreFound, ...(stored?.found ?? [])]).toEqual([false, 3, 70]);
+});
+
 test('a report of 1600 logs with eight members goes in several messages', () => {
   const group = new Group([1, 2], { stickyMax: 0 });
   const tables = group.host(1).service.cluster?.directory.tables;

@@ -4,14 +4,19 @@
  * there only of sides that meet: what a daemon knows that begins with some of them is in doubt.
  *
  * All numbers are little-endian: generation f64, writer u32 (+1), epoch f64, last leaver u32 (+1), flags u8, count u8, rank f64, hint f64; then each
- * member: node u32, flags u8, boot 8 bytes, length of the name u8, name; then the regions that this kernel has found out of sync, u32
- * each, as many as fit: a flag says that there are more.
+ * member: node u32, flags u8, boot 8 bytes, length of the name u8, name; then, where a flag says so, who is none any more: closed epoch f64,
+ * epoch of the ends f64, out-of-sync generation f64, count u8, boots of 8 bytes each, the newest as many as fit; then the regions that this
+ * kernel has found out of sync, u32 each, as many as fit: a flag says that there are more.
  */
 import { membersMax, memberTableBytesMax } from '../base/limits.js';
 import { emptyTable, type Member, type MemberTable, newMember, type Stage } from './member-table.js';
 
 const headBytes = 42;
 const memberBytes = 14;
+const endsBytes = 25;
+const bootBytes = 8;
+/** Boots of those who are none any more: of a false confirmation of a death, or a log device that is not closed, an older one matters no more. */
+const bootsMax = 16;
 const regionBytes = 4;
 if (headBytes + membersMax * memberBytes > memberTableBytesMax)
   throw new RangeError('a full member table must fit its record');
@@ -39,9 +44,10 @@ export function encodeMembers(
   const stored = table.members.slice(0, membersMax);
   const names = stored.map(({ name }) => Buffer.from(name, 'utf8'));
   const room = memberTableBytesMax - headBytes - memberBytes * names.length;
-  const nameMax = names.length === 0 ? 0 : Math.min(255, Math.floor(room / names.length));
+  const ends = encodeEnds(table, room - regionBytes * found.size);
+  const nameMax = names.length === 0 ? 0 : Math.min(255, Math.floor((room - ends.length) / names.length));
   const parts = stored.map((member, at) => encodeMember(member, names[at]?.subarray(0, nameMax) ?? Buffer.of()));
-  const used = parts.reduce((sum, part) => sum + part.length, headBytes);
+  const used = parts.reduce((sum, part) => sum + part.length, headBytes + ends.length);
   const listed = [...found].slice(0, Math.floor((memberTableBytesMax - used) / regionBytes));
   const more = moreFound || listed.length < found.size;
   const head = Buffer.alloc(headBytes);
@@ -51,15 +57,18 @@ export function encodeMembers(
   head.writeUInt32LE(table.lastLeaver + 1, 20);
   const doubt = table.doubt || stored.length < table.members.length;
   const flags = (table.writerDied ? 1 : 0) | (doubt ? 2 : 0) | (more ? 4 : 0) | (membersGone ? 8 : 0);
-  head.writeUInt8(flags | (table.deviceAhead ? 16 : 0) | (table.leftOutOfSync ? 32 : 0), 24);
-  head.writeUInt8(parts.length, 25);
+  head.writeUInt8(
+    flags | (table.deviceAhead ? 16 : 0) | (table.leftOutOfSync ? 32 : 0) | (ends.length > 0 ? 64 : 0),
+    24,
+  );
+  head.writeUInt8(stored.length, 25);
   head.writeDoubleLE(rank, 26);
   head.writeDoubleLE(hint, 34);
   const regions = Buffer.alloc(regionBytes * listed.length);
   listed.forEach((region, at) => {
     regions.writeUInt32LE(region, regionBytes * at);
   });
-  return Buffer.concat([head, ...parts, regions]);
+  return Buffer.concat([head, ...parts, ends, regions]);
 }
 
 export interface StoredMembers extends CopyFacts {
@@ -88,10 +97,40 @@ export function decodeMembers(uuid: string, bytes: Uint8Array): StoredMembers | 
     table.members.push(decodeMember(from.subarray(at, end)));
     at = end;
   }
+  if ((flags & 64) !== 0) {
+    const length = at + endsBytes > from.length ? endsBytes : endsBytes + bootBytes * from.readUInt8(at + 24);
+    if (at + length > from.length) return null;
+    decodeEnds(table, from.subarray(at, at + length));
+    at += length;
+  }
   const found = new Set<number>();
   for (; at + regionBytes <= from.length; at += regionBytes) found.add(from.readUInt32LE(at));
   const [moreFound, membersGone] = [(flags & 4) !== 0, (flags & 8) !== 0];
   return { table, rank: from.readDoubleLE(26), hint: from.readDoubleLE(34), found, moreFound, membersGone };
+}
+
+/** Empty where there is nothing to say, or no room for it. */
+function encodeEnds({ closedEpoch, endedEpoch, outOfSyncSince, ended }: MemberTable, room: number): Buffer {
+  const fitting = Math.min(bootsMax, Math.floor((room - endsBytes) / bootBytes));
+  const boots = fitting > 0 ? ended.slice(-fitting) : [];
+  if (boots.length === 0) return Buffer.of();
+  const bytes = Buffer.alloc(endsBytes + bootBytes * boots.length);
+  bytes.writeDoubleLE(closedEpoch, 0);
+  bytes.writeDoubleLE(endedEpoch, 8);
+  bytes.writeDoubleLE(outOfSyncSince, 16);
+  bytes.writeUInt8(boots.length, 24);
+  boots.forEach((boot, at) => {
+    bytes.write(boot, endsBytes + bootBytes * at, 'hex');
+  });
+  return bytes;
+}
+
+function decodeEnds(table: MemberTable, bytes: Buffer): void {
+  table.closedEpoch = bytes.readDoubleLE(0);
+  table.endedEpoch = bytes.readDoubleLE(8);
+  table.outOfSyncSince = bytes.readDoubleLE(16);
+  for (let at = endsBytes; at < bytes.length; at += bootBytes)
+    table.ended.push(bytes.toString('hex', at, at + bootBytes));
 }
 
 function encodeMember(member: Member, name: Buffer): Buffer {
