@@ -222,7 +222,7 @@ export class LogStore implements LogDeviceEvents {
     return this.#finish !== null;
   }
 
-  /** Gives up what is under way, or waits to be begun, and closes: calls `done` when no write is in flight. */
+  /** Gives up what is under way, or waits to be begun, also a last commit, and closes: calls `done` when no write is in flight. */
   abandon(done: () => void): void {
     this.#nextGoal = null;
     if (this.writing) {

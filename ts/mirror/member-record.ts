@@ -15,7 +15,7 @@ const headBytes = 42;
 const memberBytes = 14;
 const endsBytes = 25;
 const bootBytes = 8;
-/** Boots of those who are none any more: of a false confirmation of a death, or a log device that is not closed, an older one matters no more. */
+/** Boots of those who are none any more. An older one is forgotten: should it have been falsely confirmed dead, nothing is resynced for it. */
 const bootsMax = 16;
 const regionBytes = 4;
 if (headBytes + membersMax * memberBytes > memberTableBytesMax)
