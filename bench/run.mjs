@@ -28,7 +28,8 @@ import { built } from './programs.mjs';
 import { textReport } from './text-report.mjs';
 
 const names = Object.keys(budgets);
-const rounds = 5;
+const fullRounds = 5;
+const quickRounds = 3;
 
 const optionTable = {
   quick: { type: 'boolean', default: false },
@@ -100,6 +101,7 @@ async function measureScenario(name, context) {
 const tooLow = ({ ratios }) => Object.keys(ratios).filter((key) => verdict(ratios[key]) === 'below its floor');
 
 async function measure(options) {
+  const rounds = options.quick ? quickRounds : fullRounds;
   const selves = options.quick ? 2 : rounds;
   const context = { quick: options.quick, rounds, selves, guest: guestFor(options) };
   const report = { machine: describeMachine(), ...describeCommit(), seed, quick: options.quick, scenarios: {} };

@@ -1,9 +1,13 @@
 /**
- * Formatters, linters, types, layout rules: `npm run lint`. `--no-tidy` leaves out clang-tidy, the slow part.
+ * Formatters, linters, types, layout rules: `npm run lint`. `--no-tidy` leaves out clang-tidy, the slow part;
+ * `--turns N` gives it N files, others each day.
  */
 import { execFileSync } from 'node:child_process';
+import { parseArgs } from 'node:util';
 import { checkLayout } from './layout.mjs';
-import { root, run } from './stages.mjs';
+import { byTurns, root, run } from './stages.mjs';
+
+const { values } = parseArgs({ options: { 'no-tidy': { type: 'boolean' }, turns: { type: 'string' } } });
 
 const node = process.execPath;
 const cpp = execFileSync('git', ['ls-files', '-co', '--exclude-standard', 'cpp/*.cc', 'cpp/*.h'], {
@@ -18,15 +22,16 @@ const checks = [
   ['types', node, ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.check.json']],
   ['clang-format', 'clang-format', ['--dry-run', '-Werror', ...cpp]],
 ];
-if (!process.argv.includes('--no-tidy')) {
-  const tidied = cpp.filter(
+if (!values['no-tidy']) {
+  const sources = cpp.filter(
     (path) => path.endsWith('.cc') && !path.startsWith('cpp/tests') && !path.startsWith('cpp/fuzz'),
   );
-  checks.push(['compile commands', 'cmake', ['--preset', 'dev', '--log-level=ERROR']]);
+  const tidied = values.turns ? byTurns(sources, Number(values.turns)) : sources;
+  checks.push(['compile commands', 'cmake', ['--preset', 'tidy', '--log-level=ERROR']]);
   checks.push([
     'clang-tidy',
     'sh',
-    ['-c', `printf '%s\\0' "$@" | xargs -0 -n 4 -P 2 clang-tidy -p out/dev --quiet`, 'sh', ...tidied],
+    ['-c', `printf '%s\\0' "$@" | xargs -0 -n 1 -P 2 clang-tidy -p out/tidy --quiet`, 'sh', ...tidied],
   ]);
 }
 

@@ -23,7 +23,7 @@ import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, syml
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { root, run } from './stages.mjs';
+import { byTurns, root, run } from './stages.mjs';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -44,10 +44,7 @@ function chooseMutants() {
     .filter((name) => !values.clusters || header(name, 'Hosts') !== null)
     .sort();
   if (positionals.length > 0) return all.filter((name) => positionals.some((word) => name.includes(word)));
-  if (!values.turns) return all;
-  const count = Math.min(Number(values.turns), all.length);
-  const day = Math.floor(Date.now() / 86_400_000);
-  return Array.from({ length: count }, (_, i) => all[(day * count + i) % all.length]);
+  return values.turns ? byTurns(all, Number(values.turns)) : all;
 }
 
 /** What a patch says in a line `# KEY: VALUE`, taken apart at its colons; null when it has none. */

@@ -6,6 +6,9 @@
  * limit of ten times that: past it the whole process group is killed and the stage that hung is named. A budget
  * that is overrun is printed and fails nothing: machines differ.
  *
+ * A whole run can have an end (`endsBy`, or LOCKSTEP_ENDS_BY from the run around it): a stage whose budget does not fit
+ * into what is left is skipped and says so. A slow machine then ends with what it has done instead of being cut off.
+ *
  * A stage says how many tests it ran through `counts`, which reads the stage's output; without it the stage counts
  * as one. The closing line `N passed, N failed, N skipped` adds them up.
  */
@@ -68,15 +71,26 @@ function killGroup(child) {
   }
 }
 
+/** So many of a list, others each day: what is worth running again and again, and takes too long to run whole every time. */
+export function byTurns(all, count) {
+  const day = Math.floor(Date.now() / 86_400_000);
+  return Array.from({ length: Math.min(count, all.length) }, (_, i) => all[(day * count + i) % all.length]);
+}
+
+/** When the run around this one wants to be through, in ms since the epoch; Infinity when nobody waits. */
+export function givenEnd() {
+  return Number(process.env.LOCKSTEP_ENDS_BY ?? Infinity);
+}
+
 /**
  * Runs the stages. A stage: { name, budgetMinutes, commands: [[command, ...args]], env?, counts?(output),
  * skip?(): reason or '' }. Goes on after a failure so that one run shows all of them, but for `required` stages.
  * Resolves to the number of failed tests.
  */
-export async function runStages(title, stages) {
+export async function runStages(title, stages, { endsBy = givenEnd() } = {}) {
   const rows = [];
   for (const stage of stages) {
-    rows.push(await runStage(stage));
+    rows.push(await runStage(stage, (endsBy - Date.now()) / 60_000));
     if (stage.required && rows.at(-1).failed > 0) break;
   }
   printTable(title, rows);
@@ -85,8 +99,9 @@ export async function runStages(title, stages) {
   return total('failed');
 }
 
-async function runStage(stage) {
-  const reason = (await stage.skip?.()) ?? '';
+async function runStage(stage, minutesLeft) {
+  const tooLate = stage.budgetMinutes > minutesLeft ? `too late: ${minutesLeft.toFixed(1)} minutes are left` : '';
+  const reason = tooLate || ((await stage.skip?.()) ?? '');
   if (reason) {
     console.log(`\n== ${stage.name}: skipped: ${reason}`);
     return {

@@ -26,7 +26,7 @@ async function withoutCluster() {
 const stages = [
   {
     name: 'cpp',
-    budgetMinutes: 1.5,
+    budgetMinutes: 1,
     skip: withoutCmake,
     commands: [
       ['cmake', '--preset', 'dev'],
@@ -53,16 +53,16 @@ const stages = [
   },
   {
     name: 'real corosync',
-    budgetMinutes: 3.5,
+    budgetMinutes: 3,
     skip: withoutCluster,
     commands: [[node, `${root}node_modules/vitest/vitest.mjs`, 'run', '--config', 'vitest.cluster.config.ts']],
     counts: vitestCounts,
   },
   {
     name: 'real kernel in a VM',
-    budgetMinutes: 6.5,
+    budgetMinutes: 4,
     skip: withoutVm,
-    commands: [[node, 'test/vm/run.mjs']],
+    commands: [[node, 'test/vm/run.mjs', '--turns', '2']],
     counts: closingLine,
   },
 ];

@@ -174,9 +174,13 @@ function machineArguments({ kernel, folder, disks, network, accelerator, options
   ];
 }
 
-function boot(machine) {
+/**
+ * Boots it. A machine of which nothing is heard until the boot's limit is killed and booted once more: what the kernel
+ * or QEMU hung in came before anything of this project ran.
+ */
+function boot(machine, again = false) {
   const { options } = machine;
-  const { stop, results, guest } = options;
+  const { stop, results, guest, say = () => {} } = options;
   return new Promise((resolve) => {
     const started = performance.now();
     // Standard input stays open and silent: at its end QEMU would unplug the port, and the guest's writes wait.
@@ -199,6 +203,7 @@ function boot(machine) {
       clearTimeout(timer);
       if (ms === Infinity) return;
       timer = setTimeout(() => {
+        measure();
         reason = `hung: ${what()} took more than ${ms / 1000} s`;
         child.kill('SIGKILL');
       }, ms);
@@ -239,6 +244,11 @@ function boot(machine) {
       clearTimeout(timer);
       clearTimeout(stopTimer);
       running.delete(child);
+      if (first && reason && !again) {
+        say(`the machine did not boot, and used ${cpuSeconds.toFixed(1)} s of CPU over it: once more (${reason})`);
+        resolve(boot(machine, true));
+        return;
+      }
       if (status < 0 && !reason && !stopped) {
         reason = `the machine ended without a status (QEMU exit ${code}) ${complaints.trim()}`;
       }

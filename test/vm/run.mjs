@@ -3,6 +3,7 @@
  *
  *   --probe      runs nothing; exit 0 when machines can run here, else 1 and the reason on stdout
  *   --list       names the scenarios
+ *   --turns N    those of every run (`everyRun`) and N of the others, others each day
  *   --long       each one five times in a row, then its long form once
  *   --times N    so often in a row (1; with --long 5, and 0 for the long forms alone)
  *   --jobs N     so many machines side by side: one more than there are processors, since they wait a lot; with --long 2
@@ -22,6 +23,7 @@ import { existsSync, rmSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { byTurns, givenEnd } from '../../tools/stages.mjs';
 import { Disks } from './disks.mjs';
 import { reasonAgainst } from './kernel.mjs';
 import { runInMachine } from './machine.mjs';
@@ -40,6 +42,8 @@ import runner from './scenarios/runner.mjs';
 import shapes from './scenarios/shapes.mjs';
 import systemd from './scenarios/systemd.mjs';
 
+/** A scenario takes that long at most, beside two others on a slow machine: later than that before the end none starts. */
+const scenarioMinutes = 5;
 /** In the order in which they start: the longest first, so that the last ones end together. */
 const scenarios = [
   ...[
@@ -137,7 +141,9 @@ function spent(began, cpuSeconds) {
 
 async function runOnce({ scenario, name, ...options }, counts, print) {
   const began = performance.now();
-  const reason = reasonAgainst(scenario.programs) || (await scenario.reasonAgainst?.()) || '';
+  const minutesLeft = (givenEnd() - Date.now()) / 60_000;
+  const tooLate = minutesLeft < scenarioMinutes ? `too late: ${minutesLeft.toFixed(1)} minutes are left` : '';
+  const reason = tooLate || reasonAgainst(scenario.programs) || (await scenario.reasonAgainst?.()) || '';
   if (reason) {
     print(`${name}: skipped: ${reason}`);
     counts.skipped += 1;
@@ -198,9 +204,23 @@ function runsOf(scenario, { times, firstSeed, rounds, long, 'until-failure': unt
   return runs;
 }
 
+function chosen(names, { long, turns }) {
+  if (names.length > 0) return scenarios.filter(({ name }) => names.includes(name));
+  const usual = scenarios.filter(({ longOnly }) => long || !longOnly);
+  if (turns === undefined) return usual;
+  const inTurn = byTurns(
+    usual.filter(({ everyRun }) => !everyRun),
+    Number(turns),
+  );
+  const left = usual.filter((scenario) => !scenario.everyRun && !inTurn.includes(scenario));
+  if (left.length > 0) console.log(`on other days, or by name: ${left.map(({ name }) => name).join(', ')}`);
+  return usual.filter((scenario) => !left.includes(scenario));
+}
+
 const optionTable = {
   probe: { type: 'boolean' },
   list: { type: 'boolean' },
+  turns: { type: 'string' },
   long: { type: 'boolean', default: false },
   times: { type: 'string' },
   jobs: { type: 'string' },
@@ -230,13 +250,13 @@ async function main(args) {
   const rounds = values.rounds === undefined ? undefined : Number(values.rounds);
   const firstSeed = Number(values.seed ?? Math.floor(Math.random() * 2 ** 31));
   if (
-    ![times, jobs, firstSeed, rounds ?? 1].every(Number.isSafeInteger) ||
+    ![times, jobs, firstSeed, rounds ?? 1, Number(values.turns ?? 0)].every(Number.isSafeInteger) ||
     times < (values.long ? 0 : 1) ||
     jobs < 1 ||
     (rounds ?? 1) < 1 ||
     firstSeed < 0
   ) {
-    console.error('--times, --jobs, --rounds and --seed take whole numbers');
+    console.error('--times, --jobs, --rounds, --turns and --seed take whole numbers');
     return 2;
   }
   if (!existsSync(path('dist/bin/lockstepd.js'))) {
@@ -244,11 +264,9 @@ async function main(args) {
     return 1;
   }
   const counts = { passed: 0, failed: 0, skipped: 0, cpuSeconds: 0 };
-  const wanted = ({ name, longOnly }) =>
-    positionals.length === 0 ? values.long || !longOnly : positionals.includes(name);
-  const runs = scenarios
-    .filter(wanted)
-    .flatMap((scenario) => runsOf(scenario, { ...values, times, firstSeed, rounds }));
+  const runs = chosen(positionals, values).flatMap((scenario) =>
+    runsOf(scenario, { ...values, times, firstSeed, rounds }),
+  );
   const began = performance.now();
   await runAll(runs, jobs, counts);
   console.log(`${jobs} at once: ${seconds(began)}, ${counts.cpuSeconds.toFixed(0)} s of CPU in machines`);

@@ -62,6 +62,7 @@ async function die(cluster, number, form, { check, prng }) {
 
 export default {
   name: 'cluster',
+  everyRun: true,
   longForm: true,
   programs: clusterPrograms,
   reasonAgainst: reasonAgainstCluster,

@@ -9,6 +9,7 @@ const regionSectors = 512;
 
 export default {
   name: 'lockstep',
+  everyRun: true,
   programs: [['dmsetup', 'dmsetup']],
   async run({ machine, check }) {
     const result = await machine({

@@ -27,6 +27,7 @@ const recordedRegions = 1024;
 
 export default {
   name: 'power-cut',
+  everyRun: true,
   longForm: true,
   programs: [
     ['dmsetup', 'dmsetup'],
