@@ -317,7 +317,7 @@ export class GroupSession {
 
   #hello(peer: Peer, inbox: Buffer, bytes: number): string {
     const hello = readHello(inbox, bytes);
-    if (hello === null) return this.#expel(peer, 'an introduction that cannot be read');
+    if (hello === null) return this.#refuse(peer, 'an introduction that cannot be read');
     const { session, seq, inView } = this.#header;
     if (peer.inView) this.#takeAcknowledgement(peer);
     peer.session = session;
@@ -445,18 +445,29 @@ export class GroupSession {
     }
     this.counters.notUnderstood += 1;
     const what = verdict === 'version' ? `wire version ${this.#header.version}` : 'no language of ours';
-    return this.#expel(peer, what);
+    return this.#refuse(peer, what);
   }
 
-  /** All who heard it know the same of it: the sender is out, for them and, since it hears itself, for itself. */
+  /** Everybody sees it, who comes as well as who is in a view: the sender is waited for no more. */
+  #refuse(peer: Peer, what: string): string {
+    const own = this.#expel(peer, what);
+    if (own !== '') return own;
+    peer.refused = true;
+    peer.hello = null;
+    this.#tryComplete();
+    return '';
+  }
+
+  /**
+   * The sender is out of the view of all who can read it and, since it hears itself, for itself. A round that runs goes on with it: who
+   * comes has not read what it said, and all must decide alike.
+   */
   #expel(peer: Peer, what: string): string {
     this.#reportOnce(
       `refused ${peer.node}/${peer.pid}`,
       `node ${peer.node}, process ${peer.pid}, is refused: it speaks ${what}`,
     );
     if (this.#isOwn(peer)) return `this daemon sent ${what}`;
-    peer.refused = true;
-    peer.hello = null;
     peer.partial = null;
     if (peer.inView && this.#view !== null) {
       this.#enter(
@@ -465,7 +476,6 @@ export class GroupSession {
         [departure(peer, CpgReason.processDown)],
       );
     }
-    this.#tryComplete();
     return '';
   }
 
