@@ -7,8 +7,11 @@ export function isObject<Name extends string>(said: unknown): said is Record<Nam
   return typeof said === 'object' && said !== null;
 }
 
+/** Far above everything that is counted, and far below where adding one is not exact any more: nobody can be led there. */
+const countMax = 2 ** 52;
+
 export function isCount(said: unknown): said is number {
-  return Number.isSafeInteger(said) && (said as number) >= 0;
+  return Number.isSafeInteger(said) && (said as number) >= 0 && (said as number) <= countMax;
 }
 
 export function areCounts(said: unknown): said is number[] {

@@ -76,6 +76,7 @@ export function copyOfMessage(message: LogMessage): LogMessage {
 
 /** Numbers that a message of a type must carry in `regions`; of the others none is read. */
 const numbersMin: ReadonlyMap<MessageType, number> = new Map([
+  [MessageType.inSync, 1],
   [MessageType.wish, 1],
   [MessageType.join, 3],
   [MessageType.ready, 1],

@@ -172,7 +172,8 @@ function headOf(bytes: Uint8Array, regionCount: number): ReplicaHead | null | un
 function isHead(said: unknown, regionCount: number): said is ReplicaHead {
   const names = ['generation', 'durableGeneration', 'epoch', 'position', 'searchPosition'] as const;
   if (!isObject<keyof ReplicaHead>(said) || !names.every((name) => isCount(said[name]))) return false;
-  const { recoveringRegion, recoveryDoubted, wishes, restrictions, ownersFull, logFailed } = said;
+  const { searchPosition, recoveringRegion, recoveryDoubted, wishes, restrictions, ownersFull, logFailed } = said;
+  if ((searchPosition as number) > regionCount + 1) return false;
   if (!isRegionOrNone(recoveringRegion, regionCount)) return false;
   if (!isNodeOrNone(said.recoveringNode) || !areCounts(wishes)) return false;
   if (!isObject<'pairs' | 'overflow'>(restrictions) || !areCounts(restrictions.overflow)) return false;
