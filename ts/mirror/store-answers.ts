@@ -87,7 +87,7 @@ export class StoreAnswers implements LogStoreOwner {
     if (doubt) return !later;
     const remembers = lastLeaver === world.node && (state.everResumed || [...this.#hooks.predecessors()].length > 0);
     if (!leftOutOfSync || remembers) return false;
-    const closed = of?.closed === true && of.writerEpoch === closedEpoch;
+    const closed = of?.closed === true && isKnown && of.writerEpoch === closedEpoch;
     return closedEpoch === 0 || !(closed || later);
   }
 

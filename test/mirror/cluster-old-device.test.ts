@@ -1,0 +1,100 @@
+/** R9: a log device of before is not believed where the log was used without it since, and something was out of sync or is in doubt. */
+import { expect, test } from 'vitest';
+import {
+  DM_ULOG_DTR,
+  DM_ULOG_FLUSH,
+  DM_ULOG_POSTSUSPEND,
+  DM_ULOG_PRESUSPEND,
+  DM_ULOG_RESUME,
+  DM_ULOG_SET_REGION_SYNC,
+} from '../../ts/base/ulog-frames.js';
+import { Group } from './cluster-host.js';
+import { mirrorA, TestDisk } from './host.js';
+
+const on = (device: string) => `512 clustered-disk ${device} 8 nosync`;
+
+test.each([
+  ['anew', 0],
+  ['as they were in another boot', 0],
+  ['another one', 1],
+])(
+  'what was out of sync when the log was closed on another device is not in sync on one of before: epochs %s',
+  (what, more) => {
+    const group = new Group([1, 2], { stickyMax: 0 });
+    for (const name of ['/dev/one', '/dev/two']) group.disks.set(name, new TestDisk(1024 * 1024, name));
+    let luid = 0x1000;
+    const begin = (device: string) => {
+      luid += 0x1000;
+      const log = { ...mirrorA, luid };
+      group.resume(log, on(device), [1]);
+      return log;
+    };
+    const leave = (log: typeof mirrorA) => {
+      for (const type of [DM_ULOG_PRESUSPEND, DM_ULOG_POSTSUSPEND, DM_ULOG_DTR])
+        expect(group.ask(1, type, log)?.error).toBe(0);
+    };
+    leave(begin('/dev/one'));
+    // All hosts are booted.
+    if (what !== 'anew') {
+      for (const node of [1, 2]) group.cutPower(node);
+      for (const node of [1, 2]) group.join(node);
+      group.settle();
+    }
+    for (let i = 0; i < more; i++) leave(begin('/dev/two'));
+    const log = begin('/dev/two');
+    expect(group.ask(1, DM_ULOG_FLUSH, log, [5])?.error).toBe(0);
+    expect(group.ask(1, DM_ULOG_SET_REGION_SYNC, log, [5, 0])?.error).toBe(0);
+    leave(log);
+    const next = begin('/dev/one');
+    expect(group.ask(1, DM_ULOG_RESUME, next)?.error).toBe(0);
+    expect(group.host(1).state(next).map.isInSync(5)).toBe(false);
+  },
+);
+
+const disk = '512 clustered-disk /dev/log 8 nosync';
+const core = '512 clustered-core 8 nosync';
+
+test.each([false, true])(
+  'what was lost with the state of a core log a device of before it does not know; killed in the load: %s',
+  (killed) => {
+    const group = new Group([1, 2], { stickyMax: 0 });
+    const device = new TestDisk(1024 * 1024);
+    group.disks.set('/dev/log', device);
+    const leave = (luid: number) => {
+      for (const type of [DM_ULOG_PRESUSPEND, DM_ULOG_POSTSUSPEND, DM_ULOG_DTR])
+        group.ask(1, type, { ...mirrorA, luid });
+    };
+    // With a device, closed in order, all clean.
+    group.resume({ ...mirrorA, luid: 0x2000 }, disk, [1]);
+    leave(0x2000);
+    // The mirror is activated with its log in memory. Its state is lost under its kernel.
+    const before = { ...mirrorA, luid: 0x3000 };
+    group.resume(before, core, [1]);
+    expect(group.ask(1, DM_ULOG_FLUSH, before, [9])?.error).toBe(0);
+    group.part(1, 'process-down');
+    group.host(1).powerCut(false);
+    group.join(1);
+    group.settle();
+    expect(group.host(1).construct(before, core, { nul: true })?.error).toBe(0);
+    expect(group.ask(1, DM_ULOG_RESUME, before)?.error).toBe(0);
+    expect(group.host(1).state(before).marksUnknown).toBe(true);
+    leave(0x3000);
+    // And with the device again.
+    const next = { ...mirrorA, luid: 0x4000 };
+    group.host(1).construct(next, disk);
+    group.settle();
+    group.host(1).send(DM_ULOG_RESUME, next);
+    group.host(1).turn();
+    while (group.step()) group.host(1).turn();
+    expect(device.waiting.length).toBeGreaterThan(0);
+    if (killed) {
+      group.killDaemon(1);
+      group.join(1);
+    }
+    group.settle();
+    expect(group.ask(1, DM_ULOG_RESUME, next)?.error).toBe(0);
+    // Nobody knows what was written meanwhile.
+    expect(group.host(1).state(next).map.isInSync(9)).toBe(false);
+    expect(group.host(1).state(next).map.syncCount).toBe(0);
+  },
+);
