@@ -14,7 +14,7 @@ import {
   DM_ULOG_SET_REGION_SYNC,
 } from '../../ts/base/ulog-frames.js';
 import { decodeMembers, encodeMembers } from '../../ts/mirror/member-record.js';
-import { addMember, emptyTable, newMember, removeMember } from '../../ts/mirror/member-table.js';
+import { addMember, emptyTable, memberOf, newMember, removeMember, unknownName } from '../../ts/mirror/member-table.js';
 import { MessageType } from '../../ts/mirror/messages.js';
 import { decodeReport, encodeReports } from '../../ts/mirror/report-codec.js';
 import { reportUnused } from '../../ts/mirror/return-merge.js';
@@ -36,12 +36,55 @@ test('one member too many is refused, and the others go on', () => {
   group.host(2).construct(mirrorA, core);
   expect(group.ask(2, DM_ULOG_RESUME, mirrorA)?.error).toBe(-Errno.EINVAL);
   const said = group.host(2).reports.find(({ event }) => event === 'resume-refused');
-  expect(said?.text).toMatch(/has 59 members already/);
+  expect(said?.text).toMatch(/has 58 members already/);
   group.ask(1, DM_ULOG_MARK_REGION, mirrorA, [3]);
   expect(group.ask(1, DM_ULOG_FLUSH, mirrorA)?.error).toBe(0);
   // Its kernel asks again when another has left.
   for (const table of tables) removeMember(table ?? emptyTable(''), 100, false);
   expect(group.ask(2, DM_ULOG_RESUME, mirrorA)?.error).toBe(0);
+});
+
+test('one member too many is refused also when somebody comes to the group meanwhile', () => {
+  const { group } = groupWith(core, [1], { nodes: [1, 200, 300] });
+  group.part(300, 'leave');
+  group.settle();
+  const tables = [1, 200].map((node) => group.host(node).service.cluster?.tables.get(mirrorA.uuid));
+  for (const i of numbers(membersMax - 1))
+    for (const table of tables) {
+      const member = newMember(100 + i, `n${i}`, i.toString(16).padStart(16, '0'), 'active');
+      addMember(table ?? emptyTable(''), Object.assign(member, { present: false, passed: true }));
+    }
+  group.host(200).construct(mirrorA, core);
+  const seq = group.host(200).send(DM_ULOG_RESUME, mirrorA);
+  // Before its join is delivered.
+  group.join(300);
+  group.settle();
+  expect(group.host(1).service.cluster?.tables.get(mirrorA.uuid)?.members.length).toBe(membersMax);
+  expect(group.host(200).answerTo(seq)?.error).toBe(-Errno.EINVAL);
+});
+
+test('a name is in a record whole or not at all: shortened it might be another host', () => {
+  const table = emptyTable(mirrorA.uuid);
+  const names = numbers(20).map((i) => `storage-node.dc1.example.com-${i + 1}`);
+  for (const i of numbers(20)) table.members.push(newMember(i + 1, names[i] as string, '0123456789abcdef', 'active'));
+  table.ended = numbers(16).map((boot) => boot.toString(16).padStart(16, '0'));
+  const stored = decodeMembers(mirrorA.uuid, encodeMembers(table, noFacts))?.table.members ?? [];
+  const whole = stored.filter(({ name }, i) => name === names[i]).length;
+  expect(whole).toBeGreaterThan(5);
+  expect(stored.slice(whole).map(({ name }) => name)).toEqual(names.slice(whole).map(() => unknownName));
+});
+
+test('names that had no room are said again by those who are there', () => {
+  const nodes = numbers(42).map((i) => i + 1);
+  const group = new Group(nodes, { stickyMax: 0 });
+  group.resume(mirrorA, core, nodes);
+  for (const node of nodes) group.killDaemon(node);
+  for (const node of nodes) group.join(node);
+  group.settle();
+  group.part(10, 'node-down');
+  group.settle();
+  const lost = memberOf(group.host(2).service.cluster?.tables.get(mirrorA.uuid), 10);
+  expect([lost?.present, lost?.name]).toEqual([false, 'node10']);
 });
 
 test('a record of more members than it has room for is one in doubt', () => {
@@ -55,22 +98,25 @@ test('a record of more members than it has room for is one in doubt', () => {
 });
 
 test.each([
-  [3, 16],
-  [55, 4],
-  [membersMax, 0],
-])('a record of %i members has room for the newest %i boots of those who are none any more', (count, boots) => {
-  const table = emptyTable(mirrorA.uuid);
-  for (const i of numbers(count)) table.members.push(newMember(i + 1, `host-${i}`, '0123456789abcdef', 'active'));
-  const ended = numbers(40).map((boot) => boot.toString(16).padStart(16, '0'));
-  Object.assign(table, { ended, endedEpoch: 7, closedEpoch: 5, outOfSyncSince: 9 });
-  const found = new Set([3, 70]);
-  const stored = decodeMembers(mirrorA.uuid, encodeMembers(table, { ...noFacts, found }));
-  expect(stored?.table.ended).toEqual(boots === 0 ? [] : ended.slice(-boots));
-  const { endedEpoch, closedEpoch, outOfSyncSince } = stored?.table ?? emptyTable('');
-  expect([endedEpoch, closedEpoch, outOfSyncSince]).toEqual(boots === 0 ? [0, 0, 0] : [7, 5, 9]);
-  expect(stored?.table.members.length).toBe(count);
-  expect([stored?.moreFound, ...(stored?.found ?? [])]).toEqual([false, 3, 70]);
-});
+  [3, 16, [3, 70]],
+  [55, 4, [3, 70]],
+  [membersMax, 0, []],
+])(
+  'a record of %i members has room for the newest %i boots of those who are none any more',
+  (count, boots, regions) => {
+    const table = emptyTable(mirrorA.uuid);
+    for (const i of numbers(count)) table.members.push(newMember(i + 1, `host-${i}`, '0123456789abcdef', 'active'));
+    const ended = numbers(40).map((boot) => boot.toString(16).padStart(16, '0'));
+    Object.assign(table, { ended, endedEpoch: 7, closedEpoch: 5, outOfSyncSince: 9 });
+    const found = new Set([3, 70]);
+    const stored = decodeMembers(mirrorA.uuid, encodeMembers(table, { ...noFacts, found }));
+    expect(stored?.table.ended).toEqual(boots === 0 ? [] : ended.slice(-boots));
+    const { endedEpoch, closedEpoch, outOfSyncSince } = stored?.table ?? emptyTable('');
+    expect([endedEpoch, closedEpoch, outOfSyncSince]).toEqual([7, 5, 9]);
+    expect(stored?.table.members.length).toBe(count);
+    expect([stored?.moreFound, ...(stored?.found ?? [])]).toEqual([regions.length < 2, ...regions]);
+  },
+);
 
 test('a report of 1600 logs with eight members goes in several messages', () => {
   const group = new Group([1, 2], { stickyMax: 0 });

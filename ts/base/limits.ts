@@ -54,7 +54,7 @@ export const quietMsMax = 10_000;
 /** Bytes of a log's member table in its state record. */
 export const memberTableBytesMax = 880;
 /** Members of one log: what such a table has room for. A further one is refused. */
-export const membersMax = 59;
+export const membersMax = 58;
 /** Regions found out of sync by this kernel that a state record names; of more it says "more". */
 export const foundMax = 256;
 /** Where a report of what a daemon knows of all logs goes on in the next message. */

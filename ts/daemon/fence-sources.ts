@@ -8,6 +8,7 @@
  * that was ahead.
  */
 import { execFile } from 'node:child_process';
+import { unknownName } from '../mirror/member-table.js';
 import type { LostHost } from './lost-nodes.js';
 import { upMs } from './up-time.js';
 
@@ -41,14 +42,24 @@ export function fenceSource(kind: FenceSourceKind, command: string | null): Fenc
   if (kind === 'pacemaker') {
     const history = new PacemakerHistory();
     const words = ({ name }: LostHost) => ['--history', name, '--output-as=xml'];
-    return recordSource('stonith_admin', words, (output, lost) => history.saysDead(output, lost, Date.now()));
+    return byName(recordSource('stonith_admin', words, (output, lost) => history.saysDead(output, lost, Date.now())));
   }
   if (command === null) throw new Error('a fencing command has a path');
-  return {
+  return byName({
     // Both, so that a script can go by either; exit code 0 and nothing else means dead.
     async ask({ node, name }, signal) {
       const { code, text } = await run(command, [name, String(node)], signal);
       return { dead: code === 0, text: `${command} ${name} ${node}: ${text}` };
+    },
+  });
+}
+
+/** Nobody is asked about a host whose name is not known: only a person can tell which one it is. */
+function byName(source: FenceSource): FenceSource {
+  return {
+    ask(lost, signal) {
+      if (lost.name !== unknownName) return source.ask(lost, signal);
+      return Promise.resolve({ dead: false, text: 'its name is not known: lockstep fence-confirm, once it is dead' });
     },
   };
 }

@@ -1,15 +1,15 @@
 /**
  * A member table as bytes for the state record (R2), where it has to fit `memberTableBytesMax`: what a daemon has to know of a
- * log when it starts again. Names are for people, and shortened when there is no room for them. More members than it has room for are
+ * log when it starts again. A name that finds no room is left out: shortened it might be another host's. More members than it has room for are
  * there only of sides that meet: what a daemon knows that begins with some of them is in doubt.
  *
  * All numbers are little-endian: generation f64, writer u32 (+1), epoch f64, last leaver u32 (+1), flags u8, count u8, rank f64, hint f64; then each
- * member: node u32, flags u8, boot 8 bytes, length of the name u8, name; then, where a flag says so, who is none any more: closed epoch f64,
- * epoch of the ends f64, out-of-sync generation f64, count u8, boots of 8 bytes each, the newest as many as fit; then the regions that this
- * kernel has found out of sync, u32 each, as many as fit: a flag says that there are more.
+ * member: node u32, flags u8, boot 8 bytes, length of the name u8, name; then, where a flag says so, what is known of those who are none any more:
+ * closed epoch f64, epoch of the ends f64, out-of-sync generation f64, count u8, boots of 8 bytes each, the newest as many as fit; then the
+ * regions that this kernel has found out of sync, u32 each, as many as fit: a flag says that there are more.
  */
 import { membersMax, memberTableBytesMax } from '../base/limits.js';
-import { emptyTable, type Member, type MemberTable, newMember, type Stage } from './member-table.js';
+import { emptyTable, type Member, type MemberTable, newMember, type Stage, unknownName } from './member-table.js';
 
 const headBytes = 42;
 const memberBytes = 14;
@@ -18,7 +18,8 @@ const bootBytes = 8;
 /** Boots of those who are none any more. An older one is forgotten: should it have been falsely confirmed dead, nothing is resynced for it. */
 const bootsMax = 16;
 const regionBytes = 4;
-if (headBytes + membersMax * memberBytes > memberTableBytesMax)
+const nameBytesMax = 255;
+if (headBytes + membersMax * memberBytes + endsBytes > memberTableBytesMax)
   throw new RangeError('a full member table must fit its record');
 
 const stages: readonly Stage[] = ['joining', 'active', 'halted'];
@@ -42,11 +43,15 @@ export function encodeMembers(
   { rank, hint, found, moreFound, membersGone }: CopyFacts,
 ): Uint8Array {
   const stored = table.members.slice(0, membersMax);
-  const names = stored.map(({ name }) => Buffer.from(name, 'utf8'));
-  const room = memberTableBytesMax - headBytes - memberBytes * names.length;
+  const room = memberTableBytesMax - headBytes - memberBytes * stored.length;
   const ends = encodeEnds(table, room - regionBytes * found.size);
-  const nameMax = names.length === 0 ? 0 : Math.min(255, Math.floor((room - ends.length) / names.length));
-  const parts = stored.map((member, at) => encodeMember(member, names[at]?.subarray(0, nameMax) ?? Buffer.of()));
+  let nameRoom = room - ends.length - regionBytes * found.size;
+  const parts = stored.map((member) => {
+    const name = Buffer.from(member.name === unknownName ? '' : member.name, 'utf8');
+    const fits = name.length <= Math.min(nameRoom, nameBytesMax);
+    if (fits) nameRoom -= name.length;
+    return encodeMember(member, fits ? name : Buffer.of());
+  });
   const used = parts.reduce((sum, part) => sum + part.length, headBytes + ends.length);
   const listed = [...found].slice(0, Math.floor((memberTableBytesMax - used) / regionBytes));
   const more = moreFound || listed.length < found.size;
@@ -109,11 +114,11 @@ export function decodeMembers(uuid: string, bytes: Uint8Array): StoredMembers | 
   return { table, rank: from.readDoubleLE(26), hint: from.readDoubleLE(34), found, moreFound, membersGone };
 }
 
-/** Empty where there is nothing to say, or no room for it. */
+/** Empty where there is nothing to say. There is always room for the numbers: without them a log device of before would be believed (R9). */
 function encodeEnds({ closedEpoch, endedEpoch, outOfSyncSince, ended }: MemberTable, room: number): Buffer {
+  if (closedEpoch === 0 && endedEpoch === 0 && outOfSyncSince === 0 && ended.length === 0) return Buffer.of();
   const fitting = Math.min(bootsMax, Math.floor((room - endsBytes) / bootBytes));
   const boots = fitting > 0 ? ended.slice(-fitting) : [];
-  if (boots.length === 0) return Buffer.of();
   const bytes = Buffer.alloc(endsBytes + bootBytes * boots.length);
   bytes.writeDoubleLE(closedEpoch, 0);
   bytes.writeDoubleLE(endedEpoch, 8);
@@ -148,7 +153,7 @@ function encodeMember(member: Member, name: Buffer): Buffer {
 function decodeMember(bytes: Buffer): Member {
   const flags = bytes.readUInt8(4);
   const boot = bytes.toString('hex', 5, 13);
-  const name = bytes.toString('utf8', memberBytes);
+  const name = bytes.toString('utf8', memberBytes) || unknownName;
   const member = newMember(bytes.readUInt32LE(0), name, boot, stages[flags & 3] ?? 'active');
   member.present = (flags & 4) !== 0;
   member.valid = (flags & 8) !== 0;
