@@ -1,12 +1,14 @@
 /** What daemons know of logs that their host does not use outlives them (R6). */
 import { expect, test } from 'vitest';
 import {
+  DM_ULOG_FLUSH,
   DM_ULOG_GET_RESYNC_WORK,
   DM_ULOG_POSTSUSPEND,
   DM_ULOG_PRESUSPEND,
   DM_ULOG_RESUME,
 } from '../../ts/base/ulog-frames.js';
 import { addMember, emptyTable, type MemberTable, newMember } from '../../ts/mirror/member-table.js';
+import { MessageType } from '../../ts/mirror/messages.js';
 import { UnusedLogs } from '../../ts/mirror/unused-logs.js';
 import { type Group, groupWith } from './cluster-host.js';
 import { mirrorA } from './host.js';
@@ -109,3 +111,40 @@ function tableWithMember(uuid: string): MemberTable {
   addMember(table, newMember(1, 'node1', '0123456789abcdef', 'active'));
   return table;
 }
+
+const synced = '512 clustered-core 8 nosync';
+
+test.each(['before its RESUME', 'behind its RESUME, its join is on its way', 'when its join was delivered'])(
+  'who has the log is not forgotten by a daemon that is killed %s',
+  (when) => {
+    const { group } = groupWith(synced, [1], { nodes: [1, 2] });
+    expect(group.ask(1, DM_ULOG_FLUSH, mirrorA, [5])?.error).toBe(0);
+    const two = group.host(2);
+    two.construct(mirrorA, synced);
+    group.settle();
+    // Somebody says once more that there is quorum, as every member does when somebody has come or is lost.
+    group.quorum(true, [1]);
+    if (when !== 'before its RESUME') two.send(DM_ULOG_RESUME, mirrorA);
+    const endTurn = () => two.service.endTurn(two.nowMs);
+    group.step();
+    endTurn();
+    if (when === 'when its join was delivered') {
+      expect(group.next?.type).toBe(MessageType.join);
+      group.step();
+      endTurn();
+    }
+    // Both daemons are killed, that of 2 is started first. The kernel of 1 goes on.
+    for (const node of [2, 1]) group.killDaemon(node);
+    group.join(2);
+    group.settle();
+    // Its kernel asks again.
+    const seq = group.host(2).send(DM_ULOG_RESUME, mirrorA);
+    group.settle();
+    group.wait(1000);
+    const members = group
+      .host(2)
+      .service.cluster?.tables.get(mirrorA.uuid)
+      ?.members.map(({ node }) => node);
+    expect([members, group.host(2).answerTo(seq)]).toEqual([[1, 2], undefined]);
+  },
+);

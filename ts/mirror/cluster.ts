@@ -13,7 +13,7 @@ import type { Departure, GroupMember, GroupView } from '../base/group-view.js';
 import { bootKey } from './boot-key.js';
 import { Directory, departMeanwhile } from './directory.js';
 import type { Member, MemberTable } from './member-table.js';
-import { memberOf } from './member-table.js';
+import { addJoining, isNewerTable, memberOf } from './member-table.js';
 import { type LogMessage, MessageType } from './messages.js';
 import { decodeReport, encodeReports } from './report-codec.js';
 import { type LogReport, mergeReports, type Reporter, reportUnused } from './return-merge.js';
@@ -178,7 +178,8 @@ export class Cluster {
       if (member.stage === 'joining' && member.node !== this.#world.node) member.needed = true;
     }
     const known = this.directory.tables.get(table.uuid);
-    if (known === undefined || known.generation < table.generation) this.directory.tables.set(table.uuid, table);
+    if (known === undefined || isNewerTable(table, known)) this.directory.tables.set(table.uuid, table);
+    else addJoining(known, table);
   }
 
   viewChanged(view: GroupView): void {
@@ -189,6 +190,10 @@ export class Cluster {
       this.#ownQuorate = false;
       this.#events.groupLost();
       return;
+    }
+    // Who is here has refuted what was said of its death.
+    for (const { node, bootId } of view.members) {
+      if (this.#deaths.get(node) === bootKey(bootId)) this.#deaths.delete(node);
     }
     const changed = this.directory.departed(view.left);
     this.#exchange?.left.push(...view.left);

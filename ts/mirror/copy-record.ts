@@ -38,6 +38,8 @@ export class CopyRecord implements CopyFacts {
   readonly #foundMax: number;
   /** The members of that generation, node -> boot. */
   #boots: ReadonlyMap<number, string> = new Map();
+  /** The record says who has the log, as the group knows it by now. */
+  hasTable = false;
   /** Those of them that were away and may have gone on alone. */
   #awaited: ReadonlySet<number> = new Set();
 
@@ -56,6 +58,7 @@ export class CopyRecord implements CopyFacts {
     this.membersGone = stored.membersGone;
     this.#rememberBoots(stored.members);
     this.ownersKnown = false;
+    this.hasTable = true;
   }
 
   /** Of a log that an earlier daemon has seen suspended: what its kernel has found outlives that, and a resume of the same table. */
@@ -79,7 +82,8 @@ export class CopyRecord implements CopyFacts {
   /** A table of another shape is that of members who refuse this log: in its record, whose shape it has, it would pass for one of it. */
   keep(table: MemberTable): void {
     const { geometry, image } = this.#state;
-    if (!sameShape(table, { ...geometry, disk: image !== null })) return;
+    this.hasTable = sameShape(table, { ...geometry, disk: image !== null });
+    if (!this.hasTable) return;
     const bytes = encodeMembers(table, this);
     if (bytes.length <= memberTableBytesMax) this.#state.members = bytes;
   }

@@ -14,9 +14,12 @@
  */
 export type Stage = 'joining' | 'active' | 'halted';
 
+/** Of a member that was not there since all daemons began again, where its name had no room in their records. */
+export const unknownName = '?';
+
 export interface Member {
   readonly node: number;
-  readonly name: string;
+  name: string;
   /** Short form of the boot id (boot-key.ts). */
   readonly boot: string;
   stage: Stage;
@@ -255,6 +258,21 @@ export function tableChanged(table: MemberTable, counted = anyValid(table)): voi
   if (counted) table.generation += 1;
   if (!anyValid(table)) table.lineage = 0;
   else if (table.lineage === 0) table.lineage = table.generation;
+}
+
+/** True when the table is the newer one. While nobody follows, the writer's role may pass on without a new generation. */
+export function isNewerTable(table: MemberTable, than: MemberTable): boolean {
+  if (table.generation !== than.generation) return table.generation > than.generation;
+  return table.epoch > than.epoch;
+}
+
+/** Who begins to join a log that nobody follows is not counted either: of two tables that are equally new each may lack somebody. */
+export function addJoining(table: MemberTable, { members, generation, epoch }: MemberTable): void {
+  if (generation !== table.generation || epoch !== table.epoch) return;
+  for (const member of members) {
+    const heardOf = table.ended.includes(member.boot) || memberOf(table, member.node) !== undefined;
+    if (!heardOf && member.stage === 'joining') addMember(table, { ...member });
+  }
 }
 
 /** Gives a vacant writer's role away. The first member of a log has it before it is valid: it loads the device. */

@@ -73,7 +73,8 @@ export class MirrorLogs {
 
   /** This host has the log in use, or is about to: its record has the member table. */
   uses(uuid: string): boolean {
-    return (this.#official.get(uuid)?.replica.phase ?? 'outside') !== 'outside';
+    const replica = this.#official.get(uuid)?.replica;
+    return replica !== undefined && replica.phase !== 'outside' && replica.record.hasTable;
   }
 
   /** A message about membership (place-messages.ts), or about one log. */

@@ -119,6 +119,8 @@ export class Replica {
   /** RESUME. */
   enter(): void {
     this.phase = 'waiting';
+    const { table } = this.rights;
+    if (table !== undefined) this.record.keep(table);
     this.#incoming.covered = 0;
     this.#writer.enter();
     this.request(MessageType.join, this.#joinFlag);

@@ -9,12 +9,15 @@
  *
  * Whoever has a live instance is a member, known or not. A node that is there with another boot id has died (R7).
  */
+import { membersMax } from '../base/limits.js';
 import {
+  addJoining,
   addMember,
   anyValid,
   chooseWriter,
   copyTable,
   decide,
+  isNewerTable,
   isWriter,
   type LogShape,
   type Member,
@@ -201,6 +204,7 @@ function wasAway(knowers: readonly Knower[], base: Knower, node: number): boolea
  */
 function missedIn(table: MemberTable, knowers: readonly Knower[]): void {
   const { ended, members } = table;
+  for (const { log } of knowers) addJoining(table, log.table);
   for (const { log } of knowers) {
     const uses = log.live !== null && log.live !== 'joining' && (log.valid || log.rank > 0);
     if (!uses) continue;
@@ -240,13 +244,15 @@ function enter(table: MemberTable, { node, name, boot, log }: Reporter): void {
     return;
   }
   if (member === undefined) {
-    if (live === null) return;
+    // One too many is refused when it says that it joins, too.
+    if (live === null || table.members.length >= membersMax) return;
     // As at a join: the first one says how large the log is.
     if (table.members.length === 0) Object.assign(table, log?.shape);
     member = newMember(node, name, boot, live);
     member.settled = live === 'joining';
     addMember(table, member);
   }
+  member.name = name;
   member.present = true;
   member.passed = false;
   if (live === null) {
@@ -316,10 +322,7 @@ function outranks(side: readonly Knower[], than: readonly Knower[]): boolean {
   return generation > otherGeneration;
 }
 
-/**
- * Who knows the newest table. While nobody follows, the writer's role may pass on without a new generation: who loaded the device and is
- * away is not who loads it now (R8).
- */
+/** Who knows the newest table: who loaded the device and is away is not who loads it now (R8). */
 function newestOf(knowers: readonly Knower[]): Knower {
   let best = knowers[0] as Knower;
   for (const knower of knowers) if (knowsNewer(knower.log, best.log)) best = knower;
@@ -327,8 +330,6 @@ function newestOf(knowers: readonly Knower[]): Knower {
 }
 
 function knowsNewer(log: LogReport, than: LogReport): boolean {
-  const { generation, epoch } = log.table;
-  if (generation !== than.table.generation) return generation > than.table.generation;
-  if (epoch !== than.table.epoch) return epoch > than.table.epoch;
-  return log.position > than.position;
+  if (isNewerTable(log.table, than.table)) return true;
+  return !isNewerTable(than.table, log.table) && log.position > than.position;
 }

@@ -1,0 +1,92 @@
+/** R6, R7: who was about to join a log that nobody has is waited for by those who heard of it, whatever else they know. */
+import { expect, test } from 'vitest';
+import {
+  DM_ULOG_DTR,
+  DM_ULOG_FLUSH,
+  DM_ULOG_POSTSUSPEND,
+  DM_ULOG_PRESUSPEND,
+  DM_ULOG_RESUME,
+} from '../../ts/base/ulog-frames.js';
+import { MessageType } from '../../ts/mirror/messages.js';
+import { Group, groupWith } from './cluster-host.js';
+import { mirrorA } from './host.js';
+
+const core = '512 clustered-core 8 nosync';
+
+test.each([false, true])(
+  'who was about to join when daemons ended is waited for; their tables were destroyed: %s',
+  (destroyed) => {
+    const { group } = groupWith(core, [1, 3], { nodes: [1, 2, 3] });
+    for (const node of [3, 1]) {
+      for (const type of [DM_ULOG_PRESUSPEND, DM_ULOG_POSTSUSPEND])
+        expect(group.ask(node, type, mirrorA)?.error).toBe(0);
+      if (destroyed) expect(group.ask(node, DM_ULOG_DTR, mirrorA)?.error).toBe(0);
+    }
+    group.host(2).construct(mirrorA, core);
+    group.settle();
+    const resume = group.host(2).send(DM_ULOG_RESUME, mirrorA);
+    while (group.next?.type !== MessageType.ready) {
+      if (!group.step()) for (const node of [1, 2, 3]) group.host(node).turn();
+    }
+    // All know that it joins. The daemons of the others are killed; it goes on with quorum, for their hosts are there.
+    for (const node of [1, 2, 3]) group.host(node).service.endTurn(group.host(node).nowMs);
+    for (const node of [1, 3]) group.killDaemon(node);
+    group.settle();
+    expect(group.host(2).answerTo(resume)?.error).toBe(0);
+    expect(group.ask(2, DM_ULOG_FLUSH, mirrorA, [5])?.error).toBe(0);
+    // Its network breaks, and the daemons of the others are started again.
+    group.loseGroup(2);
+    group.join(1);
+    group.settle();
+    // What its kernel holds only it knows: the kernels of the others wait until it is back or known dead.
+    if (destroyed) group.host(1).construct(mirrorA, core);
+    group.settle();
+    const next = group.host(1).send(DM_ULOG_RESUME, mirrorA);
+    group.settle();
+    group.wait(5000);
+    const answered = group.host(1).answerTo(next)?.error;
+    // It is shot, and boots again. What it wrote last may be on one leg only.
+    group.cutPower(2);
+    group.join(2);
+    group.settle();
+    if (group.host(1).answerTo(next) === undefined) group.ask(1, DM_ULOG_RESUME, mirrorA);
+    const { map } = group.host(1).state(mirrorA);
+    expect([answered, map.isInSync(5), map.isClean(5)]).toEqual([undefined, false, false]);
+  },
+);
+
+test.each([
+  [1, 3],
+  [3, 1],
+])('who joined last is waited for, whichever daemon has not heard of it: the one of node %i', (early, late) => {
+  const group = new Group([1, 2, 3, 4], { stickyMax: 0 });
+  for (const node of [2, 4]) group.host(node).construct(mirrorA, core);
+  group.settle();
+  const resumes = [2, 4].map((node) => group.host(node).send(DM_ULOG_RESUME, mirrorA));
+  // The join of 2.
+  group.step();
+  const end = (node: number) => group.host(node).service.endTurn(group.host(node).nowMs);
+  end(early);
+  group.killDaemon(early);
+  // That of 4.
+  group.step();
+  end(late);
+  group.killDaemon(late);
+  group.settle();
+  expect([2, 4].map((node, i) => group.host(node).answerTo(resumes[i] as number)?.error)).toEqual([0, 0]);
+  expect(group.ask(4, DM_ULOG_FLUSH, mirrorA, [5])?.error).toBe(0);
+  for (const node of [2, 4]) group.loseGroup(node);
+  for (const node of [1, 3]) group.join(node);
+  group.settle();
+  const table = group.host(3).service.cluster?.tables.get(mirrorA.uuid);
+  const members = table?.members.map(({ node }) => node);
+  // 2 is shot and boots again. 4 may still write.
+  group.cutPower(2);
+  group.join(2);
+  group.settle();
+  group.host(1).construct(mirrorA, core);
+  group.settle();
+  const seq = group.host(1).send(DM_ULOG_RESUME, mirrorA);
+  group.settle();
+  expect([members, group.host(1).answerTo(seq)]).toEqual([[2, 4], undefined]);
+});
