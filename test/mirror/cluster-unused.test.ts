@@ -148,3 +148,26 @@ test.each(['before its RESUME', 'behind its RESUME, its join is on its way', 'wh
     expect([members, group.host(2).answerTo(seq)]).toEqual([[1, 2], undefined]);
   },
 );
+
+test.each([
+  ['go on', 1],
+  ['go on', 2],
+  ['are started anew', 1],
+  ['are started anew', 2],
+])(
+  'the only host that had a core log died with marks, the daemons %s: the next one, node %i, does not go by nosync',
+  (what, next) => {
+    const { group } = groupWith(synced, [1], { nodes: [1, 2, 3] });
+    expect(group.ask(1, DM_ULOG_FLUSH, mirrorA, [5])?.error).toBe(0);
+    group.cutPower(1);
+    group.join(1);
+    group.settle();
+    if (what !== 'go on') {
+      for (const node of [1, 2, 3]) group.killDaemon(node);
+      for (const node of [1, 2, 3]) group.join(node);
+      group.settle();
+    }
+    group.resume(mirrorA, synced, [next]);
+    expect(group.host(next).state(mirrorA).map.isInSync(5)).toBe(false);
+  },
+);

@@ -88,9 +88,9 @@ export class UnusedLogs {
   }
 }
 
-/** Somebody has it, or knew more when he left than log device and constructor say. */
-function isWorthIt({ members, lastLeaver }: MemberTable): boolean {
-  return members.length > 0 || lastLeaver !== -1;
+/** Somebody has it, or had it and may have known more than log device and constructor say. */
+function isWorthIt({ members, lastLeaver, doubt, writerDied, ended }: MemberTable): boolean {
+  return members.length > 0 || lastLeaver !== -1 || doubt || writerDied || ended.length > 0;
 }
 
 function tableOf(text: string): MemberTable | null {
