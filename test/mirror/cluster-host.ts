@@ -143,11 +143,7 @@ export class Group {
     const next = this.#queue.shift();
     if (next === undefined) return false;
     for (const node of this.#members.keys()) {
-      if (this.#cutOff.has(node) !== this.#cutOff.has(next.message.node)) continue;
-      const order = (this.#orders.get(node) ?? 0) + 1;
-      this.#orders.set(node, order);
-      const host = this.host(node);
-      host.service.deliver(order, next.message, host.nowMs);
+      if (this.#cutOff.has(node) === this.#cutOff.has(next.message.node)) this.#deliverTo(node, next.message);
     }
     if (this.acknowledges) this.acknowledge();
     return true;
@@ -155,20 +151,46 @@ export class Group {
 
   /** Delivers the first message of the sender that `choose` picks: the order that messages of several get is any. False: there is none. */
   stepOfAny(choose: (senders: number) => number): boolean {
-    const senders = [...new Set(this.#queue.map(({ from }) => from))];
-    if (senders.length === 0) return false;
-    const of = senders[choose(senders.length)];
-    const at = this.#queue.findIndex(({ from }) => from === of);
-    this.#queue.unshift(...this.#queue.splice(at, 1));
+    const next = this.#takeOfAny(choose);
+    if (next === undefined) return false;
+    this.#queue.unshift(next);
     return this.step();
+  }
+
+  /**
+   * Some messages, in any such order, reach this node before all others. Then it must leave: those of others are the next ones for
+   * who stays, its own are lost with it.
+   */
+  stepAhead(node: number, count: number, choose: (senders: number) => number): void {
+    const handed: { readonly from: string; readonly message: LogMessage }[] = [];
+    for (let next = this.#takeOfAny(choose); next !== undefined; next = this.#takeOfAny(choose)) {
+      handed.push(next);
+      this.#deliverTo(node, next.message);
+      if (handed.length === count) break;
+    }
+    this.#queue.unshift(...handed);
+  }
+
+  #takeOfAny(choose: (senders: number) => number): { readonly from: string; readonly message: LogMessage } | undefined {
+    const senders = [...new Set(this.#queue.map(({ from }) => from))];
+    if (senders.length === 0) return undefined;
+    const of = senders[choose(senders.length)];
+    return this.#queue.splice(
+      this.#queue.findIndex(({ from }) => from === of),
+      1,
+    )[0];
+  }
+
+  #deliverTo(node: number, message: LogMessage): void {
+    const order = (this.#orders.get(node) ?? 0) + 1;
+    this.#orders.set(node, order);
+    const host = this.host(node);
+    host.service.deliver(order, message, host.nowMs);
   }
 
   /** A sender is handed its own message first: the next one reaches this node alone, and is lost for the others. */
   stepTo(node: number): void {
-    const { message } = this.takeNext();
-    const order = (this.#orders.get(node) ?? 0) + 1;
-    this.#orders.set(node, order);
-    this.host(node).service.deliver(order, message, this.host(node).nowMs);
+    this.#deliverTo(node, this.takeNext().message);
   }
 
   /** The message that `step` delivers. */

@@ -12,7 +12,10 @@ import {
   DM_ULOG_SET_REGION_SYNC,
 } from '../../ts/base/ulog-frames.js';
 import type { Group } from './cluster-host.js';
-import { type Answer, mirrorA } from './host.js';
+import { type Answer, type Host, type Luid, mirrorA } from './host.js';
+
+/** A daemon's answer about a log that it does not know: the kernel constructs and resumes it again, then asks again. */
+const unknownLog = -3;
 
 /** A request whose answer has not come. */
 interface Request {
@@ -20,28 +23,64 @@ interface Request {
   readonly type: number;
   readonly payload: readonly number[];
   readonly answered: (answer: Answer) => void;
+  /** It is the RESUME of a log that a daemon had forgotten: what was asked first; null: a read, which was not put off. */
+  readonly behind?: Request | null;
 }
 
 export class RandomClient {
   readonly node: number;
   readonly #group: Group;
+  readonly #regions: number;
   /** The host has power. */
   up = true;
-  /** Without a table there is no log; `suspending`: no new write begins. */
-  stage: 'none' | 'suspended' | 'active' | 'suspending' = 'active';
+  /** Without a table there is no log; `suspending`: no new write begins; `stalled`: its RESUME was refused. */
+  stage: 'none' | 'suspended' | 'resuming' | 'active' | 'stalled' | 'suspending' = 'none';
+  /** The table of its log. */
+  text = '';
+  /** Its log was resumed since it had power. */
+  used = false;
+  /** A FLUSH was refused: no write ends before another table. */
+  failed = false;
   /** Regions whose FLUSH was asked for and not cleared since. */
   readonly marked = new Set<number>();
   /** Those whose FLUSH was answered: their writes may be under way. */
   readonly writing = new Set<number>();
+  /** Those that it has found out of sync: it writes there without marks until it has recovered them or has another table (R10). */
+  readonly unsynced = new Set<number>();
   /** The region being copied; -1: none. */
   copying = -1;
-  /** A write that died with its host has made the legs differ behind the copy. */
+  /** A write that died with its host, or that left no mark, has made the legs differ behind the copy. */
   copySpoilt = false;
+  #log: Luid | null = null;
+  /** The instance that a new table takes the place of. */
+  #replaced: Luid | null = null;
+  #instances = 0;
+  /** No region below is recovered by others, as it was told. */
+  #hint = 0;
+  /** It was told that there is nothing to recover. */
+  #workless = false;
   #waits: Request | null = null;
 
-  constructor(group: Group, node: number) {
+  /** `text`: it has that log, resumed, as `Group.resume` leaves it. */
+  constructor(group: Group, node: number, regions: number, text: string | null) {
     this.#group = group;
     this.node = node;
+    this.#regions = regions;
+    if (text === null) return;
+    this.#log = mirrorA;
+    this.text = text;
+    this.stage = 'active';
+    this.used = true;
+  }
+
+  /** Throws when it has none. */
+  get log(): Luid {
+    if (this.#log === null) throw new Error(`the kernel of ${this.node} has no log`);
+    return this.#log;
+  }
+
+  get hasLog(): boolean {
+    return this.#log !== null;
   }
 
   /** What it waits for, as text; null: nothing. */
@@ -50,6 +89,11 @@ export class RandomClient {
   }
 
   get idle(): boolean {
+    return this.canEndCopy && !this.failed;
+  }
+
+  /** A copy goes on although a FLUSH was refused. */
+  get canEndCopy(): boolean {
     return this.up && this.stage === 'active' && this.#waits === null;
   }
 
@@ -57,51 +101,78 @@ export class RandomClient {
   die(): void {
     this.up = false;
     this.stage = 'none';
-    this.marked.clear();
-    this.writing.clear();
+    this.used = false;
+    this.failed = false;
     this.copying = -1;
     this.copySpoilt = false;
+    this.#log = null;
+    this.#replaced = null;
     this.#waits = null;
+    for (const regions of [this.marked, this.writing, this.unsynced]) regions.clear();
   }
 
   /** Hears the answer that has come. */
   poll(): void {
     const request = this.#waits;
     if (request === null) return;
-    const answer = this.#group.host(this.node).answerTo(request.seq);
+    const answer = this.#host.answerTo(request.seq);
     if (answer === undefined) return;
     this.#waits = null;
-    request.answered(answer);
+    if (answer.error === unknownLog && this.stage !== 'suspended') this.#reconnect(request);
+    else request.answered(answer);
   }
 
-  /** The daemon that had the request is gone: the new one hears it again. */
+  /** The daemon that had the request is gone, or the kernel is tired of waiting: it is sent once more. */
   askAgain(): void {
-    if (this.#waits === null) return;
-    const { type, payload, answered } = this.#waits;
-    this.#ask(type, payload, answered);
+    const request = this.#waits;
+    if (request !== null) this.#send(request);
   }
 
-  construct(text: string): void {
-    this.#group.host(this.node).construct(mirrorA, text);
+  /** Loads a table: an instance of its own, which takes the place of the one it has at the RESUME. False: it is refused. */
+  load(text: string): boolean {
+    this.#instances += 1;
+    const log = { uuid: mirrorA.uuid, luid: 0x2000 + this.#instances * 0x10 + this.node };
+    if (this.#host.construct(log, text)?.error !== 0) return false;
+    this.#replaced = this.#log;
+    this.#log = log;
+    this.text = text;
+    this.failed = false;
+    this.unsynced.clear();
     this.stage = 'suspended';
+    return true;
   }
 
   remove(): void {
-    if (this.stage !== 'suspended' || this.#waits !== null) return;
-    this.#group.host(this.node).ask(DM_ULOG_DTR, mirrorA);
+    if (this.stage !== 'suspended' || this.#waits !== null || this.#log === null) return;
+    for (const log of [this.#replaced, this.#log]) if (log !== null) this.#host.ask(DM_ULOG_DTR, log);
+    this.#replaced = null;
+    this.#log = null;
     this.stage = 'none';
+    this.unsynced.clear();
   }
 
-  resume(): void {
+  /** `destroysFirst`: the instance that it takes the place of ends before the RESUME, not behind it. */
+  resume(destroysFirst: boolean): void {
     if (this.stage !== 'suspended' || this.#waits !== null) return;
+    const replaced = this.#replaced;
+    const destroy = () => {
+      if (replaced !== null) this.#host.send(DM_ULOG_DTR, replaced);
+    };
+    this.#replaced = null;
+    this.stage = 'resuming';
+    if (destroysFirst) destroy();
     this.#ask(DM_ULOG_RESUME, [], ({ error }) => {
-      if (error === 0) this.stage = 'active';
+      this.stage = error === 0 ? 'active' : 'stalled';
+      this.#hint = 0;
+      this.#workless = false;
+      if (error === 0) this.used = true;
     });
+    if (!destroysFirst) destroy();
   }
 
   /** Its writes end and its marks are given up between PRESUSPEND and POSTSUSPEND; a copy ends before. */
   suspend(): void {
-    if (!this.idle || this.copying >= 0) return;
+    if (!['active', 'stalled'].includes(this.stage) || this.#waits !== null || this.copying >= 0) return;
     this.stage = 'suspending';
     this.#ask(DM_ULOG_PRESUSPEND, [], () => {
       this.clear([...this.marked]);
@@ -111,20 +182,44 @@ export class RandomClient {
     });
   }
 
-  /** A write: only to a region that is in sync and that nobody copies. `begun`: the write may be under way from here on. */
-  write(region: number, begun: () => void): void {
+  /**
+   * A write: with a mark to a region that is in sync and that nobody copies (`begun`: it may be under way from here on), without one to
+   * a region that is not.
+   */
+  write(region: number, begun: () => void, unmarked: () => void): void {
     if (this.marked.has(region) || this.copying === region) return;
-    if (this.#value(DM_ULOG_IS_REMOTE_RECOVERING, region) !== 0) return;
-    if (this.#value(DM_ULOG_IN_SYNC, region) !== 1) return;
+    if (this.unsynced.has(region)) {
+      unmarked();
+      return;
+    }
+    if (!this.#mayWrite(region)) return;
+    const inSync = this.#read(DM_ULOG_IN_SYNC, region);
+    if (inSync === null) return;
+    if (inSync[0] !== 1) {
+      this.unsynced.add(region);
+      unmarked();
+      return;
+    }
     this.marked.add(region);
     this.#ask(DM_ULOG_FLUSH, [region], ({ error }) => {
-      if (error !== 0) {
+      if (error === 0) {
+        this.writing.add(region);
+        begun();
+      } else {
         this.marked.delete(region);
-        return;
+        this.failed = true;
       }
-      this.writing.add(region);
-      begun();
     });
+  }
+
+  /** Nobody copies it, as far as this kernel asks. */
+  #mayWrite(region: number): boolean {
+    const answer = this.#read(DM_ULOG_IS_REMOTE_RECOVERING, region);
+    if (answer === null) return false;
+    this.#workless = false;
+    const [recovering, hint = 0] = answer;
+    if (recovering === 0) this.#hint = Math.max(this.#hint, hint);
+    return recovering === 0 || region < this.#hint;
   }
 
   /** The writes to these regions have ended. */
@@ -134,13 +229,26 @@ export class RandomClient {
       this.marked.delete(region);
       this.writing.delete(region);
     }
-    this.#group.host(this.node).send(DM_ULOG_CLEAR_REGION, mirrorA, regions);
+    this.#host.send(DM_ULOG_CLEAR_REGION, this.log, regions);
+  }
+
+  /** One leg fails in a write: the region is out of sync, and what it writes there from now on has no mark. */
+  legFails(region: number): void {
+    this.unsynced.add(region);
+    this.#ask(DM_ULOG_SET_REGION_SYNC, [region, 0], () => {});
+  }
+
+  /** False: nothing is left that it knows of. */
+  get asksForWork(): boolean {
+    return !this.#workless && this.#hint < this.#regions;
   }
 
   /** `begun`: it has a region to copy. */
   askForWork(begun: () => void): void {
-    this.#ask(DM_ULOG_GET_RESYNC_WORK, [], ({ values }) => {
-      if (values[0] !== 1) return;
+    if (!this.asksForWork) return;
+    this.#ask(DM_ULOG_GET_RESYNC_WORK, [], ({ error, values }) => {
+      this.#workless = error !== 0 || values[0] !== 1;
+      if (this.#workless) return;
       this.copying = values[1] as number;
       this.copySpoilt = false;
       begun();
@@ -151,19 +259,42 @@ export class RandomClient {
   endCopy(): number {
     const region = this.copying;
     this.copying = -1;
+    this.unsynced.delete(region);
     this.#ask(DM_ULOG_SET_REGION_SYNC, [region, 1], () => {});
     return region;
   }
 
-  /** First value of the answer to a read, which is given at once. */
-  #value(type: number, region: number): number | undefined {
-    const host = this.#group.host(this.node);
-    return host.answerTo(host.send(type, mirrorA, [region]))?.values[0];
+  get #host(): Host {
+    return this.#group.host(this.node);
+  }
+
+  /** The answer to a read, which is given at once; null: an error. */
+  #read(type: number, region: number): readonly number[] | null {
+    const answer = this.#host.answerTo(this.#host.send(type, this.log, [region]));
+    if (answer?.error === unknownLog) this.#reconnect(null);
+    return answer?.error === 0 ? answer.values : null;
+  }
+
+  #reconnect(request: Request | null): void {
+    const behind = request?.behind === undefined ? request : request.behind;
+    this.#host.construct(this.log, this.text, { nul: true });
+    this.#waits = {
+      seq: 0,
+      type: DM_ULOG_RESUME,
+      payload: [],
+      behind,
+      answered: () => behind !== null && this.#send(behind),
+    };
+    this.#send(this.#waits);
   }
 
   #ask(type: number, payload: readonly number[], answered: (answer: Answer) => void): void {
-    const seq = this.#group.host(this.node).send(type, mirrorA, payload);
-    this.#waits = { seq, type, payload, answered };
+    this.#send({ seq: 0, type, payload, answered });
+  }
+
+  #send(request: Request): void {
+    request.seq = this.#host.send(request.type, this.log, request.payload);
+    this.#waits = request;
     this.poll();
   }
 }
