@@ -98,3 +98,28 @@ test.each([false, true])(
     expect(group.host(1).state(next).map.syncCount).toBe(0);
   },
 );
+
+test.each([core, on('/dev/two')])(
+  'nobody ever left the log in order, all who had it died, its table in between: %s',
+  (between) => {
+    const group = new Group([1, 2, 3], { stickyMax: 0 });
+    for (const name of ['/dev/one', '/dev/two']) group.disks.set(name, new TestDisk(1024 * 1024, name));
+    const die = (node: number) => {
+      group.cutPower(node);
+      group.join(node);
+      group.settle();
+    };
+    // New, and all clean.
+    group.resume({ ...mirrorA, luid: 0x2000 }, on('/dev/one'), [1]);
+    die(1);
+    // Moved; 2 writes, and dies.
+    const log = { ...mirrorA, luid: 0x3000 };
+    group.resume(log, between, [2]);
+    expect(group.ask(2, DM_ULOG_FLUSH, log, [5])?.error).toBe(0);
+    die(2);
+    // Moved back: device one knows nothing of region 5.
+    const next = { ...mirrorA, luid: 0x4000 };
+    group.resume(next, on('/dev/one'), [3]);
+    expect(group.host(3).state(next).map.isInSync(5)).toBe(false);
+  },
+);

@@ -79,8 +79,9 @@ export class StoreAnswers implements LogStoreOwner {
     const { closedEpoch, endedEpoch, doubt, lastLeaver, leftOutOfSync, members, ended } = table;
     const whole = header.kind === 'valid' && header.regionCount >= state.map.regionCount;
     const of = session?.uuid === uuid && (session.closed || whole) ? session : null;
-    // Who left last had no device, or could not write it: what is there from before says nothing.
-    const known = closedEpoch === 0 && lastLeaver !== -1 ? endedEpoch : closedEpoch;
+    // Who left last had no device, or could not write it: what is there from before says nothing. Who died closed nothing: what it had
+    // opened is the last word.
+    const known = closedEpoch === 0 && lastLeaver !== -1 ? endedEpoch : Math.max(closedEpoch, endedEpoch - 1);
     const boot = bootKey(of?.bootId ?? '');
     const isKnown = ended.includes(boot) || members.some((member) => member.boot === boot);
     const later = of !== null && isKnown && of.writerEpoch > known && !this.#isOwnClaim(of);
