@@ -79,7 +79,7 @@ test('R7: who may have gone on and is there with another boot has taken what it 
 
 test('who has left, of which the others had not heard, is taken off', () => {
   const theirs = tableOf(9, [member(1), member(2, { present: false, valid: false })]);
-  const own = tableOf(8, [member(1)], { ended: ['boot2'] });
+  const own = tableOf(8, [member(1)], { ended: [{ boot: 'boot2', epoch: 1 }] });
   const { table, left } = mergeReports([
     reporter(1, theirs, { quorate: true }),
     reporter(2, own, { live: null, valid: false }),
@@ -88,7 +88,7 @@ test('who has left, of which the others had not heard, is taken off', () => {
 });
 
 test('what the newest table has missed of those who go on is taken from theirs: members, and the writer', () => {
-  const old = tableOf(200, [], { lineage: 0, writer: -1, epoch: 1, ended: ['boot4'] });
+  const old = tableOf(200, [], { lineage: 0, writer: -1, epoch: 1, ended: [{ boot: 'boot4', epoch: 1 }] });
   const away = [3, 4].map((node) => member(node, { present: false, valid: false, needed: true }));
   const joined = member(5, { stage: 'joining', present: false, valid: false });
   const theirs = tableOf(9, [member(1), ...away, joined], { writer: 3, epoch: 4 });
@@ -224,7 +224,7 @@ test('R13: who went on with quorum has left the log since, and its table says so
 });
 
 test('a kernel uses a log that others have begun without it: nothing is known to be in sync', () => {
-  const begun = tableOf(5, [member(1)], { ended: ['boot3'] });
+  const begun = tableOf(5, [member(1)], { ended: [{ boot: 'boot3', epoch: 1 }] });
   const one = reporter(1, begun, { quorate: true });
   const merged = (node: number, members: readonly Member[], facts: Partial<LogReport> = {}) =>
     mergeReports([one, reporter(node, tableOf(9, members), { valid: false, ...facts })]).conflict;

@@ -31,7 +31,8 @@ import { cpgMessageBytesMax } from '../native/cpg-group.js';
  * more briefly (transfer.ts). 4: a report may take several messages and says of a member who went on without it, a leave says whether
  * something was out of sync, and the head of a copy whether owners are missing in it. 5: a leave names the member table that its sender had
  * seen. 6: a report says of what size and kind a log is, and is of one meeting; a leave names the session that was closed on the log device.
- * 7: joins and leaves are numbered. 8: of equally new tables those who are about to join are taken together.
+ * 7: joins and leaves are numbered. 8: of equally new tables those who are about to join are taken together,
+ * boots end in epochs, and epochs do not fall.
  */
 export const wireVersion = 8;
 export const wireHeaderBytes = 52;

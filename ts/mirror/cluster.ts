@@ -13,7 +13,7 @@ import type { Departure, GroupMember, GroupView } from '../base/group-view.js';
 import { bootKey } from './boot-key.js';
 import { Directory, departMeanwhile } from './directory.js';
 import type { Member, MemberTable } from './member-table.js';
-import { addJoining, isNewerTable, memberOf } from './member-table.js';
+import { addJoining, hasEnded, isNewerTable, memberOf } from './member-table.js';
 import { type LogMessage, MessageType } from './messages.js';
 import { decodeReport, encodeReports } from './report-codec.js';
 import { type LogReport, mergeReports, type Reporter, reportUnused } from './return-merge.js';
@@ -128,7 +128,7 @@ export class Cluster {
     const boot = bootKey(bootId);
     const table = this.tables.get(uuid);
     if (this.#deadBoots.has(boot)) return true;
-    if (table?.ended.includes(boot) && writerEpoch <= table.endedEpoch) return true;
+    if (table?.ended.some((one) => one.boot === boot && writerEpoch <= one.epoch) === true) return true;
     const [here, namesake] = this.#members.filter(({ name }) => name === nodeName);
     if (here === undefined || namesake !== undefined) return false;
     const member = memberOf(table, here.node);
@@ -319,7 +319,7 @@ export class Cluster {
     this.#events.tableChanged(uuid);
     // One that has left has no table of the log any more, as it says, or because it was booted since; or it is about to make one.
     for (const { node, boot, log } of reporters) {
-      const gone = log === undefined ? !table.ended.includes(boot) : log.tableGone;
+      const gone = log === undefined ? !hasEnded(table, boot) : log.tableGone;
       if (gone && memberOf(table, node) === undefined) this.#events.tableEnded(uuid, node);
     }
   }
@@ -365,9 +365,9 @@ export class Cluster {
     if (here !== null && bootKey(here.bootId) === boot) return;
     this.#deadBoots.add(boot);
     // Its table ended with it, also of a log that it had left.
-    for (const { uuid, ended, members } of this.tables.values()) {
-      const left = ended.includes(boot) && members.every((member) => member.node !== node);
-      if (left && this.memberOfGroup(node) === null) this.#events.tableEnded(uuid, node);
+    for (const table of this.tables.values()) {
+      const left = hasEnded(table, boot) && memberOf(table, node) === undefined;
+      if (left && this.memberOfGroup(node) === null) this.#events.tableEnded(table.uuid, node);
     }
     for (const { uuid, member, lost } of this.directory.died(node, boot)) {
       this.#events.gone(uuid, member, true);

@@ -14,6 +14,12 @@
  */
 export type Stage = 'joining' | 'active' | 'halted';
 
+/** A boot that has left or died, and the epoch in which it did. */
+export interface EndedBoot {
+  readonly boot: string;
+  readonly epoch: number;
+}
+
 /** Of a member that was not there since all daemons began again, where its name had no room in their records. */
 export const unknownName = '?';
 
@@ -80,9 +86,9 @@ export interface MemberTable extends LogShape {
   closedEpoch: number;
   /** The generation in which a member was gone last that may have left regions out of sync: of an older table nobody can say that none is. */
   outOfSyncSince: number;
-  /** Boots that have left or died, newest last: a log device that one of them did not close is nobody's. */
-  ended: string[];
-  /** Of none of those is a session of a later epoch, unless it came back or went on alone. */
+  /** Newest last. A log device that one of them did not close, in no later epoch than its own, is nobody's: behind that it may have come back unheard. */
+  ended: EndedBoot[];
+  /** The epoch in which one of them ended last, also of those that are forgotten. */
   endedEpoch: number;
 }
 
@@ -124,6 +130,11 @@ export function copyTable(table: MemberTable): MemberTable {
   return { ...table, ended: [...table.ended], members: table.members.map((member) => ({ ...member })) };
 }
 
+/** It has left, or is dead, and has not come back since that anybody heard of. */
+export function hasEnded({ ended }: MemberTable, boot: string): boolean {
+  return ended.some((one) => one.boot === boot);
+}
+
 export function memberOf(table: MemberTable | undefined, node: number): Member | undefined {
   return table?.members.find((member) => member.node === node);
 }
@@ -147,7 +158,7 @@ export function newMember(node: number, name: string, boot: string, stage: Stage
 
 /** Adds the member, in place of one of the same node. */
 export function addMember(table: MemberTable, member: Member): void {
-  table.ended = table.ended.filter((boot) => boot !== member.boot);
+  table.ended = table.ended.filter(({ boot }) => boot !== member.boot);
   table.members = [...table.members.filter(({ node }) => node !== member.node), member];
   table.members.sort((a, b) => a.node - b.node);
 }
@@ -155,8 +166,10 @@ export function addMember(table: MemberTable, member: Member): void {
 /** Takes the member off. The writer's role is vacant when it had it. */
 export function removeMember(table: MemberTable, node: number, died: boolean): void {
   const boot = memberOf(table, node)?.boot;
-  if (boot !== undefined) table.ended = [...table.ended.filter((other) => other !== boot), boot].slice(-endedMax);
-  table.endedEpoch = table.epoch;
+  const { epoch } = table;
+  if (boot !== undefined)
+    table.ended = [...table.ended.filter((other) => other.boot !== boot), { boot, epoch }].slice(-endedMax);
+  table.endedEpoch = epoch;
   table.members = table.members.filter((member) => member.node !== node);
   if (table.writer === node) vacate(table, died);
 }
@@ -270,7 +283,7 @@ export function isNewerTable(table: MemberTable, than: MemberTable): boolean {
 export function addJoining(table: MemberTable, { members, generation, epoch }: MemberTable): void {
   if (generation !== table.generation || epoch !== table.epoch) return;
   for (const member of members) {
-    const heardOf = table.ended.includes(member.boot) || memberOf(table, member.node) !== undefined;
+    const heardOf = hasEnded(table, member.boot) || memberOf(table, member.node) !== undefined;
     if (!heardOf && member.stage === 'joining') addMember(table, { ...member });
   }
 }

@@ -4,7 +4,7 @@
  */
 import { reportBytesMax, uuidBytesMax } from '../base/limits.js';
 import { isCount, isNode, isNodeOrNone, isObject } from './json-values.js';
-import { type LogShape, type Member, type MemberTable, withoutCopy } from './member-table.js';
+import { type EndedBoot, type LogShape, type Member, type MemberTable, withoutCopy } from './member-table.js';
 import type { LogReport } from './return-merge.js';
 
 export interface Report {
@@ -88,8 +88,12 @@ export function isTable(said: unknown): said is MemberTable {
   const { uuid, members, writer, lastLeaver, ended } = said;
   if (typeof uuid !== 'string' || Buffer.byteLength(uuid) > uuidTextBytesMax) return false;
   if (!Array.isArray(members) || !members.every(isMember)) return false;
-  if (!Array.isArray(ended) || !ended.every((boot) => typeof boot === 'string')) return false;
+  if (!Array.isArray(ended) || !ended.every(isEnded)) return false;
   return isNodeOrNone(writer) && isNodeOrNone(lastLeaver) && tableCounts.every((name) => isCount(said[name]));
+}
+
+function isEnded(said: unknown): said is EndedBoot {
+  return isObject<keyof EndedBoot>(said) && typeof said.boot === 'string' && isCount(said.epoch);
 }
 
 function isMember(said: unknown): boolean {

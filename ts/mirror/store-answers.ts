@@ -8,6 +8,7 @@ import type { LogDeviceInfo } from './log-device.js';
 import type { LogHeader, LogSession } from './log-image.js';
 import type { LogParts } from './log-parts.js';
 import { LifeCycle, type LogState } from './log-state.js';
+import { hasEnded } from './member-table.js';
 import { MessageType } from './messages.js';
 import { deriveDiskBits, judgeHead } from './resume-bits.js';
 import { packDevice } from './status-text.js';
@@ -76,14 +77,14 @@ export class StoreAnswers implements LogStoreOwner {
     const { state, replica, world, uuid } = this.#parts;
     const { table } = replica.rights;
     if (table === undefined) return false;
-    const { closedEpoch, endedEpoch, doubt, lastLeaver, leftOutOfSync, members, ended } = table;
+    const { closedEpoch, endedEpoch, doubt, lastLeaver, leftOutOfSync, members } = table;
     const whole = header.kind === 'valid' && header.regionCount >= state.map.regionCount;
     const of = session?.uuid === uuid && (session.closed || whole) ? session : null;
     // Who left last had no device, or could not write it: what is there from before says nothing. Who died closed nothing: what it had
     // opened is the last word.
     const known = closedEpoch === 0 && lastLeaver !== -1 ? endedEpoch : Math.max(closedEpoch, endedEpoch - 1);
     const boot = bootKey(of?.bootId ?? '');
-    const isKnown = ended.includes(boot) || members.some((member) => member.boot === boot);
+    const isKnown = hasEnded(table, boot) || members.some((member) => member.boot === boot);
     const later = of !== null && isKnown && of.writerEpoch > known && !this.#isOwnClaim(of);
     if (doubt) return !later;
     const remembers = lastLeaver === world.node && (state.everResumed || [...this.#hooks.predecessors()].length > 0);

@@ -5,6 +5,7 @@
  * A text for each log, its table as JSON, stored when that has changed: a few in each turn, since much may change at once. What stands there
  * may be old by then: a newer table, or the word of a member that it has left, counts more (return-merge.ts).
  */
+import { isObject } from './json-values.js';
 import type { MemberTable } from './member-table.js';
 import { isTable } from './report-codec.js';
 
@@ -93,9 +94,16 @@ function isWorthIt({ members, lastLeaver, doubt, writerDied, ended }: MemberTabl
   return members.length > 0 || lastLeaver !== -1 || doubt || writerDied || ended.length > 0;
 }
 
+/** A daemon of before wrote boots alone, and the last epoch in which one of them ended. */
+function withEpochs(said: unknown): unknown {
+  if (!isObject<'ended' | 'endedEpoch'>(said) || !Array.isArray(said.ended)) return said;
+  const { ended, endedEpoch: epoch } = said;
+  return { ...said, ended: ended.map((one: unknown) => (typeof one === 'string' ? { boot: one, epoch } : one)) };
+}
+
 function tableOf(text: string): MemberTable | null {
   try {
-    const said: unknown = JSON.parse(text);
+    const said = withEpochs(JSON.parse(text));
     return isTable(said) ? said : null;
   } catch {
     return null;
