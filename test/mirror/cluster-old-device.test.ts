@@ -123,3 +123,35 @@ test.each([core, on('/dev/two')])(
     expect(group.host(3).state(next).map.isInSync(5)).toBe(false);
   },
 );
+
+test('a device of an epoch that the group has forgotten is not later than what was left last', () => {
+  const group = new Group([1, 2], { stickyMax: 0 });
+  for (const name of ['/dev/one', '/dev/two']) group.disks.set(name, new TestDisk(1024 * 1024, name));
+  let luid = 0x1000;
+  const begin = (node: number, what: string) => {
+    luid += 0x1000;
+    const log = { ...mirrorA, luid };
+    group.resume(log, on(what), [node]);
+    return log;
+  };
+  const leave = (node: number, log: typeof mirrorA) => {
+    for (const type of [DM_ULOG_PRESUSPEND, DM_ULOG_POSTSUSPEND, DM_ULOG_DTR])
+      expect(group.ask(node, type, log)?.error).toBe(0);
+  };
+  // 1 has it three times, the last time on device one; 2 is away, and is booted.
+  group.loseGroup(2);
+  for (let i = 0; i < 3; i++) leave(1, begin(1, '/dev/one'));
+  group.loseGroup(1);
+  group.cutPower(2);
+  group.join(2);
+  group.settle();
+  // It begins the log on device two without having heard of that, which is as it should be: nobody uses it.
+  const log = begin(2, '/dev/two');
+  group.join(1);
+  group.settle();
+  expect(group.ask(2, DM_ULOG_FLUSH, log, [5])?.error).toBe(0);
+  expect(group.ask(2, DM_ULOG_SET_REGION_SYNC, log, [5, 0])?.error).toBe(0);
+  leave(2, log);
+  const next = begin(1, '/dev/one');
+  expect(group.host(1).state(next).map.isInSync(5)).toBe(false);
+});

@@ -17,6 +17,7 @@ import {
   chooseWriter,
   copyTable,
   decide,
+  hasEnded,
   isNewerTable,
   isWriter,
   type LogShape,
@@ -88,6 +89,8 @@ export function mergeReports(reporters: readonly Reporter[]): Merged {
   const base = side === null ? newestOf(knowers) : (side[0] as Knower);
   const table = copyTable(base.log.table);
   if (side === null) missedIn(table, knowers);
+  const epochBefore = table.epoch;
+  const epochOfOthers = Math.max(...knowers.map(({ log }) => log.table.epoch));
   for (const { log } of knowers) table.generation = Math.max(table.generation, log.table.generation);
   const away = new Set(base.log.table.members.filter(({ needed }) => needed).map(({ node }) => node));
   const follows = new Set(side?.map(({ node }) => node) ?? []);
@@ -119,6 +122,8 @@ export function mergeReports(reporters: readonly Reporter[]): Merged {
   if (anyValid(table)) table.generation += 1;
   settleWriter(table, knowers);
   chooseWriter(table);
+  // Epochs do not fall: log devices are compared by them.
+  if (epochOfOthers > epochBefore) table.epoch = Math.max(table.epoch, epochOfOthers + 1);
   // Who copies begins again.
   table.lineage = anyValid(table) ? table.generation : 0;
   table.outOfSyncSince = table.generation;
@@ -172,12 +177,13 @@ function hasPassed({ log }: Knower, others: readonly Knower[]): boolean {
 function wentOnWithout(knower: Knower, side: readonly Knower[]): boolean {
   const inUse = uses(knower);
   if ((inUse || knower.log.table.doubt) && hasPassed(knower, side)) return true;
-  const { members, ended } = (side[0] as Knower).log.table;
+  const { table } = (side[0] as Knower).log;
+  const { members } = table;
   if (!inUse || members.some(({ node, boot }) => node === knower.node && boot === knower.boot)) return false;
   const strangers = side.every(({ node, boot }) =>
     knower.log.table.members.every((one) => one.node !== node || one.boot !== boot),
   );
-  return strangers || ended.includes(knower.boot);
+  return strangers || hasEnded(table, knower.boot);
 }
 
 /** Somebody knows of a doubt that is younger than every copy here. */
@@ -203,14 +209,14 @@ function wasAway(knowers: readonly Knower[], base: Knower, node: number): boolea
  * writer.
  */
 function missedIn(table: MemberTable, knowers: readonly Knower[]): void {
-  const { ended, members } = table;
+  const { members } = table;
   for (const { log } of knowers) addJoining(table, log.table);
   for (const { log } of knowers) {
     const uses = log.live !== null && log.live !== 'joining' && (log.valid || log.rank > 0);
     if (!uses) continue;
     for (const member of log.table.members) {
       const { node, boot, stage } = member;
-      const heardOf = ended.includes(boot) || members.some((other) => other.node === node);
+      const heardOf = hasEnded(table, boot) || members.some((other) => other.node === node);
       if (!heardOf && stage !== 'joining') addMember(table, { ...member });
     }
     const { writer, epoch, writerDied } = log.table;
