@@ -1,5 +1,6 @@
 /** What daemons that meet make of what each of them says. */
 import { expect, test } from 'vitest';
+import { membersMax } from '../../ts/base/limits.js';
 import { emptyTable, type Member, type MemberTable, memberOf, newMember } from '../../ts/mirror/member-table.js';
 import { type LogReport, mergeReports, type Reporter } from '../../ts/mirror/return-merge.js';
 
@@ -233,4 +234,18 @@ test('a kernel uses a log that others have begun without it: nothing is known to
   // It was with those who follow, and they heard of its leave or of its end.
   expect(merged(2, [member(1), member(2)])).toBe(false);
   expect(merged(3, [member(1), member(3)])).toBe(true);
+});
+
+test('of sides that meet all who use the log are members, also when they are too many; who is about to join is not', () => {
+  const away = { present: false, passed: true, valid: false };
+  const others = Array.from({ length: membersMax - 1 }, (_, i) => member(100 + i, away));
+  const full = tableOf(200, [member(1), ...others]);
+  const own = tableOf(9, [member(2)]);
+  const membersWith = (live: 'active' | 'joining') => {
+    const returns = reporter(2, own, { valid: live === 'active', live });
+    return mergeReports([reporter(1, full, { quorate: true }), returns]).table.members;
+  };
+  expect(membersWith('active').map(({ node }) => node)).toContain(2);
+  expect(membersWith('active').length).toBe(membersMax + 1);
+  expect(membersWith('joining').map(({ node }) => node)).not.toContain(2);
 });

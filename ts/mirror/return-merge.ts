@@ -250,8 +250,9 @@ function enter(table: MemberTable, { node, name, boot, log }: Reporter): void {
     return;
   }
   if (member === undefined) {
-    // One too many is refused when it says that it joins, too.
-    if (live === null || table.members.length >= membersMax) return;
+    if (live === null) return;
+    // One too many is refused when it says that it joins. Of sides that meet all who use the log are members.
+    if (live === 'joining' && table.members.length >= membersMax) return;
     // As at a join: the first one says how large the log is.
     if (table.members.length === 0) Object.assign(table, log?.shape);
     member = newMember(node, name, boot, live);
