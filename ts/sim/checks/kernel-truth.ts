@@ -67,6 +67,8 @@ export interface TargetTruth {
   roundMarks: boolean;
   /** Between PRESUSPEND and POSTSUSPEND. */
   draining: boolean;
+  /** Suspends, and no daemon was there for its PRESUSPEND; until POSTSUSPEND. */
+  drainingUnheard: boolean;
   /** The last suspend has ended, and no daemon can know: its POSTSUSPEND never left the kernel. */
   endUnsaid: boolean;
   /** POSTSUSPEND was sent, and RESUME not since: nothing is written. */
@@ -122,6 +124,7 @@ export class KernelTruth {
         roundUnknown: false,
         roundMarks: false,
         draining: false,
+        drainingUnheard: false,
         endUnsaid: false,
         drained: false,
         reconnects: 0,
@@ -270,6 +273,7 @@ export class KernelTruth {
     if (request.type !== DM_ULOG_POSTSUSPEND) return;
     // All writes are done by now: what was lost no longer matters.
     truth.draining = false;
+    truth.drainingUnheard = false;
     truth.drained = true;
     truth.handedOut = -1;
     truth.letDrain = false;
@@ -316,7 +320,9 @@ export class KernelTruth {
       const region = request.values[0] ?? 0;
       if (reply.first === 0) truth.admitted.add(region);
       else truth.admitted.delete(region);
-      if (!truth.draining) truth.hintMax = Math.max(truth.hintMax, reply.second);
+      // "All of them" to a kernel whose writes must end is no hint: it has heard that until its next resume (R12).
+      const ends = truth.letDrain && reply.second >= regionCount;
+      if (!ends) truth.hintMax = Math.max(truth.hintMax, reply.second);
     }
     if (request.type === DM_ULOG_GET_RESYNC_WORK && reply.first === 1) truth.handedOut = reply.second;
     const marks = request.type === DM_ULOG_MARK_REGION || request.type === DM_ULOG_FLUSH;
