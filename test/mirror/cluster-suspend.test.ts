@@ -333,3 +333,66 @@ test('a RESUME of before the suspend that comes again, for want of an answer, en
   expect(resumes.map((seq) => host.answerTo(seq)?.error)).toEqual([0, 0]);
   expect(host.state(mirrorA).lifeCycle).toBe(LifeCycle.halted);
 });
+
+describe('a suspend that no daemon has heard of', () => {
+  /** Nothing is in sync. */
+  const unsynced = () => groupWith('512 clustered-core 8 sync', [1, 2]).group;
+
+  /** What a round of the kernel's worker asks for one write; the first region is out of sync. */
+  function mustWait(group: Group, node: number, region: number): boolean {
+    group.ask(node, DM_ULOG_GET_SYNC_COUNT, mirrorA);
+    const reply = group.ask(node, DM_ULOG_IS_REMOTE_RECOVERING, mirrorA, [region]);
+    expect(reply?.values?.[1]).toBe(0);
+    return reply?.values?.[0] === 1;
+  }
+
+  test('shows when rounds ask for no work: its writes go on under marks, as nobody may recover what they wait for', () => {
+    const group = unsynced();
+    expect(mustWait(group, 2, 4)).toBe(true);
+    expect(mustWait(group, 2, 4)).toBe(false);
+    expect(group.ask(2, DM_ULOG_IN_SYNC, mirrorA, [4])?.values).toEqual([1]);
+    expect(group.ask(2, DM_ULOG_FLUSH, mirrorA, [4])?.error).toBe(0);
+    expect(mustWait(group, 2, 5)).toBe(false);
+    // R4: what it holds is recovered by nobody, though it is wished.
+    expect(group.ask(1, DM_ULOG_GET_RESYNC_WORK, mirrorA)?.values).toEqual([1, 5]);
+    expect(group.ask(1, DM_ULOG_SET_REGION_SYNC, mirrorA, [5, 1])?.error).toBe(0);
+    expect(group.ask(2, DM_ULOG_CLEAR_REGION, mirrorA, [4])?.error).toBe(0);
+    group.settle();
+    expect(group.ask(1, DM_ULOG_GET_RESYNC_WORK, mirrorA)?.values).toEqual([1, 4]);
+  });
+
+  test('what another copies at the moment is waited for all the same', () => {
+    const group = unsynced();
+    expect(group.ask(1, DM_ULOG_GET_RESYNC_WORK, mirrorA)?.values).toEqual([1, 0]);
+    for (let i = 0; i < 3; i++) expect(mustWait(group, 2, 0)).toBe(true);
+  });
+
+  test('is not seen in a kernel that asks for work, nor in one that copies', () => {
+    const group = unsynced();
+    expect(group.ask(1, DM_ULOG_GET_RESYNC_WORK, mirrorA)?.values).toEqual([1, 0]);
+    for (let i = 0; i < 3; i++) {
+      expect(mustWait(group, 1, 4)).toBe(true);
+      expect(group.ask(2, DM_ULOG_GET_RESYNC_WORK, mirrorA)?.values?.[0]).toBe(0);
+      expect(mustWait(group, 2, 5)).toBe(true);
+    }
+  });
+
+  test('one that was taken for it is believed again when it asks for work', () => {
+    const group = unsynced();
+    group.ask(1, DM_ULOG_GET_RESYNC_WORK, mirrorA);
+    mustWait(group, 2, 4);
+    expect(mustWait(group, 2, 4)).toBe(false);
+    group.ask(2, DM_ULOG_GET_RESYNC_WORK, mirrorA);
+    expect(mustWait(group, 2, 4)).toBe(true);
+  });
+
+  test('several questions of one round, and counts of another thread, show nothing', () => {
+    const group = unsynced();
+    group.ask(1, DM_ULOG_GET_RESYNC_WORK, mirrorA);
+    const asks = () => group.ask(2, DM_ULOG_IS_REMOTE_RECOVERING, mirrorA, [4])?.values;
+    for (let i = 0; i < 3; i++) expect(asks()).toEqual([1, 0]);
+    group.ask(2, DM_ULOG_GET_RESYNC_WORK, mirrorA);
+    for (let i = 0; i < 3; i++) group.ask(2, DM_ULOG_GET_SYNC_COUNT, mirrorA);
+    expect(asks()).toEqual([1, 0]);
+  });
+});

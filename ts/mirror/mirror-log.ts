@@ -201,7 +201,7 @@ export class MirrorLog {
         effects.replyValue(seq, type, state.geometry.regionSizeSectors);
         return;
       case DM_ULOG_GET_SYNC_COUNT:
-        this.#recoveryRequests.latch();
+        this.#recoveryRequests.counted();
         effects.replyValue(seq, type, state.lifeCycle === LifeCycle.resuming ? 0 : state.map.syncCount);
         return;
       case DM_ULOG_STATUS_TABLE:

@@ -13,6 +13,7 @@ import { noRegion } from './recovery.js';
 import type { RecoveryRest } from './recovery-restarts.js';
 import { SeqList } from './seq-list.js';
 import { SyncChanges } from './sync-changes.js';
+import { UnheardSuspend } from './unheard-suspend.js';
 import { report } from './world.js';
 
 /** When there are more in a round all regions count as if they were among them. */
@@ -49,6 +50,7 @@ export class RecoveryRequests {
   #roundMarks = false;
   /** Wishes on their way through the stream. */
   readonly #wishing = new Set<number>();
+  readonly #suspend = new UnheardSuspend();
 
   constructor(parts: LogParts, answerWhenDurable: (seq: number) => void) {
     this.#parts = parts;
@@ -117,6 +119,7 @@ export class RecoveryRequests {
   /** GET_RESYNC_WORK of a log that is not pending. `resumes`: it is about to be resumed, by a message before the one that is sent here. */
   getResyncWork(seq: number, resumes: boolean): void {
     const { world, state, replica, uuid } = this.#parts;
+    this.#suspend.recovers();
     this.#toldNone = false;
     // A kernel that asks copies nothing.
     this.#handedOutBefore = noRegion;
@@ -254,6 +257,8 @@ export class RecoveryRequests {
    */
   isRemoteRecovering(seq: number, region: number): void {
     const { world, state, recovery, replica, uuid } = this.#parts;
+    if (this.#handedOut === noRegion && this.#handedOutBefore === noRegion) this.#suspend.writes();
+    else this.#suspend.recovers();
     if (state.lifeCycle === LifeCycle.halted) {
       world.effects.replyPair(seq, DM_ULOG_IS_REMOTE_RECOVERING, 0, state.map.regionCount);
       return;
@@ -282,6 +287,12 @@ export class RecoveryRequests {
     else this.#roundUnknown = true;
   }
 
+  /** GET_SYNC_COUNT is about to be answered. */
+  counted(): void {
+    this.#suspend.counts();
+    this.latch();
+  }
+
   /** R12: the kernel is about to hear that every region is in sync, also when that came with a copy of the log. */
   latch(): void {
     const { state } = this.#parts;
@@ -294,6 +305,8 @@ export class RecoveryRequests {
     if (recovery.recoveredElsewhere === region) return true;
     // R10: others have just copied what this kernel would write without a mark, and are about to hear so.
     if (this.#sayingAgain.has(region)) return true;
+    // It recovers nothing itself any more, and its suspend waits for these writes. IN_SYNC says yes to it, so they are marked.
+    if (this.#suspend.shown) return false;
     // What this kernel holds nobody else recovers (R4), and IN_SYNC says yes to it: it goes on under its mark. A kernel whose PRESUSPEND
     // nobody heard recovers nothing itself any more, and its suspend waits for these writes.
     if (state.map.isHeld(region) && state.owners.has(world.node, region)) return false;

@@ -56,11 +56,13 @@ export function watchKernel(host: KernelWatcher): KernelObserver {
     lifeCycle: (log, step, error) => {
       host.count(`${step} ${error === 0 ? 'answered' : 'failed'}`);
       host.note('life', [step.length, error], () => `${step} ${log.uuid} (${log.luidLow}) -> ${error}`);
+      if (step === 'presuspend' && !truth.of(log).draining) truth.of(log).drainingUnheard = true;
       // Its copies are over by then, also one whose end could not be reported: the kernel does not repeat that.
       if (step === 'postsuspend') {
         const target = truth.of(log);
         target.changes += 1;
         target.copying = -1;
+        target.drainingUnheard = false;
         target.halted = false;
         // The request never left the kernel.
         if (target.draining) Object.assign(target, { draining: false, endUnsaid: true, hintMax: 0 });
