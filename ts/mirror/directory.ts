@@ -77,8 +77,10 @@ export class Directory {
     if (anew && before !== undefined && before.stage !== 'joining') table.doubt = true;
     const member = newMember(facts.node, facts.name, facts.boot, anew ? 'joining' : (before?.stage ?? 'joining'));
     member.settled = !facts.marksUnknown && (before?.settled ?? true);
-    if (table.writer === facts.node && before !== undefined) vacate(table, false);
+    const passesOn = table.writer === facts.node && before !== undefined;
+    if (passesOn) vacate(table, false);
     addMember(table, member);
+    if (passesOn) chooseWriter(table, facts.node);
     tableChanged(table, before?.valid === true || anyValid(table));
     return true;
   }

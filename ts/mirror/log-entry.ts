@@ -28,6 +28,8 @@ export class LogEntry {
   #refused = false;
   /** The kernel has shown that it was that of a resume. */
   #resumed = false;
+  /** Since this node was given the load. */
+  #failedLoads = 0;
 
   constructor(parts: LifeParts, abandoning: () => boolean) {
     this.#parts = parts;
@@ -133,6 +135,7 @@ export class LogEntry {
 
   /** On a cluster: nobody has the log. */
   loadFirst(): void {
+    this.#failedLoads = 0;
     const { state, args, replica, recovery, marks, world } = this.#parts;
     // Of members who are none any more: what a copy had of them that was given up.
     marks.forgetMembers();
@@ -245,6 +248,13 @@ export class LogEntry {
     if (!this.#refused || this.#parts.state.lifeCycle !== LifeCycle.resuming || this.#abandoning()) return;
     this.#refused = false;
     this.#parts.replica.enter();
+  }
+
+  /** The log device has failed in a load: it is tried again, and when that fails elsewhere. */
+  loadFailed(errno: number): void {
+    this.failResumes(errno);
+    this.#failedLoads += 1;
+    if (this.#failedLoads > 1 && !this.#abandoning()) this.#parts.replica.passOn();
   }
 
   /**

@@ -53,7 +53,7 @@ export class LogLife {
       predecessors: () => hooks.predecessors(),
       changed: () => hooks.changed(),
       ready: () => this.entry.join(),
-      notReady: (errno) => this.entry.failResumes(errno),
+      notReady: (errno) => this.entry.loadFailed(errno),
       refused: (errno) => this.entry.refuse(errno),
       writtenGeneration: () => this.store?.writtenGeneration ?? 0,
     });

@@ -288,13 +288,20 @@ export function addJoining(table: MemberTable, { members, generation, epoch }: M
   }
 }
 
-/** Gives a vacant writer's role away. The first member of a log has it before it is valid: it loads the device. */
-export function chooseWriter(table: MemberTable): void {
+/** Nobody has the log, nor may have it elsewhere: who was about to join when it was lost may have done so there. */
+export function isUnused(table: MemberTable): boolean {
+  return table.members.every(({ stage, needed, present }) => stage === 'joining' && (present || !needed));
+}
+
+/**
+ * Gives a vacant writer's role away. The first member of a log has it before it is valid: it loads the device. `after`: who could not,
+ * and passes the role on; it goes round.
+ */
+export function chooseWriter(table: MemberTable, after = -1): void {
   if (table.writer !== -1) return;
-  const valid = table.members.find((member) => member.present && member.valid);
-  // Who was about to join when it was lost may have done so elsewhere.
-  const unused = table.members.every(({ stage, needed, present }) => stage === 'joining' && (present || !needed));
-  const next = valid ?? (unused ? table.members.find(({ present }) => present) : undefined);
+  const present = table.members.filter((member) => member.present);
+  const valid = present.find((member) => member.valid);
+  const next = valid ?? (isUnused(table) ? (present.find(({ node }) => node > after) ?? present[0]) : undefined);
   if (next === undefined) return;
   table.writer = next.node;
   table.epoch += 1;

@@ -17,7 +17,7 @@ import type { Cluster } from './cluster.js';
 import { CopyRecord, type PastMember } from './copy-record.js';
 import { IncomingCopy } from './incoming-copy.js';
 import { LifeCycle, type LogState } from './log-state.js';
-import { anyValid, type Member, type MemberTable, memberOf, providerOf } from './member-table.js';
+import { anyValid, isUnused, type Member, type MemberTable, memberOf, providerOf } from './member-table.js';
 import { copyOfMessage, type LogMessage, MessageType } from './messages.js';
 import { PlaceRequests } from './place-requests.js';
 import { Readiness } from './readiness.js';
@@ -131,6 +131,15 @@ export class Replica {
     const { marksUnknown, everResumed, lifeCycle } = this.#state;
     if (everResumed) return marksUnknown && lifeCycle !== LifeCycle.resuming ? 2 : 0;
     return marksUnknown ? 2 : 1;
+  }
+
+  /** The first member cannot load the log device: another one that waits to join tries, whose path to it may be whole. */
+  passOn(): void {
+    const { table } = this.rights;
+    const others = table?.members.some(({ node, present }) => present && node !== this.#world.node);
+    if (this.phase !== 'loading' || table === undefined || !others || !isUnused(table)) return;
+    this.#hold();
+    this.#writer.end(() => this.enter());
   }
 
   /** A record of an earlier daemon: its kernel uses the log. */
