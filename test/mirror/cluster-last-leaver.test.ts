@@ -205,3 +205,15 @@ test('loses its group while it reads the device that a dead writer left: it clos
   expect(second.answerTo(seq)?.error).toBe(0);
   expect(device.isCleanOnDisk(0)).toBe(false);
 });
+
+test.each([core, disk])('the last host leaves before it hears what it has itself put out of sync: %s', (text) => {
+  const { group } = groupWith(text, [1], { nodes: [1, 2] });
+  group.host(1).send(DM_ULOG_SET_REGION_SYNC, mirrorA, [5, 0]);
+  group.host(1).send(DM_ULOG_POSTSUSPEND, mirrorA);
+  // The next one waits already, by a path to another log device.
+  group.disks.set('/dev/other', new TestDisk(1024 * 1024));
+  group.host(2).construct(mirrorA, text.replace('/dev/log', '/dev/other'));
+  group.host(2).send(DM_ULOG_RESUME, mirrorA);
+  group.settle();
+  expect(group.host(2).state(mirrorA).map.isInSync(5)).toBe(false);
+});

@@ -18,6 +18,11 @@ function directoryOf(nodes: readonly number[], ready: readonly number[]): Direct
   return directory;
 }
 
+/** With nothing out of sync, as it had seen the table. */
+function leave(directory: Directory, node: number, seen = directory.tableOf(uuid).generation, seenOutOfSync = 0): void {
+  directory.leave(uuid, node, { outOfSync: false, closedEpoch: 0, seen, seenOutOfSync });
+}
+
 function part(directory: Directory, nodes: readonly number[], reason: DepartureReason): void {
   directory.departed(nodes.map((node) => ({ member: host(node), reason })));
 }
@@ -25,7 +30,7 @@ function part(directory: Directory, nodes: readonly number[], reason: DepartureR
 test('a copy of somebody who has left since does not count beside what another has begun', () => {
   const directory = directoryOf([1, 2, 3], [3]);
   const { lineage } = directory.tableOf(uuid);
-  directory.leave(uuid, 3, { outOfSync: false, closedEpoch: 0, seen: directory.tableOf(uuid).generation });
+  leave(directory, 3);
   // 2 has copied from 3 and says so; 1 is the first now and loads the device.
   expect(directory.tableOf(uuid).writer).toBe(1);
   expect(directory.ready(uuid, 2, 3, lineage)).toBe(false);
@@ -45,7 +50,7 @@ test('R8: what a dead writer left is looked at once, by the first that writes', 
   expect(directory.durable(uuid, 2, table.epoch - 1)).toBe(false);
   expect(directory.durable(uuid, 3, table.epoch)).toBe(false);
   expect(directory.durable(uuid, 2, table.epoch)).toBe(true);
-  directory.leave(uuid, 2, { outOfSync: false, closedEpoch: 0, seen: directory.tableOf(uuid).generation });
+  leave(directory, 2);
   expect([table.writer, table.writerDied]).toEqual([3, false]);
 });
 
@@ -83,7 +88,7 @@ test('the last valid member leaves others that are in use and have no whole copy
   const directory = directoryOf([1, 2], [1, 2]);
   const table = directory.tableOf(uuid);
   Object.assign(memberOf(table, 2) ?? {}, { valid: false, rank: 0 });
-  directory.leave(uuid, 1, { outOfSync: false, closedEpoch: 0, seen: directory.tableOf(uuid).generation });
+  leave(directory, 1);
   expect([memberOf(table, 2)?.valid, table.doubt, table.writerDied]).toEqual([true, true, true]);
   expect(directory.ready(uuid, 2, 1, table.lineage)).toBe(true);
   expect(table.doubt).toBe(false);
@@ -113,7 +118,7 @@ test('R8, R13: of two who each have quorum alone the writer may have promised wh
 test('the last valid member leaves while another is away: what that one has is older', () => {
   const directory = directoryOf([1, 2], [1, 2]);
   part(directory, [2], 'process-down');
-  directory.leave(uuid, 1, { outOfSync: false, closedEpoch: 0, seen: directory.tableOf(uuid).generation });
+  leave(directory, 1);
   const table = directory.tableOf(uuid);
   expect([memberOf(table, 2)?.valid, table.doubt]).toEqual([false, true]);
 });
@@ -188,7 +193,7 @@ test('the last one leaves, and somebody died behind its back: that nothing is ou
     part(directory, [2], 'node-down');
     const before = table.generation;
     directory.died(2, bootKey('boot-2'));
-    directory.leave(uuid, 1, { outOfSync: false, closedEpoch: 0, seen: seen ? table.generation : before });
+    leave(directory, 1, seen ? table.generation : before);
     expect([table.lastLeaver, table.leftOutOfSync]).toEqual([1, !seen]);
   }
 });
@@ -197,8 +202,8 @@ test('two leave at once, with nothing out of sync: it is known of the last one',
   const directory = directoryOf([1, 2], [1, 2]);
   const table = directory.tableOf(uuid);
   const { generation } = table;
-  directory.leave(uuid, 1, { outOfSync: false, closedEpoch: 0, seen: generation });
-  directory.leave(uuid, 2, { outOfSync: false, closedEpoch: 0, seen: generation });
+  leave(directory, 1, generation);
+  leave(directory, 2, generation);
   expect([table.lastLeaver, table.leftOutOfSync]).toEqual([2, false]);
 });
 
@@ -220,3 +225,28 @@ test.each([true, false])(
     }
   },
 );
+
+test('the last one leaves before it hears what is out of sync: by what it says all who hear it know', () => {
+  for (const heard of [true, false]) {
+    const directory = directoryOf([1], [1]);
+    directory.putOutOfSync(uuid, 1);
+    leave(directory, 1, undefined, heard ? 1 : 0);
+    expect(directory.tableOf(uuid).leftOutOfSync).toBe(!heard);
+  }
+});
+
+test('what was put out of sync before daemons told each other what they know is in what they told', () => {
+  const directory = directoryOf([1], [1]);
+  directory.putOutOfSync(uuid, 1);
+  directory.met();
+  leave(directory, 1);
+  expect(directory.tableOf(uuid).leftOutOfSync).toBe(false);
+});
+
+test('the last one leaves before it has read what a dead writer left on its log device', () => {
+  const directory = directoryOf([1, 2], [1, 2]);
+  part(directory, [1], 'node-down');
+  directory.died(1, bootKey('boot-1'));
+  leave(directory, 2);
+  expect(directory.tableOf(uuid).leftOutOfSync).toBe(true);
+});

@@ -32,7 +32,8 @@ import { cpgMessageBytesMax } from '../native/cpg-group.js';
  * something was out of sync, and the head of a copy whether owners are missing in it. 5: a leave names the member table that its sender had
  * seen. 6: a report says of what size and kind a log is, and is of one meeting; a leave names the session that was closed on the log device.
  * 7: joins and leaves are numbered. 8: of equally new tables those who are about to join are taken together,
- * boots end in epochs, and epochs do not fall. 9: who joins again while it has the writer's role passes that on.
+ * boots end in epochs, and epochs do not fall. 9: who joins again while it has the writer's role passes that on,
+ * and a leave counts the messages that put regions out of sync.
  */
 export const wireVersion = 9;
 export const wireHeaderBytes = 52;

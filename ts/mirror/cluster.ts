@@ -285,6 +285,7 @@ export class Cluster {
     this.#exchange = null;
     this.orderedQuorate = false;
     this.#denied = false;
+    this.directory.met();
     const uuids = new Set<string>();
     for (const { node } of this.#members) for (const uuid of exchange.logs.get(node)?.keys() ?? []) uuids.add(uuid);
     for (const uuid of [...uuids].sort()) this.#merge(uuid, exchange);

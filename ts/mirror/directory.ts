@@ -39,6 +39,8 @@ export interface LeaveFacts {
   /** Regions were out of sync, or will be without it, when it had seen the table of the generation `seen`. */
   readonly outOfSync: boolean;
   readonly seen: number;
+  /** ... and had had this many messages that put regions of it out of sync. */
+  readonly seenOutOfSync: number;
   /** It was the last, and closed the session of this epoch on its log device; 0: it did not. */
   readonly closedEpoch: number;
 }
@@ -54,6 +56,8 @@ export interface Death {
 
 export class Directory {
   readonly tables = new Map<string, MemberTable>();
+  /** Messages of members that put regions out of sync, by log, since daemons have told each other what they know: all count the same. */
+  readonly #outOfSync = new Map<string, number>();
 
   tableOf(uuid: string): MemberTable {
     let table = this.tables.get(uuid);
@@ -113,7 +117,8 @@ export class Directory {
   }
 
   /** The member that left, as it was; undefined when it was none. */
-  leave(uuid: string, node: number, { outOfSync, closedEpoch, seen }: LeaveFacts): Member | undefined {
+  leave(uuid: string, node: number, { closedEpoch, ...said }: LeaveFacts): Member | undefined {
+    const outOfSync = said.outOfSync || this.outOfSyncOf(uuid) > said.seenOutOfSync;
     const table = this.tables.get(uuid);
     const member = memberOf(table, node);
     if (table === undefined || member === undefined) return undefined;
@@ -121,7 +126,7 @@ export class Directory {
     if (!anyValid(table)) {
       if (member.valid) {
         table.lastLeaver = node;
-        table.leftOutOfSync = outOfSync || table.outOfSyncSince > seen;
+        table.leftOutOfSync = outOfSync || table.outOfSyncSince > said.seen || table.writerDied;
         table.closedEpoch = closedEpoch;
         // What it knew it takes along; those who are away have an older copy.
         if (table.members.some(({ stage }) => stage !== 'joining')) table.doubt = true;
@@ -153,6 +158,20 @@ export class Directory {
     vacate(table, false);
     tableChanged(table);
     return true;
+  }
+
+  /** A member has put regions out of sync: who is about to leave may not have heard it. */
+  putOutOfSync(uuid: string, node: number): void {
+    if (memberOf(this.tables.get(uuid), node) !== undefined) this.#outOfSync.set(uuid, this.outOfSyncOf(uuid) + 1);
+  }
+
+  outOfSyncOf(uuid: string): number {
+    return this.#outOfSync.get(uuid) ?? 0;
+  }
+
+  /** Daemons have told each other what they know: they count anew. */
+  met(): void {
+    this.#outOfSync.clear();
   }
 
   /** The members of the group have quorum anew. `denied`: they were without it, and not only untold. */

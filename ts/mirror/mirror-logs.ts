@@ -31,7 +31,7 @@ import { LifeCycle, type LogState } from './log-state.js';
 import { decodeMembers } from './member-record.js';
 import { type LogMessage, MessageType, namesNoRegion } from './messages.js';
 import { MirrorLog } from './mirror-log.js';
-import { deliverDurable, deliverPlace, isPlaceMessage } from './place-messages.js';
+import { deliverDurable, deliverOutOfSync, deliverPlace, isPlaceMessage } from './place-messages.js';
 import { reconnects } from './reconnect.js';
 import { SearchStart } from './resume-bits.js';
 import { TableLooks } from './table-looks.js';
@@ -81,6 +81,7 @@ export class MirrorLogs {
   deliver(order: number, message: LogMessage, nowMs: number): void {
     const { cluster, node } = this.#world;
     const log = this.#official.get(message.uuid);
+    if (cluster !== null) deliverOutOfSync(cluster, message);
     if (cluster !== null && message.type === MessageType.durable) deliverDurable(cluster, message, log);
     if (cluster !== null && isPlaceMessage(message)) deliverPlace(cluster, node, order, message, log, this.#tableEnded);
     else if (log !== undefined && !this.#isNonsense(message, log)) log.deliver(order, message, nowMs);

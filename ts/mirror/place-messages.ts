@@ -65,7 +65,8 @@ export function deliverPlace(
     if (own) cluster.leaveDelivered(message);
     const seen = message.count > 0 ? (regions[0] as number) : 0;
     const closedEpoch = message.count > 1 ? (regions[1] as number) : 0;
-    const facts = { outOfSync: (flag & 2) === 2, closedEpoch, seen };
+    const seenOutOfSync = message.count > 2 ? (regions[2] as number) : 0;
+    const facts = { outOfSync: (flag & 2) === 2, closedEpoch, seen, seenOutOfSync };
     const member = directory.leave(uuid, node, facts);
     if (own) log?.left();
     else if (member !== undefined) log?.memberGone(member, false);
@@ -81,7 +82,7 @@ export function deliverPlace(
 function leaveUnheard({ directory }: Cluster, { node, uuid }: LogMessage, log: MirrorLog | undefined): void {
   const before = memberOf(directory.tables.get(uuid), node);
   if (before === undefined || before.stage === 'joining') return;
-  const member = directory.leave(uuid, node, { outOfSync: true, closedEpoch: 0, seen: 0 });
+  const member = directory.leave(uuid, node, { outOfSync: true, closedEpoch: 0, seen: 0, seenOutOfSync: 0 });
   if (member !== undefined) log?.memberGone(member, false);
 }
 
@@ -94,6 +95,12 @@ export function deliverDurable(
   if (exchanging) return;
   const news = directory.durable(message.uuid, message.node, message.regions[0] as number);
   if (news) log?.replica.tableChanged();
+}
+
+/** Regions are put out of sync, or dirty for a reason that nobody knows. */
+export function deliverOutOfSync({ directory, exchanging }: Cluster, { type, flag, uuid, node }: LogMessage): void {
+  const puts = type === MessageType.unknownDirty || (type === MessageType.inSync && flag !== 1);
+  if (puts && !exchanging) directory.putOutOfSync(uuid, node);
 }
 
 /** Null: its sender is not in the group any more. */

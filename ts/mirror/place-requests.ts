@@ -88,7 +88,8 @@ export class PlaceRequests {
     } else if (type === MessageType.leave) {
       // So is what the copy says: of a later table it may be wrong.
       const { generation = 0 } = this.#rights.table ?? {};
-      sender.numbers(type, uuid, number, this.#leavesBehind ? 2 : 0, [generation, this.closedEpoch]);
+      const outOfSync = this.#world.cluster?.directory.outOfSyncOf(uuid) ?? 0;
+      sender.numbers(type, uuid, number, this.#leavesBehind ? 2 : 0, [generation, this.closedEpoch, outOfSync]);
     } else {
       sender.numbers(type, uuid, number, flag, []);
     }
