@@ -291,11 +291,7 @@ export class Engine {
   }
 
   #isPending(request: RequestView): boolean {
-    for (const { state } of this.#service.logs()) {
-      const { luidHigh, luidLow } = state.identity;
-      if (luidLow === request.luidLow && luidHigh === request.luidHigh) return state.lifeCycle === LifeCycle.pending;
-    }
-    return false;
+    return this.#service.find(request)?.state.lifeCycle === LifeCycle.pending;
   }
 
   readonly #onReadable = (): void => {

@@ -159,7 +159,7 @@ export class MirrorLogs {
   logOf(request: RequestView): MirrorLog | undefined {
     const { type } = request;
     if (type === DM_ULOG_CTR || type === DM_ULOG_RESUME || !makesSense(request)) return undefined;
-    return this.#find(request);
+    return this.find(request);
   }
 
   /** What is decided by looking at all logs: a constructor, a RESUME, and a request whose log is not known. */
@@ -173,12 +173,12 @@ export class MirrorLogs {
       this.#construct(request, nowMs);
       return;
     }
-    const log = this.#find(request);
+    const log = this.find(request);
     if (log === undefined) this.#unknown(request);
     else this.#resume(log, seq, nowMs);
   }
 
-  #find(request: RequestView): MirrorLog | undefined {
+  find(request: RequestView): MirrorLog | undefined {
     const { luidLow, luidHigh } = request;
     const bucket = this.#byLuid.get(luidKey(luidHigh, luidLow));
     if (bucket === undefined) return undefined;
@@ -236,7 +236,7 @@ export class MirrorLogs {
       this.#world.effects.reply(seq, DM_ULOG_CTR, -Errno.EINVAL);
       return;
     }
-    const before = this.#find(request);
+    const before = this.find(request);
     if (before === undefined) {
       if (this.all.length + this.#constructions.size >= logsMax) {
         report(this.#world, 'error', 'constructor-refused', wanted.identity.uuid, `there are ${logsMax} logs already`);

@@ -191,6 +191,11 @@ export class MirrorService {
     return next;
   }
 
+  /** The log that the request names, by uuid and luid. */
+  find(request: RequestView): MirrorLog | undefined {
+    return this.#logs.find(request);
+  }
+
   /** Every log, for status. */
   logs(): Iterable<MirrorLog> {
     return this.#logs.all;
