@@ -332,6 +332,15 @@ export class RandomHosts {
     for (let round = 0; round < 30; round++) {
       for (const node of this.nodes) this.group.host(node).nowMs += 500;
       this.calm();
+      if (round % 12 === 0) this.#lookAtTables();
+    }
+  }
+
+  /** Daemons ask device-mapper which logs its tables name: what lost its kernel unheard leaves. */
+  #lookAtTables(): void {
+    for (const { node, up, hasLog } of this.clients) {
+      const { service, nowMs } = this.group.host(node);
+      if (up) service.tables(new Set(hasLog ? [mirrorA.uuid] : []), nowMs, nowMs);
     }
   }
 
