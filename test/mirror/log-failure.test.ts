@@ -210,6 +210,22 @@ describe('a device that cannot be read at RESUME', () => {
     expect(answers()).toEqual([[1, 0], [0]]);
   });
 
+  test('after PRESUSPEND a reconnect is let go: an error would fail its question, and a write go out without a mark', () => {
+    const { host, disk } = hostWithDisk(64, retry);
+    host.powerCut();
+    host.construct(mirrorA, diskText);
+    disk.readErrno = Errno.EIO;
+    expect(host.ask(DM_ULOG_RESUME, mirrorA)?.error).toBe(-Errno.EIO);
+    expect(host.ask(DM_ULOG_PRESUSPEND, mirrorA)?.error).toBe(-Errno.EIO);
+    host.restart();
+    host.construct(mirrorA, diskText, { nul: true });
+    expect(host.ask(DM_ULOG_RESUME, mirrorA)?.error).toBe(0);
+    expect(host.ask(DM_ULOG_IN_SYNC, mirrorA, [1])?.values).toEqual([1]);
+    expect(host.flush(mirrorA, 1)?.error).toBe(-Errno.EIO);
+    expect(host.ask(DM_ULOG_POSTSUSPEND, mirrorA)?.error).toBe(-Errno.EIO);
+    expect(host.ask(DM_ULOG_RESUME, mirrorA)?.error).toBe(-Errno.EIO);
+  });
+
   test('a load that ends after PRESUSPEND leaves the log halted: its kernel hears of no region out of sync any more', () => {
     const { host, disk } = hostWithDisk(64, retry);
     host.flush(mirrorA, 1);

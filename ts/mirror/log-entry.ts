@@ -44,7 +44,12 @@ export class LogEntry {
    * believes to be nobody's business until its POSTSUSPEND (R10).
    */
   resume(seq: number, again: boolean): void {
-    const { state } = this.#parts;
+    const { state, world } = this.#parts;
+    if (again && state.lifeCycle === LifeCycle.resuming && state.draining) {
+      // An error would end the question for which it reconnects, and it would write without a mark: it is let go (log-life.ts).
+      world.effects.reply(seq, DM_ULOG_RESUME, 0);
+      return;
+    }
     const halted = state.lifeCycle === LifeCycle.halted && this.#parts.replica.rights.shared;
     const unsure = halted && !again && state.restored && !this.haltHeard;
     if (unsure) this.#unsure = true;

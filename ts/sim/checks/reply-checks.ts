@@ -120,9 +120,9 @@ function checkLifeCycle({ world, request, state }: Judged, expected: LifeCycle):
 
 function checkResume(judged: Judged): void {
   const { world, request, state, mirror } = judged;
-  // A kernel of unknown marks that must drain is let go although the log cannot be loaded (R3).
-  const { draining, drained, endUnsaid } = world.truth.of(request);
-  if (state.lifeCycle === LifeCycle.resuming && state.marksUnknown && draining) return;
+  // A kernel of unknown marks that must drain is let go although the log cannot be loaded (R3), and any that only reconnects.
+  const { draining, drained, endUnsaid, begins } = world.truth.of(request);
+  if (state.lifeCycle === LifeCycle.resuming && draining && (state.marksUnknown || !begins)) return;
   // A reconnect's RESUME waits for a commit, and another thread suspends meanwhile; or has, and the commit is that of the leave.
   if (state.lifeCycle === LifeCycle.halted && draining) return;
   // For a daemon that has only found the log halted it may be that of a reconnect.
