@@ -298,3 +298,8 @@ export class RandomClient {
     this.poll();
   }
 }
+
+/** The log device that a table names. */
+export function deviceOf(text: string): string | null {
+  return text.match(/\/dev\/\w+/)?.[0] ?? null;
+}

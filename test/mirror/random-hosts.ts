@@ -6,7 +6,7 @@ import type { Prng } from '../../ts/sim/prng.js';
 import { Group } from './cluster-host.js';
 import { mirrorA, TestDisk } from './host.js';
 import { RandomBook } from './random-book.js';
-import { RandomClient } from './random-client.js';
+import { deviceOf, RandomClient } from './random-client.js';
 
 const eio = 5;
 
@@ -73,8 +73,8 @@ export class RandomHosts {
       isHere: (node: number) => this.#daemons.has(node),
       isCutOff: (node: number) => this.#cutOff.has(node),
     };
-    const deviceOf = (table: string) => this.#devices.get(table.match(/\/dev\/\w+/)?.[0] ?? '') ?? null;
-    this.book = new RandomBook(this.group, this.clients, places, deviceOf, this.regions);
+    const diskOf = (table: string) => this.#devices.get(deviceOf(table) ?? '') ?? null;
+    this.book = new RandomBook(this.group, this.clients, places, diskOf, this.regions);
     const { map } = this.group.host(users[0] as number).state(mirrorA);
     for (let region = 0; region < this.regions; region++) if (!map.isInSync(region)) this.book.differ.add(region);
   }

@@ -4,7 +4,7 @@
  */
 import { Prng } from '../../ts/sim/prng.js';
 import { mirrorA } from './host.js';
-import type { RandomClient } from './random-client.js';
+import { deviceOf, type RandomClient } from './random-client.js';
 import { RandomHosts } from './random-hosts.js';
 
 const stepsMax = 160;
@@ -78,7 +78,9 @@ export class RandomRun {
     const { node } = client;
     if (!['none', 'suspended'].includes(client.stage) || client.waitsFor !== null) return;
     if (!this.#mayResume(client)) return;
-    if (!client.text.includes(` ${this.#kind} 8`) || !client.hasLog || this.#prng.chance(0.3)) {
+    const loads = !client.text.includes(` ${this.#kind} 8`) || !client.hasLog || this.#prng.chance(0.3);
+    if (!this.#isOnlyDevice(client, loads ? this.#kind : client.text)) return;
+    if (loads) {
       if (!this.#hosts.devicesRest) return;
       this.#hosts.note(`${node} loads ${this.#kind}`);
       // Who has used it says that it is in sync: only the log knows better.
@@ -97,6 +99,14 @@ export class RandomRun {
     return (
       hasLog && users.every((other) => other.stage === 'suspended' || members.some((one) => one.node === other.node))
     );
+  }
+
+  /** Nobody uses the log with another log device: no node could know that. */
+  #isOnlyDevice(client: RandomClient, text: string): boolean {
+    const device = deviceOf(text);
+    if (device === null) return true;
+    const users = this.#hosts.clients.filter(({ stage }) => stage !== 'none' && stage !== 'suspended');
+    return users.every((other) => other === client || [null, device].includes(deviceOf(other.text)));
   }
 
   #use(client: RandomClient): void {
