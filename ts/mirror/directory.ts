@@ -126,7 +126,8 @@ export class Directory {
     if (!anyValid(table)) {
       if (member.valid) {
         table.lastLeaver = node;
-        table.leftOutOfSync = outOfSync || table.outOfSyncSince > said.seen || table.writerDied;
+        const unread = table.disk && table.writerDied;
+        table.leftOutOfSync = outOfSync || table.outOfSyncSince > said.seen || unread;
         table.closedEpoch = closedEpoch;
         // What it knew it takes along; those who are away have an older copy.
         if (table.members.some(({ stage }) => stage !== 'joining')) table.doubt = true;
