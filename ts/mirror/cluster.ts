@@ -339,8 +339,9 @@ export class Cluster {
   }
 
   #quorumDelivered({ flag, regions, count }: LogMessage): void {
-    // Sent by somebody who did not know yet that a node is lost.
-    for (let i = 0; i < count; i++) if (this.memberOfGroup(regions[i] as number) === null) return;
+    // Sent by somebody who did not know yet that a node is lost. That there is none is true without that node all the more.
+    const stale = regions.subarray(0, count).some((node) => this.memberOfGroup(node) === null);
+    if (stale && flag === 1) return;
     // Whose copy counts is not decided: who was without quorum stays so until then, and hears it again.
     if (this.exchanging && flag === 1) return;
     const before = this.orderedQuorate;
