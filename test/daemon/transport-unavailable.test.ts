@@ -122,3 +122,39 @@ it('a log whose RESUME was refused is asked for again by a daemon that may serve
   expect((await again.flush(log, [1])).result).toBe(0);
   again.close();
 });
+
+it('R3: a kernel that uses a log which this daemon does not know waits for the group: any error it would take for a region out of sync', async () => {
+  const daemon = startWith('corosync');
+  await daemon.ready();
+  const kernel = await KernelClient.connect(folder.socket);
+  expect((await kernel.inSync(log, 3)).result).toBe(-Errno.ESRCH);
+  expect((await kernel.ctr(log, `${text}\0`)).result).toBe(0);
+  const resumed = kernel.resume(log);
+  await daemon.said(/resume-waits .*RESUME of log LVM-alone waits, its kernel writes already: corosync /);
+  expect((await kernel.inSync(log, 3)).result).toBe(-Errno.ESRCH);
+  const answer = await Promise.race([resumed, new Promise((resolve) => setTimeout(() => resolve('none'), 200))]);
+  expect(answer).toBe('none');
+  kernel.close();
+});
+
+it('a log whose address another one had, of whose end nobody heard, is served on too', async () => {
+  const before = { uuid: 'LVM-before', luid: log.luid };
+  const first = startWith('local');
+  await first.ready();
+  const kernel = await KernelClient.connect(folder.socket);
+  await kernel.ctr(before, text);
+  expect((await kernel.resume(before)).result).toBe(0);
+  await kernel.presuspend(before);
+  await kernel.postsuspend(before);
+  await kernel.ctr(log, text);
+  expect((await kernel.resume(log)).result).toBe(0);
+  await first.kill('SIGKILL');
+  kernel.close();
+
+  const second = startWith('corosync');
+  await second.said(/ready .*restoredLogs=2/);
+  const again = await KernelClient.connect(folder.socket);
+  expect((await again.ctr(log, `${text}\0`)).result).toBe(0);
+  expect((await again.resume(log)).result).toBe(0);
+  again.close();
+});

@@ -38,6 +38,7 @@ import type { LogDevice, LogDeviceEvents } from '../mirror/log-device.js';
 import { LifeCycle } from '../mirror/log-state.js';
 import { LostRequests, lostWindowDefault } from '../mirror/lost-requests.js';
 import type { LogMessage } from '../mirror/messages.js';
+import type { MirrorLog } from '../mirror/mirror-log.js';
 import { MirrorService } from '../mirror/mirror-service.js';
 import { corosyncBuiltIn } from '../native/cpg-group.js';
 import { FrameChannel } from '../native/frame-channel.js';
@@ -250,15 +251,17 @@ export class Engine {
     if (this.#cluster === null && this.#unavailable === null) return false;
     if (request.type === DM_ULOG_RESUME) {
       // One that is in use is resumed again by a kernel that has found a daemon again: it goes on, and waits with its group.
-      if (!this.#isPending(request)) return false;
+      if (this.#pendingLog(request) === null) return false;
       this.#resumeWhenPossible(request);
       return true;
     }
     const why = this.#whyNoGroup();
-    // The core's -ESRCH would make the kernel construct and resume the log again, two seconds a request, for nothing.
-    const repeats = why !== null && reconnecting.has(request.type) && this.#isPending(request);
-    if (repeats) this.#replies.reply(request.seq, request.type, -Errno.ENOENT);
-    return repeats;
+    // The core's -ESRCH would make the kernel construct and resume the log again, two seconds a request, for nothing: but for one that
+    // writes already (R3), which would take the error for a region out of sync.
+    const log = why !== null && reconnecting.has(request.type) ? this.#pendingLog(request) : null;
+    if (log === null || log.state.marksUnknown) return false;
+    this.#replies.reply(request.seq, request.type, -Errno.ENOENT);
+    return true;
   };
 
   /** Why no log can be resumed now; null: it can. */
@@ -283,15 +286,25 @@ export class Engine {
     });
   }
 
-  /** The log stays constructed and serves nothing: its kernel gets errors, and nobody writes alone what others share. */
+  /**
+   * The log stays constructed and serves nothing: its kernel gets errors, and nobody writes alone what others share. A kernel that writes
+   * already (R3) would write without marks by that: it gets no answer, and asks again.
+   */
   #refuseResume(request: RequestView, why: string): void {
+    if (this.#pendingLog(request)?.state.marksUnknown === true) {
+      const text = `RESUME of log ${request.uuidText() ?? '?'} waits, its kernel writes already: ${why}`;
+      this.#write({ level: 'error', event: 'resume-waits', fields: { text, transport: this.#config.transport } });
+      return;
+    }
     this.#replies.reply(request.seq, DM_ULOG_RESUME, -Errno.ENOTCONN);
     const text = `Cannot join the group of log ${request.uuidText() ?? '?'}: ${why}`;
     this.#write({ level: 'error', event: 'resume-refused', fields: { text, transport: this.#config.transport } });
   }
 
-  #isPending(request: RequestView): boolean {
-    return this.#service.find(request)?.state.lifeCycle === LifeCycle.pending;
+  /** The log that the request names, if it is not in use. */
+  #pendingLog(request: RequestView): MirrorLog | null {
+    const log = this.#service.find(request);
+    return log?.state.lifeCycle === LifeCycle.pending ? log : null;
   }
 
   readonly #onReadable = (): void => {
