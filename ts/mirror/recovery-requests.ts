@@ -15,9 +15,7 @@ import { SeqList } from './seq-list.js';
 import { SyncChanges } from './sync-changes.js';
 import { UnheardSuspend } from './unheard-suspend.js';
 import { report } from './world.js';
-
-/** When there are more in a round all regions count as if they were among them. */
-const admittedMax = 4096;
+import { WriteRound } from './write-round.js';
 
 export class RecoveryRequests {
   readonly #parts: LogParts;
@@ -39,15 +37,7 @@ export class RecoveryRequests {
   #handedOutBefore: number;
   /** Regions that were put out of sync by requests which wait until that is safe, by sequence number. */
   readonly #settling = new Map<number, number>();
-  /**
-   * Regions of which this kernel was told in its round that nobody recovers them. It asks whether they are in sync next, and has to hear
-   * yes whatever has happened in between: a no would let it write there without marks, for as long as it has this table (R10).
-   */
-  readonly #admitted = new Set<number>();
-  /** An earlier daemon has answered in the round that goes on, or more was asked in it than is remembered. */
-  #roundUnknown: boolean;
-  /** MARK has come in this round. */
-  #roundMarks = false;
+  readonly round: WriteRound;
   /** Wishes on their way through the stream. */
   readonly #wishing = new Set<number>();
   readonly #suspend = new UnheardSuspend();
@@ -55,30 +45,9 @@ export class RecoveryRequests {
   constructor(parts: LogParts, answerWhenDurable: (seq: number) => void) {
     this.#parts = parts;
     this.#answerWhenDurable = answerWhenDurable;
-    this.#roundUnknown = parts.state.restored && parts.replica.rights.shared;
+    this.round = new WriteRound(parts.state.restored && parts.replica.rights.shared);
     this.#toldNone = parts.state.restored;
     this.#handedOutBefore = parts.state.restored && !parts.state.recoveryUntold ? this.ownRegion : noRegion;
-  }
-
-  /** MARK: a round of writes is about to end with a flush. */
-  marked(): void {
-    this.#roundMarks = true;
-  }
-
-  /**
-   * The kernel flushes what it has marked, in `count` marks of the flush or before it: what it had asked about is in its hands by now, or
-   * forgotten. A flush without marks is that of another thread, which brings clears home at any time, also in the middle of a round.
-   */
-  flushed(count: number): void {
-    if (count === 0 && !this.#roundMarks) return;
-    this.#roundMarks = false;
-    this.#roundUnknown = false;
-    if (this.#admitted.size > 0) this.#admitted.clear();
-  }
-
-  /** It may have been told so in this round. */
-  wasAdmitted(region: number): boolean {
-    return this.#roundUnknown || this.#admitted.has(region);
   }
 
   /** An answer waits for what members acknowledge. */
@@ -265,14 +234,12 @@ export class RecoveryRequests {
     }
     if (!replica.following) {
       const held = state.map.isHeld(region);
-      if (held) this.#admit(region);
-      else this.#admitted.delete(region);
+      this.round.told(region, !held);
       world.effects.replyPair(seq, DM_ULOG_IS_REMOTE_RECOVERING, held ? 0 : 1, 0);
       return;
     }
     const waits = replica.rights.shared && this.#mustWait(region) ? 1 : 0;
-    if (waits === 1) this.#admitted.delete(region);
-    else if (replica.rights.shared) this.#admit(region);
+    if (replica.rights.shared) this.round.told(region, waits === 1);
     this.latch();
     replica.tellHint(recovery.hint());
     world.effects.replyPair(seq, DM_ULOG_IS_REMOTE_RECOVERING, waits, recovery.hint());
@@ -280,11 +247,6 @@ export class RecoveryRequests {
     if (!wanted || this.isWished(region)) return;
     this.#wishing.add(region);
     world.sender.one(MessageType.wish, uuid, 0, region, 0);
-  }
-
-  #admit(region: number): void {
-    if (this.#admitted.size < admittedMax) this.#admitted.add(region);
-    else this.#roundUnknown = true;
   }
 
   /** GET_SYNC_COUNT is about to be answered. */

@@ -61,8 +61,8 @@ export class RegionRequests {
       effects.reply(seq, type, -Errno.EINVAL);
       return;
     }
-    if (type === DM_ULOG_MARK_REGION) this.#recoveryRequests.marked();
-    else if (type === DM_ULOG_FLUSH) this.#recoveryRequests.flushed(count);
+    if (type === DM_ULOG_MARK_REGION) this.#recoveryRequests.round.marked();
+    else if (type === DM_ULOG_FLUSH) this.#recoveryRequests.round.flushed(count);
     if (this.#parts.state.lifeCycle === LifeCycle.resuming) {
       this.#whileResuming(type, seq, count);
       return;
@@ -163,7 +163,7 @@ export class RegionRequests {
     const { state, replica } = this.#parts;
     if (state.lifeCycle === LifeCycle.halted || state.inSyncLatched || state.map.isInSync(region)) return true;
     if (state.marksUnknown && replica.rights.shared) return true;
-    return region < replica.record.hint || this.#recoveryRequests.wasAdmitted(region);
+    return region < replica.record.hint || this.#recoveryRequests.round.mayBeAdmitted(region);
   }
 
   /**
