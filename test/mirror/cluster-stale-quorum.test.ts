@@ -38,3 +38,14 @@ test('R13: that there is none counts, though a daemon that was there has ended b
   group.settle();
   expect(group.host(1).state(mirrorA).map.isClean(7)).toBe(false);
 });
+
+test('R13: that there is some is said again, when a daemon that was there has ended before it was heard', () => {
+  const { group } = groupWith('512 clustered-core 8 nosync', [1, 2, 3, 4]);
+  group.tellsQuorum = false;
+  group.part(4, 'node-down');
+  group.quorum(true);
+  group.killDaemon(3);
+  group.settle();
+  expect(group.host(1).service.cluster?.orderedQuorate).toBe(true);
+  expect(group.ask(1, DM_ULOG_FLUSH, mirrorA, [5])?.error).toBe(0);
+});

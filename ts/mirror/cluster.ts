@@ -204,7 +204,11 @@ export class Cluster {
     this.#tellNamesakes(view);
     if (view.joined.length > 0) this.#beginExchange(view.meeting);
     else if (this.#exchange !== null) this.#endIfComplete();
-    else for (const uuid of changed) this.#events.tableChanged(uuid);
+    else {
+      for (const uuid of changed) this.#events.tableChanged(uuid);
+      // That there is some counts from nobody who names one that has left, as what is on its way may.
+      this.#sendQuorum();
+    }
     this.#tellLost();
     this.#events.operationalChanged();
   }
