@@ -31,7 +31,7 @@ export const clusterFaultKinds: readonly ClusterFaultKind[] = [
   { name: 'partition-and-death', weight: 6, apply: partitionAndDeath },
   { name: 'member-late', weight: 6, apply: memberLate },
   { name: 'join-disturbed', weight: 8, apply: joinDisturbed },
-  { name: 'all-nodes-die', weight: 2, apply: allDie },
+  { name: 'all-nodes-die', weight: 5, apply: allDie },
   { name: 'all-daemons-die', weight: 4, apply: allDaemonsDie },
   { name: 'writer-dies', weight: 8, apply: writerDies },
   { name: 'writer-lost', weight: 8, apply: writerLost },
@@ -173,7 +173,29 @@ function allDie(host: Host): boolean {
       if (!other.healing && !other.dark) other.powerCut(offMs(other));
     });
   }
+  if (host.prng.chance(0.5)) breakPaths(host);
   return true;
+}
+
+/** None of the log devices can be read on this host, also when it is the first that comes back. */
+function breakPaths(host: Host): void {
+  const { prng, timeline, mirrors } = host;
+  const endsMs = prng.real(3000, 60_000);
+  for (const { disk } of mirrors.values()) {
+    if (disk === null || disk.fault !== null) continue;
+    const set = {
+      errno: 5,
+      reads: true,
+      writes: false,
+      opens: prng.chance(0.5),
+      node: host.node,
+      operationsLeft: Number.POSITIVE_INFINITY,
+    };
+    disk.fault = set;
+    timeline.after(endsMs, () => {
+      if (disk.fault === set) disk.fault = null;
+    });
+  }
 }
 
 /** The kernels go on, and what they hold is in their hosts' records alone. */
