@@ -3,8 +3,8 @@ import { describe, expect, test } from 'vitest';
 import { DM_ULOG_FLUSH, DM_ULOG_POSTSUSPEND, DM_ULOG_PRESUSPEND, DM_ULOG_RESUME } from '../../ts/base/ulog-frames.js';
 import { MessageType } from '../../ts/mirror/messages.js';
 import { StorePhase } from '../../ts/mirror/store-owner.js';
-import { type Group, groupWith } from './cluster-host.js';
-import { mirrorA } from './host.js';
+import { Group, groupWith } from './cluster-host.js';
+import { mirrorA, TestDisk } from './host.js';
 
 const disk = '512 clustered-disk /dev/log 8 nosync';
 
@@ -180,6 +180,31 @@ describe('a daemon that has lost its corosync, which says that it is gone, with 
     expect(group.host(2).answerTo(flush)?.error).toBe(0);
     expect([5, 9].map((region) => device.isCleanOnDisk(region))).toEqual([false, false]);
   });
+});
+
+test('a load that has lost its corosync so, with a write under way: who loads behind it writes again what that undoes', () => {
+  const group = new Group([1, 2], { stickyMax: 0 });
+  const device = new TestDisk(1024 * 1024);
+  group.disks.set('/dev/log', device);
+  for (const node of [1, 2]) group.host(node).construct(mirrorA, disk);
+  group.settle();
+  const one = group.host(1);
+  one.send(DM_ULOG_RESUME, mirrorA);
+  group.talk();
+  while (one.log(mirrorA).life.store?.writing !== true) {
+    device.complete();
+    group.talk();
+  }
+  const late = device.waiting.shift();
+  group.loseGroup(1, 'process-down');
+  expect(group.ask(2, DM_ULOG_RESUME, mirrorA)?.error).toBe(0);
+  expect(group.ask(2, DM_ULOG_FLUSH, mirrorA, [5])?.error).toBe(0);
+  late?.();
+  one.settle();
+  expect(device.isCleanOnDisk(5)).toBe(true);
+  group.join(1);
+  group.settle();
+  expect(device.isCleanOnDisk(5)).toBe(false);
 });
 
 test('a load that is judged while its last writer introduces itself does not write over what that one writes', () => {

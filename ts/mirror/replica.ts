@@ -205,7 +205,7 @@ export class Replica {
 
   /** Somebody who had the role before may have written behind what this node wrote (R8). */
   overwritten(): void {
-    if (this.#writer.inherited) this.#hooks.writeAgain();
+    this.#hooks.writeAgain();
   }
 
   // What the group says.

@@ -18,8 +18,6 @@ export class WriterRole {
   #servedEpoch = -1;
   /** This node was the writer and might write. */
   #wrote = false;
-  /** Others had the role before, since the log was loaded. */
-  inherited = false;
   /** It leaves the log. */
   #ends = false;
 
@@ -40,7 +38,6 @@ export class WriterRole {
   /** The log is entered. */
   enter(): void {
     this.#ends = false;
-    this.inherited = false;
   }
 
   /** The first member has the role before it follows: it loads the device. */
@@ -60,7 +57,6 @@ export class WriterRole {
       this.#hooks.retire(() => {});
     } else if (this.#servedEpoch !== table.epoch && this.#mayServe) {
       this.#servedEpoch = table.epoch;
-      this.inherited = true;
       this.#hooks.serve();
     } else if (this.writes && !this.#wrote) {
       this.#hooks.counts();
