@@ -173,24 +173,19 @@ function allDie(host: Host): boolean {
       if (!other.healing && !other.dark) other.powerCut(offMs(other));
     });
   }
-  if (host.prng.chance(0.5)) breakPaths(host);
+  // A disk is as good as new behind a cut.
+  if (host.prng.chance(0.5)) host.timeline.after(51, () => void (!host.healing && breakPaths(host)));
   return true;
 }
 
 /** None of the log devices can be read on this host, also when it is the first that comes back. */
 function breakPaths(host: Host): void {
   const { prng, timeline, mirrors } = host;
-  const endsMs = prng.real(3000, 60_000);
+  const endsMs = prng.real(10_000, 100_000);
   for (const { disk } of mirrors.values()) {
     if (disk === null || disk.fault !== null) continue;
-    const set = {
-      errno: 5,
-      reads: true,
-      writes: false,
-      opens: prng.chance(0.5),
-      node: host.node,
-      operationsLeft: Number.POSITIVE_INFINITY,
-    };
+    const failing = { errno: 5, reads: true, writes: false, opens: prng.chance(0.5), node: host.node };
+    const set = { ...failing, operationsLeft: Number.POSITIVE_INFINITY };
     disk.fault = set;
     timeline.after(endsMs, () => {
       if (disk.fault === set) disk.fault = null;

@@ -34,7 +34,7 @@ export interface ClusterPlan {
   readonly failWithoutQuorum: boolean;
   /** The share of all faults that concern more than one host. */
   readonly clusterFaults: number;
-  /** Limits that only logs far larger than these come to, where they are smaller than the daemon's. */
+  /** Limits that only logs far larger than these come to, and paces too slow for a run, where they are smaller than the daemon's. */
   readonly limits: Partial<MirrorSettings>;
   /** By mirror: the hosts that use it. The first makes it. */
   readonly users: readonly ReadonlySet<number>[];
@@ -64,6 +64,8 @@ export function planCluster(prng: Prng, hosts: number, mirrors: number): Cluster
 function planLimits(prng: Prng): Partial<MirrorSettings> {
   return {
     chunkRegions: prng.pick([64, chunkRegionsMax]),
+    // A run is too short for many tries of the daemon's own pace.
+    logRetryMs: prng.pick([50, 400, 3000]),
     ...(prng.chance(smallLimit) && { announceRegions: prng.pick([1, 4]) }),
     ...(prng.chance(smallLimit) && { logReadBytes: 512 }),
     ...(prng.chance(smallLimit) && { foundMax: prng.pick([0, 1, 2]) }),
