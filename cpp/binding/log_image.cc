@@ -162,6 +162,10 @@ void LogImageWrap::encode_run(const Napi::CallbackInfo& info) {
 }
 
 void LogImageWrap::set_session(const Napi::CallbackInfo& info) {
+  if (info[0].IsNull()) {
+    image(info).clear_session();
+    return;
+  }
   const Napi::Object object = object_argument(info, 0);
   LogSession session;
   session.uuid = text_field(object, "uuid");

@@ -80,10 +80,16 @@ void LogImage::encode(uint64_t offset, std::span<uint8_t> into) const noexcept {
 bool LogImage::set_session(const LogSession& session) noexcept {
   std::array<uint8_t, log_session_bytes> record;
   if (!encode_log_session(session, record)) return false;
-  if (record == session_) return true;
+  change_session(record);
+  return true;
+}
+
+void LogImage::clear_session() noexcept { change_session({}); }
+
+void LogImage::change_session(const std::array<uint8_t, log_session_bytes>& record) noexcept {
+  if (record == session_) return;
   session_ = record;
   map_.changed().set(log_session_offset / block_bytes);
-  return true;
 }
 
 void LogImage::set_recorded_region_count(uint64_t count) noexcept {

@@ -55,6 +55,8 @@ class LogImage {
 
   /// Makes this the session record. False, and nothing changed, when it cannot be encoded.
   [[nodiscard]] bool set_session(const LogSession& session) noexcept;
+  /// There is none.
+  void clear_session() noexcept;
 
   /// Region count that the header claims, at first the map's; at most that. A log that grows claims the old
   /// count until the new bits are durable, so that a torn write never puts a header in front of bits nobody
@@ -78,6 +80,7 @@ class LogImage {
   [[nodiscard]] uint64_t first_difference(uint64_t offset, std::span<const uint8_t> bytes) const noexcept;
 
  private:
+  void change_session(const std::array<uint8_t, log_session_bytes>& record) noexcept;
   void make_runs();
   void note_imported_blocks(uint64_t offset, std::span<const uint8_t> bytes) noexcept;
 

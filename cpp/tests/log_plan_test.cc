@@ -240,6 +240,14 @@ TEST_CASE("log image: what was imported whole and equal needs no write") {
   CHECK(image.changed_blocks() == 1);
   REQUIRE(image.set_session(session));
   CHECK(image.plan() == 1);
+  image.clear_session();
+  CHECK(image.changed_blocks() == 1);
+  std::vector<uint8_t> head(1024);
+  image.encode(0, head);
+  CHECK(!LogImage::decode_head(head).session.has_value());
+  CHECK(image.plan() == 1);
+  image.clear_session();
+  CHECK(image.plan() == 0);
 }
 
 TEST_CASE("log image: the header claims what it is told to, and is written again when that changes") {

@@ -11,7 +11,7 @@ import {
 } from '../../ts/base/ulog-frames.js';
 import { StorePhase } from '../../ts/mirror/store-owner.js';
 import { type Group, groupWith } from './cluster-host.js';
-import { type Host, mirrorA, TestDisk } from './host.js';
+import { type Host, hostWithDisk, mirrorA, TestDisk } from './host.js';
 
 const onLog = '512 clustered-disk /dev/log 8 nosync';
 const onNew = '512 clustered-disk /dev/new 8 nosync';
@@ -44,6 +44,51 @@ describe('a table with regions of another size: those of the device are elsewher
     group.host(2).construct(next, '512 clustered-disk /dev/log 16');
     expect(group.ask(2, DM_ULOG_RESUME, next)?.error).toBe(0);
     expect(group.host(2).state(next).map.isInSync(5)).toBe(false);
+  });
+});
+
+describe('a load that believes nothing of the device and is given up when it has written the bits: what it found stands there still', () => {
+  /** Begins to resume the log there, up to the end of its first write. */
+  function beginLoad(host: Host, device: TestDisk, log: typeof mirrorA): void {
+    host.send(DM_ULOG_RESUME, log);
+    host.turn();
+    for (const before = device.writes; device.writes === before; host.turn()) device.complete();
+  }
+
+  test('regions of another size, on one host', () => {
+    const { host, disk } = hostWithDisk();
+    host.ask(DM_ULOG_SET_REGION_SYNC, mirrorA, [10, 0]);
+    host.suspend(mirrorA);
+    host.ask(DM_ULOG_DTR, mirrorA);
+    host.construct(next, '512 clustered-disk /dev/log 16 nosync');
+    beginLoad(host, disk, next);
+    host.restart();
+    host.settle();
+    expect(host.ask(DM_ULOG_RESUME, next)?.error).toBe(0);
+    expect(host.state(next).map.syncCount).toBe(0);
+  });
+
+  test('by a host that was not the last; the last one loads then', () => {
+    const { group, device } = groupWith(onLog, [1, 2], { nodes: [1, 2, 3] });
+    group.part(3, 'process-down');
+    group.ask(1, DM_ULOG_SET_REGION_SYNC, mirrorA, [5, 0]);
+    for (const node of [1, 2]) group.ask(node, DM_ULOG_PRESUSPEND, mirrorA);
+    // At once: neither is alone and closes the log.
+    for (const node of [2, 1]) group.host(node).send(DM_ULOG_POSTSUSPEND, mirrorA);
+    group.settle();
+    const two = group.host(2);
+    two.send(DM_ULOG_RESUME, mirrorA);
+    group.talk();
+    while (two.log(mirrorA).life.store?.writing !== true) {
+      device.complete();
+      group.talk();
+    }
+    const seq = group.host(1).send(DM_ULOG_RESUME, mirrorA);
+    group.talk();
+    group.join(3);
+    group.settle();
+    expect(group.host(1).answerTo(seq)?.error).toBe(0);
+    expect(group.host(1).state(mirrorA).map.isInSync(5)).toBe(false);
   });
 });
 

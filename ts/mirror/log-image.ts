@@ -54,7 +54,8 @@ export interface LogImage {
   /** Encodes the run from memory as it is now. */
   encodeRun(run: number, into: Uint8Array): void;
 
-  setSession(session: LogSession): void;
+  /** Null: there is none. */
+  setSession(session: LogSession | null): void;
   /**
    * Region count that the header claims from the next encoding on; at first, and usually, the map's. A log that takes
    * a device over or has grown claims only what was there before until the rest is durable: a torn write must never

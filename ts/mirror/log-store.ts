@@ -15,9 +15,10 @@
  * | ready       | nothing; commits may start                       | writing                                        |
  * | failed      | nothing; `tick` tries again                      | opening                                        |
  *
- * Why `settling`: the first write of a device that had no log, or a shorter one, may be torn. A header that claims
- * more bits than were ever written would turn what lies there into clean regions. So the bits go first, under a header
- * that claims what the device had; the header that claims all of them follows when they are durable.
+ * Why `settling`: the first write of a device that had no log, a shorter one, or one that is not believed, may be torn, or be the last
+ * of a load that is given up. A header that claims more bits than were ever written would turn what lies there into clean regions, and a
+ * session of this load would be believed where what it found was not. So the bits go first, under the header and the session that the
+ * device had; those that claim all of them follow when they are durable.
  *
  * One write is in flight at a time; what changes meanwhile is the next (group commit). `generation` counts the
  * changes that made a region dirty; a write covers those that were applied before it STARTED, because its blocks
@@ -29,7 +30,7 @@ import { logBitsOffset } from '../base/limits.js';
 import type { RegionMap } from '../regions/region-map.js';
 import { doesNotFit, roundUp } from './log-area.js';
 import type { LogDevice, LogDeviceEvents, LogDeviceInfo } from './log-device.js';
-import type { LogImage } from './log-image.js';
+import type { LogImage, LogSession } from './log-image.js';
 import { type LogStoreOwner, StoreGoal, StorePhase } from './store-owner.js';
 import type { World } from './world.js';
 
@@ -57,6 +58,9 @@ export class LogStore implements LogDeviceEvents {
   #readOffset = 0;
   #readEnd = 0;
   #keepRegions = 0;
+  /** What the device had when it was read: it stands there until all bits behind it are durable. */
+  #foundRegions = 0;
+  #foundSession: LogSession | null = null;
   /** Number of the read of a take-over, and messages about what it has found that are on their way. */
   #takeOver = 0;
   #merging = 0;
@@ -317,12 +321,14 @@ export class LogStore implements LogDeviceEvents {
 
   #headRead(bytes: Uint8Array): void {
     const { header, session } = this.#image.decodeHead(bytes);
+    this.#foundRegions = header.kind === 'valid' ? header.regionCount : 0;
+    this.#foundSession = session;
     if (this.#goal === StoreGoal.takeOver) {
       // A read that failed midway has said what it had found by then.
       this.#world.takeOvers += 1;
       this.#takeOver = this.#world.takeOvers;
       this.#merging = 0;
-      this.#readBits(header.kind === 'valid' ? header.regionCount : 0);
+      this.#readBits(this.#foundRegions);
       return;
     }
     const verdict = this.#owner.judgeHead(header, session);
@@ -380,14 +386,15 @@ export class LogStore implements LogDeviceEvents {
       this.#writeAll();
       return;
     }
-    this.#image.setRecordedRegionCount(this.#keepRegions);
-    this.#image.setSession(this.#owner.session(false));
+    this.#image.setRecordedRegionCount(Math.min(this.#foundRegions, this.#map.regionCount));
+    this.#image.setSession(this.#foundSession);
     this.#image.planAll();
     this.#write(StorePhase.settling);
   }
 
   #headerWrite(): void {
     this.#image.setRecordedRegionCount(this.#map.regionCount);
+    this.#image.setSession(this.#owner.session(false));
     this.#image.plan();
     this.#write(StorePhase.writing);
   }

@@ -274,7 +274,7 @@ class CountedImage implements LogImage {
   encodeRun(run: number, into: Uint8Array): void {
     this.inner.encodeRun(run, into);
   }
-  setSession(session: LogSession): void {
+  setSession(session: LogSession | null): void {
     this.inner.setSession(session);
   }
   setRecordedRegionCount(count: number): void {
