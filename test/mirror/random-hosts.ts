@@ -234,7 +234,7 @@ export class RandomHosts {
     const { node } = client;
     if (this.#prng.chance(0.7)) return;
     if (this.#prng.chance(0.5)) {
-      const witness = this.nodes.find((other) => this.#daemons.has(other));
+      const witness = this.nodes.find((other) => this.#daemons.has(other) && this.#knowsAllUsers(other));
       if (witness === undefined || this.#cutOff.size > 0 || !this.#unconfirmed.delete(node)) return;
       this.note(`${node} is confirmed dead by ${witness}`);
       const host = this.group.host(witness);
@@ -242,6 +242,13 @@ export class RandomHosts {
     } else if (this.allUsersHere(node)) {
       this.#boot(client);
     }
+  }
+
+  /** A host whose daemon is away, and of which only the dead one knew, nobody can help. */
+  #knowsAllUsers(node: number): boolean {
+    const members = this.group.host(node).service.cluster?.tables.get(mirrorA.uuid)?.members ?? [];
+    const away = this.clients.filter((client) => client.up && client.hasLog && !this.#daemons.has(client.node));
+    return away.every((client) => client.stage === 'suspended' || members.some((one) => one.node === client.node));
   }
 
   /** Nobody is cut off, and every other host that has a log has its daemon in the group. */
