@@ -12,6 +12,7 @@ import { Group, groupWith } from './cluster-host.js';
 import { mirrorA } from './host.js';
 
 const core = '512 clustered-core 8 nosync';
+const disk = '512 clustered-disk /dev/log 8 nosync';
 
 test.each([false, true])(
   'who was about to join when daemons ended is waited for; their tables were destroyed: %s',
@@ -90,3 +91,25 @@ test.each([
   group.settle();
   expect([members, group.host(1).answerTo(seq)]).toEqual([[2, 4], undefined]);
 });
+
+test.each([core, disk])(
+  'a host whose record was lost is chosen when the last one leaves, and its join comes behind that: %s',
+  (text) => {
+    const { group } = groupWith(text, [1, 2], { nodes: [1, 2, 3] });
+    group.part(2, 'process-down');
+    const two = group.host(2);
+    two.powerCut(false);
+    group.join(2);
+    group.settle();
+    two.construct(mirrorA, text, { nul: true });
+    expect(group.ask(1, DM_ULOG_PRESUSPEND, mirrorA)?.error).toBe(0);
+    const resumed = two.send(DM_ULOG_RESUME, mirrorA);
+    // Both wait for what daemons tell each other, and node 1 comes first then.
+    group.killDaemon(3);
+    group.join(3);
+    const left = group.host(1).send(DM_ULOG_POSTSUSPEND, mirrorA);
+    group.settle();
+    expect(group.host(1).answerTo(left)?.error).toBe(0);
+    expect(two.answerTo(resumed)?.error).toBe(0);
+  },
+);

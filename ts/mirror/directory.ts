@@ -84,6 +84,8 @@ export class Directory {
     const passesOn = table.writer === facts.node && before !== undefined;
     if (passesOn) vacate(table, false);
     addMember(table, member);
+    // It was chosen when the last one left, with this on its way.
+    if (before?.valid === true && !anyValid(table)) begunAnew(table);
     if (passesOn) chooseWriter(table, facts.node);
     tableChanged(table, before?.valid === true || anyValid(table));
     return true;
