@@ -1,9 +1,12 @@
 /** What the last host that had a log knew, and the next one has to be told or to doubt. */
 
 import { expect, test } from 'vitest';
+import { Errno } from '../../ts/base/errno.js';
 import {
+  DM_ULOG_CLEAR_REGION,
   DM_ULOG_DTR,
   DM_ULOG_FLUSH,
+  DM_ULOG_MARK_REGION,
   DM_ULOG_POSTSUSPEND,
   DM_ULOG_PRESUSPEND,
   DM_ULOG_RESUME,
@@ -217,3 +220,25 @@ test.each([core, disk])('the last host leaves before it hears what it has itself
   group.settle();
   expect(group.host(2).state(mirrorA).map.isInSync(5)).toBe(false);
 });
+
+test.each(['at once', 'one after the other'])(
+  'what a failing device has not is with the last host, when all leave %s',
+  (how) => {
+    const { group, device } = groupWith(disk, [1, 2]);
+    device.writeErrno = Errno.EIO;
+    group.ask(1, DM_ULOG_MARK_REGION, mirrorA, [9]);
+    expect(group.ask(1, DM_ULOG_FLUSH, mirrorA)?.error).toBe(-Errno.EIO);
+    group.ask(1, DM_ULOG_CLEAR_REGION, mirrorA, [9]);
+    for (const node of [1, 2]) expect(group.ask(node, DM_ULOG_PRESUSPEND, mirrorA)?.error).toBe(0);
+    for (const node of [1, 2]) {
+      group.host(node).send(DM_ULOG_POSTSUSPEND, mirrorA);
+      if (how !== 'at once') group.settle();
+    }
+    group.settle();
+    expect(group.host(2).state(mirrorA).map.isInSync(9)).toBe(false);
+    device.writeErrno = 0;
+    expect(group.ask(2, DM_ULOG_RESUME, mirrorA)?.error).toBe(0);
+    expect(group.host(2).state(mirrorA).map.isInSync(9)).toBe(false);
+    expect(device.isCleanOnDisk(9)).toBe(false);
+  },
+);

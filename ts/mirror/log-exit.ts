@@ -8,6 +8,7 @@ import type { LifeParts } from './life-parts.js';
 import type { LogEntry } from './log-entry.js';
 import type { LogHalt } from './log-halt.js';
 import { LifeCycle } from './log-state.js';
+import { anyValid } from './member-table.js';
 import { MessageType } from './messages.js';
 import { knowsMore, SearchStart } from './resume-bits.js';
 import { SeqList } from './seq-list.js';
@@ -186,7 +187,8 @@ export class LogExit {
   /** The log has left: `errno` says how its last commit went, `memoryCounts` whether memory knows more then. */
   #left(errno: number, memoryCounts = true): void {
     const { world, state, waiters, uuid } = this.#parts;
-    if (memoryCounts && this.#parts.store !== null && state.logFailed !== (errno !== 0)) state.logFailed = errno !== 0;
+    const knowsMore = errno !== 0 || this.#isLastUnclosed;
+    if (memoryCounts && this.#parts.store !== null && state.logFailed !== knowsMore) state.logFailed = knowsMore;
     if (state.recoveringRegion !== -1) state.recoveringRegion = -1;
     state.lifeCycle = LifeCycle.pending;
     if (state.draining) state.draining = false;
@@ -205,6 +207,16 @@ export class LogExit {
     this.#whenLeft = [];
     for (const done of whenLeft) done();
     if (this.#destroys.count > 0 && state.lifeCycle === LifeCycle.pending) this.#remove();
+  }
+
+  /**
+   * R16: it was the last one and has not closed the log device, as who had the writer's role left at the same time: what was known last
+   * may not be there.
+   */
+  get #isLastUnclosed(): boolean {
+    const { replica, world } = this.#parts;
+    const { table, shared } = replica.rights;
+    return shared && !this.#closed && table?.lastLeaver === world.node && !anyValid(table);
   }
 
   /** No other table of the log is in this host's kernel that was ever in use. */

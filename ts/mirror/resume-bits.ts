@@ -85,8 +85,7 @@ export function deriveDiskBits(state: LogState, predecessors: Iterable<LogState>
     (count) => void map.markDirty(batch, count),
   );
   for (const before of predecessors) {
-    // What another device or memory alone knew to be out of sync, this device cannot know.
-    if (before.image === null || before.deviceNumber !== state.deviceNumber) takeOutOfSync(state, before);
+    if (isElsewhere(state, before)) takeOutOfSync(state, before);
     if (!before.logFailed || before.image === null) continue;
     if (before.geometry.regionSizeSectors !== state.geometry.regionSizeSectors) {
       map.fillClean(0, map.regionCount, false);
@@ -95,6 +94,16 @@ export function deriveDiskBits(state: LogState, predecessors: Iterable<LogState>
     }
   }
   map.copyCleanToInSync();
+}
+
+/** What another device or memory alone knew to be out of sync, this device cannot know. */
+function isElsewhere(state: LogState, before: LogState): boolean {
+  return before.image === null || before.deviceNumber !== state.deviceNumber;
+}
+
+/** What the table before knew last comes into a load of this one from its memory. */
+export function isMerged(state: LogState, before: LogState): boolean {
+  return isElsewhere(state, before) || before.logFailed;
 }
 
 /** The bits of a core log at a resume. Safe to do again after a kill in the middle. */

@@ -10,7 +10,7 @@ import type { LogParts } from './log-parts.js';
 import { LifeCycle, type LogState } from './log-state.js';
 import { hasEnded } from './member-table.js';
 import { MessageType } from './messages.js';
-import { deriveDiskBits, judgeHead } from './resume-bits.js';
+import { deriveDiskBits, isMerged, judgeHead } from './resume-bits.js';
 import { packDevice } from './status-text.js';
 import { type HeadVerdict, type LogStoreOwner, StoreGoal } from './store-owner.js';
 import { onlyOnDevice } from './take-over.js';
@@ -87,10 +87,17 @@ export class StoreAnswers implements LogStoreOwner {
     const isKnown = hasEnded(table, boot) || members.some((member) => member.boot === boot);
     const later = of !== null && isKnown && of.writerEpoch > known && !this.#isOwnClaim(of);
     if (doubt) return !later;
-    const remembers = lastLeaver === world.node && (state.everResumed || [...this.#hooks.predecessors()].length > 0);
-    if (!leftOutOfSync || remembers) return false;
+    if (!leftOutOfSync || (lastLeaver === world.node && this.#remembers(closedEpoch !== 0))) return false;
     const closed = of?.closed === true && isKnown && of.writerEpoch === closedEpoch;
     return closedEpoch === 0 || !(closed || later);
+  }
+
+  /** What this node knew when it left last comes into the load: it is on the device that it `closed`, or in the memory of the table before. */
+  #remembers(closed: boolean): boolean {
+    const { state } = this.#parts;
+    const before = [...this.#hooks.predecessors()];
+    if (closed) return state.everResumed || before.length > 0;
+    return before.some((one) => isMerged(state, one));
   }
 
   /** Of this very resume: a load that was given up, or a daemon that was killed in it, had begun to write there. */
