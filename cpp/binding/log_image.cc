@@ -184,7 +184,7 @@ void LogImageWrap::set_session(const Napi::CallbackInfo& info) {
 
 void LogImageWrap::set_recorded_region_count(const Napi::CallbackInfo& info) {
   LogImage& target = image(info);
-  target.set_recorded_region_count(integer_argument(info, 0, 0, memory_->map().region_count()));
+  target.set_recorded_region_count(integer_argument(info, 0, 0, safe_integer_max));
 }
 
 Napi::Value LogImageWrap::decode_head(const Napi::CallbackInfo& info) {

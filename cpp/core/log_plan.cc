@@ -93,7 +93,6 @@ void LogImage::change_session(const std::array<uint8_t, log_session_bytes>& reco
 }
 
 void LogImage::set_recorded_region_count(uint64_t count) noexcept {
-  LOCKSTEP_ASSERT(count <= map_.region_count());
   if (count == recorded_region_count_) return;
   recorded_region_count_ = count;
   map_.changed().set(0);

@@ -58,7 +58,7 @@ class LogImage {
   /// There is none.
   void clear_session() noexcept;
 
-  /// Region count that the header claims, at first the map's; at most that. A log that grows claims the old
+  /// Region count that the header claims, at first the map's. A log that grows or shrinks claims the old
   /// count until the new bits are durable, so that a torn write never puts a header in front of bits nobody
   /// wrote.
   void set_recorded_region_count(uint64_t count) noexcept;

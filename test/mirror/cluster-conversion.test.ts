@@ -1,5 +1,6 @@
 /** A log that is put on another device, or has another table or size: what was known of it before may not be on the device. */
 import { describe, expect, test } from 'vitest';
+import { Errno } from '../../ts/base/errno.js';
 import {
   DM_ULOG_CLEAR_REGION,
   DM_ULOG_DTR,
@@ -68,6 +69,22 @@ describe('a load that believes nothing of the device and is given up when it has
     expect(host.state(next).map.syncCount).toBe(0);
   });
 
+  test('larger regions, and the table before comes back: what it had behind their end is no new part of the log', () => {
+    const { host, disk } = hostWithDisk();
+    host.ask(DM_ULOG_SET_REGION_SYNC, mirrorA, [40, 0]);
+    host.suspend(mirrorA);
+    host.ask(DM_ULOG_DTR, mirrorA);
+    host.construct(next, '512 clustered-disk /dev/log 16 nosync');
+    beginLoad(host, disk, next);
+    disk.writeErrno = Errno.EIO;
+    host.settle();
+    for (const type of [DM_ULOG_PRESUSPEND, DM_ULOG_POSTSUSPEND, DM_ULOG_DTR]) host.ask(type, next);
+    disk.writeErrno = 0;
+    host.construct(mirrorA, onLog);
+    expect(host.ask(DM_ULOG_RESUME, mirrorA)?.error).toBe(0);
+    expect(host.state(mirrorA).map.isInSync(40)).toBe(false);
+  });
+
   test('by a host that was not the last; the last one loads then', () => {
     const { group, device } = groupWith(onLog, [1, 2], { nodes: [1, 2, 3] });
     group.part(3, 'process-down');
@@ -90,6 +107,31 @@ describe('a load that believes nothing of the device and is given up when it has
     expect(group.host(1).answerTo(seq)?.error).toBe(0);
     expect(group.host(1).state(mirrorA).map.isInSync(5)).toBe(false);
   });
+});
+
+test('a load that believes the device and knows more is torn: no session stands before bits that are not its', () => {
+  const { group, device } = groupWith(onLog, [1], { nodes: [1, 2] });
+  newDevice(group);
+  // The way of node 2 to the same device, which is whole.
+  group.disks.set('/dev/log2', Object.assign(new TestDisk(1024 * 1024), { bytes: device.bytes }));
+  const moveTo = (text: string, from: typeof mirrorA, to: typeof mirrorA) => {
+    group.host(1).construct(to, text);
+    for (const type of [DM_ULOG_PRESUSPEND, DM_ULOG_POSTSUSPEND]) expect(group.ask(1, type, from)?.error).toBe(0);
+    group.host(1).send(DM_ULOG_RESUME, to);
+  };
+  moveTo(onNew, mirrorA, next);
+  group.settle();
+  group.ask(1, DM_ULOG_DTR, mirrorA);
+  expect(group.ask(1, DM_ULOG_SET_REGION_SYNC, next, [5, 0])?.error).toBe(0);
+  const third = { ...mirrorA, luid: 0x3000 };
+  group.host(2).construct(third, '512 clustered-disk /dev/log2 8 nosync');
+  Object.assign(device, { writeErrno: Errno.EIO, tornBytes: 1024 });
+  moveTo(onLog, next, third);
+  group.settle();
+  const resumed = group.host(2).send(DM_ULOG_RESUME, third);
+  group.wait(20_000);
+  expect(group.host(2).answerTo(resumed)?.error).toBe(0);
+  expect(group.host(2).state(third).map.isInSync(5)).toBe(false);
 });
 
 test.each([1, 2])(

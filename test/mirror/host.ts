@@ -53,6 +53,8 @@ export class TestDisk {
   openErrno = 0;
   readErrno = 0;
   writeErrno = 0;
+  /** Of a write that fails, bytes of the area that are written all the same. */
+  tornBytes = 0;
   /** Operations that wait, oldest first. */
   readonly waiting: (() => void)[] = [];
   writes = 0;
@@ -130,6 +132,11 @@ class TestDevice implements LogDevice {
           bytes.copy(disk.bytes, offset);
           disk.bytesWritten += bytes.length;
         }
+      }
+      if (errno !== 0 && disk !== undefined) {
+        for (const [offset, bytes] of runs)
+          if (offset < disk.tornBytes)
+            bytes.copy(disk.bytes, offset, 0, Math.min(bytes.length, disk.tornBytes - offset));
       }
       this.#events.written(errno);
     });

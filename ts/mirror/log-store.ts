@@ -15,10 +15,10 @@
  * | ready       | nothing; commits may start                       | writing                                        |
  * | failed      | nothing; `tick` tries again                      | opening                                        |
  *
- * Why `settling`: the first write of a device that had no log, a shorter one, or one that is not believed, may be torn, or be the last
- * of a load that is given up. A header that claims more bits than were ever written would turn what lies there into clean regions, and a
- * session of this load would be believed where what it found was not. So the bits go first, under the header and the session that the
- * device had; those that claim all of them follow when they are durable.
+ * Why `settling`: the first write to a device that had no log, a shorter one, one that is not believed, or one that does not know all that
+ * is known here, may be torn, or be the last of a load that is given up. A header that claims more bits than were ever written would turn
+ * what lies there into clean regions, and a session of this load would be believed before bits that are not its. So the bits go first,
+ * under the header and the session that the device had; those of this load follow when they are durable.
  *
  * One write is in flight at a time; what changes meanwhile is the next (group commit). `generation` counts the
  * changes that made a region dirty; a write covers those that were applied before it STARTED, because its blocks
@@ -30,7 +30,7 @@ import { logBitsOffset } from '../base/limits.js';
 import type { RegionMap } from '../regions/region-map.js';
 import { doesNotFit, roundUp } from './log-area.js';
 import type { LogDevice, LogDeviceEvents, LogDeviceInfo } from './log-device.js';
-import type { LogImage, LogSession } from './log-image.js';
+import type { LogImage } from './log-image.js';
 import { type LogStoreOwner, StoreGoal, StorePhase } from './store-owner.js';
 import type { World } from './world.js';
 
@@ -58,9 +58,6 @@ export class LogStore implements LogDeviceEvents {
   #readOffset = 0;
   #readEnd = 0;
   #keepRegions = 0;
-  /** What the device had when it was read: it stands there until all bits behind it are durable. */
-  #foundRegions = 0;
-  #foundSession: LogSession | null = null;
   /** Number of the read of a take-over, and messages about what it has found that are on their way. */
   #takeOver = 0;
   #merging = 0;
@@ -321,14 +318,13 @@ export class LogStore implements LogDeviceEvents {
 
   #headRead(bytes: Uint8Array): void {
     const { header, session } = this.#image.decodeHead(bytes);
-    this.#foundRegions = header.kind === 'valid' ? header.regionCount : 0;
-    this.#foundSession = session;
+    const found = header.kind === 'valid' ? header.regionCount : 0;
     if (this.#goal === StoreGoal.takeOver) {
       // A read that failed midway has said what it had found by then.
       this.#world.takeOvers += 1;
       this.#takeOver = this.#world.takeOvers;
       this.#merging = 0;
-      this.#readBits(this.#foundRegions);
+      this.#readBits(found);
       return;
     }
     const verdict = this.#owner.judgeHead(header, session);
@@ -338,6 +334,9 @@ export class LogStore implements LogDeviceEvents {
       this.#owner.loadRefused(verdict.errno, verdict.text);
       return;
     }
+    // It stands there until all bits behind it are durable.
+    this.#image.setRecordedRegionCount(Math.min(found, Number.MAX_SAFE_INTEGER));
+    this.#image.setSession(session);
     // The whole map first: a fill of all of it costs nothing, and the device's bits then overwrite theirs.
     this.#map.fillClean(0, this.#map.regionCount, verdict.fillClean);
     this.#readBits(verdict.keepRegions);
@@ -382,12 +381,10 @@ export class LogStore implements LogDeviceEvents {
 
   #writeLoaded(): void {
     this.#owner.bitsLoaded();
-    if (this.#keepRegions === this.#map.regionCount) {
+    if (this.#keepRegions === this.#map.regionCount && this.#image.changedBlocks === 0) {
       this.#writeAll();
       return;
     }
-    this.#image.setRecordedRegionCount(Math.min(this.#foundRegions, this.#map.regionCount));
-    this.#image.setSession(this.#foundSession);
     this.#image.planAll();
     this.#write(StorePhase.settling);
   }
