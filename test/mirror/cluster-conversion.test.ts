@@ -69,21 +69,40 @@ describe('a load that believes nothing of the device and is given up when it has
     expect(host.state(next).map.syncCount).toBe(0);
   });
 
-  test('larger regions, and the table before comes back: what it had behind their end is no new part of the log', () => {
+  /** Region 40 of 8 sectors is out of sync; a load with regions of `sectors` fails after some writes, the last of them torn. */
+  function failedLoad(sectors: number, writes: number, tornBytes: number): Host {
     const { host, disk } = hostWithDisk();
     host.ask(DM_ULOG_SET_REGION_SYNC, mirrorA, [40, 0]);
     host.suspend(mirrorA);
     host.ask(DM_ULOG_DTR, mirrorA);
-    host.construct(next, '512 clustered-disk /dev/log 16 nosync');
-    beginLoad(host, disk, next);
-    disk.writeErrno = Errno.EIO;
+    host.construct(next, `512 clustered-disk /dev/log ${sectors} nosync`);
+    host.send(DM_ULOG_RESUME, next);
+    host.turn();
+    for (const until = disk.writes + writes; disk.writes < until && disk.waiting.length > 0; host.turn())
+      disk.complete();
+    Object.assign(disk, { writeErrno: Errno.EIO, tornBytes });
     host.settle();
     for (const type of [DM_ULOG_PRESUSPEND, DM_ULOG_POSTSUSPEND, DM_ULOG_DTR]) host.ask(type, next);
-    disk.writeErrno = 0;
-    host.construct(mirrorA, onLog);
-    expect(host.ask(DM_ULOG_RESUME, mirrorA)?.error).toBe(0);
-    expect(host.state(mirrorA).map.isInSync(40)).toBe(false);
-  });
+    Object.assign(disk, { writeErrno: 0, tornBytes: 0 });
+    return host;
+  }
+
+  const moments = [16, 4].flatMap((sectors) =>
+    [0, 1, 2].flatMap((writes) => [0, 512, 1024].map((torn) => ({ sectors, writes, torn }))),
+  );
+
+  test.each(moments)(
+    'regions of $sectors sectors, failed after $writes writes and $torn bytes',
+    ({ sectors, writes, torn }) => {
+      for (const back of [8, sectors]) {
+        const host = failedLoad(sectors, writes, torn);
+        const log = { ...mirrorA, luid: 0x3000 };
+        host.construct(log, `512 clustered-disk /dev/log ${back} nosync`);
+        expect(host.ask(DM_ULOG_RESUME, log)?.error).toBe(0);
+        expect(host.state(log).map.isInSync((40 * 8) / back)).toBe(false);
+      }
+    },
+  );
 
   test('by a host that was not the last; the last one loads then', () => {
     const { group, device } = groupWith(onLog, [1, 2], { nodes: [1, 2, 3] });

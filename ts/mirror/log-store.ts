@@ -18,7 +18,8 @@
  * Why `settling`: the first write to a device that had no log, a shorter one, one that is not believed, or one that does not know all that
  * is known here, may be torn, or be the last of a load that is given up. A header that claims more bits than were ever written would turn
  * what lies there into clean regions, and a session of this load would be believed before bits that are not its. So the bits go first,
- * under the header and the session that the device had; those of this load follow when they are durable.
+ * under the header and the session that the device had; those of this load follow when they are durable, one after the other where the
+ * count of regions changes.
  *
  * One write is in flight at a time; what changes meanwhile is the next (group commit). `generation` counts the
  * changes that made a region dirty; a write covers those that were applied before it STARTED, because its blocks
@@ -58,6 +59,10 @@ export class LogStore implements LogDeviceEvents {
   #readOffset = 0;
   #readEnd = 0;
   #keepRegions = 0;
+  /** The device claims more regions than the map has. */
+  #claimsMore = false;
+  /** Of header and session the one that goes first has been written. */
+  #headBegun = false;
   /** Number of the read of a take-over, and messages about what it has found that are on their way. */
   #takeOver = 0;
   #merging = 0;
@@ -335,6 +340,8 @@ export class LogStore implements LogDeviceEvents {
       return;
     }
     // It stands there until all bits behind it are durable.
+    this.#claimsMore = found > this.#map.regionCount;
+    this.#headBegun = false;
     this.#image.setRecordedRegionCount(Math.min(found, Number.MAX_SAFE_INTEGER));
     this.#image.setSession(session);
     // The whole map first: a fill of all of it costs nothing, and the device's bits then overwrite theirs.
@@ -389,7 +396,20 @@ export class LogStore implements LogDeviceEvents {
     this.#write(StorePhase.settling);
   }
 
+  /**
+   * Header and session may be two sectors, and torn between them. Regions that the header does not claim count as new: so it never claims
+   * too few for the regions of which the session is. Where the count stays the order is any.
+   */
   #headerWrite(): void {
+    if (!this.#headBegun) {
+      this.#headBegun = true;
+      if (this.#claimsMore) this.#image.setSession(this.#owner.session(false));
+      else this.#image.setRecordedRegionCount(this.#map.regionCount);
+      if (this.#image.plan() > 0) {
+        this.#write(StorePhase.settling);
+        return;
+      }
+    }
     this.#image.setRecordedRegionCount(this.#map.regionCount);
     this.#image.setSession(this.#owner.session(false));
     this.#image.plan();
