@@ -9,7 +9,7 @@
  * | readingHead | read of header and session record                | readingBits, settling, writing, closed (refused), failed |
  * | readingBits | read of the clean bits, piece by piece           | settling, writing, failed                      |
  * | merging     | what the device alone knew, through the ordered stream (take-over) | writing                    |
- * | settling    | durable write of all bits under the old header   | writing, failed                                |
+ * | settling    | durable write of all bits under the old header, or of the first of header and session | settling, writing, failed |
  * | writing     | durable write: a commit, or the last of a goal   | ready, checking (repair), closed (finish), failed |
  * | checking    | read back of the whole area after a repair       | ready, writing (memory has moved on), failed   |
  * | ready       | nothing; commits may start                       | writing                                        |
