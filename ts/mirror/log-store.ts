@@ -522,8 +522,8 @@ export class LogStore implements LogDeviceEvents {
   // Ends.
 
   #fail(errno: number, what: string): void {
-    const wasWriting = this.#phase === StorePhase.settling || this.#phase === StorePhase.writing;
-    if (wasWriting) this.#image.unplan();
+    if (this.writing) this.#image.unplan();
+    if (this.#goal === StoreGoal.takeOver && this.reads) this.#owner.unread();
     // A commit that failed is repaired; a goal that failed is tried again.
     if (!this.#goalUnderWay) this.#goal = StoreGoal.repair;
     else if (this.#goal === StoreGoal.rewrite) this.#goal = StoreGoal.repair;

@@ -31,9 +31,14 @@ export interface StoreHooks {
   writtenGeneration(): number;
 }
 
+/** What was found by no read. */
+const noTakeOver = 0;
+
 export class StoreAnswers implements LogStoreOwner {
   readonly #parts: LogParts;
   readonly #hooks: StoreHooks;
+  /** The epoch of a take-over whose device could not be read. */
+  #unreadEpoch = 0;
 
   constructor(parts: LogParts, hooks: StoreHooks) {
     this.#parts = parts;
@@ -138,6 +143,15 @@ export class StoreAnswers implements LogStoreOwner {
     }
     world.sender.regions(MessageType.unknownDirty, uuid, 0, Float64Array.from(regions), regions.length, takeOver);
     return Math.ceil(regions.length / messageRegionsMax);
+  }
+
+  /** Here is an older copy, and what others left out of sync stands there: nobody knows it. Said once in an epoch, so a resync comes on. */
+  unread(): void {
+    const { replica, world, uuid } = this.#parts;
+    const { table } = replica.rights;
+    if (!table?.writerDied || !table.deviceAhead || this.#unreadEpoch === this.epoch) return;
+    this.#unreadEpoch = this.epoch;
+    world.sender.numbers(MessageType.unknownDirty, uuid, noTakeOver, 1, []);
   }
 
   bitsLoaded(): void {

@@ -54,6 +54,8 @@ export interface LogStoreOwner {
    * anything is written; `merged` is called for each, with the number of the take-over.
    */
   foundOnDevice(offset: number, bytes: Uint8Array, regionLimit: number, takeOver: number): number;
+  /** The device of a take-over cannot be read: what only it knows stays unknown until it can be. */
+  unread(): void;
   /** What a write carries: it counts while this stays what it was when the write started (R1). */
   readonly epoch: number;
   /** The device has failed and is not known to be well again: what is written is read back (R16). */
