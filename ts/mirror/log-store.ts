@@ -32,7 +32,7 @@ import type { RegionMap } from '../regions/region-map.js';
 import { doesNotFit, roundUp } from './log-area.js';
 import type { LogDevice, LogDeviceEvents, LogDeviceInfo } from './log-device.js';
 import type { LogImage } from './log-image.js';
-import { type LogStoreOwner, StoreGoal, StorePhase } from './store-owner.js';
+import { type LogStoreOwner, noTakeOver, StoreGoal, StorePhase } from './store-owner.js';
 import type { World } from './world.js';
 
 /** Writes of one repair before it counts as failed: memory may move on while it is read back. */
@@ -66,6 +66,8 @@ export class LogStore implements LogDeviceEvents {
   /** Number of the read of a take-over, and messages about what it has found that are on their way. */
   #takeOver = 0;
   #merging = 0;
+  /** The epoch in which all have heard that the device cannot be read. */
+  #unreadEpoch = 0;
   #writeGeneration = 0;
   #writeEpoch = 0;
   #repairWrites = 0;
@@ -179,8 +181,12 @@ export class LogStore implements LogDeviceEvents {
     if (!this.#goalUnderWay) this.#owner.committed();
   }
 
-  /** What only the device knew has come back through the stream, or a part of it: of the take-over of this number. */
+  /** What only the device knew has come back through the stream, or a part of it: of the take-over of this number, of none that it is unread. */
   merged(takeOver: number): void {
+    if (takeOver === noTakeOver) {
+      this.#unreadEpoch = this.#owner.epoch;
+      return;
+    }
     if (takeOver !== this.#takeOver) return;
     if (this.#phase !== StorePhase.readingBits && this.#phase !== StorePhase.merging) return;
     this.#merging -= 1;
@@ -523,7 +529,9 @@ export class LogStore implements LogDeviceEvents {
 
   #fail(errno: number, what: string): void {
     if (this.writing) this.#image.unplan();
-    if (this.#goal === StoreGoal.takeOver && this.reads) this.#owner.unread();
+    // Once in an epoch: what is resynced since then stays so.
+    const unread = this.#goal === StoreGoal.takeOver && this.reads;
+    if (unread && this.#unreadEpoch !== this.#owner.epoch) this.#owner.unread();
     // A commit that failed is repaired; a goal that failed is tried again.
     if (!this.#goalUnderWay) this.#goal = StoreGoal.repair;
     else if (this.#goal === StoreGoal.rewrite) this.#goal = StoreGoal.repair;

@@ -12,7 +12,7 @@ import { hasEnded } from './member-table.js';
 import { MessageType } from './messages.js';
 import { deriveDiskBits, isMerged, judgeHead } from './resume-bits.js';
 import { packDevice } from './status-text.js';
-import { type HeadVerdict, type LogStoreOwner, StoreGoal } from './store-owner.js';
+import { type HeadVerdict, type LogStoreOwner, noTakeOver, StoreGoal } from './store-owner.js';
 import { onlyOnDevice } from './take-over.js';
 import { report } from './world.js';
 
@@ -31,14 +31,9 @@ export interface StoreHooks {
   writtenGeneration(): number;
 }
 
-/** What was found by no read. */
-const noTakeOver = 0;
-
 export class StoreAnswers implements LogStoreOwner {
   readonly #parts: LogParts;
   readonly #hooks: StoreHooks;
-  /** The epoch of a take-over whose device could not be read. */
-  #unreadEpoch = 0;
 
   constructor(parts: LogParts, hooks: StoreHooks) {
     this.#parts = parts;
@@ -145,13 +140,11 @@ export class StoreAnswers implements LogStoreOwner {
     return Math.ceil(regions.length / messageRegionsMax);
   }
 
-  /** Here is an older copy, and what others left out of sync stands there: nobody knows it. Said once in an epoch, so a resync comes on. */
+  /** Here is an older copy, and what others left out of sync stands there: nobody knows it. */
   unread(): void {
     const { replica, world, uuid } = this.#parts;
     const { table } = replica.rights;
-    if (!table?.writerDied || !table.deviceAhead || this.#unreadEpoch === this.epoch) return;
-    this.#unreadEpoch = this.epoch;
-    world.sender.numbers(MessageType.unknownDirty, uuid, noTakeOver, 1, []);
+    if (table?.writerDied && table.deviceAhead) world.sender.numbers(MessageType.unknownDirty, uuid, noTakeOver, 1, []);
   }
 
   bitsLoaded(): void {

@@ -37,6 +37,9 @@ export const StoreGoal = {
 } as const;
 export type StoreGoal = (typeof StoreGoal)[keyof typeof StoreGoal];
 
+/** Number of a take-over that has read nothing. */
+export const noTakeOver = 0;
+
 /** What to do with a log that was found, or why it must be left alone. */
 export type HeadVerdict =
   | { readonly ok: true; readonly keepRegions: number; readonly fillClean: boolean }
@@ -54,7 +57,7 @@ export interface LogStoreOwner {
    * anything is written; `merged` is called for each, with the number of the take-over.
    */
   foundOnDevice(offset: number, bytes: Uint8Array, regionLimit: number, takeOver: number): number;
-  /** The device of a take-over cannot be read: what only it knows stays unknown until it can be. */
+  /** The device of a take-over cannot be read: what only it knows is not known now. `merged` with `noTakeOver` is called when all know that. */
   unread(): void;
   /** What a write carries: it counts while this stays what it was when the write started (R1). */
   readonly epoch: number;
