@@ -8,10 +8,12 @@ import type { KernelTruth } from './checks/kernel-truth.js';
 import { Inconclusive } from './checks/violation.js';
 import type { CountedStates } from './daemon/counted-state.js';
 import type { KernelObserver, ObservedTarget } from './kernel/world.js';
+import type { SimMirror } from './mirror.js';
 
 export interface KernelWatcher {
   readonly truth: KernelTruth;
   readonly states: CountedStates | null;
+  readonly mirrors: ReadonlyMap<string, SimMirror>;
   /** Those of several hosts judge more. */
   writeBegins(log: ObservedTarget, region: number, toAllLegs: boolean): void;
   copyBegins(log: ObservedTarget, region: number): void;
@@ -84,10 +86,13 @@ function checkLogged(host: KernelWatcher, log: ObservedTarget, region: number, t
   const state = host.states?.find(log.key);
   // Before the log is loaded its bits say nothing of what is on the device.
   const loaded = state?.lifeCycle === LifeCycle.active || state?.lifeCycle === LifeCycle.halted;
+  // A device that has failed cannot be told, and a refused flush does not stop a write to one leg.
+  const untold = state?.logFailed === true && host.mirrors.get(log.uuid)?.disk?.mayBeClean(region) === true;
   // Another write's mark protects this one only while no CLEAR is believed.
   const known =
     !toAllLegs &&
     loaded &&
+    !untold &&
     !state.map.inner.isClean(region) &&
     (!state.map.inner.isInSync(region) || (marked && state.marksUnknown));
   if (!known) throw new Inconclusive('unlogged write after a reconnect without RESUME');
