@@ -2,11 +2,26 @@
  * Several hosts of the mirror core over one ordered group in memory. Nothing is delivered before `settle` or `step`; a host's
  * daemon or node can be taken away and brought back between any two messages.
  */
-import type { Departure, DepartureReason, GroupMember } from '../../ts/base/group-view.js';
+import type { DepartureReason, GroupMember } from '../../ts/base/group-view.js';
 import { DM_ULOG_RESUME } from '../../ts/base/ulog-frames.js';
 import type { LogMessage, MessageType } from '../../ts/mirror/messages.js';
 import type { MirrorSettings } from '../../ts/mirror/mirror-service.js';
 import { Host, type Luid, mirrorA, TestDisk } from './host.js';
+
+/** A message on its way, and the process that sent it. */
+interface Sent {
+  readonly from: string;
+  readonly message: LogMessage;
+}
+
+/** Members that stay together when the network changes. */
+interface Part {
+  readonly before: number;
+  readonly after: number;
+  readonly members: readonly GroupMember[];
+  /** Those of their side who do not stay with them. */
+  readonly lost: readonly GroupMember[];
+}
 
 export class Group {
   readonly disks = new Map<string, TestDisk>();
@@ -14,13 +29,14 @@ export class Group {
   readonly hosts = new Map<number, Host>();
   readonly #settings: Partial<MirrorSettings>;
   readonly #ownersMax: number | undefined;
-  /** Sent and not delivered, by whom. */
-  readonly #queue: { readonly from: string; readonly message: LogMessage }[] = [];
+  readonly #disksOf: (node: number) => Map<string, TestDisk>;
+  /** Sent and not delivered. */
+  readonly #queue: Sent[] = [];
   readonly #members = new Map<number, GroupMember>();
   readonly #orders = new Map<number, number>();
   readonly #boots = new Map<number, number>();
-  /** They are on the other side of a network that is broken. */
-  readonly #cutOff = new Set<number>();
+  /** On which side of a broken network each node is. */
+  readonly #sides = new Map<number, number>();
   #incarnations = 0;
   #epoch = 0;
   /** False: what is delivered is not acknowledged before `acknowledge`. */
@@ -30,10 +46,15 @@ export class Group {
   /** Sees every message on its way, and may spoil it. */
   tamper: ((message: LogMessage) => void) | null = null;
 
-  /** `ownersMax`: owners that each log has room for. */
-  constructor(nodes: readonly number[], settings: Partial<MirrorSettings> = {}, ownersMax?: number) {
+  /** `ownersMax`: owners that each log has room for. `disksOf`: the log devices of a host that gets power; without it all have `disks`. */
+  constructor(
+    nodes: readonly number[],
+    settings: Partial<MirrorSettings> = {},
+    { ownersMax, disksOf }: { ownersMax?: number | undefined; disksOf?: (node: number) => Map<string, TestDisk> } = {},
+  ) {
     this.#settings = settings;
     this.#ownersMax = ownersMax;
+    this.#disksOf = disksOf ?? (() => this.disks);
     for (const node of nodes) this.hosts.set(node, this.#newHost(node));
     for (const node of nodes) this.join(node);
     this.settle();
@@ -45,6 +66,15 @@ export class Group {
     return host;
   }
 
+  /** Its daemon is in the group. */
+  isMember(node: number): boolean {
+    return this.#members.has(node);
+  }
+
+  sideOf(node: number): number {
+    return this.#sides.get(node) ?? 0;
+  }
+
   /** The daemon of the node comes into the group. */
   join(node: number): void {
     this.#incarnations += 1;
@@ -53,7 +83,9 @@ export class Group {
     this.#members.set(node, member);
     // Of one process the order goes on.
     if (!this.#orders.has(node)) this.#orders.set(node, 0);
-    this.#view([member], []);
+    const here = this.#membersOf(this.sideOf(node));
+    const meeting = this.#newMeeting();
+    for (const each of here) this.#tell([each], meeting, here, each === member ? here : [member], []);
   }
 
   /** The daemon of the node is not in the group any more. What it had sent and was not delivered is lost. */
@@ -61,8 +93,10 @@ export class Group {
     const member = this.#members.get(node);
     if (member === undefined) return;
     this.#members.delete(node);
-    this.#drop(member);
-    this.#view([], [{ member, reason }]);
+    const kept = this.#queue.filter(({ from }) => from !== member.incarnation);
+    this.#queue.splice(0, this.#queue.length, ...kept);
+    const here = this.#membersOf(this.sideOf(node));
+    this.#tell(here, this.#newMeeting(), here, [], [member], reason);
   }
 
   /** SIGKILL of the daemon, and a new one that is not in the group yet. */
@@ -82,43 +116,78 @@ export class Group {
 
   /** The network breaks between these nodes and the others; each side is told that it has quorum. */
   split(nodes: readonly number[]): void {
-    for (const node of nodes) this.#cutOff.add(node);
-    this.#tellSides((member, side) => ({
-      joined: [],
-      left: side.includes(member) ? [] : [{ member, reason: 'node-down' as const }],
-    }));
+    this.rewire((node) => (nodes.includes(node) ? 1 : this.sideOf(node)));
   }
 
   /** It heals. */
   heal(): void {
-    const sides = [...this.#members.values()].map((member) => [member, this.#side(member)] as const);
-    this.#cutOff.clear();
-    this.#tellSides((member, _, of) => {
-      const before = sides.find(([one]) => one === of)?.[1] ?? [];
-      return { joined: before.includes(member) ? [] : [member], left: [] };
-    });
+    this.rewire(() => 0);
   }
 
-  #side(of: GroupMember): GroupMember[] {
-    const cut = this.#cutOff.has(of.node);
-    return [...this.#members.values()].filter(({ node }) => this.#cutOff.has(node) === cut);
+  /**
+   * The network changes: `next` says on which side each node is then. Who stays together has had the same messages of the side where it
+   * was; `below` draws how many of those that were under way. A sender has its own as soon as anybody has them; what it has sent and nobody
+   * has goes to its new side. Views without those who are lost come first, then those with who is met.
+   */
+  rewire(next: (node: number) => number, below: (limit: number) => number = () => 0): void {
+    const parts = this.#partsOf(next);
+    const queue = this.#queue.splice(0);
+    const sent = parts.map((part) => queue.filter(({ message }) => part.before === this.sideOf(message.node)));
+    const reached = parts.map((part, i) => (part.lost.length === 0 ? 0 : below(Math.min(sent[i]?.length ?? 0, 6) + 1)));
+    const left = new Set<Sent>();
+    for (const [i, { before, members }] of parts.entries()) {
+      const most = Math.max(...reached.filter((_, other) => parts[other]?.before === before));
+      for (const [at, one] of (sent[i] ?? []).entries()) {
+        const own = members.some(({ incarnation }) => incarnation === one.from);
+        if (at < (reached[i] as number) || (own && at < most)) this.#deliverToAll(members, one.message);
+        else if (own) left.add(one);
+      }
+    }
+    this.#queue.unshift(...queue.filter((one) => left.has(one)));
+    for (const node of this.hosts.keys()) this.#sides.set(node, next(node));
+    for (const { members, lost } of parts) {
+      if (lost.length > 0) this.#tell(members, this.#newMeeting(), members, [], lost);
+    }
+    for (const side of new Set(parts.map(({ after }) => after))) {
+      const meeting = this.#newMeeting();
+      const here = this.#membersOf(side);
+      for (const { members } of parts.filter(({ after }) => after === side)) {
+        const met = here.filter((one) => !members.includes(one));
+        if (met.length > 0) this.#tell(members, meeting, here, met, []);
+      }
+    }
   }
 
-  #tellSides(
-    change: (
-      member: GroupMember,
-      side: readonly GroupMember[],
-      of: GroupMember,
-    ) => { readonly joined: readonly GroupMember[]; readonly left: readonly Departure[] },
+  /** Members that stay together, and who of their side does not. */
+  #partsOf(next: (node: number) => number): Part[] {
+    const parts: Part[] = [];
+    for (const side of new Set([...this.#members.keys()].map((node) => this.sideOf(node)))) {
+      const here = this.#membersOf(side);
+      for (const after of new Set(here.map(({ node }) => next(node)))) {
+        const members = here.filter(({ node }) => next(node) === after);
+        parts.push({ before: side, after, members, lost: here.filter((one) => !members.includes(one)) });
+      }
+    }
+    return parts;
+  }
+
+  #membersOf(side: number): GroupMember[] {
+    const here = [...this.#members.values()].filter(({ node }) => this.sideOf(node) === side);
+    return here.sort((a, b) => a.node - b.node);
+  }
+
+  /** A view of `members`, to some of them. */
+  #tell(
+    to: readonly GroupMember[],
+    meeting: string,
+    members: readonly GroupMember[],
+    joined: readonly GroupMember[],
+    lost: readonly GroupMember[],
+    reason: DepartureReason = 'node-down',
   ): void {
-    const meeting = String(this.#nextEpoch());
-    for (const of of this.#members.values()) {
-      const side = this.#side(of);
-      const changes = [...this.#members.values()].map((member) => change(member, side, of));
-      const joined = changes.flatMap((one) => one.joined);
-      const left = changes.flatMap((one) => one.left);
-      const members = side.sort((a, b) => a.node - b.node);
-      const host = this.host(of.node);
+    const left = lost.map((member) => ({ member, reason }));
+    for (const { node } of to) {
+      const host = this.host(node);
       host.service.viewChanged({ epoch: this.#nextEpoch(), meeting, members, joined, left }, host.nowMs);
       if (this.tellsQuorum) host.service.quorumChanged(true, host.nowMs);
     }
@@ -142,9 +211,7 @@ export class Group {
   step(): boolean {
     const next = this.#queue.shift();
     if (next === undefined) return false;
-    for (const node of this.#members.keys()) {
-      if (this.#cutOff.has(node) === this.#cutOff.has(next.message.node)) this.#deliverTo(node, next.message);
-    }
+    this.#deliverToAll(this.#membersOf(this.sideOf(next.message.node)), next.message);
     if (this.acknowledges) this.acknowledge();
     return true;
   }
@@ -179,6 +246,10 @@ export class Group {
       this.#queue.findIndex(({ from }) => from === of),
       1,
     )[0];
+  }
+
+  #deliverToAll(members: readonly GroupMember[], message: LogMessage): void {
+    for (const { node } of members) this.#deliverTo(node, message);
   }
 
   #deliverTo(node: number, message: LogMessage): void {
@@ -274,26 +345,13 @@ export class Group {
     }
   }
 
-  #view(joined: readonly GroupMember[], left: readonly Departure[]): void {
-    const members = [...this.#members.values()].sort((a, b) => a.node - b.node);
-    const meeting = String(this.#nextEpoch());
-    for (const { node } of members) {
-      const host = this.host(node);
-      const all = joined.some((member) => member.node === node);
-      const view = { epoch: this.#nextEpoch(), meeting, members, joined: all ? members : joined, left };
-      host.service.viewChanged(view, host.nowMs);
-      if (this.tellsQuorum) host.service.quorumChanged(true, host.nowMs);
-    }
-  }
-
   #nextEpoch(): number {
     this.#epoch += 1;
     return this.#epoch;
   }
 
-  #drop(member: GroupMember): void {
-    const kept = this.#queue.filter(({ from }) => from !== member.incarnation);
-    this.#queue.splice(0, this.#queue.length, ...kept);
+  #newMeeting(): string {
+    return String(this.#nextEpoch());
   }
 
   #bootId(node: number): string {
@@ -305,7 +363,7 @@ export class Group {
       node,
       nodeName: `node${node}`,
       bootId: this.#bootId(node),
-      disks: this.disks,
+      disks: this.#disksOf(node),
       settings: { ...this.#settings, shared: true },
       ...(this.#ownersMax === undefined ? {} : { ownersMax: this.#ownersMax }),
       submit: (message) => this.#submit(node, message),

@@ -182,7 +182,7 @@ test('a report is none when what it says cannot be kept or told on', () => {
 });
 
 test('R17: owners that did not fit are missing in a copy too: who takes it cleans nothing', () => {
-  const group = new Group([1, 2, 3], { stickyMax: 0 }, 4);
+  const group = new Group([1, 2, 3], { stickyMax: 0 }, { ownersMax: 4 });
   group.resume(mirrorA, core, [1, 2]);
   group.ask(1, DM_ULOG_MARK_REGION, mirrorA, [1, 2, 3, 4]);
   group.ask(2, DM_ULOG_MARK_REGION, mirrorA, [4, 9]);
@@ -193,7 +193,7 @@ test('R17: owners that did not fit are missing in a copy too: who takes it clean
 });
 
 test('R17: so does who takes a copy in parts, of which the last one says it', () => {
-  const group = new Group([1, 2, 3], { stickyMax: 0, chunkRegions: 64 }, 4);
+  const group = new Group([1, 2, 3], { stickyMax: 0, chunkRegions: 64 }, { ownersMax: 4 });
   const inParts = '2048 clustered-core 8 nosync';
   group.resume(mirrorA, inParts, [1, 2]);
   group.ask(1, DM_ULOG_MARK_REGION, mirrorA, [1, 2, 3, 4]);
@@ -209,7 +209,7 @@ test('R17: so does who takes a copy in parts, of which the last one says it', ()
 });
 
 test('R17: what is held by whom nobody knows is not recovered, and out of sync when a holder is dead', () => {
-  const group = new Group([1, 2, 3], { stickyMax: 0 }, 4);
+  const group = new Group([1, 2, 3], { stickyMax: 0 }, { ownersMax: 4 });
   group.resume(mirrorA, core, [1, 2, 3]);
   for (const [node, regions] of [
     [1, [1, 2, 3, 4]],

@@ -60,9 +60,18 @@ export class TestDisk {
   writes = 0;
   bytesWritten = 0;
 
-  constructor(size: number, identity = '253:7') {
-    this.bytes = Buffer.alloc(size);
+  /** Of so many bytes, or of those. */
+  constructor(size: number | Buffer, identity = '253:7') {
+    this.bytes = typeof size === 'number' ? Buffer.alloc(size) : size;
     this.identity = identity;
+  }
+
+  /** Another path to the same device: with operations and errors of its own. */
+  path(): TestDisk {
+    const path = new TestDisk(this.bytes, this.identity);
+    path.minor = this.minor;
+    path.logicalBlockBytes = this.logicalBlockBytes;
+    return path;
   }
 
   /** Ends the oldest operation; false when there is none. */

@@ -8,19 +8,11 @@ import type { Group } from './cluster-host.js';
 import { mirrorA, type TestDisk } from './host.js';
 import type { RandomClient } from './random-client.js';
 
-/** Where the nodes are. */
-export interface Places {
-  /** Its daemon is in the group. */
-  isHere(node: number): boolean;
-  isCutOff(node: number): boolean;
-}
-
 export class RandomBook {
   /** Regions whose legs may differ: none of them may be clean. */
   readonly differ = new Set<number>();
   readonly #group: Group;
   readonly #clients: readonly RandomClient[];
-  readonly #places: Places;
   readonly #deviceOf: (text: string) => TestDisk | null;
   readonly #regions: number;
 
@@ -28,13 +20,11 @@ export class RandomBook {
   constructor(
     group: Group,
     clients: readonly RandomClient[],
-    places: Places,
     deviceOf: (text: string) => TestDisk | null,
     regions: number,
   ) {
     this.#group = group;
     this.#clients = clients;
-    this.#places = places;
     this.#deviceOf = deviceOf;
     this.#regions = regions;
   }
@@ -71,15 +61,16 @@ export class RandomBook {
 
   /** Its copy has gone well. Who writes there without marks may have written meanwhile. */
   hasCopied(client: RandomClient, region: number, spoilt: boolean): void {
-    const writers = this.#clients.filter((other) => other !== client && other.stage !== 'suspended');
+    const rests = ['suspended', 'stalled', 'resuming'];
+    const writers = this.#clients.filter((other) => other !== client && !rests.includes(other.stage));
     if (!spoilt && !writers.some((other) => other.unsynced.has(region))) this.differ.delete(region);
   }
 
   /** Throws what is wrong with what the nodes know. */
   check(): void {
     for (const client of this.followers()) this.#checkSafe(client);
-    for (const cutOff of [true, false]) {
-      const [first, ...others] = this.followers().filter(({ node }) => this.#places.isCutOff(node) === cutOff);
+    for (const side of new Set(this.#clients.map(({ node }) => this.#group.sideOf(node)))) {
+      const [first, ...others] = this.followers().filter(({ node }) => this.#group.sideOf(node) === side);
       if (first === undefined) continue;
       const seen = this.#seenBy(first);
       for (const other of others) {
@@ -109,7 +100,7 @@ export class RandomBook {
   followers(): RandomClient[] {
     return this.#clients.filter((client) => {
       const { cluster } = this.#group.host(client.node).service;
-      if (!this.#places.isHere(client.node) || cluster === null || cluster.exchanging) return false;
+      if (!this.#group.isMember(client.node) || cluster === null || cluster.exchanging) return false;
       if (!['active', 'suspending'].includes(client.stage)) return false;
       const member = this.#table(client)?.members.find((one) => one.node === client.node);
       return member?.valid === true && this.#log(client).replica?.following === true;
@@ -124,24 +115,26 @@ export class RandomBook {
     return this.#group.host(client.node).service.cluster?.tables.get(mirrorA.uuid);
   }
 
-  /** What may differ is not clean, and what a kernel of this side of the network writes is not either. */
+  /** What may differ is not clean, and what a kernel writes is not either. */
   #checkSafe(client: RandomClient): void {
     const { node } = client;
     const { map, logFailed } = this.#log(client).state;
     const table = this.#table(client);
     const writer = this.#clients.find((one) => one.node === table?.writer) ?? client;
-    const device = logFailed ? null : this.#deviceOf(client.text) && this.#deviceOf(writer.text);
+    // What only an unread device knows is out of sync in a moment.
+    const failed = logFailed && table?.deviceAhead !== true;
+    const device = failed ? null : this.#deviceOf(client.text) && this.#deviceOf(writer.text);
     const onDevice = (region: number) => device === null || device.isCleanOnDisk(region);
-    if (this.#group.host(node).service.cluster?.orderedQuorate === true) {
-      for (const region of this.differ) {
-        if (map.isClean(region) && onDevice(region))
-          throw new Error(`region ${region} may differ and is clean on ${node}`);
-      }
+    const quorate = this.#group.host(node).service.cluster?.orderedQuorate === true;
+    // Without quorum it cleans nothing, and those on other sides go on.
+    for (const region of quorate ? this.differ : []) {
+      if (map.isClean(region) && onDevice(region))
+        throw new Error(`region ${region} may differ and is clean on ${node}`);
     }
     // Of a member that is on its way in, not all may know yet what it writes; a device knows.
     const settled = table?.members.every((member) => member.settled) ?? true;
     for (const other of this.#clients) {
-      if (!other.up || this.#places.isCutOff(node) || this.#places.isCutOff(other.node)) continue;
+      if (!other.up || (!quorate && this.#group.sideOf(other.node) !== this.#group.sideOf(node))) continue;
       for (const region of other.writing) {
         if ((settled && map.isClean(region)) || (device !== null && onDevice(region)))
           throw new Error(`region ${region}, which ${other.node} writes, is clean on ${node}`);

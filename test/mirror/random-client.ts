@@ -54,6 +54,10 @@ export class RandomClient {
   #log: Luid | null = null;
   /** The instance that a new table takes the place of. */
   #replaced: Luid | null = null;
+  /** A table that is loaded behind the one in use. */
+  #next: { readonly log: Luid; readonly text: string } | null = null;
+  /** The kernel does not say that an instance has ended: nobody was there to hear it. */
+  losesDestroy = false;
   #instances = 0;
   /** No region below is recovered by others, as it was told. */
   #hint = 0;
@@ -107,6 +111,7 @@ export class RandomClient {
     this.copySpoilt = false;
     this.#log = null;
     this.#replaced = null;
+    this.#next = null;
     this.#waits = null;
     for (const regions of [this.marked, this.writing, this.unsynced]) regions.clear();
   }
@@ -130,20 +135,61 @@ export class RandomClient {
 
   /** Loads a table: an instance of its own, which takes the place of the one it has at the RESUME. False: it is refused. */
   load(text: string): boolean {
+    if (this.#next !== null) return false;
+    const log = this.#construct(text);
+    if (log === null) return false;
+    this.#takes(log, text);
+    this.stage = 'suspended';
+    return true;
+  }
+
+  /** The table that is loaded behind the one in use; null: none. */
+  get nextText(): string | null {
+    return this.#next?.text ?? null;
+  }
+
+  /** Loads a table behind the one in use. False: it is refused. */
+  loadBehind(text: string): boolean {
+    if (this.#next !== null || !['active', 'stalled'].includes(this.stage)) return false;
+    const log = this.#construct(text);
+    if (log !== null) this.#next = { log, text };
+    return log !== null;
+  }
+
+  /** The table that is loaded behind the one in use goes; `heard`: a daemon is told. */
+  clearNext(heard: boolean): void {
+    const next = this.#next;
+    this.#next = null;
+    if (next !== null && heard) this.#host.send(DM_ULOG_DTR, next.log);
+  }
+
+  /** Of a suspended one: the next RESUME is of the table that is loaded behind. */
+  takeNext(): void {
+    const next = this.#next;
+    if (next === null || this.stage !== 'suspended' || this.#waits !== null) return;
+    this.#next = null;
+    this.#takes(next.log, next.text);
+  }
+
+  /** An instance of its own; null: it is refused, and ends. */
+  #construct(text: string): Luid | null {
     this.#instances += 1;
     const log = { uuid: mirrorA.uuid, luid: 0x2000 + this.#instances * 0x10 + this.node };
-    if (this.#host.construct(log, text)?.error !== 0) return false;
+    if (this.#host.construct(log, text)?.error === 0) return log;
+    this.#host.send(DM_ULOG_DTR, log);
+    return null;
+  }
+
+  #takes(log: Luid, text: string): void {
     this.#replaced = this.#log;
     this.#log = log;
     this.text = text;
     this.failed = false;
     this.unsynced.clear();
-    this.stage = 'suspended';
-    return true;
   }
 
   remove(): void {
-    if (this.stage !== 'suspended' || this.#waits !== null || this.#log === null) return;
+    if (this.stage !== 'suspended' || this.#waits !== null || this.#log === null || this.#next !== null) return;
     for (const log of [this.#replaced, this.#log]) if (log !== null) this.#host.ask(DM_ULOG_DTR, log);
     this.#replaced = null;
     this.#log = null;
@@ -156,7 +202,7 @@ export class RandomClient {
     if (this.stage !== 'suspended' || this.#waits !== null) return;
     const replaced = this.#replaced;
     const destroy = () => {
-      if (replaced !== null) this.#host.send(DM_ULOG_DTR, replaced);
+      if (replaced !== null && !this.losesDestroy) this.#host.send(DM_ULOG_DTR, replaced);
     };
     this.#replaced = null;
     this.stage = 'resuming';
@@ -179,6 +225,23 @@ export class RandomClient {
       this.#ask(DM_ULOG_POSTSUSPEND, [], () => {
         this.stage = 'suspended';
       });
+    });
+  }
+
+  /** Nothing of its suspend is heard: no daemon was there. */
+  suspendUnheard(): boolean {
+    if (this.stage !== 'active' || this.#waits !== null || this.copying >= 0 || this.marked.size > 0) return false;
+    this.stage = 'suspended';
+    return true;
+  }
+
+  /** PRESUSPEND is heard, POSTSUSPEND is not. */
+  suspendHalfHeard(): void {
+    if (!['active', 'stalled'].includes(this.stage) || this.#waits !== null || this.copying >= 0) return;
+    this.stage = 'suspending';
+    this.#ask(DM_ULOG_PRESUSPEND, [], () => {
+      this.clear([...this.marked]);
+      this.stage = 'suspended';
     });
   }
 
@@ -277,7 +340,12 @@ export class RandomClient {
 
   #reconnect(request: Request | null): void {
     const behind = request?.behind === undefined ? request : request.behind;
-    this.#host.construct(this.log, this.text, { nul: true });
+    const made = this.#host.construct(this.log, this.text, { nul: true });
+    if (made !== undefined && made.error !== 0) {
+      // It tries once more when it is tired of waiting.
+      if (behind !== null) this.#waits = { ...behind, seq: 0 };
+      return;
+    }
     this.#waits = {
       seq: 0,
       type: DM_ULOG_RESUME,

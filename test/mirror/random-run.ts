@@ -5,9 +5,10 @@
 import { Prng } from '../../ts/sim/prng.js';
 import { mirrorA } from './host.js';
 import { deviceOf, type RandomClient } from './random-client.js';
+import { RandomFaults } from './random-faults.js';
 import { RandomHosts } from './random-hosts.js';
 
-const stepsMax = 160;
+const stepsMax = 200;
 const kinds = ['clustered-core', 'clustered-disk /dev/log', 'clustered-disk /dev/two'];
 
 export class RandomRun {
@@ -15,6 +16,7 @@ export class RandomRun {
   readonly journal: string[] = [];
   readonly #prng: Prng;
   readonly #hosts: RandomHosts;
+  readonly #faults: RandomFaults;
   /** What the administrators of all hosts load next. */
   #kind: string;
 
@@ -24,6 +26,7 @@ export class RandomRun {
     this.#kind = prng.pick(kinds);
     const words = prng.pick(['', ' nosync']);
     this.#hosts = new RandomHosts(prng, this.journal, (regions) => textOf(regions, this.#kind, words));
+    this.#faults = new RandomFaults(prng, this.#hosts);
   }
 
   /** Throws what is wrong. */
@@ -46,8 +49,8 @@ export class RandomRun {
       ...Array<string>(6).fill('use'),
     ]);
     if (what === 'deliver') this.#hosts.deliverSome();
-    else if (!client.up) this.#hosts.bringBack(client);
-    else if (what === 'fault') this.#hosts.fault(client);
+    else if (!client.up) this.#faults.bringBack(client);
+    else if (what === 'fault') this.#faults.strike(client);
     else if (what === 'administrate') this.#administrate(client);
     else if (client.idle) this.#use(client);
   }
@@ -60,7 +63,7 @@ export class RandomRun {
     } else if (what === 'suspend all') {
       for (const each of this.#hosts.clients) each.suspend();
     } else if (client.stage === 'active' || client.stage === 'stalled') {
-      if (this.#prng.chance(0.4)) this.#suspend(client);
+      this.#changeActive(client);
     } else if (this.#prng.chance(0.02)) {
       client.remove();
     } else {
@@ -68,9 +71,26 @@ export class RandomRun {
     }
   }
 
-  #suspend(client: RandomClient): void {
-    this.#hosts.note(`${client.node} suspends`);
-    client.suspend();
+  #changeActive(client: RandomClient): void {
+    const { node } = client;
+    const loaded = client.nextText !== null;
+    if (!loaded && this.#prng.chance(0.2)) {
+      if (client.loadBehind(textOf(this.#hosts.regions, this.#kind, ' nosync')))
+        this.#hosts.note(`${node} has ${this.#kind} loaded`);
+    } else if (loaded && this.#prng.chance(0.1)) {
+      this.#hosts.note(`${node} clears its loaded table`);
+      client.clearNext(this.#prng.chance(0.7));
+    } else {
+      this.#suspend(client, this.#prng.pick(['unheard', 'half heard', ...Array<string>(5).fill('heard')]));
+    }
+  }
+
+  #suspend(client: RandomClient, how: string): void {
+    if (this.#prng.chance(0.5)) return;
+    if (how === 'unheard') client.suspendUnheard();
+    else if (how === 'half heard') client.suspendHalfHeard();
+    else client.suspend();
+    this.#hosts.note(`${client.node} suspends ${how}: ${client.stage}`);
   }
 
   /** With a new table where its log is of another kind than the administrators want, and sometimes where it is not. */
@@ -79,12 +99,18 @@ export class RandomRun {
     if (!['none', 'suspended'].includes(client.stage) || client.waitsFor !== null) return;
     if (!this.#mayResume(client)) return;
     const loads = !client.text.includes(` ${this.#kind} 8`) || !client.hasLog || this.#prng.chance(0.3);
-    if (!this.#isOnlyDevice(client, loads ? this.#kind : client.text)) return;
-    if (loads) {
+    const text =
+      client.nextText ?? (loads ? textOf(this.#hosts.regions, this.#kind, client.used ? ' nosync' : '') : client.text);
+    if (!this.#isOnlyDevice(client, text)) return;
+    client.losesDestroy = this.#prng.chance(0.1);
+    if (client.nextText !== null) {
+      this.#hosts.note(`${node} takes its loaded table`);
+      client.takeNext();
+    } else if (loads) {
       if (!this.#hosts.devicesRest) return;
       this.#hosts.note(`${node} loads ${this.#kind}`);
       // Who has used it says that it is in sync: only the log knows better.
-      if (!client.load(textOf(this.#hosts.regions, this.#kind, client.used ? ' nosync' : ''))) return;
+      if (!client.load(text)) return;
     }
     this.#hosts.note(`${node} resumes`);
     client.resume(this.#prng.chance(0.3));
@@ -176,11 +202,14 @@ export class RandomRun {
       this.#hosts.wait();
       for (const client of this.#hosts.clients) {
         if (client.stage !== 'suspended' || client.waitsFor !== null || !client.hasLog) continue;
+        client.losesDestroy = false;
+        client.clearNext(true);
         client.load(textOf(this.#hosts.regions, this.#kind, client.used ? ' nosync' : ''));
         client.resume(false);
         this.#hosts.calm();
       }
       this.#hosts.wait();
+      this.#resumeStalled();
     }
     for (let round = 0; round < 5; round++) {
       this.#recoverAll();
@@ -188,6 +217,18 @@ export class RandomRun {
       this.#restartRecoveries();
     }
     this.#hosts.book.checkWhole();
+  }
+
+  /** Another instance was in use, whose suspend nobody heard. */
+  #resumeStalled(): void {
+    for (const client of this.#hosts.clients) {
+      if (client.stage !== 'stalled') continue;
+      client.suspend();
+      this.#hosts.calm();
+      client.resume(false);
+      this.#hosts.calm();
+    }
+    this.#hosts.wait();
   }
 
   #recoverAll(): void {
