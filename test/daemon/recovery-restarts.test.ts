@@ -1,5 +1,5 @@
 /** R11: when a mirror's device is suspended and resumed for its kernel's sake, and what a killed daemon leaves of that. */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
@@ -65,6 +65,34 @@ it('the intent is written down before anything is suspended, and taken back at t
   ended(0, RestartOutcome.restarted);
   expect(intents()).toEqual([]);
   expect(daemon.said).toEqual([expect.stringMatching(/^notice recovery-restarted LVM-a: /)]);
+});
+
+it('without room to write the intent down nothing is suspended, and it is tried again', async () => {
+  const daemon = new Daemon();
+  // In the way of the file, as no room would be.
+  mkdirSync(`${path()}.new`);
+  daemon.restarts.want('LVM-a');
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  expect(daemon.asked).toEqual([]);
+  expect(daemon.said).toEqual([expect.stringMatching(/^warning recovery-restart-waits LVM-a: .* no room/)]);
+  rmSync(`${path()}.new`, { recursive: true });
+  const { fileThen, ended } = await daemon.nextAsk();
+  expect(JSON.parse(fileThen).uuids).toEqual(['LVM-a']);
+
+  // Its end is written down when there is room again.
+  mkdirSync(`${path()}.new`);
+  ended(0, RestartOutcome.restarted);
+  expect(intents()).toEqual(['LVM-a']);
+  rmSync(`${path()}.new`, { recursive: true });
+  while (intents().length > 0) await new Promise((resolve) => setTimeout(resolve, 1));
+});
+
+it('what an earlier daemon has begun is resumed without room, too', async () => {
+  writeFileSync(path(), JSON.stringify({ bootId: 'boot-1', uuids: ['LVM-a'] }));
+  mkdirSync(`${path()}.new`);
+  const daemon = new Daemon();
+  daemon.restarts.takeUp();
+  expect((await daemon.nextAsk()).resumeOnly).toBe(true);
 });
 
 it('a daemon that was killed in between leaves it to the next one, which only resumes', async () => {

@@ -35,7 +35,7 @@ export class DeviceRestarts {
     const { log, report } = options;
     this.#file = new BootFile(options.stateDirectory, 'restarts', options.bootId);
     this.#restarts = new RecoveryRestarts({
-      store: (uuids) => this.#file.write({ uuids }),
+      store: (uuids) => this.#store(uuids),
       restart: (uuid, resumeOnly, ended) => this.#restart(uuid, resumeOnly, ended),
       later: (action) => this.#later(action),
       log,
@@ -56,6 +56,16 @@ export class DeviceRestarts {
     this.#restarts.close();
     for (const timer of this.#timers) clearTimeout(timer);
     this.#timers.clear();
+  }
+
+  /** What logs do goes on without room for it, as with every other record of this folder. */
+  #store(uuids: readonly string[]): boolean {
+    try {
+      this.#file.write({ uuids });
+      return true;
+    } catch {
+      return false;
+    }
   }
 
   #restart(uuid: string, resumeOnly: boolean, ended: (end: RestartEnd) => void): void {

@@ -21,8 +21,8 @@ export type RestartEnd =
   | { readonly failed: string };
 
 export interface RestartEffects {
-  /** Stores what is under way; in place before the call returns, and there for the next daemon of this boot. */
-  store(uuids: readonly string[]): void;
+  /** Stores what is under way; in place before the call returns, and there for the next daemon of this boot. False: there is no room for it. */
+  store(uuids: readonly string[]): boolean;
   /**
    * Suspends and resumes the device whose live table has the log, away from here; `ended` comes later. `resumeOnly`: an earlier
    * daemon may have left it suspended. Never while somebody else has it suspended or has loaded a table for it.
@@ -71,6 +71,8 @@ export class RecoveryRestarts {
   /** Waiting for the next attempt; and what was said of the last. */
   readonly #waiting = new Set<string>();
   readonly #said = new Map<string, string>();
+  /** What is stored is not what is under way, and is stored again later. */
+  #owesStore = false;
   #closed = false;
 
   constructor(effects: RestartEffects) {
@@ -79,7 +81,7 @@ export class RecoveryRestarts {
 
   /** Something is under way, or will be tried again. */
   get busy(): boolean {
-    return this.#begun.size > 0 || this.#waiting.size > 0;
+    return this.#begun.size > 0 || this.#waiting.size > 0 || this.#owesStore;
   }
 
   /** Resumes what an earlier daemon of this boot may have left suspended: what it had stored. */
@@ -110,7 +112,12 @@ export class RecoveryRestarts {
 
   #start(uuid: string, resumeOnly: boolean): void {
     this.#begun.add(uuid);
-    this.#store();
+    // What an earlier daemon has begun stands there already.
+    if (!this.#store() && !resumeOnly) {
+      this.#begun.delete(uuid);
+      this.#later(uuid, false, 'there is no room to write down that it is begun');
+      return;
+    }
     this.#effects.restart(uuid, resumeOnly, (end) => {
       if (!this.#closed) this.#ended(uuid, resumeOnly, end);
     });
@@ -162,7 +169,15 @@ export class RecoveryRestarts {
     });
   }
 
-  #store(): void {
-    this.#effects.store([...this.#begun]);
+  #store(): boolean {
+    const stored = this.#effects.store([...this.#begun]);
+    if (!stored && !this.#owesStore) {
+      this.#effects.later(() => {
+        this.#owesStore = false;
+        if (!this.#closed) this.#store();
+      });
+    }
+    this.#owesStore ||= !stored;
+    return stored;
   }
 }

@@ -464,6 +464,7 @@ export class DaemonProcess {
       store: (uuids) => {
         this.kill.point();
         restarts.store(uuids);
+        return true;
       },
       restart: restarts.restart,
       later: (action) => timeline.after(restartRetryMs, () => this.outside(action)),
