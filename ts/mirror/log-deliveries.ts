@@ -83,6 +83,7 @@ export class LogDeliveries {
         return;
       case MessageType.unknownDirty:
         membership.unknownDirty(message, Number.POSITIVE_INFINITY);
+        membership.restartRecovery();
         change.dirtied += 1;
         if (message.node === world.node && message.flag !== 2) store?.merged(message.seq);
         return;

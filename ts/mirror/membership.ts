@@ -254,6 +254,7 @@ export class Membership implements ReplicaHooks {
   resync(): void {
     this.#log.recovery.doubt();
     this.#everythingOutOfSync(Number.POSITIVE_INFINITY);
+    this.restartRecovery();
   }
 
   #everythingOutOfSync(limit: number): void {
