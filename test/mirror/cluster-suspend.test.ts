@@ -73,6 +73,22 @@ describe('a kernel that reconnects while it suspends', () => {
     expect(group.ask(1, DM_ULOG_GET_RESYNC_WORK, mirrorA)?.values).toEqual([1, 4]);
   });
 
+  test('also when the next daemon heard the PRESUSPEND: the RESUME that the one before had is sent again behind it', () => {
+    const group = twoMembers();
+    group.host(2).construct(mirrorA, core, { nul: true });
+    group.host(2).send(DM_ULOG_RESUME, mirrorA);
+    group.killDaemon(2);
+    group.join(2);
+    group.settle();
+    expect(group.ask(2, DM_ULOG_PRESUSPEND, mirrorA)?.error).toBe(0);
+    group.ask(1, DM_ULOG_SET_REGION_SYNC, mirrorA, [4, 0]);
+    expect(group.ask(2, DM_ULOG_RESUME, mirrorA)?.error).toBe(0);
+    expect(group.ask(2, DM_ULOG_IN_SYNC, mirrorA, [4])?.values).toEqual([1]);
+    expect(group.ask(1, DM_ULOG_GET_RESYNC_WORK, mirrorA)?.values?.[0]).toBe(0);
+    expect(group.ask(2, DM_ULOG_POSTSUSPEND, mirrorA)?.error).toBe(0);
+    expect(group.ask(1, DM_ULOG_GET_RESYNC_WORK, mirrorA)?.values).toEqual([1, 4]);
+  });
+
   test('a RESUME whose kernel asks for work is a resume: POSTSUSPEND came when no daemon ran', () => {
     const group = twoMembers();
     group.ask(2, DM_ULOG_PRESUSPEND, mirrorA);

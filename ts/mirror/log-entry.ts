@@ -20,9 +20,7 @@ export class LogEntry {
   readonly #abandoning: () => boolean;
   readonly #resumes = new SeqList();
   #joining = false;
-  /** This daemon has heard PRESUSPEND: what a RESUME behind it means is known. */
-  haltHeard = false;
-  /** RESUME has come to a log that an earlier daemon had halted: it may be that of a reconnect, whose constructor that one heard. */
+  /** RESUME has come to a halted log of an earlier daemon's record: it may be that of a reconnect, whose constructor that one heard. */
   #unsure = false;
   /** The load was refused, and its kernel goes on all the same. */
   #refused = false;
@@ -51,7 +49,7 @@ export class LogEntry {
       return;
     }
     const halted = state.lifeCycle === LifeCycle.halted && this.#parts.replica.rights.shared;
-    const unsure = halted && !again && state.restored && !this.haltHeard;
+    const unsure = halted && !again && state.restored;
     if (unsure) this.#unsure = true;
     // One of before the halt has no answer yet, and the kernel sends it again: its own resume it sends behind its POSTSUSPEND.
     const repeated = halted && this.#parts.waiters.has(DM_ULOG_RESUME);

@@ -26,7 +26,6 @@ export class LogHalt {
   /** PRESUSPEND. */
   presuspend(seq: number): void {
     const { world, state, marks, replica, uuid } = this.#parts;
-    this.#entry.haltHeard = true;
     if (state.lifeCycle === LifeCycle.halted) {
       world.effects.reply(seq, DM_ULOG_PRESUSPEND, 0);
       return;
