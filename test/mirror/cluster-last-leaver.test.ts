@@ -1,6 +1,6 @@
 /** What the last host that had a log knew, and the next one has to be told or to doubt. */
 
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { Errno } from '../../ts/base/errno.js';
 import {
   DM_ULOG_CLEAR_REGION,
@@ -127,6 +127,38 @@ test.each([
   expect(group.ask(1, DM_ULOG_RESUME, next)?.error).toBe(0);
   expect(group.ask(2, DM_ULOG_RESUME, next)?.error).toBe(0);
   for (const node of [1, 2]) expect(group.host(node).state(next).map.isInSync(5)).toBe(false);
+});
+
+describe('who left last without closing the log reads it again (R8): another has had it since', () => {
+  /** `order` is that in which they leave. */
+  function reuse(how: 'in order' | 'at once' | 'the device fails') {
+    const { group, device } = groupWith(disk, [1, 2]);
+    for (const node of [2, 1]) group.ask(node, DM_ULOG_PRESUSPEND, mirrorA);
+    for (const node of [2, 1]) {
+      if (how === 'the device fails' && node === 1) device.writeErrno = Errno.EIO;
+      group.host(node).send(DM_ULOG_POSTSUSPEND, mirrorA);
+      if (how !== 'at once') group.settle();
+    }
+    group.settle();
+    device.writeErrno = 0;
+    group.loseGroup(1);
+    group.settle();
+    expect(group.ask(2, DM_ULOG_RESUME, mirrorA)?.error).toBe(0);
+    expect(group.ask(2, DM_ULOG_FLUSH, mirrorA, [5])?.error).toBe(0);
+    // It dies in that write, and boots.
+    group.cutPower(2);
+    for (const node of [2, 1]) {
+      group.join(node);
+      group.settle();
+    }
+    expect(group.ask(1, DM_ULOG_RESUME, mirrorA)?.error).toBe(0);
+    const { map } = group.host(1).state(mirrorA);
+    return [map.isInSync(5), map.isClean(5), device.isCleanOnDisk(5)];
+  }
+
+  test.each(['in order', 'at once', 'the device fails'] as const)('%s', (how) => {
+    expect(reuse(how)).toEqual([false, false, false]);
+  });
 });
 
 test('a log device of before the log was kept in memory says nothing of who died with marks meanwhile', () => {

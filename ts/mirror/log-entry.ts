@@ -148,8 +148,6 @@ export class LogEntry {
       replica.record.foundUnknown();
     }
     if (this.#parts.store !== null) {
-      // Others have had the device since it failed here, and it knows more than this memory.
-      if (state.logFailed && this.#deviceKnowsMore) state.logFailed = false;
       this.load();
       return;
     }
@@ -168,11 +166,6 @@ export class LogEntry {
     if (!state.everResumed) return leftOutOfSync && (last !== world.node || [...hooks.predecessors()].length === 0);
     if (last !== -1) return last !== world.node;
     return (decodeMembers(uuid, state.members)?.table.members ?? []).some(({ node }) => node !== world.node);
-  }
-
-  get #deviceKnowsMore(): boolean {
-    const { table } = this.#parts.replica.rights;
-    return table?.doubt === true || table?.writerDied === true || this.#isOutdated();
   }
 
   #forgetBits(): void {
@@ -202,8 +195,9 @@ export class LogEntry {
       this.join();
       return;
     }
-    if (state.logFailed && state.everResumed) {
-      // R16: the device missed what memory knows, so memory is written and not the device read.
+    if (state.logFailed && state.everResumed && !this.#parts.replica.rights.shared) {
+      // R16: the device missed what memory knows, so memory is written and not the device read. On a cluster others may have used it since:
+      // there what either knows counts.
       deriveDiskBits(state, this.#parts.hooks.predecessors());
       this.#parts.store.begin(StoreGoal.repair);
     } else {

@@ -317,7 +317,7 @@ export class LogStore implements LogDeviceEvents {
       this.#finished(0);
       return;
     }
-    const readsBack = this.#goal === StoreGoal.repair || (this.#goal === StoreGoal.takeOver && this.#owner.suspect);
+    const readsBack = this.#goal === StoreGoal.repair || (this.#goal !== StoreGoal.rewrite && this.#owner.suspect);
     if (this.#goalUnderWay && readsBack) {
       this.#check();
       return;
@@ -491,10 +491,9 @@ export class LogStore implements LogDeviceEvents {
   /** A write has ended well and nothing follows it. */
   #reached(): void {
     this.#phase = StorePhase.ready;
-    const goal = this.#goalUnderWay ? this.#goal : null;
+    const reached = this.#goalUnderWay;
     this.#goalUnderWay = false;
-    if (goal === StoreGoal.load) this.#owner.loaded();
-    else if (goal !== null) this.#owner.restored(goal);
+    if (reached) this.#owner.reached();
     this.#owner.committed();
     if (this.#finish !== null && this.#phase === StorePhase.ready) this.#writeClosed();
   }

@@ -84,6 +84,8 @@ export function deriveDiskBits(state: LogState, predecessors: Iterable<LogState>
     (from) => map.nextHeld(from),
     (count) => void map.markDirty(batch, count),
   );
+  // R16: the device missed what was out of sync in memory, where that stands until the end of this.
+  if (state.everResumed && state.logFailed) mergeDirty(map, map, batch);
   for (const before of predecessors) {
     if (isElsewhere(state, before)) takeOutOfSync(state, before);
     if (!before.logFailed || before.image === null) continue;

@@ -97,7 +97,7 @@ export class StoreAnswers implements LogStoreOwner {
     const { state } = this.#parts;
     const before = [...this.#hooks.predecessors()];
     if (closed) return state.everResumed || before.length > 0;
-    return before.some((one) => isMerged(state, one));
+    return (state.everResumed && state.logFailed) || before.some((one) => isMerged(state, one));
   }
 
   /** Of this very resume: a load that was given up, or a daemon that was killed in it, had begun to write there. */
@@ -159,10 +159,6 @@ export class StoreAnswers implements LogStoreOwner {
     return { uuid, writerEpoch: this.epoch, nodeName, bootId, resumeCount, regionSizeSectors, closed };
   }
 
-  loaded(): void {
-    this.#hooks.ready();
-  }
-
   loadRefused(errno: number, text: string): void {
     report(this.#parts.world, 'error', 'resume-refused', this.#parts.uuid, text);
     this.#hooks.refused(errno);
@@ -204,7 +200,7 @@ export class StoreAnswers implements LogStoreOwner {
     if (!replica.rights.sole) world.sender.numbers(MessageType.logState, uuid, 0, flag, []);
   }
 
-  restored(): void {
+  reached(): void {
     const { world, state, failures, uuid } = this.#parts;
     if (state.logFailed) {
       failures.deviceWell(() => {

@@ -66,8 +66,6 @@ export interface LogStoreOwner {
   /** A write counts when it has ended; otherwise when its confirmation is delivered. */
   readonly alone: boolean;
   session(closed: boolean): LogSession;
-  /** A load has ended: everything is durable. */
-  loaded(): void;
   /** The device must not be used (`judgeHead`): nothing was written, and nobody tries again. */
   loadRefused(errno: number, text: string): void;
   /** Device trouble. A load is tried again, as is everything else, until `finish` or `abandon`. */
@@ -76,6 +74,6 @@ export interface LogStoreOwner {
   committed(): void;
   /** `durableGeneration` may have grown by another node's word. */
   changed(): void;
-  /** A rewrite or a repair has ended well. */
-  restored(goal: StoreGoal): void;
+  /** A goal has been reached: everything is durable. */
+  reached(): void;
 }
