@@ -126,6 +126,8 @@ function heal(sim: Simulation): void {
     !sim.hosts.some(logFailed),
     () => 'a log device is well again and its log is still failed',
   );
+  // R11: daemons restart what kernels do not ask for; a new table would.
+  if (sim.restarts) runUntil(sim, healMsMax, () => allMirrors(sim).every((one) => resyncs(one.host, one.mirror)));
   for (const { host, mirror } of allMirrors(sim)) {
     runUntil(sim, healMsMax, () => !mirror.busy);
     host.administrator.reload(mirror);
@@ -162,6 +164,18 @@ function inSync(host: Host): boolean {
       return false;
   }
   return true;
+}
+
+/** All is in sync, or it waits for more than a restart of recovery: for another table or its resume, somewhere. */
+function resyncs(host: Host, mirror: SimMirror): boolean {
+  const state = liveState(host, mirror);
+  if (state?.lifeCycle === LifeCycle.active && state.map.inner.syncCount === state.geometry.regionCount) return true;
+  return host.sim.hosts.some((other) => {
+    const same = usedMirrors(other).find(({ shape }) => shape === mirror.shape);
+    if (same === undefined) return false;
+    const here = liveState(other, same);
+    return here?.lifeCycle !== LifeCycle.active || here.marksUnknown || other.administrator.needsCare(same);
+  });
 }
 
 function retire(sim: Simulation): void {
