@@ -63,3 +63,25 @@ test('the device of an older copy cannot be read', () => {
   expect(group.host(3).state(mirrorA).map.syncCount).toBe(0);
   expect(restarts(group, [3])).toBeGreaterThan(0);
 });
+
+test('where the lowest node cannot do it the next one tries, round and round', () => {
+  const { group } = inSync(core, [1, 2, 3]);
+  group.resume({ ...mirrorA, uuid: 'LVM-other' }, core, [1]);
+  group.ask(2, DM_ULOG_SET_REGION_SYNC, mirrorA, [5, 0]);
+  for (const [by, next] of [
+    [1, 2],
+    [2, 3],
+    [3, 1],
+  ] as const) {
+    for (const node of [1, 2, 3]) group.host(node).restarts.length = 0;
+    const host = group.host(by);
+    host.service.passRestart(mirrorA.uuid, host.nowMs);
+    group.settle();
+    expect([1, 2, 3].filter((node) => group.host(node).restarts.length > 0)).toEqual([next]);
+  }
+  // A kernel that recovers by itself is left alone.
+  group.host(2).restarts.length = 0;
+  group.host(1).service.passRestart('LVM-other', group.host(1).nowMs);
+  group.settle();
+  expect(restarts(group, [2, 3])).toBe(0);
+});

@@ -307,6 +307,10 @@ export class ClusterHost {
       restart: restartRecovery,
       log: (uuid) => activeLog(service().logs(), uuid),
       report: (level, event, uuid, text) => write({ level, event, fields: { uuid, text } }),
+      passOn: (uuid) => {
+        service().passRestart(uuid, performance.now());
+        this.#options.endTurn();
+      },
     });
   }
 }

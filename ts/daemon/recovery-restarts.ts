@@ -14,6 +14,7 @@ export interface DeviceRestartsOptions {
   readonly restart: NativeRestartRecovery;
   readonly log: RestartEffects['log'];
   readonly report: RestartEffects['report'];
+  readonly passOn: RestartEffects['passOn'];
   readonly retryMs?: number;
 }
 
@@ -37,7 +38,9 @@ export class DeviceRestarts {
     this.#restarts = new RecoveryRestarts({
       store: (uuids) => this.#store(uuids),
       restart: (uuid, resumeOnly, ended) => this.#restart(uuid, resumeOnly, ended),
-      later: (action) => this.#later(action),
+      later: (action) => this.#later(action, this.#options.retryMs ?? retryMsDefault),
+      // Never in the middle of what the core is doing.
+      passOn: (uuid) => this.#later(() => options.passOn(uuid), 0),
       log,
       report,
     });
@@ -75,11 +78,11 @@ export class DeviceRestarts {
     if (!asked) ended({ failed: 'no descriptor or thread is left' });
   }
 
-  #later(action: () => void): void {
+  #later(action: () => void, afterMs: number): void {
     const timer = setTimeout(() => {
       this.#timers.delete(timer);
       action();
-    }, this.#options.retryMs ?? retryMsDefault);
+    }, afterMs);
     timer.unref();
     this.#timers.add(timer);
   }

@@ -87,6 +87,9 @@ export class LogDeliveries {
         change.dirtied += 1;
         if (message.node === world.node && message.flag !== 2) store?.merged(message.seq);
         return;
+      case MessageType.passRestart:
+        membership.restartPassedOn(message.node);
+        return;
       case MessageType.logState:
         if (message.node === replica.rights.writer.node) this.#logState(message.flag === 1);
         return;

@@ -328,11 +328,20 @@ export class Membership implements ReplicaHooks {
    * what it has found out of sync (R10).
    */
   restartRecovery(): void {
+    const { recovery, recoveryRequests, replica, world } = this.#log;
+    const alone = recoveryRequests.rest === 'told-none' && recovery.restrictions.has(world.node);
+    if (replica.rights.leads || alone) this.#restartHere();
+  }
+
+  /** The node that has to see to it cannot do it now. */
+  restartPassedOn(node: number): void {
+    if (this.#log.replica.rights.isNextTo(node)) this.#restartHere();
+  }
+
+  #restartHere(): void {
     const { state, replica, recovery, recoveryRequests, world } = this.#log;
-    const { rest } = recoveryRequests;
-    if (rest === null || recovery.recoverer !== -1 || !replica.rights.operational) return;
-    const alone = rest === 'told-none' && recovery.restrictions.has(world.node);
-    if (replica.rights.leads || alone) world.effects.restartRecovery?.(state.identity.uuid);
+    if (recoveryRequests.rest === null || recovery.recoverer !== -1 || !replica.rights.operational) return;
+    world.effects.restartRecovery?.(state.identity.uuid);
   }
 
   #putOutOfSync(region: number): void {

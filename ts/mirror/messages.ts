@@ -45,6 +45,8 @@ export const MessageType = {
   report: 17,
   /** Nothing of `node` is on its way to the log device any more; who does not follow gives the writer's role of epoch `flag` back (R8). */
   retired: 18,
+  /** Recovery must be restarted and `node` cannot do it now: the next member tries (R11). */
+  passRestart: 19,
 } as const;
 export type MessageType = (typeof MessageType)[keyof typeof MessageType];
 

@@ -14,7 +14,7 @@ import { Cluster } from './cluster.js';
 import type { MirrorEffects } from './effects.js';
 import type { LogStates } from './log-state.js';
 import { MessageSender } from './message-sender.js';
-import type { LogMessage } from './messages.js';
+import { type LogMessage, MessageType } from './messages.js';
 import type { MirrorLog } from './mirror-log.js';
 import { MirrorLogs } from './mirror-logs.js';
 import { isPlaceMessage } from './place-messages.js';
@@ -150,6 +150,12 @@ export class MirrorService {
   confirmDead(node: number, bootId: string | null, nowMs: number): void {
     this.#world.nowMs = nowMs;
     this.#world.cluster?.confirmDead(node, bootId);
+  }
+
+  /** This node has to restart recovery and cannot do it now (R11): the next one tries. */
+  passRestart(uuid: string, nowMs: number): void {
+    this.#world.nowMs = nowMs;
+    this.#world.sender.numbers(MessageType.passRestart, uuid, 0, 0, []);
   }
 
   /** All uuids in device-mapper's tables, live and loaded, as somebody saw them between `askedMs` and now (R2). */

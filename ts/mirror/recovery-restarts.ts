@@ -30,6 +30,8 @@ export interface RestartEffects {
   restart(uuid: string, resumeOnly: boolean, ended: (end: RestartEnd) => void): void;
   /** Calls back after the pause between two attempts. */
   later(action: () => void): void;
+  /** It cannot be done here now: another node tries. */
+  passOn(uuid: string): void;
   /** The log that is in use under this uuid: see `activeLog`. */
   log(uuid: string): RestingLog | null;
   report(level: 'notice' | 'warning', event: string, uuid: string, text: string): void;
@@ -115,7 +117,7 @@ export class RecoveryRestarts {
     // What an earlier daemon has begun stands there already.
     if (!this.#store() && !resumeOnly) {
       this.#begun.delete(uuid);
-      this.#later(uuid, false, 'there is no room to write down that it is begun');
+      this.#passOn(uuid, 'there is no room to write down that it is begun');
       return;
     }
     this.#effects.restart(uuid, resumeOnly, (end) => {
@@ -126,6 +128,7 @@ export class RecoveryRestarts {
   #ended(uuid: string, resumeOnly: boolean, end: RestartEnd): void {
     if (end === 'restarted' || end === 'absent') {
       this.#done(uuid, resumeOnly, end === 'restarted');
+      if (end === 'absent' && !resumeOnly) this.#effects.passOn(uuid);
       return;
     }
     const why = typeof end === 'string' ? waitsFor[end] : end.failed;
@@ -135,7 +138,8 @@ export class RecoveryRestarts {
       this.#begun.delete(uuid);
       this.#store();
     }
-    this.#later(uuid, stands, why);
+    if (resumeOnly) this.#later(uuid, stands, why);
+    else this.#passOn(uuid, why);
   }
 
   #done(uuid: string, resumeOnly: boolean, restarted: boolean): void {
@@ -147,6 +151,12 @@ export class RecoveryRestarts {
       ? 'its device, which an earlier daemon had suspended, is resumed'
       : 'its device was suspended and resumed, so that its kernel asks for resync work again';
     this.#effects.report('notice', 'recovery-restarted', uuid, text);
+  }
+
+  /** Another node may do it. Once for each reason: who is asked goes on trying, too. */
+  #passOn(uuid: string, why: string): void {
+    if (this.#said.get(uuid) !== why) this.#effects.passOn(uuid);
+    this.#later(uuid, false, why);
   }
 
   #later(uuid: string, resumeOnly: boolean, why: string): void {

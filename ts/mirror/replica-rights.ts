@@ -144,6 +144,12 @@ export class ReplicaRights {
     return this.table === undefined || providerOf(this.table, -1) === this.#world.node;
   }
 
+  /** It does it where that member cannot: the next one that follows, round and round. */
+  isNextTo(node: number): boolean {
+    const others = (this.table?.members ?? []).filter((one) => one.present && one.valid && one.node !== node);
+    return (others.find((one) => one.node > node) ?? others[0])?.node === this.#world.node;
+  }
+
   /** What a write and its confirmation carry (R1). */
   get epoch(): number {
     return this.shared ? (this.table?.epoch ?? 0) : this.#world.epoch;

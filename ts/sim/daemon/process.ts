@@ -468,6 +468,7 @@ export class DaemonProcess {
       },
       restart: restarts.restart,
       later: (action) => timeline.after(restartRetryMs, () => this.outside(action)),
+      passOn: (uuid) => timeline.after(0, () => this.outside(() => this.#service.passRestart(uuid, timeline.nowMs))),
       log: (uuid) => activeLog(this.#service.logs(), uuid),
       report: (level, event, uuid, text) => watch.reported({ level, event, uuid, text }),
     });
