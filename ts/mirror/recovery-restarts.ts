@@ -153,9 +153,9 @@ export class RecoveryRestarts {
     this.#effects.report('notice', 'recovery-restarted', uuid, text);
   }
 
-  /** Another node may do it. Once for each reason: who is asked goes on trying, too. */
+  /** Another node may do it. With every attempt: the word of one may be lost with the group. */
   #passOn(uuid: string, why: string): void {
-    if (this.#said.get(uuid) !== why) this.#effects.passOn(uuid);
+    this.#effects.passOn(uuid);
     this.#later(uuid, false, why);
   }
 
