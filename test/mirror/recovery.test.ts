@@ -146,7 +146,7 @@ describe('R10', () => {
     const host = hostWithCore(4, '');
     host.ask(DM_ULOG_PRESUSPEND, mirrorA);
     host.restart();
-    expect(work(host)).toEqual([0, 0]);
     expect(host.ask(DM_ULOG_IN_SYNC, mirrorA, [2])?.values).toEqual([1]);
+    expect(remote(host, 2)).toEqual([0, 4]);
   });
 });

@@ -73,9 +73,13 @@ export class LogEntry {
     }
   }
 
-  /** GET_RESYNC_WORK: no kernel that suspends asks that. True when the log is resumed by it, at the delivery of a message. */
+  /**
+   * GET_RESYNC_WORK: no kernel that suspends asks that. POSTSUSPEND and RESUME are sent once each, and may have come while no daemon ran. True
+   * when the log is resumed by it, at the delivery of a message.
+   */
   asksForWork(): boolean {
-    if (!this.#unsure || this.#parts.state.lifeCycle !== LifeCycle.halted) return false;
+    if (this.#parts.state.lifeCycle !== LifeCycle.halted) return false;
+    if (!this.#unsure && !this.#parts.state.restored) return false;
     this.#unsure = false;
     this.#resumed = true;
     this.join();
