@@ -134,6 +134,9 @@ export class Directory {
         // What it knew it takes along; those who are away have an older copy.
         if (table.members.some(({ stage }) => stage !== 'joining')) table.doubt = true;
       }
+      // Its daemon was killed on its way out: what its log device has missed is known to nobody.
+      else if (outOfSync && member.stage !== 'joining')
+        Object.assign(table, { lastLeaver: node, leftOutOfSync: true, closedEpoch: 0 });
       // What its kernel wrote nobody knew.
       if (!member.settled && member.stage !== 'joining') table.doubt = true;
       begunAnew(table);
