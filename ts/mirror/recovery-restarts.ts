@@ -62,6 +62,7 @@ export function activeLog(logs: Iterable<Log>, uuid: string): RestingLog | null 
 }
 
 const waitsFor = {
+  absent: 'no live table names it',
   'inactive-table': 'a table is loaded for its device',
   suspended: 'somebody else has suspended its device',
 } as const;
@@ -126,9 +127,8 @@ export class RecoveryRestarts {
   }
 
   #ended(uuid: string, resumeOnly: boolean, end: RestartEnd): void {
-    if (end === 'restarted' || end === 'absent') {
+    if (end === 'restarted' || (end === 'absent' && resumeOnly)) {
       this.#done(uuid, resumeOnly, end === 'restarted');
-      if (end === 'absent' && !resumeOnly) this.#effects.passOn(uuid);
       return;
     }
     const why = typeof end === 'string' ? waitsFor[end] : end.failed;
