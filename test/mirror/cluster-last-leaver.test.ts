@@ -161,30 +161,6 @@ describe('who left last without closing the log reads it again (R8): another has
   });
 });
 
-test.each([true, false])(
-  'of a core log only those know who had it since: somebody who is left does: %s',
-  (remembered) => {
-    const { group } = groupWith(core, [1, 2], { nodes: [1, 2, 3] });
-    if (!remembered) group.part(3, 'leave');
-    for (const node of [2, 1])
-      for (const type of [DM_ULOG_PRESUSPEND, DM_ULOG_POSTSUSPEND]) group.ask(node, type, mirrorA);
-    group.loseGroup(1);
-    group.settle();
-    expect(group.ask(2, DM_ULOG_RESUME, mirrorA)?.error).toBe(0);
-    expect(group.ask(2, DM_ULOG_FLUSH, mirrorA, [5])?.error).toBe(0);
-    // It dies in that write, and boots.
-    group.cutPower(2);
-    for (const node of [2, 1]) {
-      group.join(node);
-      group.settle();
-    }
-    if (remembered) group.host(3).service.confirmDead(2, null, group.host(3).nowMs);
-    group.settle();
-    expect(group.ask(1, DM_ULOG_RESUME, mirrorA)?.error).toBe(0);
-    expect(group.host(1).state(mirrorA).map.isInSync(5)).toBe(false);
-  },
-);
-
 test('a log device of before the log was kept in memory says nothing of who died with marks meanwhile', () => {
   const table = (luid: number) => ({ ...mirrorA, luid });
   const group = new Group([1, 2, 3], { stickyMax: 0 });

@@ -71,6 +71,8 @@ export class Cluster {
   #ownQuorate: boolean | null = null;
   /** Ordered: this side was without quorum since it had it last, and since somebody came. */
   #denied = false;
+  /** It had quorum when daemons met last, and nothing has been said of it, and nobody lost, since. */
+  #hadQuorum = false;
   /** Deaths that are confirmed and not delivered yet, node -> boot. */
   readonly #deaths = new Map<number, string>();
   /** Logs that this node leaves without a log that waits for it, and the number of the message. */
@@ -179,13 +181,18 @@ export class Cluster {
     }
     const known = this.directory.tables.get(table.uuid);
     if (known === undefined || isNewerTable(table, known)) this.directory.tables.set(table.uuid, table);
-    else addJoining(known, table);
+    else {
+      addJoining(known, table);
+      // A doubt that daemons come to when they meet makes no table newer.
+      if (!isNewerTable(known, table) && table.doubt) known.doubt = true;
+    }
   }
 
   viewChanged(view: GroupView): void {
     this.#members = view.members;
     if (view.members.length === 0) {
       this.#exchange = null;
+      this.#hadQuorum = false;
       this.orderedQuorate = false;
       this.#ownQuorate = false;
       this.#events.groupLost();
@@ -266,7 +273,7 @@ export class Cluster {
       known.set(table.uuid, reportUnused(table, !withTable.has(table.uuid)));
     }
     for (const live of this.#events.liveReports()) known.set(live.table.uuid, live);
-    for (const bytes of encodeReports(tag, this.orderedQuorate, [...known.values()]))
+    for (const bytes of encodeReports(tag, this.orderedQuorate || this.#hadQuorum, [...known.values()]))
       this.#world.sender.bytes(MessageType.report, '', 0, 0, [], bytes);
   }
 
@@ -287,6 +294,7 @@ export class Cluster {
     const exchange = this.#exchange;
     if (exchange === null || this.#members.some(({ node }) => !exchange.reports.has(node))) return;
     this.#exchange = null;
+    this.#hadQuorum ||= this.orderedQuorate;
     this.orderedQuorate = false;
     this.#denied = false;
     this.directory.met();
@@ -332,6 +340,7 @@ export class Cluster {
   // Quorum.
 
   #forgetQuorum(): void {
+    this.#hadQuorum = false;
     this.orderedQuorate = false;
     this.#ownQuorate = null;
   }
@@ -349,6 +358,7 @@ export class Cluster {
     // Whose copy counts is not decided: who was without quorum stays so until then, and hears it again.
     if (this.exchanging && flag === 1) return;
     const before = this.orderedQuorate;
+    this.#hadQuorum = false;
     this.orderedQuorate = flag === 1;
     if (!before && this.orderedQuorate) this.directory.quorumWon(this.#members.length === 1, this.#denied);
     this.#denied = flag !== 1;

@@ -118,7 +118,7 @@ export function mergeReports(reporters: readonly Reporter[]): Merged {
   );
   for (const { node } of left) removeMember(table, node, false);
   for (const reporter of reporters) enter(table, reporter);
-  if (side === null && (hasDoubt(knowers) || mayHaveBeenUsed(table, reporters, knowers))) table.doubt = true;
+  if (side === null && (hasDoubt(knowers) || mayHaveBeenUsed(table, knowers))) table.doubt = true;
   decide(table);
   if (anyValid(table)) table.generation += 1;
   settleWriter(table, knowers);
@@ -194,13 +194,10 @@ function hasDoubt(knowers: readonly Knower[]): boolean {
   return knowers.some(({ log }) => log.table.doubt && log.table.generation > rank);
 }
 
-/**
- * Nobody uses the log any more, as those say who were not where there is quorum; somebody who does not know it may have had it since, and was booted.
- * A log device would say so.
- */
-function mayHaveBeenUsed(table: MemberTable, reporters: readonly Reporter[], knowers: readonly Knower[]): boolean {
+/** Nobody uses the log any more, as those say who were not where there is quorum: others may have had it since. A log device would say so. */
+function mayHaveBeenUsed(table: MemberTable, knowers: readonly Knower[]): boolean {
   if (table.disk || table.lastLeaver === -1 || !isUnused(table)) return false;
-  return knowers.length < reporters.length && !knowers.some(({ quorate }) => quorate);
+  return !knowers.some(({ quorate }) => quorate);
 }
 
 /** One who followed the stream to the last noted that the member was not there any more, and could not go on. */
