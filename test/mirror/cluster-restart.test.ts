@@ -1,7 +1,13 @@
 /** R11: kernels that believe that all is in sync ask for no work. Whatever puts regions out of sync, one of them is started anew. */
 import { expect, test } from 'vitest';
 import { Errno } from '../../ts/base/errno.js';
-import { DM_ULOG_FLUSH, DM_ULOG_GET_SYNC_COUNT, DM_ULOG_SET_REGION_SYNC } from '../../ts/base/ulog-frames.js';
+import {
+  DM_ULOG_CLEAR_REGION,
+  DM_ULOG_FLUSH,
+  DM_ULOG_GET_RESYNC_WORK,
+  DM_ULOG_GET_SYNC_COUNT,
+  DM_ULOG_SET_REGION_SYNC,
+} from '../../ts/base/ulog-frames.js';
 import { type Group, groupWith } from './cluster-host.js';
 import { mirrorA } from './host.js';
 
@@ -84,4 +90,16 @@ test('where the lowest node cannot do it the next one tries, round and round', (
   group.host(1).service.passRestart('LVM-other', group.host(1).nowMs);
   group.settle();
   expect(restarts(group, [2, 3])).toBe(0);
+});
+
+test('a region that its last holder gives up behind the question of a kernel that asks no more', () => {
+  const { group } = groupWith('8 clustered-core 8', [1, 2]);
+  expect(group.ask(2, DM_ULOG_FLUSH, mirrorA, [0])?.error).toBe(0);
+  expect(group.ask(1, DM_ULOG_GET_RESYNC_WORK, mirrorA)?.values[0]).toBe(0);
+  group.ask(2, DM_ULOG_CLEAR_REGION, mirrorA, [0]);
+  group.wait(20_000);
+  expect(group.host(1).log(mirrorA).recoveryRest).toBe('told-none');
+  expect(restarts(group, [1, 2])).toBe(0);
+  for (const node of [1, 2]) group.host(node).service.restartRecoveries();
+  expect([1, 2].map((node) => group.host(node).restarts.length)).toEqual([1, 0]);
 });

@@ -231,6 +231,7 @@ export class ClusterHost {
 
   #lookForWaits(): void {
     const facts = this.#groupFacts();
+    this.#options.service().restartRecoveries();
     const logs = [...this.#options.service().logs()];
     this.#waits.look(
       logs.map((log) => ({ uuid: log.uuid, waits: waitsOf(log, facts) })),

@@ -293,6 +293,11 @@ export class MirrorLog {
     else this.replica.head(ends);
   }
 
+  /** R11: see `MirrorService.restartRecoveries`. */
+  restartRecovery(): void {
+    this.#membership.restartRecovery();
+  }
+
   /** The node's kernel writes more regions without marks than anybody can name (R10). */
   restrictAll(node: number): void {
     this.#membership.restrictAll(node);

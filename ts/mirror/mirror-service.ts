@@ -152,6 +152,14 @@ export class MirrorService {
     this.#world.cluster?.confirmDead(node, bootId);
   }
 
+  /**
+   * From time to time: regions are out of sync and nobody asks for work, though no message says that it is so now. A region that its last
+   * holder gives up becomes one that may be recovered, and a kernel that was told of none before asks when it is written to again (R11).
+   */
+  restartRecoveries(): void {
+    for (const log of this.#logs.all) log.restartRecovery();
+  }
+
   /** This node has to restart recovery and cannot do it now (R11): the next one tries. */
   passRestart(uuid: string, nowMs: number): void {
     this.#world.nowMs = nowMs;

@@ -39,6 +39,8 @@ import type { MessageStream, StreamEnds } from './stream.js';
 const timerLateMs = 0.001;
 /** Between two attempts to restart recovery, as lockstepd has it. */
 const restartRetryMs = 5_000;
+/** Between two looks for logs whose recovery rests. */
+const restLookMs = 2_000;
 
 /** A simulated kernel has few requests in flight, and every answer is an event. */
 const lostWindow: LostWindow = { below: 48, above: 48 };
@@ -165,6 +167,7 @@ export class DaemonProcess {
     this.#enter(() => {
       this.#service.start(this.#world.timeline.nowMs);
       this.#restarts?.takeUp(this.#world.restarts?.intents() ?? []);
+      if (this.#restarts !== null) this.#lookForRest();
       this.#stream.start();
       this.#lost.reachable();
       this.#endTurn();
@@ -455,6 +458,14 @@ export class DaemonProcess {
       },
       report: (report) => this.#world.watch.reported(report),
     };
+  }
+
+  #lookForRest(): void {
+    this.#world.timeline.after(restLookMs, () => {
+      if (!this.alive) return;
+      this.outside(() => this.#service.restartRecoveries());
+      this.#lookForRest();
+    });
   }
 
   #recoveryRestarts(): RecoveryRestarts | null {
