@@ -59,7 +59,10 @@ const stages = [
     // Two to five hosts by the seed. Below a thousand, from which on a run must have met the rarest moments, too.
     name: 'simulated cluster, fresh seeds',
     budgetMinutes: 2,
-    commands: [[node, 'dist/bin/sim.js', '--fresh', '--seeds', '900', '--hosts', '2..5']],
+    commands: [
+      [node, 'dist/bin/sim.js', '--fresh', '--seeds', '700', '--hosts', '2..5'],
+      [node, 'dist/bin/sim.js', '--fresh', '--seeds', '200', '--hosts', '2..5', '--restarts'],
+    ],
   },
   {
     name: 'simulator, fresh seeds',
