@@ -216,6 +216,21 @@ export class RandomClient {
     if (!destroysFirst) destroy();
   }
 
+  /** Nobody hears its RESUME: no daemon was there. Its worker asks for work before it does anything else; `begun`: it has a region to copy. */
+  resumeUnheard(begun: () => void): boolean {
+    if (this.stage !== 'suspended' || this.#waits !== null || this.#log === null) return false;
+    this.takeNext();
+    const replaced = this.#replaced;
+    this.#replaced = null;
+    this.stage = 'active';
+    this.used = true;
+    if (replaced !== null && !this.losesDestroy) this.#host.send(DM_ULOG_DTR, replaced);
+    this.#hint = 0;
+    this.#workless = false;
+    this.askForWork(begun);
+    return true;
+  }
+
   /** Its writes end and its marks are given up between PRESUSPEND and POSTSUSPEND; a copy ends before. */
   suspend(): void {
     if (!['active', 'stalled'].includes(this.stage) || this.#waits !== null || this.copying >= 0) return;
@@ -351,7 +366,12 @@ export class RandomClient {
       type: DM_ULOG_RESUME,
       payload: [],
       behind,
-      answered: () => behind !== null && this.#send(behind),
+      answered: (answer) => {
+        if (behind === null) return;
+        // The request for which it reconnects fails with it.
+        if (answer.error === 0) this.#send(behind);
+        else behind.answered({ ...answer, error: unknownLog, values: [] });
+      },
     };
     this.#send(this.#waits);
   }

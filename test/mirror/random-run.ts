@@ -66,9 +66,17 @@ export class RandomRun {
       this.#changeActive(client);
     } else if (this.#prng.chance(0.02)) {
       client.remove();
-    } else {
+    } else if (!this.#prng.chance(0.1) || !this.#resumeUnheard(client)) {
       this.#resume(client);
     }
+  }
+
+  #resumeUnheard(client: RandomClient): boolean {
+    if (client.stage !== 'suspended' || !this.#mayResume(client)) return false;
+    if (!this.#isOnlyDevice(client, client.nextText ?? client.text)) return false;
+    client.losesDestroy = this.#prng.chance(0.3);
+    this.#hosts.note(`${client.node} resumes unheard`);
+    return client.resumeUnheard(() => this.#begins(client));
   }
 
   #changeActive(client: RandomClient): void {
@@ -180,10 +188,12 @@ export class RandomRun {
   }
 
   #askForWork(client: RandomClient): void {
-    client.askForWork(() => {
-      this.#hosts.note(`${client.node} copies ${client.copying}`);
-      this.#hosts.book.copies(client);
-    });
+    client.askForWork(() => this.#begins(client));
+  }
+
+  #begins(client: RandomClient): void {
+    this.#hosts.note(`${client.node} copies ${client.copying}`);
+    this.#hosts.book.copies(client);
   }
 
   #endCopy(client: RandomClient): void {
