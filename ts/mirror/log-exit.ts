@@ -187,8 +187,8 @@ export class LogExit {
   /** The log has left: `errno` says how its last commit went, `memoryCounts` whether memory knows more then. */
   #left(errno: number, memoryCounts = true): void {
     const { world, state, waiters, uuid } = this.#parts;
-    const knowsMore = errno !== 0 || this.#isLastUnclosed;
-    if (memoryCounts && this.#parts.store !== null && state.logFailed !== knowsMore) state.logFailed = knowsMore;
+    const missed = errno !== 0 || this.#isLastUnclosed;
+    if (memoryCounts && this.#parts.store !== null && state.logFailed !== missed) state.logFailed = missed;
     if (state.recoveringRegion !== -1) state.recoveringRegion = -1;
     state.lifeCycle = LifeCycle.pending;
     if (state.draining) state.draining = false;

@@ -33,7 +33,7 @@ export const MessageType = {
   chunk: 11,
   /** The writer of epoch `regions[0]`: every change up to generation `regions[1]` is on stable storage. */
   durable: 12,
-  /** Regions that the log device has as dirty, and no member knows why: out of sync. `flag` 1: all regions; 2: all are dirty. `seq` counts take-overs. */
+  /** Regions that the log device has as dirty, and no member knows why: out of sync. `flag` 1: all regions; 2: all are dirty. `seq` counts take-overs; 0: it is of none, or of one that could not read. */
   unknownDirty: 13,
   /** The log device has failed (`flag` 1) or works again (R16). */
   logState: 14,
