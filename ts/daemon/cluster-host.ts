@@ -30,8 +30,8 @@ import { upMs } from './up-time.js';
 /** How long a RESUME waits for this host to enter its group; its kernel asks again after 15 s. */
 const enterMsMax = 10_000;
 const enterLookMs = 20;
-/** A wait that is the same at two looks lasts, and is spoken of. */
-const waitsLookMs = 2_000;
+/** Between two looks at all logs: a wait that is the same at two lasts, and is spoken of; recovery that rests is started anew (R11). */
+const logsLookMs = 2_000;
 
 export interface ClusterHostOptions {
   readonly config: DaemonConfig;
@@ -54,7 +54,7 @@ export class ClusterHost {
   readonly #restarts: DeviceRestarts | null;
   readonly #changes: ClusterChanges;
   readonly #waits: LastingWaits;
-  readonly #waitsTimer: NodeJS.Timeout;
+  readonly #logsTimer: NodeJS.Timeout;
   #quorate = false;
   /** Who is lost may have changed in this turn. */
   #lookDue = false;
@@ -75,7 +75,7 @@ export class ClusterHost {
     );
     this.#changes = new ClusterChanges(write);
     this.#waits = new LastingWaits((uuid, waits) => this.#tellWaits(uuid, waits));
-    this.#waitsTimer = setInterval(() => this.#lookForWaits(), waitsLookMs).unref();
+    this.#logsTimer = setInterval(() => this.#lookAtLogs(), logsLookMs).unref();
     this.transport = new CorosyncTransport({
       self: options.self,
       events: this.#observed(),
@@ -116,7 +116,7 @@ export class ClusterHost {
   }
 
   close(): void {
-    clearInterval(this.#waitsTimer);
+    clearInterval(this.#logsTimer);
     this.#foreign.close();
     this.#restarts?.close();
     this.transport.close();
@@ -229,7 +229,7 @@ export class ClusterHost {
     };
   }
 
-  #lookForWaits(): void {
+  #lookAtLogs(): void {
     const facts = this.#groupFacts();
     this.#options.service().restartRecoveries();
     const logs = [...this.#options.service().logs()];
