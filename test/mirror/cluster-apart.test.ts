@@ -4,6 +4,8 @@ import {
   DM_ULOG_CLEAR_REGION,
   DM_ULOG_FLUSH,
   DM_ULOG_GET_RESYNC_WORK,
+  DM_ULOG_GET_SYNC_COUNT,
+  DM_ULOG_IS_REMOTE_RECOVERING,
   DM_ULOG_MARK_REGION,
   DM_ULOG_SET_REGION_SYNC,
 } from '../../ts/base/ulog-frames.js';
@@ -75,4 +77,75 @@ test('who follows is killed before it hears that one is dead who may have gone o
   group.settle();
   const { replica, state } = group.host(1).log(mirrorA);
   expect([replica.phase, state.map.syncCount]).toEqual(['following', 0]);
+});
+
+/** Each of two goes on with quorum of its own, as two_node lets it; then they meet. Nothing of the meeting is delivered yet. */
+function partAndMeet(group: Group, meanwhile: () => void): void {
+  group.split([2]);
+  group.settle();
+  meanwhile();
+  group.settle();
+  group.heal();
+}
+
+test('R13: both went on, and the one whose copy counts is killed before it hears that: the other knows what that copy is worth', () => {
+  const { group } = groupWith(core, [1, 2]);
+  partAndMeet(group, () => {
+    group.ask(2, DM_ULOG_FLUSH, mirrorA, [5]);
+    group.ask(2, DM_ULOG_CLEAR_REGION, mirrorA, [5]);
+  });
+  expect([group.next?.type, group.next?.node]).toEqual([MessageType.report, 1]);
+  while (group.awaits(MessageType.report)) group.stepTo(2);
+  expect(group.host(2).log(mirrorA).replica.phase).toBe('copying');
+  group.killDaemon(1);
+  group.settle();
+  group.join(1);
+  group.settle();
+  for (const node of [1, 2]) {
+    const { replica, state } = group.host(node).log(mirrorA);
+    expect([replica.phase, state.map.syncCount]).toEqual(['following', 0]);
+  }
+  expect(group.host(1).log(mirrorA).replica.rights.table?.doubt).toBe(false);
+});
+
+test('R13: who has resynced what others did apart says so, and a later meeting resyncs nothing', () => {
+  const { group } = groupWith(core, [1, 2]);
+  partAndMeet(group, () => {});
+  group.settle();
+  expect(group.host(1).state(mirrorA).map.syncCount).toBe(0);
+  recoverAll(group, 1);
+  recoverAll(group, 2);
+  const { regionCount } = group.host(1).state(mirrorA).map;
+  expect(group.host(1).state(mirrorA).map.syncCount).toBe(regionCount);
+  for (const node of [1, 2]) {
+    group.killDaemon(node);
+    group.settle();
+    group.join(node);
+    group.settle();
+  }
+  expect(group.host(1).state(mirrorA).map.syncCount).toBe(regionCount);
+});
+
+test('R6: what a kernel copies that went on apart nobody else is given, and its writes wait for no suspend', () => {
+  const { group } = groupWith('512 clustered-core 8 sync', [1, 2]);
+  let copied = -1;
+  partAndMeet(group, () => {
+    [, copied = -1] = group.ask(1, DM_ULOG_GET_RESYNC_WORK, mirrorA)?.values ?? [];
+    group.killDaemon(1);
+    group.join(1);
+  });
+  expect(copied).toBe(0);
+  while (group.awaits(MessageType.report) || group.awaits(MessageType.quorum)) group.step();
+  expect(group.host(1).log(mirrorA).replica.phase).toBe('copying');
+  expect(group.ask(2, DM_ULOG_GET_RESYNC_WORK, mirrorA)?.values).not.toEqual([1, copied]);
+  expect(group.host(1).log(mirrorA).replica.phase).toBe('following');
+  // Its rounds go on without a question for work: it copies.
+  for (let round = 0; round < 3; round++) {
+    expect(group.ask(1, DM_ULOG_IS_REMOTE_RECOVERING, mirrorA, [7])?.values?.[0]).toBe(1);
+    group.ask(1, DM_ULOG_GET_SYNC_COUNT, mirrorA);
+  }
+  expect(group.ask(1, DM_ULOG_SET_REGION_SYNC, mirrorA, [copied, 1])?.error).toBe(0);
+  expect(group.host(2).state(mirrorA).map.isInSync(copied)).toBe(false);
+  recoverAll(group, 1);
+  expect(group.host(2).state(mirrorA).map.isInSync(copied)).toBe(true);
 });

@@ -75,7 +75,8 @@ export interface MemberTable extends LogShape {
   deviceAhead: boolean;
   /**
    * What the member that is valid next has may lack what others did: one died while nobody was valid and may have gone on alone,
-   * or no copy is whole. Until somebody is ready who has seen to it.
+   * members went on without each other, or no copy is whole. Until somebody is ready who has seen to it: those who are valid already may
+   * not live to do that.
    */
   doubt: boolean;
   /** Who left last of those that were valid; -1: not known. */

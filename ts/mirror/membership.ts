@@ -135,7 +135,7 @@ export class Membership implements ReplicaHooks {
       return;
     }
     const text = 'what other members did may be lost with them: every region is resynced';
-    report(world, 'warning', 'copy-outdated', state.identity.uuid, text);
+    if (state.map.syncCount > 0) report(world, 'warning', 'copy-outdated', state.identity.uuid, text);
     this.#everythingOutOfSync(Number.POSITIVE_INFINITY);
   }
 

@@ -365,11 +365,13 @@ export class RecoveryRequests {
       report(world, 'notice', 'resync-done', uuid, `all ${map.regionCount} regions are in sync`);
     }
     if (node !== world.node) return;
-    if (flag !== 2) this.#copyEnded(region);
     if (!inSync) this.#sayingAgain.delete(region);
     failures.syncDelivered(region);
-    if (flag === 2) return;
-    this.#syncChanges.take(region, inSync)?.answerAll((seq) => {
+    const asked = flag === 2 ? null : this.#syncChanges.take(region, inSync);
+    // What only the daemon says ends no copy: of what its kernel copies still, it says so where another copy counts.
+    if (asked === null) return;
+    this.#copyEnded(region);
+    asked.answerAll((seq) => {
       if (waits) this.#settles(seq, region);
       else world.effects.reply(seq, DM_ULOG_SET_REGION_SYNC, 0);
     });

@@ -264,10 +264,10 @@ export class Replica {
     this.#settledChanged(table);
   }
 
-  /** A copy that has followed all the time may be chosen among those that nobody follows with: as others, it says so anew. */
+  /** A copy that has followed all the time may be chosen among those that nobody follows with, or of those who went on apart: as others, it says so anew. */
   #chosen(table: MemberTable, me: Member, gone: readonly PastMember[]): void {
     if (table.lineage !== this.#lineage) this.#countsAnew(table, gone);
-    if (!me.settled && this.ready.marksKnown && !this.ready.said) this.ready.say();
+    if ((!me.settled || table.doubt) && this.ready.marksKnown && !this.ready.said) this.ready.say();
   }
 
   /**

@@ -102,7 +102,7 @@ export function mergeReports(reporters: readonly Reporter[]): Merged {
     member.present = false;
   }
   const conflict = wentApart(sides, side, knowers);
-  if (conflict && side === null) table.doubt = true;
+  if (conflict) table.doubt = true;
   const dead = table.members.filter(({ node, boot }) =>
     reporters.some((reporter) => reporter.node === node && reporter.boot !== boot),
   );
@@ -118,6 +118,7 @@ export function mergeReports(reporters: readonly Reporter[]): Merged {
   );
   for (const { node } of left) removeMember(table, node, false);
   for (const reporter of reporters) enter(table, reporter);
+  if (conflict) unsettle(table);
   if (side === null && (hasDoubt(knowers) || mayHaveBeenUsed(table, knowers))) table.doubt = true;
   decide(table);
   if (anyValid(table)) table.generation += 1;
@@ -129,6 +130,11 @@ export function mergeReports(reporters: readonly Reporter[]): Merged {
   table.lineage = anyValid(table) ? table.generation : 0;
   table.outOfSyncSince = table.generation;
   return { table, dead, left, conflict: conflict && side !== null, lost };
+}
+
+/** What those hold and recover who went on without the ones who follow is known to nobody else before they say it (R4, R6). */
+function unsettle(table: MemberTable): void {
+  for (const member of table.members) if (!member.valid && member.stage !== 'joining') member.settled = false;
 }
 
 /**
