@@ -12,6 +12,8 @@ import {
   DM_ULOG_RESUME,
   DM_ULOG_SET_REGION_SYNC,
 } from '../../ts/base/ulog-frames.js';
+import { LifeCycle } from '../../ts/mirror/log-state.js';
+import { MessageType } from '../../ts/mirror/messages.js';
 import { type Group, groupWith } from './cluster-host.js';
 import { mirrorA } from './host.js';
 
@@ -45,6 +47,15 @@ function suspendAndResume(group: Group): void {
   group.ask(2, DM_ULOG_PRESUSPEND, mirrorA);
   group.ask(2, DM_ULOG_POSTSUSPEND, mirrorA);
   expect(group.ask(2, DM_ULOG_RESUME, mirrorA)?.error).toBe(0);
+}
+
+/** How often a member has said that it is ready. */
+function watchReady(group: Group): { count: number } {
+  const said = { count: 0 };
+  group.tamper = ({ type }) => {
+    if (type === MessageType.ready) said.count += 1;
+  };
+  return said;
 }
 
 describe('a kernel whose daemon has lost its state', () => {
@@ -103,6 +114,37 @@ describe('a kernel whose daemon has lost its state', () => {
     expect(group.ask(2, DM_ULOG_GET_RESYNC_WORK, mirrorA)?.values).toEqual([1, 4]);
   });
 
+  test('also when nobody remembers what it had found: it recovers alone (R10)', () => {
+    const group = lostOnSecond();
+    group.ask(2, DM_ULOG_SET_REGION_SYNC, mirrorA, [4, 0]);
+    loseState(group, 2);
+    group.killDaemon(1);
+    group.settle();
+    group.join(1);
+    group.join(2);
+    reconnect(group, 2);
+    group.settle();
+    suspendAndResume(group);
+    expect(group.ask(1, DM_ULOG_GET_RESYNC_WORK, mirrorA)?.values?.[0]).toBe(0);
+    expect(group.ask(2, DM_ULOG_GET_RESYNC_WORK, mirrorA)?.values?.[0]).toBe(1);
+  });
+
+  test('takes along what it had done alone, also when its kernel has come to the next daemon before that is in the group', () => {
+    const { group } = groupWith(core, [1, 2], { nodes: [1, 2, 3] });
+    group.killDaemon(1);
+    group.settle();
+    group.ask(2, DM_ULOG_SET_REGION_SYNC, mirrorA, [4, 0]);
+    loseState(group, 2);
+    group.join(1);
+    group.settle();
+    expect(group.host(1).log(mirrorA).replica.phase).toBe('waiting');
+    reconnect(group, 2);
+    group.join(2);
+    group.settle();
+    const { replica, state } = group.host(1).log(mirrorA);
+    expect([replica.phase, state.map.isInSync(4)]).toEqual(['following', false]);
+  });
+
   test('alone with the log it recovers alone, where that is not known any more', () => {
     const group = lostOnSecond([2]);
     group.ask(2, DM_ULOG_SET_REGION_SYNC, mirrorA, [4, 0]);
@@ -125,6 +167,35 @@ describe('a kernel whose daemon has lost its state', () => {
     expect(group.host(2).log(mirrorA).replica.phase).toBe('following');
     group.resume(mirrorA, core, [1]);
     expect(group.ask(2, DM_ULOG_FLUSH, mirrorA, [3])?.error).toBe(0);
+  });
+
+  test('suspends and reconnects meanwhile: its daemon may say twice that it is ready, and no suspend has ended by that', () => {
+    const group = lostOnSecond();
+    group.ask(2, DM_ULOG_FLUSH, mirrorA, [3]);
+    loseState(group, 2);
+    group.join(2);
+    group.settle();
+    group.tellsQuorum = false;
+    group.cutPower(1);
+    // The daemon of the first comes back while the second begins to load the log.
+    expect(group.host(2).construct(mirrorA, core, { nul: true })?.error).toBe(0);
+    const suspend = group.host(2).send(DM_ULOG_PRESUSPEND, mirrorA);
+    group.host(2).turn();
+    expect(group.host(2).answerTo(suspend)?.error).toBe(-Errno.EINVAL);
+    const resume = group.host(2).send(DM_ULOG_RESUME, mirrorA);
+    group.host(2).turn();
+    const said = watchReady(group);
+    group.join(1);
+    group.settle();
+    group.quorum(true);
+    group.settle();
+    expect(said.count).toBe(2);
+    expect(group.host(2).answerTo(resume)?.error).toBe(0);
+    const state = group.host(2).state(mirrorA);
+    expect([state.lifeCycle, state.marksUnknown]).toEqual([LifeCycle.halted, true]);
+    expect(group.ask(2, DM_ULOG_POSTSUSPEND, mirrorA)?.error).toBe(0);
+    expect(group.ask(2, DM_ULOG_RESUME, mirrorA)?.error).toBe(0);
+    expect([state.lifeCycle, state.marksUnknown]).toEqual([LifeCycle.active, false]);
   });
 });
 

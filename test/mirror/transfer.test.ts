@@ -21,7 +21,7 @@ const head: ReplicaHead = {
   recoveringNode: -1,
   recoveryDoubted: false,
   wishes: [],
-  restrictions: { pairs: [], overflow: [] },
+  restrictions: { pairs: [], overflow: [], whole: true },
   ownersFull: false,
   logFailed: false,
 };
@@ -73,7 +73,12 @@ test('a copy whose head makes no sense is none', () => {
     );
   expect(decoded({ recoveringRegion: 2, recoveringNode: 7, wishes: [1] })).not.toBeNull();
   const nonsense = [{ recoveringRegion: 3 }, { recoveringRegion: -2 }, { recoveringNode: 2 ** 32 }, { wishes: null }];
-  const more = [{ wishes: ['a'] }, { restrictions: null }, { restrictions: { pairs: [[1]], overflow: [] } }];
+  const more = [
+    { wishes: ['a'] },
+    { restrictions: null },
+    { restrictions: { pairs: [[1]], overflow: [], whole: true } },
+    { restrictions: { pairs: [], overflow: [] } },
+  ];
   for (const change of [
     ...nonsense,
     ...more,

@@ -92,7 +92,7 @@ export class Directory {
   }
 
   /**
-   * Flag 1: its kernel's marks are known; 2: its kernel is resumed by this; 4: see `restrictAll` of the log. True when the node is a member and its copy is one of
+   * Flag 1: its kernel's marks are known; 2: its kernel is resumed by this; 4, 8: see `restrictAll` of the log. True when the node is a member and its copy is one of
    * what the valid members have: whoever it was taken from may have gone since, and somebody else may have begun anew.
    */
   ready(uuid: string, node: number, flag: number, lineage: number): boolean {

@@ -111,11 +111,21 @@ export class Membership implements ReplicaHooks {
     return replica.record.moreFound && !recovery.restrictions.has(world.node);
   }
 
-  /** R10: `node` alone may recover, and what it may have written without marks is out of sync: which regions, its record does not say. */
-  restrictAll(node: number): void {
-    const { replica, recovery } = this.#log;
+  restrictsUnknown(): boolean {
+    const { recovery, state, world } = this.#log;
+    const { restrictions } = recovery;
+    return state.marksUnknown && !state.everResumed && !restrictions.whole && !restrictions.has(world.node);
+  }
+
+  /**
+   * R10: `node` alone may recover: what it writes without marks, its record does not say. `forgotten`: others may have recovered that
+   * meanwhile, and it is out of sync. A record that was lost is that of a member, and while one has said nothing nobody recovers.
+   */
+  restrictAll(node: number, forgotten: boolean): void {
+    const { replica, recovery, world } = this.#log;
     replica.head(() => recovery.restrictions.onlyNode(node));
-    replica.resync();
+    if (node === world.node) replica.record.foundUnknown();
+    if (forgotten) replica.resync();
   }
 
   /**

@@ -298,9 +298,9 @@ export class MirrorLog {
     this.#membership.restartRecovery();
   }
 
-  /** The node's kernel writes more regions without marks than anybody can name (R10). */
-  restrictAll(node: number): void {
-    this.#membership.restrictAll(node);
+  /** The node's kernel writes regions without marks that nobody can name (R10). */
+  restrictAll(node: number, forgotten: boolean): void {
+    this.#membership.restrictAll(node, forgotten);
   }
 
   /** This node is no member any more: what it says of the log is what it knew when it left. */

@@ -295,6 +295,8 @@ export class MirrorLogs {
 
   #made(wanted: Wanted, state: LogState, info: LogDeviceInfo | null): void {
     const log = this.#add(state, wanted.args);
+    // The RESUME that follows ends no suspend either.
+    if (wanted.marksUnknown) log.reconnecting();
     if (info !== null) log.life.deviceKnown(info);
     if (!wanted.args.oddRegionSize) return;
     const text = `region size ${wanted.args.regionSizeSectors} is not a power of two; the kernel's regions will differ`;

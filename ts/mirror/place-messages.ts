@@ -52,10 +52,11 @@ export function deliverPlace(
     if ((flag & 1) === 1) tableEnded(uuid, node);
   } else if (type === MessageType.ready) {
     if (!directory.ready(uuid, node, flag, regions[0] as number)) return;
-    if (own) log?.replica.requestDelivered(message);
-    if ((flag & 4) === 4) log?.restrictAll(node);
+    // One that was said again answers no RESUME: what its kernel does by the answer of the last, the first would undo (R3).
+    const last = own && log?.replica.requestDelivered(message) === true;
+    if ((flag & 12) !== 0) log?.restrictAll(node, (flag & 4) === 4);
     if ((flag & 2) === 2) log?.searchAnew();
-    if (own && (flag & 2) === 2) log?.life.delivered(order, message);
+    if (last && (flag & 2) === 2) log?.life.delivered(order, message);
   } else if (type === MessageType.retired) {
     if (!directory.retired(uuid, node, flag) && !own) log?.replica.overwritten();
   } else if (type === MessageType.halt) {

@@ -53,9 +53,11 @@ export class PlaceRequests {
     return this.#waiting.get(type)?.flag;
   }
 
-  /** The one of this number was delivered and counts. */
-  delivered(type: MessageType, number: number): void {
-    if (this.#waiting.get(type)?.number === number) this.drop(type);
+  /** The one of this number was delivered and counts. False: it is not the one that was asked for last. */
+  delivered(type: MessageType, number: number): boolean {
+    if (this.#waiting.get(type)?.number !== number) return false;
+    this.drop(type);
+    return true;
   }
 
   /** Nobody wants it any more. */

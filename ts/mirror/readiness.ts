@@ -68,7 +68,8 @@ export class Readiness {
   }
 
   get #flag(): number {
-    return (this.resuming() ? 2 : 0) + (this.marksKnown ? 1 : 0) + (this.#hooks.restrictsMore() ? 4 : 0);
+    const restricts = this.#hooks.restrictsMore() ? 4 : this.#hooks.restrictsUnknown() ? 8 : 0;
+    return (this.resuming() ? 2 : 0) + (this.marksKnown ? 1 : 0) + restricts;
   }
 
   /** Who is about to write the device has read it, or loads it. */

@@ -29,7 +29,7 @@ export class Recovery {
   constructor(state: LogState, { node, settings }: World) {
     this.#state = state;
     this.#node = node;
-    this.restrictions = new Restrictions(settings.restrictedMax);
+    this.restrictions = new Restrictions(settings.restrictedMax, !state.restored && !state.marksUnknown);
   }
 
   /** A resume begins the search anew. An assignment that stands is the kernel's until it reports its end (R6). */
@@ -103,6 +103,7 @@ export class Recovery {
    * there since: it says nothing any more, also when it is said again.
    */
   doubt(): void {
+    this.restrictions.doubt();
     const { recoveringRegion, recoveryDoubted } = this.#state;
     if (recoveringRegion !== noRegion && !recoveryDoubted) this.#state.recoveryDoubted = true;
   }

@@ -26,6 +26,8 @@ export interface ReplicaHooks {
   adopt(gone: readonly PastMember[], lost: boolean): void;
   /** R10: this kernel has found more regions out of sync than its record names, and the copy knows nothing of that. */
   restrictsMore(): boolean;
+  /** R10: which regions this kernel has found was lost with its record (R3), and the copy knows nothing of them either. */
+  restrictsUnknown(): boolean;
   /** The copy does not follow any more. */
   hush(): void;
   /** There is another writer, or the same one anew. */

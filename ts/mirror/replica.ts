@@ -192,15 +192,16 @@ export class Replica {
     this.#requests.ask(type, flag);
   }
 
-  /** One of this node was delivered and counts. */
-  requestDelivered({ type, seq }: LogMessage): void {
-    this.#requests.delivered(type, seq);
+  /** One of this node was delivered and counts. False: it is not the one that was asked for last, and that one comes yet. */
+  requestDelivered({ type, seq }: LogMessage): boolean {
+    const last = this.#requests.delivered(type, seq);
     if (type === MessageType.ready && this.phase === 'announcing') {
       this.phase = 'following';
       this.#writer.sayAgain();
     }
     // A log that was withdrawn from one resume may be in the next already: its join is behind this.
     if (type === MessageType.leave && !this.#requests.has(MessageType.join)) this.phase = 'outside';
+    return last;
   }
 
   /** Somebody who had the role before may have written behind what this node wrote (R8). */

@@ -13,9 +13,21 @@ export class Restrictions {
   /** The nodes whose regions did not fit. */
   readonly #overflow = new Set<number>();
   readonly #pairsMax: number;
+  /** Nothing of it was lost with the memory of daemons that have ended: a node that has lost its record as well need not be asked. */
+  #whole: boolean;
 
-  constructor(pairsMax: number) {
+  constructor(pairsMax: number, whole: boolean) {
     this.#pairsMax = pairsMax;
+    this.#whole = whole;
+  }
+
+  get whole(): boolean {
+    return this.#whole;
+  }
+
+  /** Others may know of more, or have known. */
+  doubt(): void {
+    this.#whole = false;
   }
 
   add(region: number, node: number): void {
@@ -81,19 +93,26 @@ export class Restrictions {
     return this.#nodes.get(region)?.every((one) => one === node) !== false;
   }
 
+  /** Everything is in sync. */
   clear(): void {
+    this.#whole = true;
     this.#nodes.clear();
     this.#pairs = 0;
     this.#overflow.clear();
   }
 
-  list(): { readonly pairs: readonly (readonly [number, number])[]; readonly overflow: readonly number[] } {
+  list(): {
+    readonly pairs: readonly (readonly [number, number])[];
+    readonly overflow: readonly number[];
+    readonly whole: boolean;
+  } {
     const pairs = [...this.#nodes].flatMap(([region, nodes]) => nodes.map((node) => [region, node] as const));
-    return { pairs, overflow: [...this.#overflow] };
+    return { pairs, overflow: [...this.#overflow], whole: this.#whole };
   }
 
-  take({ pairs, overflow }: ReturnType<Restrictions['list']>): void {
+  take({ pairs, overflow, whole }: ReturnType<Restrictions['list']>): void {
     this.clear();
+    this.#whole = whole;
     for (const [region, node] of pairs) this.add(region, node);
     for (const node of overflow) this.#overflow.add(node);
   }

@@ -275,9 +275,10 @@ function enter(table: MemberTable, { node, name, boot, log }: Reporter): void {
   member.name = name;
   member.present = true;
   member.passed = false;
+  // Nobody has what it may have done; also when its kernel has come to its next daemon with the log already.
+  const lost = live === null || (log?.marksUnknown === true && log.rank === 0);
+  if (lost && member.needed && !anyValid(table)) table.doubt = true;
   if (live === null) {
-    // Nobody has what it may have done.
-    if (member.needed && !anyValid(table)) table.doubt = true;
     // Its state was lost, or its kernel has left unheard: which of them, that node finds out (R2, R3).
     member.valid = false;
     member.settled = false;

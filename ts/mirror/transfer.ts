@@ -176,10 +176,10 @@ function isHead(said: unknown, regionCount: number): said is ReplicaHead {
   if ((searchPosition as number) > regionCount + 1) return false;
   if (!isRegionOrNone(recoveringRegion, regionCount)) return false;
   if (!isNodeOrNone(said.recoveringNode) || !areCounts(wishes)) return false;
-  if (!isObject<'pairs' | 'overflow'>(restrictions) || !areCounts(restrictions.overflow)) return false;
+  if (!isObject<'pairs' | 'overflow' | 'whole'>(restrictions) || !areCounts(restrictions.overflow)) return false;
   const { pairs } = restrictions;
   const named = Array.isArray(pairs) && pairs.every((pair) => areCounts(pair) && pair.length === 2);
-  const flags = [recoveryDoubted, ownersFull, logFailed];
+  const flags = [recoveryDoubted, ownersFull, logFailed, restrictions.whole];
   return named && flags.every((flag) => typeof flag === 'boolean');
 }
 
