@@ -2,7 +2,7 @@
  * What a random run knows of a mirror whose legs are not there: the regions in which they may differ, by what the kernels did to
  * them. And what must hold of the logs on account of it, on every node at every step.
  */
-import type { MemberTable } from '../../ts/mirror/member-table.js';
+import type { Member, MemberTable } from '../../ts/mirror/member-table.js';
 import type { MirrorLog } from '../../ts/mirror/mirror-log.js';
 import type { Group } from './cluster-host.js';
 import { mirrorA, type TestDisk } from './host.js';
@@ -15,6 +15,11 @@ export class RandomBook {
   readonly #clients: readonly RandomClient[];
   readonly #deviceOf: (text: string) => TestDisk | null;
   readonly #regions: number;
+  /** Both of two hosts go on, each by itself: what must hold of them together does not before they have met. */
+  parted = false;
+  /** Regions that either has written or copied since, and who. */
+  readonly #written = new Map<number, Set<number>>();
+  readonly #copied = new Map<number, Set<number>>();
 
   /** `deviceOf`: the log device that a table names; null: none. */
   constructor(
@@ -27,6 +32,27 @@ export class RandomBook {
     this.#clients = clients;
     this.#deviceOf = deviceOf;
     this.#regions = regions;
+  }
+
+  /** The network breaks between two hosts that both go on, if both have the log in use. */
+  part(): void {
+    if (this.#clients.some(({ stage }) => stage === 'none' || stage === 'suspended')) return;
+    this.parted = true;
+    for (const client of this.#clients) {
+      for (const region of client.writing) by(this.#written, region).add(client.node);
+      if (client.copying >= 0) by(this.#copied, client.copying).add(client.node);
+    }
+  }
+
+  /** They have heard of each other. What the one has copied the other may have written meanwhile. */
+  meet(): void {
+    this.parted = false;
+    for (const [region, copiers] of this.#copied) {
+      const writers = by(this.#written, region);
+      if ([...writers].some((writer) => [...copiers].some((copier) => copier !== writer))) this.spoils(region);
+    }
+    this.#written.clear();
+    this.#copied.clear();
   }
 
   /** A write that has left no mark, or has died under way. */
@@ -43,6 +69,11 @@ export class RandomBook {
 
   /** A write may be under way. Throws when somebody copies. */
   writes(client: RandomClient, region: number): void {
+    if (this.parted) by(this.#written, region).add(client.node);
+    else this.#checkWrite(client, region);
+  }
+
+  #checkWrite(client: RandomClient, region: number): void {
     for (const other of this.#clients) {
       if (other !== client && other.copying === region)
         throw new Error(`R4: ${client.node} writes ${region}, which ${other.node} copies`);
@@ -52,7 +83,8 @@ export class RandomBook {
   /** The kernel was given a region to copy. Throws when somebody is at it. */
   copies(client: RandomClient): void {
     const region = client.copying;
-    for (const other of this.#clients) {
+    if (this.parted) by(this.#copied, region).add(client.node);
+    for (const other of this.parted ? [] : this.#clients) {
       if (other === client) continue;
       if (other.copying === region) throw new Error(`R6: ${client.node} copies ${region}, and so does ${other.node}`);
       if (other.writing.has(region)) throw new Error(`R4: ${client.node} copies ${region}, which ${other.node} writes`);
@@ -68,6 +100,7 @@ export class RandomBook {
 
   /** Throws what is wrong with what the nodes know. */
   check(): void {
+    if (this.parted) return;
     for (const client of this.followers()) this.#checkSafe(client);
     for (const side of new Set(this.#clients.map(({ node }) => this.#group.sideOf(node)))) {
       const [first, ...others] = this.followers().filter(({ node }) => this.#group.sideOf(node) === side);
@@ -99,16 +132,20 @@ export class RandomBook {
   /** Kernels that use the log, and whose node's copy of it counts. */
   followers(): RandomClient[] {
     return this.#clients.filter((client) => {
-      const { cluster } = this.#group.host(client.node).service;
-      if (!this.#group.isMember(client.node) || cluster === null || cluster.exchanging) return false;
-      if (!['active', 'suspending'].includes(client.stage)) return false;
-      const member = this.#table(client)?.members.find((one) => one.node === client.node);
-      return member?.valid === true && this.#log(client).replica?.following === true;
+      if (!['active', 'suspending'].includes(client.stage) || this.memberOf(client) === undefined) return false;
+      return this.#log(client).replica?.following === true;
     });
   }
 
   #log(client: RandomClient): MirrorLog {
     return this.#group.host(client.node).log(client.log);
+  }
+
+  /** Its place, as its own daemon knows it; undefined: that follows nobody. */
+  memberOf(client: RandomClient): Member | undefined {
+    const { cluster } = this.#group.host(client.node).service;
+    if (!this.#group.isMember(client.node) || cluster === null || cluster.exchanging) return undefined;
+    return this.#table(client)?.members.find((one) => one.node === client.node && one.valid);
   }
 
   #table(client: RandomClient): MemberTable | undefined {
@@ -134,7 +171,9 @@ export class RandomBook {
     // Of a member that is on its way in, not all may know yet what it writes; a device knows.
     const settled = table?.members.every((member) => member.settled) ?? true;
     for (const other of this.#clients) {
-      if (!other.up || (!quorate && this.#group.sideOf(other.node) !== this.#group.sideOf(node))) continue;
+      // Without quorum it knows of those whom it has met.
+      const met = table?.members.some((member) => member.node === other.node && member.present) ?? false;
+      if (!other.up || (!quorate && !met)) continue;
       for (const region of other.writing) {
         if ((settled && map.isClean(region)) || (device !== null && onDevice(region)))
           throw new Error(`region ${region}, which ${other.node} writes, is clean on ${node}`);
@@ -160,4 +199,10 @@ export class RandomBook {
     }
     return seen;
   }
+}
+
+function by(nodes: Map<number, Set<number>>, region: number): Set<number> {
+  const before = nodes.get(region) ?? new Set();
+  nodes.set(region, before);
+  return before;
 }

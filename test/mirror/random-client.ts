@@ -17,6 +17,9 @@ import { type Answer, type Host, type Luid, mirrorA } from './host.js';
 /** A daemon's answer about a log that it does not know: the kernel constructs and resumes it again, then asks again. */
 const unknownLog = -3;
 
+/** What the kernel does by itself, and does not repeat: it goes on whatever it hears. */
+const lifeCycle: readonly number[] = [DM_ULOG_PRESUSPEND, DM_ULOG_POSTSUSPEND, DM_ULOG_RESUME];
+
 /** A request whose answer has not come. */
 interface Request {
   seq: number;
@@ -123,7 +126,7 @@ export class RandomClient {
     const answer = this.#host.answerTo(request.seq);
     if (answer === undefined) return;
     this.#waits = null;
-    if (answer.error === unknownLog && this.stage !== 'suspended') this.#reconnect(request);
+    if (answer.error === unknownLog && !lifeCycle.includes(request.type)) this.#reconnect(request);
     else request.answered(answer);
   }
 
@@ -208,10 +211,12 @@ export class RandomClient {
     this.stage = 'resuming';
     if (destroysFirst) destroy();
     this.#ask(DM_ULOG_RESUME, [], ({ error }) => {
-      this.stage = error === 0 ? 'active' : 'stalled';
+      // It makes itself known with its first question.
+      const goesOn = error === 0 || error === unknownLog;
+      this.stage = goesOn ? 'active' : 'stalled';
       this.#hint = 0;
       this.#workless = false;
-      if (error === 0) this.used = true;
+      if (goesOn) this.used = true;
     });
     if (!destroysFirst) destroy();
   }

@@ -13,6 +13,8 @@ const unnamedMs = 6000;
 export class RandomFaults {
   readonly #prng: Prng;
   readonly #hosts: RandomHosts;
+  /** Whose records were lost, and what it has nobody may know yet. */
+  readonly #forgetful = new Set<RandomClient>();
 
   constructor(prng: Prng, hosts: RandomHosts) {
     this.#prng = prng;
@@ -109,8 +111,9 @@ export class RandomFaults {
 
   /** Where nobody is left who knows the log, nothing can help it. */
   #mayForget(client: RandomClient): boolean {
-    const followed = this.#hosts.book.followers().length > 1;
-    return this.#hosts.allUsersHere(client.node) && followed && client.idle && client.nextText === null;
+    const followed = this.#hosts.book.followers().some(({ node }) => node !== client.node);
+    const rests = client.waitsFor === null && ['active', 'suspended'].includes(client.stage);
+    return this.#hosts.allUsersHere(client.node) && followed && rests && client.up && client.nextText === null;
   }
 
   /** The daemon is started anew and finds no record, though its kernel goes on. */
@@ -122,8 +125,18 @@ export class RandomFaults {
     group.host(client.node).powerCut(false);
     this.#hosts.bringDaemon(client.node);
     client.askAgain();
-    // They tell it who has the log before anything else happens.
-    this.#hosts.calm();
+    this.#forgetful.add(client);
+    // Sometimes they tell it who has the log before anything else happens.
+    if (this.#prng.chance(0.3)) this.#hosts.calm();
+  }
+
+  /** The kernel of somebody goes on without a record; only others know that. */
+  get #someForgot(): boolean {
+    for (const client of this.#forgetful) {
+      const member = client.hasLog ? this.#hosts.book.memberOf(client) : undefined;
+      if (!client.up || !client.hasLog || member?.settled === true) this.#forgetful.delete(client);
+    }
+    return this.#forgetful.size > 0;
   }
 
   /** Its cluster service is started anew, or gone. */
@@ -132,7 +145,10 @@ export class RandomFaults {
     const reason = this.#prng.pick(['process-down', 'node-down'] as const);
     if (this.#prng.chance(0.5)) this.#hosts.endOperations(node);
     this.#hosts.group.loseGroup(node, reason);
-    if (reason === 'node-down') this.#hosts.serviceless.add(node);
+    if (reason === 'node-down') {
+      this.#hosts.serviceless.add(node);
+      this.#hosts.serviceEnds(node);
+    }
     this.#hosts.tellQuorum();
   }
 
@@ -149,6 +165,7 @@ export class RandomFaults {
 
   /** Those who go on without it have quorum; sometimes nobody goes on. */
   #mayDie(node: number): boolean {
+    if (this.#someForgot) return false;
     return this.#hosts.isMajority(this.#hosts.hostsBeside(node) - 1) || this.#prng.chance(0.2);
   }
 
@@ -160,6 +177,7 @@ export class RandomFaults {
     this.#hosts.group.cutPower(node);
     client.die();
     this.#hosts.serviceless.delete(node);
+    this.#hosts.serviceEnds(node);
     this.#hosts.unconfirmed.add(node);
     this.#hosts.tellQuorum();
   }

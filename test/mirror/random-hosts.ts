@@ -34,12 +34,15 @@ export class RandomHosts {
   /** How often who has quorum is told so late. */
   #quorumLate: number;
   readonly #quorumUntold = new Set<number>();
+  /** Of two hosts, which have quorum each alone (two_node): who has met the other since its cluster service began (wait_for_all). */
+  readonly #waitedForAll = new Set<number>();
 
   /** `textOf`: the table of a log of that many regions, which some of the hosts have. */
   constructor(prng: Prng, journal: string[], textOf: (regions: number) => string) {
     this.#prng = prng;
     this.journal = journal;
     this.nodes = prng.pick([
+      [1, 2],
       [1, 2, 3],
       [1, 2, 3, 4],
       [1, 2, 3, 4, 5],
@@ -73,6 +76,7 @@ export class RandomHosts {
     );
     const diskOf = (table: string) => this.#devices.get(deviceOf(table) ?? '') ?? null;
     this.book = new RandomBook(this.group, this.clients, diskOf, this.regions);
+    for (const node of this.nodes) this.#waitedForAll.add(node);
     const { map } = this.group.host(users[0] as number).state(mirrorA);
     for (let region = 0; region < this.regions; region++) if (!map.isInSync(region)) this.book.differ.add(region);
   }
@@ -147,15 +151,31 @@ export class RandomHosts {
       (node) => next.get(node) ?? 0,
       (limit) => this.#prng.below(limit),
     );
+    if (this.mayGoOnApart && this.#apart) this.book.part();
     this.tellQuorum();
+  }
+
+  /** Two sides may both have quorum. */
+  get mayGoOnApart(): boolean {
+    return this.nodes.length === 2;
+  }
+
+  get #apart(): boolean {
+    return new Set(this.nodes.map((node) => this.group.sideOf(node))).size > 1;
+  }
+
+  /** All daemons are there, and have heard of each other. */
+  get #haveMet(): boolean {
+    return !this.#apart && this.nodes.every((node) => this.hasMet(node));
   }
 
   /** Corosync counts hosts, not daemons. Who has quorum may hear so later. */
   tellQuorum(): void {
     this.#quorumUntold.clear();
+    if (this.hostsBeside(1) === this.nodes.length) for (const node of this.nodes) this.#waitedForAll.add(node);
     for (const node of this.nodes) {
       if (!this.group.isMember(node)) continue;
-      const quorate = this.isMajority(this.hostsBeside(node));
+      const quorate = this.#isQuorate(node);
       if (quorate && this.#prng.chance(this.#quorumLate)) this.#quorumUntold.add(node);
       else this.group.quorum(quorate, [node]);
     }
@@ -165,7 +185,7 @@ export class RandomHosts {
     for (const node of this.#quorumUntold) {
       if (this.#prng.chance(0.7)) continue;
       this.#quorumUntold.delete(node);
-      if (this.group.isMember(node)) this.group.quorum(this.isMajority(this.hostsBeside(node)), [node]);
+      if (this.group.isMember(node)) this.group.quorum(this.#isQuorate(node), [node]);
     }
   }
 
@@ -177,6 +197,16 @@ export class RandomHosts {
 
   isMajority(hosts: number): boolean {
     return hosts * 2 > this.nodes.length;
+  }
+
+  #isQuorate(node: number): boolean {
+    const hosts = this.hostsBeside(node);
+    return this.isMajority(hosts) || (this.mayGoOnApart && hosts === 1 && this.#waitedForAll.has(node));
+  }
+
+  /** The cluster service of the host has ended. */
+  serviceEnds(node: number): void {
+    this.#waitedForAll.delete(node);
   }
 
   turn(node: number): void {
@@ -201,6 +231,7 @@ export class RandomHosts {
       else for (const disk of this.paths.get(node)?.values() ?? []) if (this.#prng.chance(0.4)) disk.complete();
     }
     for (const node of this.nodes) this.turn(node);
+    if (this.book.parted && this.#haveMet) this.book.meet();
     for (const client of this.clients) client.poll();
   }
 

@@ -51,8 +51,10 @@ export class RandomRun {
     if (what === 'deliver') this.#hosts.deliverSome();
     else if (!client.up) this.#faults.bringBack(client);
     else if (what === 'fault') this.#faults.strike(client);
-    else if (what === 'administrate') this.#administrate(client);
-    else if (client.idle) this.#use(client);
+    else if (what === 'administrate') {
+      // Nobody changes tables while he cannot see both hosts.
+      if (!this.#hosts.book.parted) this.#administrate(client);
+    } else if (client.idle) this.#use(client);
   }
 
   #administrate(client: RandomClient): void {
