@@ -182,6 +182,11 @@ export function keepsForItself({ identity, members }: CountedState, region: numb
   return stored !== null && (stored.moreFound || stored.found.has(region));
 }
 
+/** The hint that the kernel was told, as its record says; or was about to be, when its daemon was killed: the next one cannot know. */
+export function hintOf({ identity, members }: CountedState): number {
+  return decodeMembers(identity.uuid, members)?.hint ?? 0;
+}
+
 function stickyLateMs({ daemonPunctual, nowMs, stickyIdleMs }: CheckWorld): number {
   return daemonPunctual ? nowMs - stickyIdleMs - stickySlackMs : Number.NEGATIVE_INFINITY;
 }
