@@ -260,7 +260,7 @@ test('what concerns all regions of a log is not done region by region', () => {
   log.memberGone(Object.assign(newMember(2, 'node2', '2', 'active'), { settled: false }), true);
   expect([map.syncCount, log.state.searchPosition]).toEqual([0, 0]);
   // Nobody but the other may recover anything.
-  log.restrictAll(2);
+  log.restrictAll(2, true);
   expect(group.ask(1, DM_ULOG_GET_RESYNC_WORK, mirrorA)?.values).toEqual([0, 0]);
   for (const look of looks) expect(look.mock.calls.length).toBeLessThan(20);
 });

@@ -78,7 +78,9 @@ export class Directory {
     if (before === undefined && table.members.length >= membersMax) return false;
     // Its state was lost and nobody has a copy (R3): as if nobody had the log, but for what its kernel holds.
     const anew = facts.marksUnknown && !anyValid(table);
-    if (anew && before !== undefined && before.stage !== 'joining') table.doubt = true;
+    // What it had found out of sync before it left others may have recovered (R10): it writes there without marks.
+    const passed = before === undefined && table.lastLeaver !== -1 && table.lastLeaver !== facts.node;
+    if (anew && (passed || (before !== undefined && before.stage !== 'joining'))) table.doubt = true;
     const member = newMember(facts.node, facts.name, facts.boot, anew ? 'joining' : (before?.stage ?? 'joining'));
     member.settled = !facts.marksUnknown && (before?.settled ?? true);
     const passesOn = table.writer === facts.node && before !== undefined;

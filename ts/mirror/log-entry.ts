@@ -146,6 +146,9 @@ export class LogEntry {
     const { state, args, replica, recovery, marks, world } = this.#parts;
     // Of members who are none any more: what a copy had of them that was given up.
     marks.forgetMembers();
+    // What those had found who had the log before is not known here, or not all of it (R10).
+    const { lastLeaver = -1, ended = [], doubt = false } = replica.rights.table ?? {};
+    if (lastLeaver !== -1 || ended.length > 0 || doubt) recovery.restrictions.doubt();
     // R10: to which regions this kernel writes without marks was lost as well.
     if (state.marksUnknown && !state.everResumed) {
       recovery.restrictions.onlyNode(world.node);

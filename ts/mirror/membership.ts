@@ -119,7 +119,7 @@ export class Membership implements ReplicaHooks {
 
   /**
    * R10: `node` alone may recover: what it writes without marks, its record does not say. `forgotten`: others may have recovered that
-   * meanwhile, and it is out of sync. A record that was lost is that of a member, and while one has said nothing nobody recovers.
+   * meanwhile, and it is out of sync. While a member has said nothing nobody recovers.
    */
   restrictAll(node: number, forgotten: boolean): void {
     const { replica, recovery, world } = this.#log;
@@ -322,9 +322,18 @@ export class Membership implements ReplicaHooks {
     recovery.wishes.clear();
     for (const region of head.wishes) recovery.wishes.add(region);
     recovery.restrictions.take(head.restrictions);
+    this.#learnFound(head);
     // Another writer may have begun since that was said.
     life.store?.take(head.generation, head.epoch === replica.rights.epoch ? head.durableGeneration : 0);
     recoveryRequests.headTaken(known);
+  }
+
+  /** R10: what this kernel has found is in the memory of members, and its own record of that was lost. */
+  #learnFound({ restrictions }: ReplicaHead): void {
+    const { state, replica, world } = this.#log;
+    if (!state.marksUnknown || state.everResumed) return;
+    for (const [region, node] of restrictions.pairs) if (node === world.node) replica.record.foundOut(region);
+    if (restrictions.overflow.includes(world.node)) replica.record.foundUnknown();
   }
 
   settled(): void {

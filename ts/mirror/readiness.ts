@@ -6,6 +6,7 @@
  * for in sync what may differ between the legs. One that goes on has what it has.
  */
 import type { LogState } from './log-state.js';
+import { memberOf } from './member-table.js';
 import { MessageType } from './messages.js';
 import type { PlaceRequests } from './place-requests.js';
 import type { ReplicaHooks } from './replica-hooks.js';
@@ -68,8 +69,15 @@ export class Readiness {
   }
 
   get #flag(): number {
-    const restricts = this.#hooks.restrictsMore() ? 4 : this.#hooks.restrictsUnknown() ? 8 : 0;
-    return (this.resuming() ? 2 : 0) + (this.marksKnown ? 1 : 0) + restricts;
+    return (this.resuming() ? 2 : 0) + (this.marksKnown ? 1 : 0) + this.#restricts;
+  }
+
+  /** R10: see `restrictAll` of the log. */
+  get #restricts(): 0 | 4 | 8 {
+    if (this.#hooks.restrictsMore()) return 4;
+    if (!this.#hooks.restrictsUnknown()) return 0;
+    // What it had found before it left others may have recovered meanwhile.
+    return memberOf(this.#rights.table, this.#world.node)?.stage === 'joining' ? 4 : 8;
   }
 
   /** Who is about to write the device has read it, or loads it. */

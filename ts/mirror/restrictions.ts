@@ -95,7 +95,6 @@ export class Restrictions {
 
   /** Everything is in sync. */
   clear(): void {
-    this.#whole = true;
     this.#nodes.clear();
     this.#pairs = 0;
     this.#overflow.clear();

@@ -1,0 +1,139 @@
+/**
+ * What a kernel has found out of sync it writes without marks until it has recovered it, or has another table (R10). Here the record in
+ * which its daemon had noted that is lost as well (R3).
+ */
+import { expect, test } from 'vitest';
+import {
+  DM_ULOG_CLEAR_REGION,
+  DM_ULOG_GET_RESYNC_WORK,
+  DM_ULOG_POSTSUSPEND,
+  DM_ULOG_PRESUSPEND,
+  DM_ULOG_RESUME,
+  DM_ULOG_SET_REGION_SYNC,
+} from '../../ts/base/ulog-frames.js';
+import { type Group, groupWith } from './cluster-host.js';
+import { mirrorA } from './host.js';
+
+const core = '512 clustered-core 8 nosync';
+const disk = '512 clustered-disk /dev/log 8 nosync';
+/** What the kernel of node 2 has found out of sync. */
+const found = 4;
+
+function find(group: Group): void {
+  group.ask(2, DM_ULOG_SET_REGION_SYNC, mirrorA, [found, 0]);
+}
+
+function suspend(group: Group, node: number): void {
+  expect(group.ask(node, DM_ULOG_PRESUSPEND, mirrorA)?.error).toBe(0);
+  expect(group.ask(node, DM_ULOG_POSTSUSPEND, mirrorA)?.error).toBe(0);
+}
+
+/** The daemon of node 2 is killed and comes back without a record. */
+function loseRecord(group: Group): void {
+  group.part(2, 'process-down');
+  group.host(2).powerCut(false);
+  group.join(2);
+  group.settle();
+}
+
+/** The kernel of node 2 goes on: it constructs the log again, with its first question. */
+function reconnect(group: Group, text: string): void {
+  group.host(2).construct(mirrorA, text, { nul: true });
+  expect(group.ask(2, DM_ULOG_RESUME, mirrorA)?.error).toBe(0);
+}
+
+/** Of a suspended table: nobody knows the log that is resumed. */
+function resumeUnknown(group: Group, text: string): void {
+  expect(group.ask(2, DM_ULOG_RESUME, mirrorA)?.error).toBe(0);
+  reconnect(group, text);
+}
+
+function workOf(group: Group, node: number): readonly number[] | undefined {
+  return group.ask(node, DM_ULOG_GET_RESYNC_WORK, mirrorA)?.values;
+}
+
+function recoverAll(group: Group, node: number): void {
+  for (;;) {
+    const [some, region = 0] = workOf(group, node) ?? [];
+    if (some !== 1) return;
+    group.ask(node, DM_ULOG_SET_REGION_SYNC, mirrorA, [region, 1]);
+    group.ask(node, DM_ULOG_CLEAR_REGION, mirrorA, [region]);
+  }
+}
+
+function expectOutOfSync(group: Group, nodes: readonly number[]): void {
+  for (const node of nodes) {
+    const { map } = group.host(node).state(mirrorA);
+    expect([node, map.isInSync(found), map.isClean(found)]).toEqual([node, false, false]);
+  }
+}
+
+test.each([core, disk])('members know it: the next record has it again, and all daemons may end: %s', (text) => {
+  const { group } = groupWith(text, [1, 2]);
+  find(group);
+  loseRecord(group);
+  reconnect(group, text);
+  suspend(group, 2);
+  expect(group.ask(2, DM_ULOG_RESUME, mirrorA)?.error).toBe(0);
+  expect(workOf(group, 1)?.[0]).toBe(0);
+  for (const node of [1, 2]) group.killDaemon(node);
+  for (const node of [1, 2]) group.join(node);
+  group.settle();
+  expect(workOf(group, 1)?.[0]).toBe(0);
+  expect(workOf(group, 2)).toEqual([1, found]);
+});
+
+test.each([core, disk])('it had left, and another began the log and recovered it: %s', (text) => {
+  const { group } = groupWith(text, [2], { nodes: [1, 2] });
+  find(group);
+  suspend(group, 2);
+  loseRecord(group);
+  group.resume(mirrorA, text, [1]);
+  recoverAll(group, 1);
+  expect(group.host(1).state(mirrorA).map.isInSync(found)).toBe(true);
+  resumeUnknown(group, text);
+  expectOutOfSync(group, [1, 2]);
+});
+
+test.each([core, disk])('it had left, and a member whose daemon has forgotten that recovered it: %s', (text) => {
+  const { group } = groupWith(text, [1, 2]);
+  find(group);
+  suspend(group, 2);
+  expect(workOf(group, 1)?.[0]).toBe(0);
+  loseRecord(group);
+  group.killDaemon(1);
+  group.join(1);
+  group.settle();
+  recoverAll(group, 1);
+  resumeUnknown(group, text);
+  expectOutOfSync(group, [1, 2]);
+});
+
+test.each([core, disk])('it had left, another recovered it, and nobody has the log: %s', (text) => {
+  const { group } = groupWith(text, [2], { nodes: [1, 2] });
+  find(group);
+  suspend(group, 2);
+  loseRecord(group);
+  group.resume(mirrorA, text, [1]);
+  recoverAll(group, 1);
+  suspend(group, 1);
+  resumeUnknown(group, text);
+  expectOutOfSync(group, [2]);
+});
+
+test('another begins a core log together with its return: it recovers alone', () => {
+  const { group } = groupWith(core, [2], { nodes: [1, 2] });
+  find(group);
+  loseRecord(group);
+  group.host(1).construct(mirrorA, core);
+  const resume = group.host(1).send(DM_ULOG_RESUME, mirrorA);
+  group.settle();
+  expect(group.host(1).answerTo(resume)).toBeUndefined();
+  reconnect(group, core);
+  expect(group.host(1).answerTo(resume)?.error).toBe(0);
+  expect(workOf(group, 1)?.[0]).toBe(0);
+  suspend(group, 2);
+  expect(group.ask(2, DM_ULOG_RESUME, mirrorA)?.error).toBe(0);
+  expect(workOf(group, 1)?.[0]).toBe(0);
+  expect(workOf(group, 2)?.[0]).toBe(1);
+});
