@@ -1,5 +1,5 @@
 /** Members that went on without each other, and what is said of a node that is back by then. */
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import {
   DM_ULOG_CLEAR_REGION,
   DM_ULOG_FLUSH,
@@ -148,4 +148,53 @@ test('R6: what a kernel copies that went on apart nobody else is given, and its 
   expect(group.host(2).state(mirrorA).map.isInSync(copied)).toBe(false);
   recoverAll(group, 1);
   expect(group.host(2).state(mirrorA).map.isInSync(copied)).toBe(true);
+});
+
+test('R4: what was assigned as they parted and not handed out is not handed out when they meet: the other may write there', () => {
+  const { group } = groupWith('512 clustered-disk /dev/log 8 sync', [2, 1]);
+  expect(group.host(1).log(mirrorA).replica.rights.writer.node).toBe(2);
+  const host = group.host(1);
+  const asked = host.send(DM_ULOG_GET_RESYNC_WORK, mirrorA);
+  host.turn();
+  expect(group.next?.type).toBe(MessageType.assign);
+  // It is the last that the first delivers, and the other never has it.
+  group.stepTo(1);
+  group.split([2]);
+  group.settle();
+  expect([host.answerTo(asked), host.state(mirrorA).recoveringRegion]).toEqual([undefined, 0]);
+  expect(group.ask(2, DM_ULOG_FLUSH, mirrorA, [0])?.error).toBe(0);
+  group.heal();
+  group.settle();
+  expect(host.state(mirrorA).owners.has(2, 0)).toBe(true);
+  expect(host.answerTo(asked)?.values).not.toEqual([1, 0]);
+});
+
+test('R6: a daemon is killed as it takes a copy: what its kernel copies is noted before anything of that is stored', () => {
+  const { group } = groupWith('512 clustered-core 8 sync', [1, 2]);
+  let killed = false;
+  partAndMeet(group, () => {
+    for (const node of [1, 2]) expect(group.ask(node, DM_ULOG_GET_RESYNC_WORK, mirrorA)?.values).toEqual([1, 0]);
+    expect(group.ask(1, DM_ULOG_SET_REGION_SYNC, mirrorA, [0, 1])?.error).toBe(0);
+    group.ask(1, DM_ULOG_CLEAR_REGION, mirrorA, [0]);
+  });
+  // SIGKILL behind the store of the recovery that the others know.
+  const state = group.host(2).state(mirrorA);
+  const { set } = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(state), 'recoveringRegion') ?? {};
+  const store = vi.spyOn(state, 'recoveringRegion', 'set').mockImplementation((value) => {
+    set?.call(state, value);
+    throw new Error('killed');
+  });
+  try {
+    group.settle();
+  } catch (error) {
+    killed = (error as Error).message === 'killed';
+  }
+  store.mockRestore();
+  expect(killed).toBe(true);
+  group.killDaemon(2);
+  group.settle();
+  group.join(2);
+  group.settle();
+  expect(group.host(2).log(mirrorA).replica.phase).toBe('following');
+  expect(group.ask(1, DM_ULOG_GET_RESYNC_WORK, mirrorA)?.values).not.toEqual([1, 0]);
 });

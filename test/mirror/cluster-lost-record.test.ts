@@ -109,6 +109,23 @@ test.each([core, disk])('it had left, and a member whose daemon has forgotten th
   expectOutOfSync(group, [1, 2]);
 });
 
+test.each([core, disk])(
+  'it had left, its record alone is lost, and a member that knows takes its table for gone: %s',
+  (text) => {
+    const { group } = groupWith(text, [1, 2]);
+    find(group);
+    suspend(group, 2);
+    group.host(2).state(mirrorA).remove();
+    group.killDaemon(2);
+    group.join(2);
+    group.settle();
+    recoverAll(group, 1);
+    expect(group.host(1).state(mirrorA).map.isInSync(found)).toBe(true);
+    resumeUnknown(group, text);
+    expectOutOfSync(group, [1, 2]);
+  },
+);
+
 test.each([core, disk])('it had left, another recovered it, and nobody has the log: %s', (text) => {
   const { group } = groupWith(text, [2], { nodes: [1, 2] });
   find(group);

@@ -30,16 +30,17 @@ function loseState(group: Group, node: number): void {
   group.host(node).powerCut(false);
 }
 
-function reconnect(group: Group, node: number): number {
-  expect(group.host(node).construct(mirrorA, core, { nul: true })?.error).toBe(0);
+function reconnect(group: Group, node: number, text = core): number {
+  expect(group.host(node).construct(mirrorA, text, { nul: true })?.error).toBe(0);
   return group.host(node).send(DM_ULOG_RESUME, mirrorA);
 }
 
 /** The daemon of the second comes back without what it knew, and its kernel finds it. */
 function returnWithoutState(group: Group): void {
+  const { constructorText } = group.host(2).state(mirrorA);
   loseState(group, 2);
   group.join(2);
-  reconnect(group, 2);
+  reconnect(group, 2, constructorText);
   group.settle();
 }
 
@@ -143,6 +144,17 @@ describe('a kernel whose daemon has lost its state', () => {
     group.settle();
     const { replica, state } = group.host(1).log(mirrorA);
     expect([replica.phase, state.map.isInSync(4)]).toEqual(['following', false]);
+  });
+
+  test('copies nothing when it asks for work: nobody who suspends waits for that', () => {
+    const { group } = groupWith('512 clustered-core 8 sync', [1, 2]);
+    expect(group.ask(2, DM_ULOG_GET_RESYNC_WORK, mirrorA)?.values).toEqual([1, 0]);
+    returnWithoutState(group);
+    const suspend = group.host(1).send(DM_ULOG_PRESUSPEND, mirrorA);
+    group.settle();
+    expect(group.host(1).answerTo(suspend)).toBeUndefined();
+    expect(group.ask(2, DM_ULOG_GET_RESYNC_WORK, mirrorA)?.values?.[0]).toBe(0);
+    expect(group.host(1).answerTo(suspend)?.error).toBe(0);
   });
 
   test('alone with the log it recovers alone, where that is not known any more', () => {

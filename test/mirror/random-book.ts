@@ -34,9 +34,9 @@ export class RandomBook {
     this.#regions = regions;
   }
 
-  /** The network breaks between two hosts that both go on, if both have the log in use. */
+  /** The network breaks between two hosts that both may go on. */
   part(): void {
-    if (this.#clients.some(({ stage }) => stage === 'none' || stage === 'suspended')) return;
+    if (this.#clients.some(({ hasLog }) => !hasLog)) return;
     this.parted = true;
     for (const client of this.#clients) {
       for (const region of client.writing) by(this.#written, region).add(client.node);
@@ -94,7 +94,7 @@ export class RandomBook {
   /** Its copy has gone well. Who writes there without marks may have written meanwhile. */
   hasCopied(client: RandomClient, region: number, spoilt: boolean): void {
     const rests = ['suspended', 'stalled', 'resuming'];
-    const writers = this.#clients.filter((other) => other !== client && !rests.includes(other.stage));
+    const writers = this.#clients.filter((other) => other !== client && !rests.includes(other.stage) && !other.quiet);
     if (!spoilt && !writers.some((other) => other.unsynced.has(region))) this.differ.delete(region);
   }
 

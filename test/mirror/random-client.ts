@@ -61,6 +61,8 @@ export class RandomClient {
   #next: { readonly log: Luid; readonly text: string } | null = null;
   /** The kernel does not say that an instance has ended: nobody was there to hear it. */
   losesDestroy = false;
+  /** Since its resume it has asked nothing: where its daemon has lost the log, that is where it will find out. */
+  quiet = false;
   #instances = 0;
   /** No region below is recovered by others, as it was told. */
   #hint = 0;
@@ -211,14 +213,24 @@ export class RandomClient {
     this.stage = 'resuming';
     if (destroysFirst) destroy();
     this.#ask(DM_ULOG_RESUME, [], ({ error }) => {
-      // It makes itself known with its first question.
-      const goesOn = error === 0 || error === unknownLog;
-      this.stage = goesOn ? 'active' : 'stalled';
-      this.#hint = 0;
-      this.#workless = false;
-      if (goesOn) this.used = true;
+      if (error === unknownLog) this.#resumeUnknown();
+      else this.#resumed(error === 0);
     });
     if (!destroysFirst) destroy();
+  }
+
+  #resumed(well: boolean): void {
+    this.quiet = true;
+    this.stage = well ? 'active' : 'stalled';
+    this.#hint = 0;
+    this.#workless = false;
+    if (well) this.used = true;
+  }
+
+  /** Nobody knows the log. It does nothing before its first question, by which it reconnects. */
+  #resumeUnknown(): void {
+    const resumed = ({ error }: Answer) => this.#resumed(error === 0);
+    this.#reconnect({ seq: 0, type: DM_ULOG_RESUME, payload: [], answered: resumed });
   }
 
   /** Nobody hears its RESUME: no daemon was there. Its worker asks for work before it does anything else; `begun`: it has a region to copy. */
@@ -271,11 +283,11 @@ export class RandomClient {
    */
   write(region: number, begun: () => void, unmarked: () => void): void {
     if (this.marked.has(region) || this.copying === region) return;
+    if (!this.#mayWrite(region)) return;
     if (this.unsynced.has(region)) {
       unmarked();
       return;
     }
-    if (!this.#mayWrite(region)) return;
     const inSync = this.#read(DM_ULOG_IN_SYNC, region);
     if (inSync === null) return;
     if (inSync[0] !== 1) {
@@ -353,6 +365,7 @@ export class RandomClient {
 
   /** The answer to a read, which is given at once; null: an error. */
   #read(type: number, region: number): readonly number[] | null {
+    this.quiet = false;
     const answer = this.#host.answerTo(this.#host.send(type, this.log, [region]));
     if (answer?.error === unknownLog) this.#reconnect(null);
     return answer?.error === 0 ? answer.values : null;
@@ -382,6 +395,7 @@ export class RandomClient {
   }
 
   #ask(type: number, payload: readonly number[], answered: (answer: Answer) => void): void {
+    if (!lifeCycle.includes(type)) this.quiet = false;
     this.#send({ seq: 0, type, payload, answered });
   }
 

@@ -27,8 +27,8 @@ export interface ClusterEvents {
   withTable(): ReadonlySet<string>;
   /** The member table of a log has changed. */
   tableChanged(uuid: string): void;
-  /** A node has no table of the log any more that it had. */
-  tableEnded(uuid: string, node: number): void;
+  /** A node has no table of the log any more that it had. `surmised`: its daemon knows of none, which may have lost its records. */
+  tableEnded(uuid: string, node: number, surmised: boolean): void;
   /** A member is known dead or has left without a suspend; `member` is what it was. */
   gone(uuid: string, member: Member, died: boolean): void;
   /** What those who follow have may lack what others did: nothing is known to be in sync. */
@@ -333,7 +333,7 @@ export class Cluster {
     // One that has left has no table of the log any more, as it says, or because it was booted since; or it is about to make one.
     for (const { node, boot, log } of reporters) {
       const gone = log === undefined ? !hasEnded(table, boot) : log.tableGone;
-      if (gone && memberOf(table, node) === undefined) this.#events.tableEnded(uuid, node);
+      if (gone && memberOf(table, node) === undefined) this.#events.tableEnded(uuid, node, true);
     }
   }
 
@@ -383,7 +383,7 @@ export class Cluster {
     // Its table ended with it, also of a log that it had left.
     for (const table of this.tables.values()) {
       const left = hasEnded(table, boot) && memberOf(table, node) === undefined;
-      if (left && this.memberOfGroup(node) === null) this.#events.tableEnded(table.uuid, node);
+      if (left && this.memberOfGroup(node) === null) this.#events.tableEnded(table.uuid, node, false);
     }
     for (const { uuid, member, lost } of this.directory.died(node, boot)) {
       this.#events.gone(uuid, member, true);

@@ -27,6 +27,11 @@ export class CopyRecord implements CopyFacts {
    */
   readonly found = new Set<number>();
   moreFound = false;
+  /**
+   * The kernel may have given up a question, or what it had found: RESUME behind a repeated constructor came when no daemon ran. It takes a
+   * region for out of sync then of which nobody knows that, and no suspend ends that (R10).
+   */
+  gaveUp: boolean;
   /** What members held is in memory. */
   ownersKnown = true;
   /** Members of the generation of `rank` are none any more in the table that is stored, and the copy knows nothing of their end. */
@@ -48,6 +53,7 @@ export class CopyRecord implements CopyFacts {
     this.#rights = rights;
     this.#node = node;
     this.#foundMax = settings.foundMax;
+    this.gaveUp = state.restored && state.marksUnknown && state.everResumed;
   }
 
   /** What an earlier daemon stored. */

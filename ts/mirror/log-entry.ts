@@ -39,9 +39,10 @@ export class LogEntry {
   /**
    * RESUME. The registry has seen to it that no instance has the uuid that is not this one, or leaves. `again`: it follows a repeated
    * constructor, so its kernel goes on where it was. One that suspends meanwhile still suspends: others must not recover what it
-   * believes to be nobody's business until its POSTSUSPEND (R10).
+   * believes to be nobody's business until its POSTSUSPEND (R10). `reconnected`: one of its threads has done so since it began to suspend,
+   * and another one may.
    */
-  resume(seq: number, again: boolean): void {
+  resume(seq: number, again: boolean, reconnected: boolean): void {
     const { state, world } = this.#parts;
     if (again && state.lifeCycle === LifeCycle.resuming && state.draining) {
       // An error would end the question for which it reconnects, and it would write without a mark: it is let go (log-life.ts).
@@ -49,7 +50,7 @@ export class LogEntry {
       return;
     }
     const halted = state.lifeCycle === LifeCycle.halted && this.#parts.replica.rights.shared;
-    const unsure = halted && !again && state.restored;
+    const unsure = halted && !again && (state.restored || reconnected);
     if (unsure) this.#unsure = true;
     // One of before the halt has no answer yet, and the kernel sends it again: its own resume it sends behind its POSTSUSPEND.
     const repeated = halted && this.#parts.waiters.has(DM_ULOG_RESUME);

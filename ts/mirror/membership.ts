@@ -106,9 +106,10 @@ export class Membership implements ReplicaHooks {
     world.sender.regions(MessageType.inSync, state.identity.uuid, 0, regions, regions.length);
   }
 
-  restrictsMore(): boolean {
+  restrictsMore(resuming: boolean): boolean {
     const { replica, recovery, world } = this.#log;
-    return replica.record.moreFound && !recovery.restrictions.has(world.node);
+    const { gaveUp, moreFound } = replica.record;
+    return (gaveUp && resuming) || (moreFound && !recovery.restrictions.has(world.node));
   }
 
   restrictsUnknown(): boolean {
@@ -125,6 +126,7 @@ export class Membership implements ReplicaHooks {
     const { replica, recovery, world } = this.#log;
     replica.head(() => recovery.restrictions.onlyNode(node));
     if (node === world.node) replica.record.foundUnknown();
+    if (node === world.node) replica.record.gaveUp = false;
     if (forgotten) replica.resync();
   }
 
@@ -139,7 +141,7 @@ export class Membership implements ReplicaHooks {
       recovery.restrictions.onlyNode(world.node);
       replica.record.foundUnknown();
     }
-    recovery.doubt();
+    this.#doubtRecovery();
     if (state.image !== null && !inPieces) {
       this.#dirtyOutOfSync(state.map.regionCount);
       return;
@@ -262,9 +264,14 @@ export class Membership implements ReplicaHooks {
   }
 
   resync(): void {
-    this.#log.recovery.doubt();
+    this.#doubtRecovery();
     this.#everythingOutOfSync(Number.POSITIVE_INFINITY);
     this.restartRecovery();
+  }
+
+  #doubtRecovery(): void {
+    this.#log.recovery.doubt();
+    this.#log.recoveryRequests.withdrawUntold();
   }
 
   #everythingOutOfSync(limit: number): void {
@@ -310,7 +317,7 @@ export class Membership implements ReplicaHooks {
 
   takeHead(head: ReplicaHead): void {
     const { state, recovery, recoveryRequests, life, world, failures, replica } = this.#log;
-    const known = recoveryRequests.ownRegion;
+    recoveryRequests.headComes(head.recoveringNode === world.node ? head.recoveringRegion : -1);
     state.searchPosition = head.searchPosition;
     state.recoveringNode = head.recoveringNode === world.node ? -1 : head.recoveringNode;
     state.recoveringRegion = head.recoveringRegion;
@@ -325,7 +332,7 @@ export class Membership implements ReplicaHooks {
     this.#learnFound(head);
     // Another writer may have begun since that was said.
     life.store?.take(head.generation, head.epoch === replica.rights.epoch ? head.durableGeneration : 0);
-    recoveryRequests.headTaken(known);
+    recoveryRequests.headTaken();
   }
 
   /** R10: what this kernel has found is in the memory of members, and its own record of that was lost. */

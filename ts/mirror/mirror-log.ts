@@ -17,7 +17,7 @@
  * | SET_REGION_SYNC     | -ESRCH           | -EIO               | delivered    | delivered          |
  * | IS_REMOTE_RECOVERING| -ESRCH           | yes, hint 0 (no once halted) | R18 | no, region count (R10) |
  * | STATUS_INFO         | -ENOENT          | -ENOENT            | text         | text               |
- * | GET_SYNC_COUNT      | count            | 0                  | count        | count              |
+ * | GET_SYNC_COUNT      | count (not all)  | 0                  | count        | count (not all)    |
  *
  * -ESRCH makes the kernel send constructor and RESUME (reconnect.ts). While a log of unknown marks (R3) is resuming, every
  * request that can be answered so is, until PRESUSPEND: its kernel writes and believes nobody's "recovering elsewhere".
@@ -93,8 +93,12 @@ export class MirrorLog {
   deadlineMs = -1;
   /** The kernel reconnects, and its first request after that has not come. */
   #reconnecting = false;
-  /** It has repeated the constructor, and RESUME follows. */
+  /** It has repeated the constructor, and RESUME follows, */
   #constructedAgain = false;
+  /** or has come. */
+  #resumedAgain = false;
+  /** It has done so since its PRESUSPEND. */
+  #reconnectedHalted = false;
   /** No request has come since a restart: its kernel may have left while no daemon ran. */
   silent: boolean;
   /** When the last request came, and when a RESUME was refused because another instance served; -1: never. */
@@ -188,7 +192,7 @@ export class MirrorLog {
       effects.reply(seq, type, -Errno.ESRCH);
       return;
     }
-    if (this.#constructedAgain && serves(state) && !this.#waiters.has(DM_ULOG_RESUME)) this.#reconnected();
+    if (this.#resumedAgain && serves(state) && !this.#waiters.has(DM_ULOG_RESUME)) this.#reconnected();
     this.#regionRequests.seen(type);
     switch (type) {
       case DM_ULOG_DTR:
@@ -201,8 +205,7 @@ export class MirrorLog {
         effects.replyValue(seq, type, state.geometry.regionSizeSectors);
         return;
       case DM_ULOG_GET_SYNC_COUNT:
-        this.#recoveryRequests.counted();
-        effects.replyValue(seq, type, state.lifeCycle === LifeCycle.resuming ? 0 : state.map.syncCount);
+        effects.replyValue(seq, type, this.#recoveryRequests.syncCount());
         return;
       case DM_ULOG_STATUS_TABLE:
         effects.replyText(seq, type, statusTable(this.args, this.deviceNumbers));
@@ -227,6 +230,7 @@ export class MirrorLog {
         this.#regionRequests.handle(request, type, seq, nowMs);
         return;
       case DM_ULOG_POSTSUSPEND:
+        this.#reconnectedHalted = false;
         this.life.exit.postsuspend(seq);
         return;
     }
@@ -240,6 +244,8 @@ export class MirrorLog {
    */
   reconnecting(): void {
     this.#constructedAgain = true;
+    this.#resumedAgain = false;
+    if (this.state.lifeCycle === LifeCycle.halted) this.#reconnectedHalted = true;
     if (!serves(this.state) || this.state.marksUnknown) return;
     this.#reconnecting = true;
     // What the daemon before this one was told is stored: no mark was lost.
@@ -253,6 +259,7 @@ export class MirrorLog {
    */
   #reconnected(): void {
     this.#constructedAgain = false;
+    this.#resumedAgain = false;
     if (!this.#reconnecting) return;
     this.#reconnecting = false;
     if (!this.state.marksUnknown) return;
@@ -264,7 +271,10 @@ export class MirrorLog {
 
   /** RESUME, when the registry has found that the log may have its uuid. */
   resume(seq: number): void {
-    this.life.entry.resume(seq, this.#constructedAgain);
+    // It is sent again, and heard: nothing was given up.
+    if (serves(this.state)) this.replica.record.gaveUp = false;
+    this.#resumedAgain = this.#constructedAgain;
+    this.life.entry.resume(seq, this.#constructedAgain, this.#reconnectedHalted);
   }
 
   /** A message of the ordered stream, at its place in the order. */
@@ -285,9 +295,16 @@ export class MirrorLog {
     this.replica.resync();
   }
 
-  /** A node has another table, or none any more: what its kernel knew of regions out of sync ended with the one before (R10). */
-  tableReplaced(node: number): void {
-    const ends = () => this.#recovery.restrictions.removeNode(node);
+  /**
+   * A node has another table, or none any more: what its kernel knew of regions out of sync ended with the one before (R10). `surmised`: or
+   * its daemon has lost what it knew, and the table comes back.
+   */
+  tableReplaced(node: number, surmised: boolean): void {
+    const { restrictions } = this.#recovery;
+    const ends = () => {
+      if (surmised && restrictions.has(node)) restrictions.doubt();
+      restrictions.removeNode(node);
+    };
     // What a log that has left remembers of others counts when nobody has it any more, and they are not there to say it then.
     if (this.replica.phase === 'outside') ends();
     else this.replica.head(ends);

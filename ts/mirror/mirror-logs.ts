@@ -83,7 +83,8 @@ export class MirrorLogs {
     const log = this.#official.get(message.uuid);
     if (cluster !== null) deliverOutOfSync(cluster, message);
     if (cluster !== null && message.type === MessageType.durable) deliverDurable(cluster, message, log);
-    if (cluster !== null && isPlaceMessage(message)) deliverPlace(cluster, node, order, message, log, this.#tableEnded);
+    if (cluster !== null && isPlaceMessage(message))
+      deliverPlace(cluster, node, order, message, log, (uuid, at) => this.#tableEnded(uuid, at, false));
     else if (log !== undefined && !this.#isNonsense(message, log)) log.deliver(order, message, nowMs);
   }
 
@@ -128,8 +129,8 @@ export class MirrorLogs {
   }
 
   /** Also a log that this host has left remembers what that table alone might recover (R10). */
-  readonly #tableEnded = (uuid: string, node: number): void => {
-    for (const log of this.all) if (log.uuid === uuid) log.tableReplaced(node);
+  readonly #tableEnded = (uuid: string, node: number, surmised: boolean): void => {
+    for (const log of this.all) if (log.uuid === uuid) log.tableReplaced(node, surmised);
   };
 
   /** Takes the records of an earlier daemon in and lets each go on. */

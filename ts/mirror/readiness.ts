@@ -74,7 +74,7 @@ export class Readiness {
 
   /** R10: see `restrictAll` of the log. */
   get #restricts(): 0 | 4 | 8 {
-    if (this.#hooks.restrictsMore()) return 4;
+    if (this.#hooks.restrictsMore(this.resuming())) return 4;
     if (!this.#hooks.restrictsUnknown()) return 0;
     // What it had found before it left others may have recovered meanwhile.
     return memberOf(this.#rights.table, this.#world.node)?.stage === 'joining' ? 4 : 8;

@@ -99,6 +99,7 @@ export class RecoveryRequests {
       this.#kernelIdles();
       this.#handedOut = noRegion;
       this.#toldNone = true;
+      if (replica.rights.shared && replica.following && this.ownRegion !== noRegion) this.#giveBack();
       // Nobody waits for what it has asked before, which may come all the same.
       this.#assigned = null;
       this.#assigns.add(seq);
@@ -152,13 +153,17 @@ export class RecoveryRequests {
     return this.#givingBack ? noRegion : this.ownRegion;
   }
 
+  /** The head of a copy is about to be taken, which has `assigned` for this kernel's region: it may have another, and no other place has that. */
+  headComes(assigned: number): void {
+    const { ownRegion } = this;
+    if (ownRegion !== noRegion && ownRegion !== assigned) this.#keepCopied(ownRegion);
+  }
+
   /**
-   * The head of a copy has been taken; `known` was this kernel's region before. One that members have assigned and of which this node
+   * The head of a copy has been taken. A region that members have assigned and of which this node
    * never heard was not handed out: its daemon was killed in between.
    */
-  headTaken(known: number): void {
-    const assigned = this.ownRegion;
-    if (known !== noRegion && known !== assigned) this.#keepCopied(known);
+  headTaken(): void {
     if (!this.#parts.state.marksUnknown) this.#giveBackUntold();
   }
 
@@ -169,10 +174,14 @@ export class RecoveryRequests {
   }
 
   #giveBackUntold(): void {
-    const { world, uuid } = this.#parts;
     const { ownRegion } = this;
     if (ownRegion === noRegion || this.#wasTold(ownRegion)) return;
     this.#setUntold(true);
+    this.#giveBack();
+  }
+
+  #giveBack(): void {
+    const { world, uuid } = this.#parts;
     this.#givingBack = true;
     world.sender.one(MessageType.assign, uuid, 0, -1, 1);
   }
@@ -249,10 +258,18 @@ export class RecoveryRequests {
     world.sender.one(MessageType.wish, uuid, 0, region, 0);
   }
 
-  /** GET_SYNC_COUNT is about to be answered. */
-  counted(): void {
+  /**
+   * GET_SYNC_COUNT. The kernel keeps "all" as its hint until it resumes, and asks nobody about its writes any more (R12). It may have
+   * resumed already: a RESUME that nobody heard, or that is behind this. What a log has that is not in use may be old by then.
+   */
+  syncCount(): number {
+    const { state, replica } = this.#parts;
+    const { map, lifeCycle } = state;
     this.#suspend.counts();
+    if (lifeCycle === LifeCycle.resuming) return 0;
+    if (replica.rights.shared && lifeCycle !== LifeCycle.active) return Math.min(map.syncCount, map.regionCount - 1);
     this.latch();
+    return map.syncCount;
   }
 
   /** R12: the kernel is about to hear that every region is in sync, also when that came with a copy of the log. */
@@ -312,6 +329,14 @@ export class RecoveryRequests {
     if (replica.rights.shared && assigned !== noRegion) this.#setUntold(true);
     this.#assigned = { region: assigned, order: replica.rights.shared && assigned !== noRegion ? order : 0 };
     this.poll();
+  }
+
+  /** R4: what others did is not known here, and they may write a region that is assigned and was not handed out yet. */
+  withdrawUntold(): void {
+    if (this.#assigned === null || this.#assigned.region === noRegion) return;
+    this.#assigned = null;
+    this.#giveBack();
+    if (this.#assigns.count > 0) this.#parts.world.sender.one(MessageType.assign, this.#parts.uuid, 0, -1, 0);
   }
 
   /** Hands out what was assigned when every member knows it: one that does not would let its kernel write there (R4). */

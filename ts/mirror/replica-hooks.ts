@@ -24,8 +24,8 @@ export interface ReplicaHooks {
    * they, or others before them, held was in the memory of a daemon that has ended.
    */
   adopt(gone: readonly PastMember[], lost: boolean): void;
-  /** R10: this kernel has found more regions out of sync than its record names, and the copy knows nothing of that. */
-  restrictsMore(): boolean;
+  /** R10: this kernel has found more regions out of sync than its record names, and the copy knows nothing of that. `resuming`: it is resumed. */
+  restrictsMore(resuming: boolean): boolean;
   /** R10: which regions this kernel has found was lost with its record (R3), and the copy knows nothing of them either. */
   restrictsUnknown(): boolean;
   /** The copy does not follow any more. */

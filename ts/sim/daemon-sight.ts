@@ -68,7 +68,8 @@ export class DaemonSight implements DaemonWatch {
       this.#host.atDraining = null;
       atDraining?.();
     }
-    this.#host.truth.replied(request, reply, state?.map.inner);
+    const owns = (region: number) => state?.owners.has(this.#host.node, region) === true;
+    this.#host.truth.replied(request, reply, state?.map.inner, owns);
     // A kernel that asks copies nothing; told of none, it is given back what it was assigned before, on a cluster by a message (R6).
     const none = request.type === DM_ULOG_GET_RESYNC_WORK && reply.error === 0 && reply.first === 0;
     if (none && !this.#host.alone) this.#host.truth.of(request).handedOut = -1;

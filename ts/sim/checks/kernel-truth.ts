@@ -291,8 +291,29 @@ export class KernelTruth {
     truth.roundUnknown = true;
   }
 
-  /** A reply leaves the daemon: from here on a mark is the kernel's. `map` is the daemon's, when it has one. */
-  replied(request: RequestRecord, reply: ReplyRecord, map: RegionMap | undefined): void {
+  /** What was held before the suspend and whose clear was lost is held still, and all know it, or will when its mark has reached them. */
+  #staysHeld(truth: TargetTruth, map: RegionMap, owns: (region: number) => boolean): void {
+    for (
+      let region = map.nextHeld(0);
+      region >= 0;
+      region = region + 1 < map.regionCount ? map.nextHeld(region + 1) : -1
+    ) {
+      if (truth.marked.has(region)) continue;
+      truth.kept.add(region);
+      if (owns(region) && !this.unacknowledged(truth.uuid, region)) truth.known.add(region);
+    }
+  }
+
+  /**
+   * A reply leaves the daemon: from here on a mark is the kernel's. `map` is the daemon's, when it has one; `owns`: the region is marked by
+   * this host at the place in the order that the daemon has come to.
+   */
+  replied(
+    request: RequestRecord,
+    reply: ReplyRecord,
+    map: RegionMap | undefined,
+    owns: (region: number) => boolean,
+  ): void {
     const regionCount = map?.regionCount ?? Number.POSITIVE_INFINITY;
     const truth = this.of(request);
     if (!isQuestion(request.type)) truth.changes += 1;
@@ -310,7 +331,7 @@ export class KernelTruth {
     if (request.type === DM_ULOG_CTR && request.endsWithNul) truth.reconnects += 1;
     // Its RESUME may be sent again before it is answered.
     if (request.type === DM_ULOG_RESUME && truth.reconnects > 0) truth.reconnects -= 1;
-    if (request.type === DM_ULOG_RESUME && map !== undefined) staysHeld(truth, map);
+    if (request.type === DM_ULOG_RESUME && map !== undefined) this.#staysHeld(truth, map, owns);
     const recovered = request.type === DM_ULOG_SET_REGION_SYNC && request.values[1] === 1 && request.delivered;
     if (recovered) this.#found.get(request.uuid)?.delete(request.values[0] ?? 0);
     if (request.type === DM_ULOG_GET_SYNC_COUNT && reply.first >= regionCount) truth.latched = true;
@@ -367,17 +388,6 @@ function flushEnded(truth: TargetTruth, request: RequestRecord, error: number): 
 function flushPromised(truth: TargetTruth, request: RequestRecord, map: RegionMap | undefined): void {
   for (const region of request.values) truth.carried.delete(region);
   for (const region of truth.carried) if (map?.isHeld(region) === true) truth.kept.add(region);
-}
-
-/** What was held before the suspend and whose clear was lost is held still, and all know it. */
-function staysHeld(truth: TargetTruth, map: RegionMap): void {
-  for (
-    let region = map.nextHeld(0);
-    region >= 0;
-    region = region + 1 < map.regionCount ? map.nextHeld(region + 1) : -1
-  ) {
-    if (!truth.marked.has(region)) truth.kept.add(region);
-  }
 }
 
 function count(map: Map<number, number>, region: number, change: number): void {

@@ -382,7 +382,12 @@ function checkSetSync({ world, request, state }: Judged): void {
   );
 }
 
-function checkSyncCount({ world, reply, state }: Judged): void {
+function checkSyncCount({ world, request, reply, state }: Judged): void {
+  // The kernel keeps "all" as its hint, and may have been resumed by then, unheard.
+  if (!world.alone && state.lifeCycle !== LifeCycle.active) {
+    const text = () => `${name(request)}: all ${reply.first} regions, of a log that is not in use`;
+    world.evaluations.check('R12-latch', reply.first < state.map.inner.regionCount, text);
+  }
   if (state.marksUnknown || state.lifeCycle !== LifeCycle.active) return;
   const expected = state.map.inner.syncCount;
   world.evaluations.check(
