@@ -2,9 +2,10 @@
  * What a kernel has found out of sync it writes without marks until it has recovered it, or has another table (R10). Here the record in
  * which its daemon had noted that is lost as well (R3).
  */
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import {
   DM_ULOG_CLEAR_REGION,
+  DM_ULOG_FLUSH,
   DM_ULOG_GET_RESYNC_WORK,
   DM_ULOG_POSTSUSPEND,
   DM_ULOG_PRESUSPEND,
@@ -153,4 +154,78 @@ test('another begins a core log together with its return: it recovers alone', ()
   expect(group.ask(2, DM_ULOG_RESUME, mirrorA)?.error).toBe(0);
   expect(workOf(group, 1)?.[0]).toBe(0);
   expect(workOf(group, 2)?.[0]).toBe(1);
+});
+
+describe('it has gone on apart from those who follow', () => {
+  const marked = 5;
+
+  /** Both of two have quorum; what node 2 marks and finds then is lost with its record before they meet. */
+  function partAndForget(text: string, resumed: readonly number[]): ReturnType<typeof groupWith> {
+    const made = groupWith(text, resumed, { nodes: [1, 2] });
+    const { group } = made;
+    group.split([2]);
+    group.settle();
+    expect(group.ask(2, DM_ULOG_FLUSH, mirrorA, [marked])?.error).toBe(0);
+    find(group);
+    group.part(2, 'process-down');
+    group.host(2).powerCut(false);
+    group.heal();
+    group.join(2);
+    group.settle();
+    return made;
+  }
+
+  test('nothing is in sync', () => {
+    const { group } = partAndForget(core, [1, 2]);
+    reconnect(group, core);
+    expectOutOfSync(group, [1, 2]);
+  });
+
+  test('nor when its host dies while its daemon is away', () => {
+    const { group } = partAndForget(core, [1, 2]);
+    reconnect(group, core);
+    group.killDaemon(2);
+    group.settle();
+    group.cutPower(2);
+    group.host(1).service.confirmDead(2, null, group.host(1).nowMs);
+    group.settle();
+    expect(group.host(1).state(mirrorA).map.isInSync(marked)).toBe(false);
+  });
+
+  test('what it had promised on the log device is not overwritten', () => {
+    const { group, device } = partAndForget(disk, [2, 1]);
+    expect(device.isCleanOnDisk(marked)).toBe(false);
+    reconnect(group, disk);
+    group.wait(20_000);
+    // Its kernel is still in that write.
+    expect([group.host(1).state(mirrorA).map.isClean(marked), device.isCleanOnDisk(marked)]).toEqual([false, false]);
+  });
+
+  test.each([core, disk])(
+    'with quorum: who was cut off without it does not count beside a newer table of others: %s',
+    (text) => {
+      const { group } = groupWith(text, [2, 1], { nodes: [1, 2, 3] });
+      group.tellsQuorum = false;
+      group.split([1]);
+      group.quorum(false, [1]);
+      group.quorum(true, [2, 3]);
+      group.settle();
+      expect(group.ask(2, DM_ULOG_FLUSH, mirrorA, [marked])?.error).toBe(0);
+      find(group);
+      group.part(2, 'process-down');
+      group.host(2).powerCut(false);
+      group.settle();
+      // All three in one meeting.
+      group.heal();
+      group.join(2);
+      group.settle();
+      group.quorum(true);
+      group.settle();
+      reconnect(group, text);
+      group.wait(5000);
+      expect(group.host(1).log(mirrorA).replica.phase).toBe('following');
+      expectOutOfSync(group, [1, 2]);
+      expect(group.host(1).state(mirrorA).map.isClean(marked)).toBe(false);
+    },
+  );
 });

@@ -93,7 +93,8 @@ export class Membership implements ReplicaHooks {
   #sayFound(): void {
     const { replica, recovery, recoveryRequests, state, world } = this.#log;
     const { found } = replica.record;
-    if (found.size === 0) return;
+    // All of it is said with `ready` then, and what came before would hide that there is more.
+    if (found.size === 0 || this.restrictsMore(false)) return;
     const copied = recoveryRequests.copiedHere;
     const unknown = [...found].filter(
       (region) =>

@@ -101,7 +101,9 @@ export function mergeReports(reporters: readonly Reporter[]): Merged {
     member.valid = follows.has(member.node);
     member.present = false;
   }
-  const conflict = wentApart(sides, side, knowers);
+  const forgetful =
+    side === null ? [] : table.members.filter((member) => away.has(member.node) && hasForgotten(reporters, member));
+  const conflict = forgetful.length > 0 || wentApart(sides, side, knowers);
   if (conflict) table.doubt = true;
   const dead = table.members.filter(({ node, boot }) =>
     reporters.some((reporter) => reporter.node === node && reporter.boot !== boot),
@@ -119,6 +121,9 @@ export function mergeReports(reporters: readonly Reporter[]): Merged {
   for (const { node } of left) removeMember(table, node, false);
   for (const reporter of reporters) enter(table, reporter);
   if (conflict) unsettle(table);
+  // What it may have promised stands on the log device.
+  if (forgetful.some(({ node }) => isWriter(table, node)))
+    Object.assign(table, { writerDied: true, deviceAhead: true });
   if (side === null && (hasDoubt(knowers) || mayHaveBeenUsed(table, knowers))) table.doubt = true;
   decide(table);
   if (anyValid(table)) table.generation += 1;
@@ -163,6 +168,16 @@ function wentApart(sides: readonly Knower[][], side: readonly Knower[] | null, k
   if (side !== null) return knowers.some((knower) => !side.includes(knower) && wentOnWithout(knower, side));
   const using = knowers.filter(uses);
   return using.some((one) => using.some((other) => hasPassed(one, [other]) && hasPassed(other, [one])));
+}
+
+/** It may have gone on alone, and its daemon knows nothing of that. */
+function hasForgotten(reporters: readonly Reporter[], { node, boot, stage }: Member): boolean {
+  const reporter = reporters.find((one) => one.node === node && one.boot === boot);
+  if (reporter === undefined || stage === 'joining') return false;
+  const { log } = reporter;
+  if (log === undefined) return true;
+  // One that has left knows that it is no member.
+  return log.live === null ? memberOf(log.table, node) !== undefined : log.marksUnknown && log.rank === 0;
 }
 
 function uses({ log: { live } }: Knower): boolean {
@@ -330,8 +345,8 @@ function chooseSide(
   // Without quorum: whoever it has lost may have gone on.
   const { generation, members } = (best[0] as Knower).log.table;
   if (knowers.some(({ log }) => log.live !== null && log.rank > generation)) return null;
-  // One that did, and has left since, has no copy any more: the doubt is what it knows.
-  if (knowers.some(({ log }) => log.table.doubt && log.table.generation > generation)) return null;
+  // One that did, and has left or lost its record since, has no copy any more: what it did without them made the table newer.
+  if (knowers.some(({ log }) => log.table.generation > generation)) return null;
   return members.some(({ node, needed }) => needed && !present.has(node)) ? null : best;
 }
 
