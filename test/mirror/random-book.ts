@@ -47,12 +47,16 @@ export class RandomBook {
   /** They have heard of each other. What the one has copied the other may have written meanwhile. */
   meet(): void {
     this.parted = false;
+    this.#spoilShared();
+    this.#written.clear();
+    this.#copied.clear();
+  }
+
+  #spoilShared(): void {
     for (const [region, copiers] of this.#copied) {
       const writers = by(this.#written, region);
       if ([...writers].some((writer) => [...copiers].some((copier) => copier !== writer))) this.spoils(region);
     }
-    this.#written.clear();
-    this.#copied.clear();
   }
 
   /** A write that has left no mark, or has died under way. */
@@ -65,6 +69,10 @@ export class RandomBook {
   dies(client: RandomClient): void {
     for (const region of client.writing) this.spoils(region);
     if (client.copying >= 0) this.differ.add(client.copying);
+    if (!this.parted) return;
+    // What the other copies from here on it does not write.
+    this.#spoilShared();
+    for (const nodes of [...this.#written.values(), ...this.#copied.values()]) nodes.delete(client.node);
   }
 
   /** A write may be under way. Throws when somebody copies. */
