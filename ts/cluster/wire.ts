@@ -35,7 +35,7 @@ import { cpgMessageBytesMax } from '../native/cpg-group.js';
  * boots end in epochs, and epochs do not fall. 9: who joins again while it has the writer's role passes that on,
  * and a leave counts the messages that put regions out of sync. 10: an older copy whose log device cannot be read says so, and a core log
  * is in doubt that somebody may have used of whom nobody knows; who cannot restart recovery passes it on. 11: who went on apart is heard
- * before anybody cleans or recovers, the doubt of that outlives who was to resync, and a host whose record was lost recovers alone.
+ * before anybody cleans or recovers, and the doubt of that outlives who was to resync; what a lost record named is not forgotten.
  */
 export const wireVersion = 11;
 export const wireHeaderBytes = 52;
