@@ -81,6 +81,19 @@ describe.each(texts)('R3: RESUME behind a repeated constructor comes when no dae
     expect(group.host(1).state(mirrorA).map.isClean(4)).toBe(false);
   });
 
+  test('nobody cleans what it clears before its RESUME has come: that may have found the queue full', () => {
+    const { group } = groupWith(text, [1, 2]);
+    constructAgain(group, text);
+    expect(group.ask(2, DM_ULOG_FLUSH, mirrorA, [4])?.error).toBe(0);
+    expect(group.ask(2, DM_ULOG_CLEAR_REGION, mirrorA, [4])?.error).toBe(0);
+    group.wait(20_000);
+    expect(group.host(1).state(mirrorA).map.isClean(4)).toBe(false);
+    expect(group.ask(2, DM_ULOG_RESUME, mirrorA)?.error).toBe(0);
+    group.ask(2, DM_ULOG_GET_SYNC_COUNT, mirrorA);
+    group.wait(20_000);
+    expect(group.host(1).state(mirrorA).map.isClean(4)).toBe(true);
+  });
+
   test('what it has found out of sync it may not have said: nothing is in sync when it has resumed, and it recovers alone', () => {
     const { group } = groupWith(text, [1, 2]);
     expect(group.ask(2, DM_ULOG_FLUSH, mirrorA, [4])?.error).toBe(0);

@@ -140,7 +140,8 @@ export class Marks {
     map.unhold(regions, count);
     if (this.#hushed) return;
     for (let i = 1; i <= stuck; i++) this.#stick(list[list.length - i] as number, nowMs);
-    if (released > 0) this.#submitReleases(list, released);
+    // While a kernel reconnects members know nothing of its doubt: what is released then they would clean. The sweep that follows finds it.
+    if (released > 0 && !(this.#rights.shared && this.#state.marksUnknown)) this.#submitReleases(list, released);
   }
 
   /** What others do not know of does not stick: the announcement of what is held would pass it over, and its next mark be silent. */
