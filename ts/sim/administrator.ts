@@ -280,6 +280,8 @@ export class Administrator {
     const { device } = this.#parts(mirror);
     const log = device.live?.log;
     if (log === undefined) return;
+    // `dmsetup status`, also of a mirror that is suspended: the kernel keeps the count as its hint.
+    yield* log.syncCount();
     yield* log.statusInfo();
     yield* log.statusTable();
     yield* log.isClean(this.#host.prng.below(log.regionCount));
