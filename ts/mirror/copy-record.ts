@@ -29,9 +29,9 @@ export class CopyRecord implements CopyFacts {
   moreFound = false;
   /**
    * The kernel may have given up a question, or what it had found: RESUME behind a repeated constructor came when no daemon ran. It takes a
-   * region for out of sync then of which nobody knows that, and no suspend ends that (R10).
+   * region for out of sync then of which nobody knows that, and no suspend ends that (R10). `maybe`: that RESUME may come yet, sent again.
    */
-  gaveUp: boolean;
+  gaveUp: 'no' | 'maybe' | 'yes';
   /** What members held is in memory. */
   ownersKnown = true;
   /** Members of the generation of `rank` are none any more in the table that is stored, and the copy knows nothing of their end. */
@@ -53,7 +53,7 @@ export class CopyRecord implements CopyFacts {
     this.#rights = rights;
     this.#node = node;
     this.#foundMax = settings.foundMax;
-    this.gaveUp = state.restored && state.marksUnknown && state.everResumed;
+    this.gaveUp = state.restored && state.marksUnknown && state.everResumed ? 'maybe' : 'no';
   }
 
   /** What an earlier daemon stored. */

@@ -156,7 +156,16 @@ export class LogExit {
     if (state.lifeCycle !== LifeCycle.leaving) state.lifeCycle = LifeCycle.leaving;
     this.#leaveWaits = true;
     this.#parts.hooks.changed();
+    this.#sayGivenUp();
     this.swept();
+  }
+
+  /** R10: its kernel may have written a region without a mark that counts as in sync, and will never be asked for it: the table may go. */
+  #sayGivenUp(): void {
+    const { world, uuid, replica } = this.#parts;
+    if (!replica.rights.shared || replica.record.gaveUp === 'no') return;
+    if (replica.rights.sole) replica.resync();
+    else world.sender.numbers(MessageType.unknownDirty, uuid, 0, 1, []);
   }
 
   #sendLeave(): void {

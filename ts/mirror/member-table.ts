@@ -254,7 +254,12 @@ export function quorumWon(table: MemberTable, alone: boolean, denied: boolean): 
     if (!alone || (table.disk && !isWriter(table, member.node))) member.needed = false;
     if (!member.present) member.passed = true;
   }
-  table.generation = (Math.floor(table.generation / changesMax) + 1) * changesMax;
+  table.generation = (quorumsWon(table) + 1) * changesMax;
+}
+
+/** How often those who made the table have had quorum anew. */
+export function quorumsWon({ generation }: MemberTable): number {
+  return Math.floor(generation / changesMax);
 }
 
 /** Others may have promised marks meanwhile: of a disk log not without the writer, who is here. */

@@ -110,13 +110,16 @@ export class Membership implements ReplicaHooks {
   restrictsMore(resuming: boolean): boolean {
     const { replica, recovery, world } = this.#log;
     const { gaveUp, moreFound } = replica.record;
-    return (gaveUp && resuming) || (moreFound && !recovery.restrictions.has(world.node));
+    const { whole } = recovery.restrictions;
+    if (gaveUp === 'yes' || (gaveUp === 'maybe' && resuming)) return true;
+    return moreFound && !whole && !recovery.restrictions.isAlone(world.node);
   }
 
-  restrictsUnknown(): boolean {
+  restrictsUnknown(wasMember: boolean): boolean {
     const { recovery, state, world } = this.#log;
     const { restrictions } = recovery;
-    return state.marksUnknown && !state.everResumed && !restrictions.whole && !restrictions.has(world.node);
+    if (!state.marksUnknown || state.everResumed || restrictions.isAlone(world.node)) return false;
+    return !wasMember || !restrictions.whole;
   }
 
   /**
@@ -127,7 +130,7 @@ export class Membership implements ReplicaHooks {
     const { replica, recovery, world } = this.#log;
     replica.head(() => recovery.restrictions.onlyNode(node));
     if (node === world.node) replica.record.foundUnknown();
-    if (node === world.node) replica.record.gaveUp = false;
+    if (node === world.node) replica.record.gaveUp = 'no';
     if (forgotten) replica.resync();
   }
 

@@ -246,6 +246,7 @@ export class MirrorLog {
     this.#constructedAgain = true;
     this.#resumedAgain = false;
     if (this.state.lifeCycle === LifeCycle.halted) this.#reconnectedHalted = true;
+    this.replica.gaveUp();
     if (!serves(this.state) || this.state.marksUnknown) return;
     this.#reconnecting = true;
     // What the daemon before this one was told is stored: no mark was lost.
@@ -271,8 +272,9 @@ export class MirrorLog {
 
   /** RESUME, when the registry has found that the log may have its uuid. */
   resume(seq: number): void {
+    const { record } = this.replica;
     // It is sent again, and heard: nothing was given up.
-    if (serves(this.state)) this.replica.record.gaveUp = false;
+    if (serves(this.state) && record.gaveUp === 'maybe') record.gaveUp = 'no';
     this.#resumedAgain = this.#constructedAgain;
     this.life.entry.resume(seq, this.#constructedAgain, this.#reconnectedHalted);
   }

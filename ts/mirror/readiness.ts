@@ -75,9 +75,10 @@ export class Readiness {
   /** R10: see `restrictAll` of the log. */
   get #restricts(): 0 | 4 | 8 {
     if (this.#hooks.restrictsMore(this.resuming())) return 4;
-    if (!this.#hooks.restrictsUnknown()) return 0;
+    const wasMember = memberOf(this.#rights.table, this.#world.node)?.stage !== 'joining';
+    if (!this.#hooks.restrictsUnknown(wasMember)) return 0;
     // What it had found before it left others may have recovered meanwhile.
-    return memberOf(this.#rights.table, this.#world.node)?.stage === 'joining' ? 4 : 8;
+    return wasMember ? 8 : 4;
   }
 
   /** Who is about to write the device has read it, or loads it. */

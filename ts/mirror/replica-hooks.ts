@@ -26,8 +26,8 @@ export interface ReplicaHooks {
   adopt(gone: readonly PastMember[], lost: boolean): void;
   /** R10: this kernel has found more regions out of sync than its record names, and the copy knows nothing of that. `resuming`: it is resumed. */
   restrictsMore(resuming: boolean): boolean;
-  /** R10: which regions this kernel has found was lost with its record (R3), and the copy knows nothing of them either. */
-  restrictsUnknown(): boolean;
+  /** R10: which regions this kernel has found was lost with its record (R3), and the copy need not know them either, least of all where it was no member. */
+  restrictsUnknown(wasMember: boolean): boolean;
   /** The copy does not follow any more. */
   hush(): void;
   /** There is another writer, or the same one anew. */

@@ -172,6 +172,13 @@ export class Replica {
     if (this.rights.shared && this.following) this.ready.say();
   }
 
+  /** The kernel reconnects anew: the question for which it had done so before was given up, if nobody has heard the RESUME of that. */
+  gaveUp(): void {
+    if (this.record.gaveUp !== 'maybe') return;
+    this.record.gaveUp = 'yes';
+    if (this.rights.shared && this.following) this.ready.say();
+  }
+
   /** `closed`: it was the last, and has closed the log device. */
   leave(closed: boolean): void {
     this.#requests.closedEpoch = closed ? this.rights.epoch : 0;

@@ -65,6 +65,11 @@ export class Restrictions {
     this.#overflow.add(node);
   }
 
+  /** This node is known to be the only one that recovers anything, whatever else is known of it. */
+  isAlone(node: number): boolean {
+    return this.#overflow.has(node);
+  }
+
   /** Something is known that this node alone recovers. */
   has(node: number): boolean {
     if (this.#overflow.has(node)) return true;

@@ -27,6 +27,7 @@ import {
   mayHaveUsed,
   memberOf,
   newMember,
+  quorumsWon,
   removeMember,
   type Stage,
   sameShape,
@@ -343,10 +344,12 @@ function chooseSide(
   for (const side of sides) if (best === null || outranks(side, best)) best = side;
   if (best === null || best.some(({ quorate }) => quorate)) return best;
   // Without quorum: whoever it has lost may have gone on.
-  const { generation, members } = (best[0] as Knower).log.table;
+  const { table } = (best[0] as Knower).log;
+  const { generation, members } = table;
   if (knowers.some(({ log }) => log.live !== null && log.rank > generation)) return null;
-  // One that did, and has left or lost its record since, has no copy any more: what it did without them made the table newer.
-  if (knowers.some(({ log }) => log.table.generation > generation)) return null;
+  // One that did, and has left or lost its record since, has no copy any more: the doubt is what is known, or that they had quorum.
+  const wentOn = ({ log }: Knower) => log.table.doubt && log.table.generation > generation;
+  if (knowers.some((knower) => wentOn(knower) || quorumsWon(knower.log.table) > quorumsWon(table))) return null;
   return members.some(({ node, needed }) => needed && !present.has(node)) ? null : best;
 }
 

@@ -1,0 +1,111 @@
+/** Hosts that have a log and do not know of each other, and hosts that know of one that they do not have. */
+import { expect, test } from 'vitest';
+import {
+  DM_ULOG_CLEAR_REGION,
+  DM_ULOG_FLUSH,
+  DM_ULOG_GET_RESYNC_WORK,
+  DM_ULOG_RESUME,
+  DM_ULOG_SET_REGION_SYNC,
+} from '../../ts/base/ulog-frames.js';
+import { Group, groupWith } from './cluster-host.js';
+import { mirrorA, TestDisk } from './host.js';
+
+const core = '512 clustered-core 8 nosync';
+const disk = '512 clustered-disk /dev/log 8 nosync';
+
+function made(): Group {
+  const group = new Group([1, 2], { stickyMax: 0 });
+  group.disks.set('/dev/log', new TestDisk(1024 * 1024));
+  return group;
+}
+function recoverAll(group: Group, node: number): void {
+  for (;;) {
+    const [some, region = 0] = group.ask(node, DM_ULOG_GET_RESYNC_WORK, mirrorA)?.values ?? [];
+    if (some !== 1) return;
+    group.ask(node, DM_ULOG_SET_REGION_SYNC, mirrorA, [region, 1]);
+    group.ask(node, DM_ULOG_CLEAR_REGION, mirrorA, [region]);
+  }
+}
+
+test.each([true, false])(
+  'both began a core log apart, each with quorum, and meet; the record of one is lost: %s',
+  (lost) => {
+    const group = made();
+    group.split([2]);
+    group.settle();
+    group.resume(mirrorA, core, [1]);
+    group.resume(mirrorA, core, [2]);
+    expect(group.ask(2, DM_ULOG_FLUSH, mirrorA, [5])?.error).toBe(0);
+    group.ask(2, DM_ULOG_SET_REGION_SYNC, mirrorA, [9, 0]);
+    if (lost) {
+      group.part(2, 'process-down');
+      group.host(2).powerCut(false);
+    }
+    group.heal();
+    if (lost) group.join(2);
+    group.settle();
+    if (lost) {
+      group.host(2).construct(mirrorA, core, { nul: true });
+      expect(group.ask(2, DM_ULOG_RESUME, mirrorA)?.error).toBe(0);
+    }
+    const { map } = group.host(1).state(mirrorA);
+    expect([map.isInSync(9), map.isInSync(5)]).toEqual([false, false]);
+  },
+);
+
+test.each([
+  [core, true],
+  [core, false],
+  [disk, true],
+] as const)(
+  'who knew of one that has it in use was booted anew, and begins it: %s, its record is lost: %s',
+  (text, lost) => {
+    const group = made();
+    group.resume(mirrorA, text, [2]);
+    group.ask(2, DM_ULOG_SET_REGION_SYNC, mirrorA, [9, 0]);
+    expect(group.ask(2, DM_ULOG_FLUSH, mirrorA, [5])?.error).toBe(0);
+    group.part(2, 'process-down');
+    group.host(2).restart(false);
+    if (lost) group.host(2).powerCut(false);
+    group.cutPower(1);
+    group.join(1);
+    group.settle();
+    if (!lost) {
+      group.host(1).construct(mirrorA, text);
+      group.host(1).send(DM_ULOG_RESUME, mirrorA);
+      group.settle();
+      group.join(2);
+      group.settle();
+    } else {
+      group.join(2);
+      group.settle();
+      group.host(1).construct(mirrorA, text);
+      group.host(1).send(DM_ULOG_RESUME, mirrorA);
+      group.settle();
+      recoverAll(group, 1);
+      group.host(2).construct(mirrorA, text, { nul: true });
+      expect(group.ask(2, DM_ULOG_RESUME, mirrorA)?.error).toBe(0);
+    }
+    const { map } = group.host(1).state(mirrorA);
+    expect([map.isInSync(9), map.isInSync(5)]).toEqual([false, false]);
+  },
+);
+
+test.each([core, disk])(
+  'the switch was out: who alone has the log goes on with quorum, although a third host, that never had it, stays away: %s',
+  (text) => {
+    const { group } = groupWith(text, [1], { nodes: [1, 2, 3] });
+    group.tellsQuorum = false;
+    // Each is alone.
+    group.rewire((node) => node);
+    group.quorum(false);
+    group.settle();
+    // 1 and 2 hear each other again; 3 has lost power with the switch.
+    group.rewire((node) => (node === 3 ? 3 : 0));
+    group.settle();
+    group.quorum(true, [1, 2]);
+    group.settle();
+    expect(group.host(1).log(mirrorA).replica.phase).toBe('following');
+    expect(group.ask(1, DM_ULOG_FLUSH, mirrorA, [5])?.error).toBe(0);
+  },
+);
