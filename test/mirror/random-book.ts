@@ -44,10 +44,18 @@ export class RandomBook {
     }
   }
 
+  /** Who began a copy apart from the other, who may write there: its end says nothing. */
+  readonly #copiesApart = new Set<RandomClient>();
+
   /** They have heard of each other. What the one has copied the other may have written meanwhile. */
   meet(): void {
     this.parted = false;
     this.#spoilShared();
+    for (const client of this.#clients) {
+      if (client.copying < 0) continue;
+      this.#copiesApart.add(client);
+      this.spoils(client.copying);
+    }
     this.#written.clear();
     this.#copied.clear();
   }
@@ -83,7 +91,7 @@ export class RandomBook {
 
   #checkWrite(client: RandomClient, region: number): void {
     for (const other of this.#clients) {
-      if (other !== client && other.copying === region)
+      if (other !== client && other.copying === region && !this.#copiesApart.has(other))
         throw new Error(`R4: ${client.node} writes ${region}, which ${other.node} copies`);
     }
   }
@@ -91,6 +99,7 @@ export class RandomBook {
   /** The kernel was given a region to copy. Throws when somebody is at it. */
   copies(client: RandomClient): void {
     const region = client.copying;
+    this.#copiesApart.delete(client);
     if (this.parted) by(this.#copied, region).add(client.node);
     for (const other of this.parted ? [] : this.#clients) {
       if (other === client) continue;
