@@ -304,3 +304,25 @@ test('end with a new table whose daemon is killed before anybody has heard of it
   }
   expect(group.ask(1, DM_ULOG_GET_RESYNC_WORK, next)?.values).toEqual([1, 5]);
 });
+
+test.each(['8192 clustered-core 8 nosync', '8192 clustered-disk /dev/log 8 nosync'])(
+  'R10: two hosts have each found other regions, more than their records name: each recovers its own, once: %s',
+  (text) => {
+    const { group } = groupWith(text, [1, 2]);
+    const each = 300;
+    for (let i = 0; i < each; i++) {
+      group.ask(1, DM_ULOG_SET_REGION_SYNC, mirrorA, [i, 0]);
+      group.ask(2, DM_ULOG_SET_REGION_SYNC, mirrorA, [500 + i, 0]);
+    }
+    for (let round = 0; round < each; round++) {
+      for (const node of [1, 2]) {
+        const [found, region = 0] = work(group, node) ?? [];
+        expect([found, region]).toEqual([1, node === 1 ? round : 500 + round]);
+        group.ask(node, DM_ULOG_SET_REGION_SYNC, mirrorA, [region, 1]);
+        group.ask(node, DM_ULOG_CLEAR_REGION, mirrorA, [region]);
+      }
+    }
+    const { map } = group.host(1).state(mirrorA);
+    expect(map.syncCount).toBe(map.regionCount);
+  },
+);

@@ -51,11 +51,7 @@ export class RandomBook {
   meet(): void {
     this.parted = false;
     this.#spoilShared();
-    for (const client of this.#clients) {
-      if (client.copying < 0) continue;
-      this.#copiesApart.add(client);
-      this.spoils(client.copying);
-    }
+    for (const client of this.#clients) if (client.copying >= 0) this.#copiesApart.add(client);
     this.#written.clear();
     this.#copied.clear();
   }
@@ -91,8 +87,9 @@ export class RandomBook {
 
   #checkWrite(client: RandomClient, region: number): void {
     for (const other of this.#clients) {
-      if (other !== client && other.copying === region && !this.#copiesApart.has(other))
-        throw new Error(`R4: ${client.node} writes ${region}, which ${other.node} copies`);
+      if (other === client || other.copying !== region) continue;
+      if (this.#copiesApart.has(other)) this.spoils(region);
+      else throw new Error(`R4: ${client.node} writes ${region}, which ${other.node} copies`);
     }
   }
 

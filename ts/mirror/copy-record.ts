@@ -110,11 +110,6 @@ export class CopyRecord implements CopyFacts {
     this.#storeFound();
   }
 
-  /** This kernel has found the region out of sync, or may have: it has found more than are listed. */
-  hasFound(region: number): boolean {
-    return this.moreFound || this.found.has(region);
-  }
-
   /** The region is in sync; `all`: every one is. */
   inSync(region: number, all: boolean): void {
     const before = this.found.delete(region) || (all && this.moreFound);

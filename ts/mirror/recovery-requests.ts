@@ -379,7 +379,7 @@ export class RecoveryRequests {
     const allInSync = map.syncCount === map.regionCount;
     if (allInSync) recovery.restrictions.clear();
     // R10: who has copied it did not know. This kernel writes there without marks all the same.
-    const again = inSync && node !== world.node && replica.record.hasFound(region);
+    const again = inSync && node !== world.node && this.#mayHaveFound(region);
     if (again) {
       this.#sayingAgain.add(region);
       world.sender.one(MessageType.inSync, uuid, 0, region, 0);
@@ -400,6 +400,15 @@ export class RecoveryRequests {
       if (waits) this.#settles(seq, region);
       else world.effects.reply(seq, DM_ULOG_SET_REGION_SYNC, 0);
     });
+  }
+
+  /** This kernel has found it out of sync, as its record names it; or may have, where it has found more than that and the copy does not name all. */
+  #mayHaveFound(region: number): boolean {
+    const { recovery, replica, world } = this.#parts;
+    const { found, moreFound } = replica.record;
+    return (
+      found.has(region) || (moreFound && !recovery.restrictions.whole && !recovery.restrictions.isAlone(world.node))
+    );
   }
 
   /** True when the message was the end of a copy that says nothing: the region is to be copied anew. An end is said of one region. */

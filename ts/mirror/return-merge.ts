@@ -177,8 +177,9 @@ function hasForgotten(reporters: readonly Reporter[], { node, boot, stage }: Mem
   if (reporter === undefined || stage === 'joining') return false;
   const { log } = reporter;
   if (log === undefined) return true;
-  // One that has left knows that it is no member.
-  return log.live === null ? memberOf(log.table, node) !== undefined : log.marksUnknown && log.rank === 0;
+  // One that has left knows that it is no member, and one that is about to has its record.
+  if (log.live === null) return log.tableGone && memberOf(log.table, node) !== undefined;
+  return log.marksUnknown && log.rank === 0;
 }
 
 function uses({ log: { live } }: Knower): boolean {
