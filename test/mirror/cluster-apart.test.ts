@@ -7,6 +7,7 @@ import {
   DM_ULOG_GET_SYNC_COUNT,
   DM_ULOG_IS_REMOTE_RECOVERING,
   DM_ULOG_MARK_REGION,
+  DM_ULOG_POSTSUSPEND,
   DM_ULOG_SET_REGION_SYNC,
 } from '../../ts/base/ulog-frames.js';
 import { MessageType } from '../../ts/mirror/messages.js';
@@ -198,3 +199,22 @@ test('R6: a daemon is killed as it takes a copy: what its kernel copies is noted
   expect(group.host(2).log(mirrorA).replica.phase).toBe('following');
   expect(group.ask(1, DM_ULOG_GET_RESYNC_WORK, mirrorA)?.values).not.toEqual([1, 0]);
 });
+
+test.each(['512 clustered-core 8 nosync', '512 clustered-disk /dev/log 8 nosync'])(
+  'a host that leaves while it is away has forgotten nothing: nothing is resynced: %s',
+  (text) => {
+    const { group } = groupWith(text, [2, 1]);
+    group.loseGroup(2);
+    group.settle();
+    // PRESUSPEND came when no daemon ran.
+    group.host(2).restart(false);
+    const suspend = group.host(2).send(DM_ULOG_POSTSUSPEND, mirrorA);
+    group.settle();
+    expect(group.host(2).answerTo(suspend)).toBeUndefined();
+    group.killDaemon(2);
+    group.join(2);
+    group.settle();
+    const { map } = group.host(1).state(mirrorA);
+    expect(map.syncCount).toBe(map.regionCount);
+  },
+);
