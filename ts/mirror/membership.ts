@@ -116,8 +116,8 @@ export class Membership implements ReplicaHooks {
   }
 
   restrictsUnknown(wasMember: boolean): boolean {
-    const { recovery, state, world } = this.#log;
-    const { restrictions } = recovery;
+    const { state, world } = this.#log;
+    const { restrictions } = this.#log.recovery;
     if (!state.marksUnknown || state.everResumed || restrictions.isAlone(world.node)) return false;
     return !wasMember || !restrictions.whole;
   }
@@ -129,8 +129,10 @@ export class Membership implements ReplicaHooks {
   restrictAll(node: number, forgotten: boolean): void {
     const { replica, recovery, world } = this.#log;
     replica.head(() => recovery.restrictions.onlyNode(node));
-    if (node === world.node) replica.record.foundUnknown();
-    if (node === world.node) replica.record.gaveUp = 'no';
+    if (node === world.node) {
+      replica.record.foundUnknown();
+      replica.record.gaveUp = 'no';
+    }
     if (forgotten) replica.resync();
   }
 
