@@ -21,6 +21,9 @@ if (given !== undefined) {
   const [first = Number.NaN, count = 1] = given.split(':').map(Number);
   test(`seeds ${given}`, () => runAll(first, count), 0);
 } else {
-  test('hosts keep in step in a fixed set of seeds', () => runAll(1, 150));
+  // Each test has a hang limit of its own.
+  test.each([1, 26, 51, 76, 101, 126])('hosts keep in step in a fixed set of seeds, from %i on', (first) =>
+    runAll(first, 25),
+  );
   test('hosts keep in step in fresh seeds', () => runAll(Math.floor(Date.now() / 1000) * 1000, 50));
 }
