@@ -11,7 +11,7 @@ import {
   DM_ULOG_RESUME,
 } from '../../ts/base/ulog-frames.js';
 import { type Group, groupWith } from './cluster-host.js';
-import { type Host, hostWithCore, hostWithDisk, type Luid, mirrorA } from './host.js';
+import { type Luid, mirrorA } from './host.js';
 
 const texts = ['512 clustered-core 8 nosync', '512 clustered-disk /dev/log 8 nosync'];
 
@@ -79,18 +79,4 @@ describe.each(texts)('%s', (text) => {
     expect(group.ask(2, DM_ULOG_DTR, mirrorA)?.error).toBe(0);
     expect(group.host(1).state(mirrorA).map.isInSync(4)).toBe(false);
   });
-});
-
-test.each([
-  ['core', '512 clustered-core 8 nosync', (): Host => hostWithCore(64)],
-  ['disk', '512 clustered-disk /dev/log 8 nosync', (): Host => hostWithDisk(64).host],
-] as const)('one host alone: %s', (_kind, text, make) => {
-  const host = make();
-  expect(host.construct(mirrorA, text, { nul: true })?.error).toBe(0);
-  host.restart();
-  expect(host.state(mirrorA).marksUnknown).toBe(true);
-  host.suspend(mirrorA);
-  expect(host.ask(DM_ULOG_RESUME, mirrorA)?.error).toBe(0);
-  const { map } = host.state(mirrorA);
-  expect([map.isInSync(4), map.isClean(4)]).toEqual([false, false]);
 });

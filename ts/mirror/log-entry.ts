@@ -96,7 +96,6 @@ export class LogEntry {
     if (state.lifeCycle === LifeCycle.resuming) {
       if (this.#parts.store === null && !replica.rights.shared)
         deriveCoreBits(state, args, this.#parts.hooks.predecessors());
-      if (!replica.rights.shared && replica.record.gaveUp !== 'no') this.#resyncGivenUp();
       // Ends with the resume that follows a suspend; a first resume is the one that began it (R3).
       if (state.marksUnknown && state.everResumed) state.marksUnknown = false;
       if (!replica.rights.shared) marks.forgetOwners();
@@ -128,16 +127,6 @@ export class LogEntry {
     report(world, 'info', 'resumed', this.#parts.uuid, inSync);
     this.#resumes.answerAll((seq) => this.#resumeAgain(seq));
     this.#parts.hooks.changed();
-  }
-
-  /** A region that counts as in sync may have been written on one leg, and will be: which one, nobody knows. */
-  #resyncGivenUp(): void {
-    const { state, store, replica, world } = this.#parts;
-    const { map } = state;
-    map.fillClean(0, map.regionCount, false);
-    map.fillInSync(0, map.regionCount, false);
-    store?.changed(true, world.nowMs);
-    replica.record.gaveUp = 'no';
   }
 
   #beginResume(again: boolean): void {
