@@ -93,11 +93,11 @@ export class MirrorLog {
   deadlineMs = -1;
   /** The kernel reconnects, and its first request after that has not come. */
   #reconnecting = false;
-  /** It has repeated the constructor, and RESUME follows, */
+  /** It has repeated the constructor: the RESUME of that follows, or has come and is not known to have been answered. */
   #constructedAgain = false;
-  /** or has come. */
+  /** That RESUME has come. */
   #resumedAgain = false;
-  /** It has done so since its PRESUSPEND. */
+  /** It has repeated the constructor since its PRESUSPEND. */
   #reconnectedHalted = false;
   /** No request has come since a restart: its kernel may have left while no daemon ran. */
   silent: boolean;
