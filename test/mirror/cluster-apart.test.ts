@@ -12,19 +12,10 @@ import {
 } from '../../ts/base/ulog-frames.js';
 import { MessageType } from '../../ts/mirror/messages.js';
 import { type Group, groupWith } from './cluster-host.js';
+import { recoverAll } from './cluster-kernel.js';
 import { mirrorA } from './host.js';
 
 const core = '512 clustered-core 8 nosync';
-
-/** The node recovers everything that it is given. */
-function recoverAll(group: Group, node: number): void {
-  for (;;) {
-    const [found, region = 0] = group.ask(node, DM_ULOG_GET_RESYNC_WORK, mirrorA)?.values ?? [];
-    if (found !== 1) return;
-    group.ask(node, DM_ULOG_SET_REGION_SYNC, mirrorA, [region, 1]);
-    group.ask(node, DM_ULOG_CLEAR_REGION, mirrorA, [region]);
-  }
-}
 
 test('R7: what is said of a node that is back in the same boot by then does not count', () => {
   const { group } = groupWith(core, [1, 2, 3]);

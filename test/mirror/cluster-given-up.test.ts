@@ -3,39 +3,18 @@
  * for out of sync then of which nobody knows that, and writes it without marks, to one leg (R3, R10).
  */
 import { describe, expect, test } from 'vitest';
-import {
-  DM_ULOG_DTR,
-  DM_ULOG_GET_SYNC_COUNT,
-  DM_ULOG_POSTSUSPEND,
-  DM_ULOG_PRESUSPEND,
-  DM_ULOG_RESUME,
-} from '../../ts/base/ulog-frames.js';
+import { DM_ULOG_DTR, DM_ULOG_GET_SYNC_COUNT, DM_ULOG_RESUME } from '../../ts/base/ulog-frames.js';
 import { type Group, groupWith } from './cluster-host.js';
+import { constructAgain, restartDaemon, suspend } from './cluster-kernel.js';
 import { type Luid, mirrorA } from './host.js';
 
 const texts = ['512 clustered-core 8 nosync', '512 clustered-disk /dev/log 8 nosync'];
 
-function constructAgain(group: Group, text: string): void {
-  expect(group.host(2).construct(mirrorA, text, { nul: true })?.error).toBe(0);
-}
-
-function restartDaemon(group: Group): void {
-  group.killDaemon(2);
-  group.settle();
-  group.join(2);
-  group.settle();
-}
-
-function suspend(group: Group): void {
-  expect(group.ask(2, DM_ULOG_PRESUSPEND, mirrorA)?.error).toBe(0);
-  expect(group.ask(2, DM_ULOG_POSTSUSPEND, mirrorA)?.error).toBe(0);
-}
-
 /** The constructor was heard, and its RESUME was not: IN_SYNC of a new hash entry of region 4 was given up. */
 function giveUp(text: string): Group {
   const { group } = groupWith(text, [1, 2]);
-  constructAgain(group, text);
-  restartDaemon(group);
+  constructAgain(group, 2, text);
+  restartDaemon(group, 2);
   expect(group.host(2).state(mirrorA).marksUnknown).toBe(true);
   return group;
 }
@@ -48,24 +27,24 @@ function expectNotTrusted(group: Group): void {
 describe.each(texts)('%s', (text) => {
   test('when it has resumed nothing is in sync', () => {
     const group = giveUp(text);
-    suspend(group);
+    suspend(group, 2);
     expect(group.ask(2, DM_ULOG_RESUME, mirrorA)?.error).toBe(0);
     expectNotTrusted(group);
   });
 
   test('nor when its next request reconnects to the next daemon: that RESUME is another one', () => {
     const group = giveUp(text);
-    constructAgain(group, text);
+    constructAgain(group, 2, text);
     expect(group.ask(2, DM_ULOG_RESUME, mirrorA)?.error).toBe(0);
     group.ask(2, DM_ULOG_GET_SYNC_COUNT, mirrorA);
-    suspend(group);
+    suspend(group, 2);
     expect(group.ask(2, DM_ULOG_RESUME, mirrorA)?.error).toBe(0);
     expectNotTrusted(group);
   });
 
   test('nor when its table is taken away', () => {
     const group = giveUp(text);
-    suspend(group);
+    suspend(group, 2);
     expect(group.ask(2, DM_ULOG_DTR, mirrorA)?.error).toBe(0);
     expect(group.host(1).state(mirrorA).map.isInSync(4)).toBe(false);
   });
@@ -74,7 +53,7 @@ describe.each(texts)('%s', (text) => {
     const group = giveUp(text);
     const next: Luid = { ...mirrorA, luid: 0x7000 };
     group.host(2).construct(next, text);
-    suspend(group);
+    suspend(group, 2);
     expect(group.ask(2, DM_ULOG_RESUME, next)?.error).toBe(0);
     expect(group.ask(2, DM_ULOG_DTR, mirrorA)?.error).toBe(0);
     expect(group.host(1).state(mirrorA).map.isInSync(4)).toBe(false);

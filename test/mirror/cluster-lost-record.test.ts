@@ -3,16 +3,9 @@
  * which its daemon had noted that is lost as well (R3).
  */
 import { describe, expect, test } from 'vitest';
-import {
-  DM_ULOG_CLEAR_REGION,
-  DM_ULOG_FLUSH,
-  DM_ULOG_GET_RESYNC_WORK,
-  DM_ULOG_POSTSUSPEND,
-  DM_ULOG_PRESUSPEND,
-  DM_ULOG_RESUME,
-  DM_ULOG_SET_REGION_SYNC,
-} from '../../ts/base/ulog-frames.js';
+import { DM_ULOG_FLUSH, DM_ULOG_RESUME, DM_ULOG_SET_REGION_SYNC } from '../../ts/base/ulog-frames.js';
 import { type Group, groupWith } from './cluster-host.js';
+import { loseRecord, reconnect, recoverAll, suspend, workOf } from './cluster-kernel.js';
 import { mirrorA } from './host.js';
 
 const core = '512 clustered-core 8 nosync';
@@ -24,42 +17,16 @@ function find(group: Group): void {
   group.ask(2, DM_ULOG_SET_REGION_SYNC, mirrorA, [found, 0]);
 }
 
-function suspend(group: Group, node: number): void {
-  expect(group.ask(node, DM_ULOG_PRESUSPEND, mirrorA)?.error).toBe(0);
-  expect(group.ask(node, DM_ULOG_POSTSUSPEND, mirrorA)?.error).toBe(0);
-}
-
-/** The daemon of node 2 is killed and comes back without a record. */
-function loseRecord(group: Group): void {
-  group.part(2, 'process-down');
-  group.host(2).powerCut(false);
+function restartWithoutRecord(group: Group): void {
+  loseRecord(group, 2);
   group.join(2);
   group.settle();
-}
-
-/** The kernel of node 2 goes on: it constructs the log again, with its first question. */
-function reconnect(group: Group, text: string): void {
-  group.host(2).construct(mirrorA, text, { nul: true });
-  expect(group.ask(2, DM_ULOG_RESUME, mirrorA)?.error).toBe(0);
 }
 
 /** Of a suspended table: nobody knows the log that is resumed. */
 function resumeUnknown(group: Group, text: string): void {
   expect(group.ask(2, DM_ULOG_RESUME, mirrorA)?.error).toBe(0);
-  reconnect(group, text);
-}
-
-function workOf(group: Group, node: number): readonly number[] | undefined {
-  return group.ask(node, DM_ULOG_GET_RESYNC_WORK, mirrorA)?.values;
-}
-
-function recoverAll(group: Group, node: number): void {
-  for (;;) {
-    const [some, region = 0] = workOf(group, node) ?? [];
-    if (some !== 1) return;
-    group.ask(node, DM_ULOG_SET_REGION_SYNC, mirrorA, [region, 1]);
-    group.ask(node, DM_ULOG_CLEAR_REGION, mirrorA, [region]);
-  }
+  reconnect(group, 2, text);
 }
 
 function expectOutOfSync(group: Group, nodes: readonly number[]): void {
@@ -72,8 +39,8 @@ function expectOutOfSync(group: Group, nodes: readonly number[]): void {
 test.each([core, disk])('members know it: the next record has it again, and all daemons may end: %s', (text) => {
   const { group } = groupWith(text, [1, 2]);
   find(group);
-  loseRecord(group);
-  reconnect(group, text);
+  restartWithoutRecord(group);
+  reconnect(group, 2, text);
   suspend(group, 2);
   expect(group.ask(2, DM_ULOG_RESUME, mirrorA)?.error).toBe(0);
   expect(workOf(group, 1)?.[0]).toBe(0);
@@ -88,7 +55,7 @@ test.each([core, disk])('it had left, and another began the log and recovered it
   const { group } = groupWith(text, [2], { nodes: [1, 2] });
   find(group);
   suspend(group, 2);
-  loseRecord(group);
+  restartWithoutRecord(group);
   group.resume(mirrorA, text, [1]);
   recoverAll(group, 1);
   expect(group.host(1).state(mirrorA).map.isInSync(found)).toBe(true);
@@ -101,7 +68,7 @@ test.each([core, disk])('it had left, and a member whose daemon has forgotten th
   find(group);
   suspend(group, 2);
   expect(workOf(group, 1)?.[0]).toBe(0);
-  loseRecord(group);
+  restartWithoutRecord(group);
   group.killDaemon(1);
   group.join(1);
   group.settle();
@@ -131,7 +98,7 @@ test.each([core, disk])('it had left, another recovered it, and nobody has the l
   const { group } = groupWith(text, [2], { nodes: [1, 2] });
   find(group);
   suspend(group, 2);
-  loseRecord(group);
+  restartWithoutRecord(group);
   group.resume(mirrorA, text, [1]);
   recoverAll(group, 1);
   suspend(group, 1);
@@ -142,12 +109,12 @@ test.each([core, disk])('it had left, another recovered it, and nobody has the l
 test('another begins a core log together with its return: it recovers alone', () => {
   const { group } = groupWith(core, [2], { nodes: [1, 2] });
   find(group);
-  loseRecord(group);
+  restartWithoutRecord(group);
   group.host(1).construct(mirrorA, core);
   const resume = group.host(1).send(DM_ULOG_RESUME, mirrorA);
   group.settle();
   expect(group.host(1).answerTo(resume)).toBeUndefined();
-  reconnect(group, core);
+  reconnect(group, 2, core);
   expect(group.host(1).answerTo(resume)?.error).toBe(0);
   expect(workOf(group, 1)?.[0]).toBe(0);
   suspend(group, 2);
@@ -167,8 +134,7 @@ describe('it has gone on apart from those who follow', () => {
     group.settle();
     expect(group.ask(2, DM_ULOG_FLUSH, mirrorA, [marked])?.error).toBe(0);
     find(group);
-    group.part(2, 'process-down');
-    group.host(2).powerCut(false);
+    loseRecord(group, 2);
     group.heal();
     group.join(2);
     group.settle();
@@ -177,13 +143,13 @@ describe('it has gone on apart from those who follow', () => {
 
   test('nothing is in sync', () => {
     const { group } = partAndForget(core, [1, 2]);
-    reconnect(group, core);
+    reconnect(group, 2, core);
     expectOutOfSync(group, [1, 2]);
   });
 
   test('nor when its host dies while its daemon is away', () => {
     const { group } = partAndForget(core, [1, 2]);
-    reconnect(group, core);
+    reconnect(group, 2, core);
     group.killDaemon(2);
     group.settle();
     group.cutPower(2);
@@ -195,7 +161,7 @@ describe('it has gone on apart from those who follow', () => {
   test('what it had promised on the log device is not overwritten', () => {
     const { group, device } = partAndForget(disk, [2, 1]);
     expect(device.isCleanOnDisk(marked)).toBe(false);
-    reconnect(group, disk);
+    reconnect(group, 2, disk);
     group.wait(20_000);
     // Its kernel is still in that write.
     expect([group.host(1).state(mirrorA).map.isClean(marked), device.isCleanOnDisk(marked)]).toEqual([false, false]);
@@ -221,7 +187,7 @@ describe('it has gone on apart from those who follow', () => {
       group.settle();
       group.quorum(true);
       group.settle();
-      reconnect(group, text);
+      reconnect(group, 2, text);
       group.wait(5000);
       expect(group.host(1).log(mirrorA).replica.phase).toBe('following');
       expectOutOfSync(group, [1, 2]);

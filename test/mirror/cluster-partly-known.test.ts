@@ -1,46 +1,13 @@
 /** R10: that something is known of what a kernel alone recovers does not say that all of it is. */
 import { expect, test } from 'vitest';
-import {
-  DM_ULOG_CLEAR_REGION,
-  DM_ULOG_GET_RESYNC_WORK,
-  DM_ULOG_POSTSUSPEND,
-  DM_ULOG_PRESUSPEND,
-  DM_ULOG_RESUME,
-  DM_ULOG_SET_REGION_SYNC,
-} from '../../ts/base/ulog-frames.js';
+import { DM_ULOG_SET_REGION_SYNC } from '../../ts/base/ulog-frames.js';
 import { type LogMessage, MessageType } from '../../ts/mirror/messages.js';
-import { type Group, groupWith } from './cluster-host.js';
+import { groupWith } from './cluster-host.js';
+import { loseRecord, reconnect, recoverAll, suspendAndResume } from './cluster-kernel.js';
 import { mirrorA } from './host.js';
 
 const core = '512 clustered-core 8 nosync';
 const disk = '512 clustered-disk /dev/log 8 nosync';
-
-function reconnect(group: Group, text: string): void {
-  group.host(2).construct(mirrorA, text, { nul: true });
-  expect(group.ask(2, DM_ULOG_RESUME, mirrorA)?.error).toBe(0);
-}
-
-function workOf(group: Group, node: number): readonly number[] | undefined {
-  return group.ask(node, DM_ULOG_GET_RESYNC_WORK, mirrorA)?.values;
-}
-
-/** All regions that the node is given. */
-function recoverAll(group: Group, node: number): number[] {
-  const given: number[] = [];
-  for (;;) {
-    const [some, region = 0] = workOf(group, node) ?? [];
-    if (some !== 1) return given;
-    given.push(region);
-    group.ask(node, DM_ULOG_SET_REGION_SYNC, mirrorA, [region, 1]);
-    group.ask(node, DM_ULOG_CLEAR_REGION, mirrorA, [region]);
-  }
-}
-
-function suspendAndResume(group: Group, node: number): void {
-  expect(group.ask(node, DM_ULOG_PRESUSPEND, mirrorA)?.error).toBe(0);
-  expect(group.ask(node, DM_ULOG_POSTSUSPEND, mirrorA)?.error).toBe(0);
-  expect(group.ask(node, DM_ULOG_RESUME, mirrorA)?.error).toBe(0);
-}
 
 test.each([core, disk])(
   'a region that was found before does not hide what was found apart and lost with the record: %s',
@@ -53,15 +20,14 @@ test.each([core, disk])(
     group.quorum(true, [2, 3]);
     group.settle();
     expect(group.ask(2, DM_ULOG_SET_REGION_SYNC, mirrorA, [9, 0])?.error).toBe(0);
-    group.part(2, 'process-down');
-    group.host(2).powerCut(false);
+    loseRecord(group, 2);
     group.settle();
     group.heal();
     group.join(2);
     group.settle();
     group.quorum(true);
     group.settle();
-    reconnect(group, text);
+    reconnect(group, 2, text);
     suspendAndResume(group, 2);
     // The kernel of 2 writes 9 without marks.
     expect(recoverAll(group, 1)).not.toContain(9);
@@ -74,12 +40,11 @@ test.each([core, disk])('nor where both of two had quorum: %s', (text) => {
   group.split([2]);
   group.settle();
   group.ask(2, DM_ULOG_SET_REGION_SYNC, mirrorA, [9, 0]);
-  group.part(2, 'process-down');
-  group.host(2).powerCut(false);
+  loseRecord(group, 2);
   group.heal();
   group.join(2);
   group.settle();
-  reconnect(group, text);
+  reconnect(group, 2, text);
   suspendAndResume(group, 2);
   expect(recoverAll(group, 1)).not.toContain(9);
 });

@@ -6,7 +6,6 @@ import { describe, expect, test } from 'vitest';
 import {
   DM_ULOG_CLEAR_REGION,
   DM_ULOG_FLUSH,
-  DM_ULOG_GET_RESYNC_WORK,
   DM_ULOG_GET_SYNC_COUNT,
   DM_ULOG_IN_SYNC,
   DM_ULOG_IS_REMOTE_RECOVERING,
@@ -16,24 +15,10 @@ import {
   DM_ULOG_SET_REGION_SYNC,
 } from '../../ts/base/ulog-frames.js';
 import { type Group, groupWith } from './cluster-host.js';
+import { constructAgain, restartDaemon, workOf } from './cluster-kernel.js';
 import { mirrorA } from './host.js';
 
 const texts = ['512 clustered-core 8 nosync', '512 clustered-disk /dev/log 8 nosync'];
-
-function constructAgain(group: Group, text: string): void {
-  expect(group.host(2).construct(mirrorA, text, { nul: true })?.error).toBe(0);
-}
-
-function restartDaemon(group: Group): void {
-  group.killDaemon(2);
-  group.settle();
-  group.join(2);
-  group.settle();
-}
-
-function workOf(group: Group, node: number): readonly number[] | undefined {
-  return group.ask(node, DM_ULOG_GET_RESYNC_WORK, mirrorA)?.values;
-}
 
 /** Node 2 suspends, and was told that nobody recovers anything; a region is out of sync. */
 function suspending(text: string): Group {
@@ -52,7 +37,7 @@ function expectSuspending(group: Group): void {
 describe.each(texts)('R10: a kernel that suspends still does: %s', (text) => {
   test('when another thread asks between constructor and RESUME', () => {
     const group = suspending(text);
-    constructAgain(group, text);
+    constructAgain(group, 2, text);
     group.ask(2, DM_ULOG_GET_SYNC_COUNT, mirrorA);
     expect(group.ask(2, DM_ULOG_RESUME, mirrorA)?.error).toBe(0);
     expectSuspending(group);
@@ -60,7 +45,7 @@ describe.each(texts)('R10: a kernel that suspends still does: %s', (text) => {
 
   test('when two threads reconnect', () => {
     const group = suspending(text);
-    for (const _thread of ['one', 'two']) constructAgain(group, text);
+    for (const _thread of ['one', 'two']) constructAgain(group, 2, text);
     expect(group.ask(2, DM_ULOG_RESUME, mirrorA)?.error).toBe(0);
     group.ask(2, DM_ULOG_GET_SYNC_COUNT, mirrorA);
     expect(group.ask(2, DM_ULOG_RESUME, mirrorA)?.error).toBe(0);
@@ -71,9 +56,9 @@ describe.each(texts)('R10: a kernel that suspends still does: %s', (text) => {
 describe.each(texts)('R3: RESUME behind a repeated constructor comes when no daemon runs: %s', (text) => {
   test('marks are unknown, also when another thread has asked before', () => {
     const { group } = groupWith(text, [1, 2]);
-    constructAgain(group, text);
+    constructAgain(group, 2, text);
     group.ask(2, DM_ULOG_GET_SYNC_COUNT, mirrorA);
-    restartDaemon(group);
+    restartDaemon(group, 2);
     // IN_SYNC was given up, and the write goes to one leg.
     expect(group.ask(2, DM_ULOG_FLUSH, mirrorA, [4])?.error).toBe(0);
     expect(group.ask(2, DM_ULOG_CLEAR_REGION, mirrorA, [4])?.error).toBe(0);
@@ -83,7 +68,7 @@ describe.each(texts)('R3: RESUME behind a repeated constructor comes when no dae
 
   test('nobody cleans what it clears before its RESUME has come: that may have found the queue full', () => {
     const { group } = groupWith(text, [1, 2]);
-    constructAgain(group, text);
+    constructAgain(group, 2, text);
     expect(group.ask(2, DM_ULOG_FLUSH, mirrorA, [4])?.error).toBe(0);
     expect(group.ask(2, DM_ULOG_CLEAR_REGION, mirrorA, [4])?.error).toBe(0);
     group.wait(20_000);
@@ -97,9 +82,9 @@ describe.each(texts)('R3: RESUME behind a repeated constructor comes when no dae
   test('what it has found out of sync it may not have said: nothing is in sync when it has resumed, and it recovers alone', () => {
     const { group } = groupWith(text, [1, 2]);
     expect(group.ask(2, DM_ULOG_FLUSH, mirrorA, [4])?.error).toBe(0);
-    restartDaemon(group);
-    constructAgain(group, text);
-    restartDaemon(group);
+    restartDaemon(group, 2);
+    constructAgain(group, 2, text);
+    restartDaemon(group, 2);
     expect(group.host(2).state(mirrorA).marksUnknown).toBe(true);
     expect(group.ask(2, DM_ULOG_PRESUSPEND, mirrorA)?.error).toBe(0);
     expect(group.ask(2, DM_ULOG_POSTSUSPEND, mirrorA)?.error).toBe(0);
@@ -115,8 +100,8 @@ describe.each(texts)('R3: RESUME behind a repeated constructor comes when no dae
 
   test('unless it is sent again, and heard', () => {
     const { group } = groupWith(text, [1, 2]);
-    constructAgain(group, text);
-    restartDaemon(group);
+    constructAgain(group, 2, text);
+    restartDaemon(group, 2);
     expect(group.ask(2, DM_ULOG_RESUME, mirrorA)?.error).toBe(0);
     expect(group.ask(2, DM_ULOG_PRESUSPEND, mirrorA)?.error).toBe(0);
     expect(group.ask(2, DM_ULOG_POSTSUSPEND, mirrorA)?.error).toBe(0);

@@ -1,13 +1,8 @@
 /** Hosts that have a log and do not know of each other, and hosts that know of one that they do not have. */
 import { expect, test } from 'vitest';
-import {
-  DM_ULOG_CLEAR_REGION,
-  DM_ULOG_FLUSH,
-  DM_ULOG_GET_RESYNC_WORK,
-  DM_ULOG_RESUME,
-  DM_ULOG_SET_REGION_SYNC,
-} from '../../ts/base/ulog-frames.js';
+import { DM_ULOG_FLUSH, DM_ULOG_RESUME, DM_ULOG_SET_REGION_SYNC } from '../../ts/base/ulog-frames.js';
 import { Group, groupWith } from './cluster-host.js';
+import { recoverAll } from './cluster-kernel.js';
 import { mirrorA, TestDisk } from './host.js';
 
 const core = '512 clustered-core 8 nosync';
@@ -18,15 +13,6 @@ function made(): Group {
   group.disks.set('/dev/log', new TestDisk(1024 * 1024));
   return group;
 }
-function recoverAll(group: Group, node: number): void {
-  for (;;) {
-    const [some, region = 0] = group.ask(node, DM_ULOG_GET_RESYNC_WORK, mirrorA)?.values ?? [];
-    if (some !== 1) return;
-    group.ask(node, DM_ULOG_SET_REGION_SYNC, mirrorA, [region, 1]);
-    group.ask(node, DM_ULOG_CLEAR_REGION, mirrorA, [region]);
-  }
-}
-
 test.each([true, false])(
   'both began a core log apart, each with quorum, and meet; the record of one is lost: %s',
   (lost) => {
