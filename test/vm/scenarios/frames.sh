@@ -1,5 +1,7 @@
 # What an unmodified kernel says to the daemon during short scripts that leave nothing to chance: one write at a time,
 # at fixed places, with pauses in which everything comes to rest. Every frame is written to $RESULTS.
+# A constructor ends with a round of the mirror's worker, which asks for the count: it is at rest before the table is
+# resumed, removed, or its daemon killed, since the answer behind RESUME may be "all", and then no work is asked for.
 # Legs: vda and vdb, log: vdc. Runs in the guest after lib.sh and mirror.sh; SHIM is given.
 # shellcheck shell=bash
 SECTORS=1024
@@ -26,6 +28,27 @@ restart_daemon() {
   start_daemon
 }
 note() { echo "! $*" >>$RECORD; }
+said() { stat -c %s $RECORD; }
+# Until nothing was said for half a second.
+rest() {
+  local before
+  until
+    before=$(said)
+    sleep 0.5
+    [ "$(said)" = "$before" ]
+  do :; done
+}
+# `load DEVICE TABLE`, `create DEVICE TABLE`
+load() {
+  dmsetup load "$1" --table "$2"
+  rest
+}
+create() {
+  dmsetup create "$1" --notable
+  load "$1" "$2"
+  dmsetup resume "$1"
+  rest
+}
 # Nothing is under way when the destructor of the last log is answered.
 end_recorded() {
   cp $RECORD "$RESULTS/frames.$NAME"
@@ -39,10 +62,10 @@ DAEMON_ENVIRONMENT=("LD_PRELOAD=$PRELOAD" "FRAME_RECORD=$RECORD")
 start_daemon
 
 recorded resync
-dmsetup create m --table "$(mirror_table $SECTORS resync-uuid "$CORE")"
+create m "$(mirror_table $SECTORS resync-uuid "$CORE")"
 # Not by asking the kernel, which would ask the daemon.
 wait_for 60 grep -q '"inSyncCount":8' /run/lockstepd.status
-sleep 1
+rest
 note status
 expect 'status' '0 1024 mirror 2 254:0 254:16 8/8 1 AA 1 clustered-core' "$(dmsetup status m)"
 note remove
@@ -50,8 +73,7 @@ dmsetup remove m
 end_recorded
 
 recorded writes
-dmsetup create m --table "$(mirror_table $SECTORS writes-uuid "$DISK nosync")"
-sleep 1
+create m "$(mirror_table $SECTORS writes-uuid "$DISK nosync")"
 for region in 3 5 3 0 7; do
   note "write $region"
   write_to $region
@@ -61,8 +83,7 @@ dmsetup remove m
 end_recorded
 
 recorded integrated
-dmsetup create m --table "$(mirror_table $SECTORS integrated-uuid "integrated_flush $CORE nosync")"
-sleep 1
+create m "$(mirror_table $SECTORS integrated-uuid "integrated_flush $CORE nosync")"
 for region in 2 6; do
   note "write $region"
   write_to $region
@@ -75,28 +96,27 @@ dmsetup remove m
 end_recorded
 
 recorded reload
-dmsetup create m --table "$(mirror_table $SECTORS reload-uuid "$CORE nosync")"
-sleep 1
+create m "$(mirror_table $SECTORS reload-uuid "$CORE nosync")"
 note 'write 1'
 write_to 1
 note suspend
 dmsetup suspend m
 note resume
 dmsetup resume m
-sleep 1
+rest
 note 'write 1'
 write_to 1
 note load
-dmsetup load m --table "$(mirror_table $SECTORS reload-uuid "$CORE nosync")"
+load m "$(mirror_table $SECTORS reload-uuid "$CORE nosync")"
 note clear
 dmsetup clear m
 note load
-dmsetup load m --table "$(mirror_table $SECTORS reload-uuid "$CORE nosync")"
+load m "$(mirror_table $SECTORS reload-uuid "$CORE nosync")"
 note 'write 4'
 write_to 4
 note resume
 dmsetup resume m
-sleep 1
+rest
 note 'write 6'
 write_to 6
 note remove
@@ -104,19 +124,18 @@ dmsetup remove m
 end_recorded
 
 recorded kills
-dmsetup create m --table "$(mirror_table $SECTORS kills-uuid "$CORE nosync")"
-sleep 1
+create m "$(mirror_table $SECTORS kills-uuid "$CORE nosync")"
 note 'write 1'
 write_to 1
 note load
-dmsetup load m --table "$(mirror_table $SECTORS kills-uuid "$CORE nosync")"
+load m "$(mirror_table $SECTORS kills-uuid "$CORE nosync")"
 restart_daemon
 note suspend
 dmsetup suspend m
 restart_daemon
 note resume
 dmsetup resume m
-sleep 1
+rest
 restart_daemon
 note 'write 4'
 write_to 4
@@ -125,21 +144,20 @@ dmsetup remove m
 end_recorded
 
 recorded sizes
-dmsetup create m --table "$(mirror_table $SECTORS sizes-uuid "$DISK nosync")"
-sleep 1
+create m "$(mirror_table $SECTORS sizes-uuid "$DISK nosync")"
 note 'write 1'
 write_to 1
 note grow
-dmsetup load m --table "$(mirror_table $((2 * SECTORS)) sizes-uuid "$DISK")"
+load m "$(mirror_table $((2 * SECTORS)) sizes-uuid "$DISK")"
 dmsetup resume m
 wait_for 60 grep -q '"inSyncCount":16' $STATUS
-sleep 1
+rest
 note 'write 12'
 write_to 12
 note shrink
-dmsetup load m --table "$(mirror_table $((SECTORS / 2)) sizes-uuid "$DISK")"
+load m "$(mirror_table $((SECTORS / 2)) sizes-uuid "$DISK")"
 dmsetup resume m
-sleep 1
+rest
 note 'write 3'
 write_to 3
 note remove
@@ -147,8 +165,7 @@ dmsetup remove m
 end_recorded
 
 recorded restart
-dmsetup create m --table "$(mirror_table $SECTORS restart-uuid "$DISK nosync")"
-sleep 1
+create m "$(mirror_table $SECTORS restart-uuid "$DISK nosync")"
 note 'write 2'
 write_to 2
 note kill
@@ -167,8 +184,7 @@ dmsetup remove m
 end_recorded
 
 recorded lost
-dmsetup create m --table "$(mirror_table $SECTORS lost-uuid "$DISK nosync")"
-sleep 1
+create m "$(mirror_table $SECTORS lost-uuid "$DISK nosync")"
 note 'write 2'
 write_to 2
 # Until the log device, too, has that region as clean.
@@ -188,7 +204,7 @@ dmsetup suspend m
 note resume
 dmsetup resume m
 wait_for 60 grep -q '"inSyncCount":8' $STATUS
-sleep 1
+rest
 note 'write 2'
 write_to 2
 note remove
@@ -196,8 +212,7 @@ dmsetup remove m
 end_recorded
 
 recorded power-cut
-dmsetup create m --table "$(mirror_table $SECTORS power-cut-uuid "$DISK nosync")"
-sleep 1
+create m "$(mirror_table $SECTORS power-cut-uuid "$DISK nosync")"
 note 'write 2'
 write_to 2
 note remove
@@ -209,9 +224,9 @@ note boot
 kill_daemon
 rm -f "$STATE_DIR"/*.state
 start_daemon
-dmsetup create m --table "$(mirror_table $SECTORS power-cut-uuid "$DISK")"
+create m "$(mirror_table $SECTORS power-cut-uuid "$DISK")"
 wait_for 60 grep -q '"inSyncCount":8' $STATUS
-sleep 1
+rest
 note 'write 5'
 write_to 5
 note remove
@@ -236,8 +251,7 @@ below() { dmsetup info -c --noheadings -o major,minor --separator : below; }
 dmsetup create below --table '0 2048 linear 254:32 0'
 recorded log-failure
 TABLE=$(mirror_table $SECTORS log-failure-uuid "clustered-disk $(below) $REGION_SECTORS nosync")
-dmsetup create m --table "$TABLE"
-sleep 1
+create m "$TABLE"
 note 'write 2'
 write_to 2
 note 'log fails'
@@ -258,8 +272,7 @@ dmsetup remove below
 dmsetup create below --table '0 2048 linear 254:16 0'
 recorded leg-failure
 TABLE=$(mirror_table $SECTORS leg-failure-uuid "$CORE nosync" '1 handle_errors' 0 254:0 "$(below)")
-dmsetup create m --table "$TABLE"
-sleep 1
+create m "$TABLE"
 note 'write 1'
 write_to 1
 note 'leg fails'
