@@ -226,7 +226,7 @@ it('sizes and times are short', () => {
 describe('a log that several hosts have', () => {
   const member = (node: number, more: object = {}) => ({
     ...{ node, name: `host${node}`, stage: 'active' as const },
-    ...{ present: true, valid: true, settled: true, needed: false },
+    ...{ present: true, valid: true, settled: true, needed: false, recoversAlone: false },
     ...more,
   });
   const shared = (members: ReturnType<typeof member>[], more: object = {}) => ({
@@ -263,6 +263,13 @@ describe('a log that several hosts have', () => {
     expect(lines([disk])).toContain('    resync waits: the mirror is suspended on host2');
     expect(lines([shared([member(1), member(2, { settled: false })])])).toContain(
       '    resync waits: what the kernel of host2 holds is not known',
+    );
+    const alone = { recoversAlone: true };
+    expect(lines([shared([member(1, alone), member(2)])]).join('\n')).not.toContain('resync waits');
+    const nameless = (who: string) =>
+      `the kernel of ${who} writes regions without marks that nobody can name: load its table anew`;
+    expect(lines([shared([member(1, alone), member(2, alone), member(3)])])).toContain(
+      `    resync waits: ${nameless('host1')}; ${nameless('host2')}`,
     );
     expect(lines([shared([member(1)])], { quorate: false })).toContain('    resync waits: no quorum');
     const done = { ...shared([member(1)]), inSyncCount: log.regionCount };

@@ -3,10 +3,18 @@
  * which its daemon had noted that is lost as well (R3).
  */
 import { describe, expect, test } from 'vitest';
-import { DM_ULOG_FLUSH, DM_ULOG_RESUME, DM_ULOG_SET_REGION_SYNC } from '../../ts/base/ulog-frames.js';
+import { DM_ULOG_DTR, DM_ULOG_FLUSH, DM_ULOG_RESUME, DM_ULOG_SET_REGION_SYNC } from '../../ts/base/ulog-frames.js';
 import { type Group, groupWith } from './cluster-host.js';
-import { loseRecord, reconnect, recoverAll, suspend, workOf } from './cluster-kernel.js';
-import { mirrorA } from './host.js';
+import {
+  constructAgain,
+  loseRecord,
+  reconnect,
+  recoverAll,
+  suspend,
+  suspendAndResume,
+  workOf,
+} from './cluster-kernel.js';
+import { type Luid, mirrorA } from './host.js';
 
 const core = '512 clustered-core 8 nosync';
 const disk = '512 clustered-disk /dev/log 8 nosync';
@@ -195,3 +203,39 @@ describe('it has gone on apart from those who follow', () => {
     },
   );
 });
+
+test.each([core, disk])('its table was suspended, and is removed: what it had found others recover: %s', (text) => {
+  const { group } = groupWith(text, [1, 2]);
+  find(group);
+  suspend(group, 2);
+  restartWithoutRecord(group);
+  expect(workOf(group, 1)?.[0]).toBe(0);
+  expect(group.ask(2, DM_ULOG_DTR, mirrorA)?.error).not.toBe(0);
+  expect(workOf(group, 1)).toEqual([1, found]);
+});
+
+test.each([core, disk])(
+  'of two: nobody recovers before one has another table, and that is said of both: %s',
+  (text) => {
+    const { group } = groupWith(text, [1, 2]);
+    find(group);
+    for (const node of [1, 2]) loseRecord(group, node);
+    for (const node of [1, 2]) group.join(node);
+    group.settle();
+    for (const node of [1, 2]) {
+      constructAgain(group, node, text);
+      group.host(node).send(DM_ULOG_RESUME, mirrorA);
+    }
+    group.settle();
+    for (const node of [1, 2]) suspendAndResume(group, node);
+    const alone = () => [1, 2].map((node) => [...group.host(1).service.logs()].map((log) => log.recoversAlone(node)));
+    expect([workOf(group, 1)?.[0], workOf(group, 2)?.[0], alone()]).toEqual([0, 0, [[true], [true]]]);
+    const next: Luid = { ...mirrorA, luid: 0x7000 };
+    group.host(2).construct(next, text);
+    suspend(group, 2);
+    expect(group.ask(2, DM_ULOG_RESUME, next)?.error).toBe(0);
+    group.ask(2, DM_ULOG_DTR, mirrorA);
+    expect(alone()).toEqual([[true], [false]]);
+    expect(recoverAll(group, 1)).toHaveLength(group.host(1).state(mirrorA).map.regionCount);
+  },
+);

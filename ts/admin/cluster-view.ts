@@ -57,9 +57,11 @@ function waitReason(member: LogClusterStatus['members'][number], cluster: Cluste
 function resyncWaits({ members }: LogClusterStatus, cluster: ClusterStatus | null): readonly ResyncWait[] {
   if (cluster === null || cluster.problem !== '') return [{ node: null, why: 'group' }];
   if (!cluster.quorate || !cluster.agreedQuorate) return [{ node: null, why: 'quorum' }];
-  return members.flatMap(({ node, stage, settled }): ResyncWait[] => {
+  const alone = members.filter(({ recoversAlone }) => recoversAlone).length;
+  return members.flatMap(({ node, stage, settled, recoversAlone }): ResyncWait[] => {
     if (!settled) return [{ node, why: 'marks' }];
-    return stage === 'halted' ? [{ node, why: 'suspended' }] : [];
+    if (stage === 'halted') return [{ node, why: 'suspended' }];
+    return recoversAlone && alone > 1 ? [{ node, why: 'table' }] : [];
   });
 }
 

@@ -55,6 +55,8 @@ export interface LogClusterStatus {
     readonly settled: boolean;
     /** The log goes on only when it is back or known dead. */
     readonly needed: boolean;
+    /** Its kernel writes regions without marks that nobody can name: no other host recovers before it has another table (R10). */
+    readonly recoversAlone: boolean;
   }[];
   /** The node that writes the log device; -1: nobody now. */
   readonly writer: number;

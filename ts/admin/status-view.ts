@@ -70,11 +70,12 @@ export interface LogView {
 
 /**
  * `group`: this host is in none, `quorum`: there is none, `marks`: what the kernel of `node` holds is not known, `suspended`: that mirror is
- * being suspended or is suspended.
+ * being suspended or is suspended, `table`: it writes regions without marks that nobody can name, as the kernel of another host does, and
+ * neither recovers before one of the two has another table.
  */
 export interface ResyncWait {
   readonly node: number | null;
-  readonly why: 'group' | 'quorum' | 'marks' | 'suspended';
+  readonly why: 'group' | 'quorum' | 'marks' | 'suspended' | 'table';
 }
 
 /**

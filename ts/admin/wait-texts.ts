@@ -33,4 +33,5 @@ export const resyncWaitTexts: Readonly<Record<ResyncWait['why'], (who: string) =
   quorum: () => 'no quorum',
   marks: (who) => `what the kernel of ${who} holds is not known`,
   suspended: (who) => `the mirror is suspended on ${who}`,
+  table: (who) => `the kernel of ${who} writes regions without marks that nobody can name: load its table anew`,
 };

@@ -205,7 +205,7 @@ export class ClusterHost {
     const table = this.#options.service().cluster?.tables.get(uuid);
     if (table === undefined) return null;
     const members = table.members.map(({ node, name, stage, present, valid, settled, needed }) => {
-      return { node, name, stage, present, valid, settled, needed };
+      return { node, name, stage, present, valid, settled, needed, recoversAlone: log.recoversAlone(node) };
     });
     const waitsNow = waitsOf(log, this.#groupFacts());
     const waits = waitsNow.map(({ code, nodes }) => ({ code, nodes }));

@@ -273,8 +273,8 @@ export class MirrorLog {
   /** RESUME, when the registry has found that the log may have its uuid. */
   resume(seq: number): void {
     const { record } = this.replica;
-    // It is sent again, and heard: nothing was given up.
-    if (serves(this.state) && record.gaveUp === 'maybe') record.gaveUp = 'no';
+    // It is sent again, and heard: nothing was given up. Of one that suspends it may be the resume behind that.
+    if (this.state.lifeCycle === LifeCycle.active && record.gaveUp === 'maybe') record.gaveUp = 'no';
     this.#resumedAgain = this.#constructedAgain;
     this.life.entry.resume(seq, this.#constructedAgain, this.#reconnectedHalted);
   }
@@ -414,6 +414,11 @@ export class MirrorLog {
   /** R11: why its kernel asks for no work although regions are out of sync. */
   get recoveryRest(): RecoveryRest | null {
     return this.#recoveryRequests.rest;
+  }
+
+  /** R10: no other node recovers anything before this one has another table or is dead. */
+  recoversAlone(node: number): boolean {
+    return this.replica.following && this.#recovery.restrictions.isAlone(node);
   }
 
   /** True while a request waits for the stream or the device. */
