@@ -3,9 +3,9 @@
  * for out of sync then of which nobody knows that, and writes it without marks, to one leg (R3, R10).
  */
 import { describe, expect, test } from 'vitest';
-import { DM_ULOG_DTR, DM_ULOG_GET_SYNC_COUNT, DM_ULOG_RESUME } from '../../ts/base/ulog-frames.js';
+import { DM_ULOG_DTR, DM_ULOG_GET_SYNC_COUNT, DM_ULOG_PRESUSPEND, DM_ULOG_RESUME } from '../../ts/base/ulog-frames.js';
 import { type Group, groupWith } from './cluster-host.js';
-import { constructAgain, restartDaemon, suspend } from './cluster-kernel.js';
+import { constructAgain, restartDaemon, suspend, workOf } from './cluster-kernel.js';
 import { type Luid, mirrorA } from './host.js';
 
 const texts = ['512 clustered-core 8 nosync', '512 clustered-disk /dev/log 8 nosync'];
@@ -57,5 +57,16 @@ describe.each(texts)('%s', (text) => {
     expect(group.ask(2, DM_ULOG_RESUME, next)?.error).toBe(0);
     expect(group.ask(2, DM_ULOG_DTR, mirrorA)?.error).toBe(0);
     expect(group.host(1).state(mirrorA).map.isInSync(4)).toBe(false);
+  });
+
+  test('nor when it was given up in a suspend whose end nobody heard: RESUME is that of the next resume', () => {
+    const { group } = groupWith(text, [1, 2]);
+    expect(group.ask(2, DM_ULOG_PRESUSPEND, mirrorA)?.error).toBe(0);
+    constructAgain(group, 2, text);
+    restartDaemon(group, 2);
+    expect(group.ask(2, DM_ULOG_RESUME, mirrorA)?.error).toBe(0);
+    workOf(group, 2);
+    expect(group.host(2).state(mirrorA).marksUnknown).toBe(false);
+    expectNotTrusted(group);
   });
 });

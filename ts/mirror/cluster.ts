@@ -164,6 +164,14 @@ export class Cluster {
     if (!this.exchanging) this.#sendRemoved(uuid);
   }
 
+  /** The same of one whose record was lost: this daemon knows of it what members know. */
+  forgotten(uuid: string): void {
+    const own = this.memberOfGroup(this.#world.node);
+    const table = this.tables.get(uuid);
+    if (own === null || table === undefined || memberOf(table, own.node) !== undefined) return;
+    if (hasEnded(table, bootKey(own.bootId))) this.removed(uuid);
+  }
+
   removedDelivered(uuid: string): void {
     this.#removed.delete(uuid);
   }

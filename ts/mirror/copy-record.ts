@@ -103,6 +103,11 @@ export class CopyRecord implements CopyFacts {
     this.#storeFound();
   }
 
+  /** The RESUME that may have come when no daemon ran was heard. */
+  nothingGivenUp(): void {
+    if (this.gaveUp === 'maybe') this.gaveUp = 'no';
+  }
+
   /** Which regions this kernel has found was lost with its record. */
   foundUnknown(): void {
     if (this.moreFound) return;

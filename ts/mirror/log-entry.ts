@@ -36,6 +36,11 @@ export class LogEntry {
       this.#resumes.count > 0 || this.#resumed || parts.state.lifeCycle === LifeCycle.resuming;
   }
 
+  /** A RESUME has come that may be that of a reconnect: POSTSUSPEND shows that it was, and work that is asked for that it was not. */
+  get unsure(): boolean {
+    return this.#unsure;
+  }
+
   /**
    * RESUME. The registry has seen to it that no instance has the uuid that is not this one, or leaves. `again`: it follows a repeated
    * constructor, so its kernel goes on where it was. One that suspends meanwhile still suspends: others must not recover what it

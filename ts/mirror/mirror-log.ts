@@ -231,6 +231,7 @@ export class MirrorLog {
         return;
       case DM_ULOG_POSTSUSPEND:
         this.#reconnectedHalted = false;
+        if (this.life.entry.unsure) this.replica.record.nothingGivenUp();
         this.life.exit.postsuspend(seq);
         return;
     }
@@ -272,9 +273,8 @@ export class MirrorLog {
 
   /** RESUME, when the registry has found that the log may have its uuid. */
   resume(seq: number): void {
-    const { record } = this.replica;
-    // It is sent again, and heard: nothing was given up. Of one that suspends it may be the resume behind that.
-    if (this.state.lifeCycle === LifeCycle.active && record.gaveUp === 'maybe') record.gaveUp = 'no';
+    // It is sent again, and heard. Of one that suspends it may be the resume behind that.
+    if (this.state.lifeCycle === LifeCycle.active) this.replica.record.nothingGivenUp();
     this.#resumedAgain = this.#constructedAgain;
     this.life.entry.resume(seq, this.#constructedAgain, this.#reconnectedHalted);
   }

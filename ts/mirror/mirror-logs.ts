@@ -196,6 +196,7 @@ export class MirrorLogs {
     const uuid = type === DM_ULOG_DTR ? request.uuidText() : null;
     const cancelled = uuid !== null && this.#constructions.cancel({ uuid, luidHigh, luidLow });
     if (type === DM_ULOG_PRESUSPEND || type === DM_ULOG_POSTSUSPEND) this.#distrustLost(request);
+    if (uuid !== null && !cancelled && !this.all.some((log) => log.uuid === uuid)) this.#world.cluster?.forgotten(uuid);
     if (type === DM_ULOG_RESUME) {
       // An error here fails the request for which the kernel reconnects (reconnect.ts), and that is worse: as it is, the
       // kernel sends that request again and is told to begin anew.
