@@ -91,6 +91,18 @@ describe.skipIf(why !== '')(why === '' ? 'faults of corosync' : `faults of coros
     for (const node of nodes) expect(witness(node).messages.at(-1)?.seq).toBe(22);
   });
 
+  it('who begins where there is no quorum is told so', async () => {
+    cluster.partition([1, 2], [3]);
+    await until('quorum is lost', () => !member(3).quorate);
+    const late = new Witness();
+    const newcomer = new MemberProcess(cluster, 3, `${group}.late`, '1', late);
+    await until('it has its view', () => late.views.length > 0);
+    await until('it is told', () => late.quorum.length > 0);
+    expect(late.quorum).toEqual([false]);
+    newcomer.close();
+    await until('it ends', () => newcomer.ended);
+  });
+
   it('a corosync that is killed and started again: nobody there, no quorum, and a member anew', async () => {
     member(3).submit(message(1, [], 3));
     await settled(nodes);

@@ -93,8 +93,9 @@ export class CorosyncTransport implements OrderedTransport {
   readonly #session: GroupSession;
   #connected = false;
   #closed = false;
-  #quorate = false;
-  #quorumTold = false;
+  /** Null: nothing was said, or told, since this process began. */
+  #quorate: boolean | null = null;
+  #quorumTold: boolean | null = null;
   /** The ring that `#quorate` is about, and the last of the group's own events. */
   #quorumRing = 0;
   #ring = 0;
@@ -138,7 +139,7 @@ export class CorosyncTransport implements OrderedTransport {
     const session = this.#session;
     return {
       connected: this.#connected,
-      quorate: this.#quorumTold,
+      quorate: this.#quorumTold === true,
       problem: this.problem,
       epoch: session.epoch,
       members: session.view,
@@ -373,7 +374,7 @@ export class CorosyncTransport implements OrderedTransport {
   };
 
   #tellQuorum(): void {
-    if (this.#quorumTold === this.#quorate && !this.#quorumDue) return;
+    if (this.#quorate === null || (this.#quorumTold === this.#quorate && !this.#quorumDue)) return;
     if (this.#quorate) {
       const inRing = this.#connected && !this.#ringDue && this.#quorumRing === this.#ring;
       if (!inRing || !this.#session.inView || this.#session.awaited.length > 0) return;
