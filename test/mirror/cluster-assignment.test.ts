@@ -7,6 +7,7 @@ import {
   DM_ULOG_RESUME,
   DM_ULOG_SET_REGION_SYNC,
 } from '../../ts/base/ulog-frames.js';
+import { MessageType } from '../../ts/mirror/messages.js';
 import { type Group, groupWith } from './cluster-host.js';
 import { mirrorA } from './host.js';
 
@@ -69,7 +70,7 @@ test('given back, and the group is lost before that is delivered: it is given ba
   expect(group.ask(2, DM_ULOG_PRESUSPEND, mirrorA)?.error).toBe(0);
 });
 
-test('the kernel asks again while quorum is lost: it waits, and is given what stands', () => {
+test('quorum is lost while the kernel waits for work: there is none, since it does nothing else meanwhile, and what was assigned is given back', () => {
   const { group, seq } = groupWithAssignment();
   group.quorum(false);
   group.settle();
@@ -77,11 +78,38 @@ test('the kernel asks again while quorum is lost: it waits, and is given what st
   group.acknowledges = true;
   group.acknowledge();
   group.settle();
-  expect([group.host(1).answerTo(seq), group.host(1).answerTo(again)]).toEqual([undefined, undefined]);
+  expect(group.host(1).answerTo(seq) ?? group.host(1).answerTo(again)).toMatchObject({ values: [0, 0] });
+  expect(group.host(2).state(mirrorA).recoveringRegion).toBe(-1);
   group.quorum(true);
   group.settle();
-  expect(group.host(1).answerTo(again)?.values).toEqual([1, 0]);
+  expect(group.ask(2, DM_ULOG_GET_RESYNC_WORK, mirrorA)?.values).toEqual([1, 0]);
 });
+
+test.each([core, '512 clustered-disk /dev/log 8 sync'])(
+  'who is cut off in that moment is told of none, and others are given it: %s',
+  (text) => {
+    const { group } = groupWith(text, [1, 2, 3]);
+    const seq = group.host(3).send(DM_ULOG_GET_RESYNC_WORK, mirrorA);
+    group.acknowledges = false;
+    while (group.awaits(MessageType.assign)) group.step();
+    group.settle();
+    expect(group.host(3).answerTo(seq)).toBeUndefined();
+    group.tellsQuorum = false;
+    group.split([3]);
+    group.acknowledges = true;
+    group.quorum(false, [3]);
+    group.quorum(true, [1, 2]);
+    group.settle();
+    group.acknowledge();
+    group.settle();
+    expect(group.host(3).answerTo(seq)?.values).toEqual([0, 0]);
+    expect(group.ask(1, DM_ULOG_GET_RESYNC_WORK, mirrorA)?.values).toEqual([0, 0]);
+    group.heal();
+    group.quorum(true);
+    group.settle();
+    expect(group.ask(1, DM_ULOG_GET_RESYNC_WORK, mirrorA)?.values).toEqual([1, 0]);
+  },
+);
 
 test('what the kernel does recover stays its own when its daemon is killed', () => {
   const { group } = groupWithAssignment();

@@ -116,7 +116,7 @@ export class RecoveryRequests {
    */
   get #isAwaited(): boolean {
     const { world, state, recovery, replica } = this.#parts;
-    if (!replica.rights.shared || !replica.following || !this.#mayAsk) return false;
+    if (!replica.rights.shared || !replica.following || !this.#mayAsk || replica.rights.refusesWork) return false;
     const stands = recovery.recoverer === world.node && !state.map.isInSync(state.recoveringRegion);
     return stands || this.#assigns.count > 0;
   }
@@ -344,8 +344,9 @@ export class RecoveryRequests {
     const { world, state } = this.#parts;
     const assigned = this.#assigned;
     if (assigned === null || assigned.order > world.acknowledgedOrder) return;
+    const { rights } = this.#parts.replica;
     // A kernel that is told of none may not ask again, and nobody else is given what is its own.
-    if (assigned.region !== noRegion && this.#mayAsk && !this.#parts.replica.rights.mayPromise) return;
+    if (assigned.region !== noRegion && this.#mayAsk && !rights.mayPromise && !rights.refusesWork) return;
     this.#assigned = null;
     if (this.#assigns.count === 0) {
       // It was told of none meanwhile.
@@ -353,6 +354,7 @@ export class RecoveryRequests {
       return;
     }
     const region = this.#mayHandOut && state.recoveringRegion === assigned.region ? assigned.region : noRegion;
+    if (region === noRegion && assigned.region !== noRegion && rights.refusesWork) this.#giveBackUntold();
     this.#handedOut = region;
     if (region !== noRegion) this.#setUntold(false);
     this.#toldNone = region === noRegion;

@@ -73,6 +73,14 @@ export class ReplicaRights {
     return this.operational && this.#writerThere;
   }
 
+  /**
+   * A kernel that asks for work is told of none: there is no quorum, or no writer, and nobody knows for how long. It has one thread for a
+   * mirror, and while its question waits it neither reads nor writes where it may.
+   */
+  get refusesWork(): boolean {
+    return this.inquorate || (this.operational && !this.#writerThere);
+  }
+
   /** Replicated: the log has no writer that is away. */
   get #writerThere(): boolean {
     const { table } = this;
