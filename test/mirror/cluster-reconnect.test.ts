@@ -110,3 +110,37 @@ describe.each(texts)('R3: RESUME behind a repeated constructor comes when no dae
     expect(map.syncCount).toBe(map.regionCount);
   });
 });
+
+describe.each(texts)('R13: where nothing may be promised its RESUME is answered, and it reads on: %s', (text) => {
+  test.each([
+    ['in the next daemon, without quorum', true, true],
+    ['in the same one', false, true],
+    ['while quorum is lost', true, false],
+  ])('%s', (_when, killed, lostBefore) => {
+    const { group } = groupWith(text, [1, 2, 3]);
+    expect(group.ask(3, DM_ULOG_FLUSH, mirrorA, [60])?.error).toBe(0);
+    group.tellsQuorum = false;
+    const lose = () => {
+      group.split([3]);
+      group.quorum(false, [3]);
+      group.quorum(true, [1, 2]);
+      group.settle();
+    };
+    if (lostBefore) lose();
+    if (killed) group.killDaemon(3);
+    if (killed && lostBefore) {
+      group.join(3);
+      group.quorum(false, [3]);
+      group.settle();
+    }
+    constructAgain(group, 3, text);
+    const seq = group.host(3).send(DM_ULOG_RESUME, mirrorA);
+    if (!lostBefore) {
+      group.host(3).turn();
+      lose();
+    }
+    group.settle();
+    expect(group.host(3).answerTo(seq)?.error).toBe(0);
+    expect(group.ask(3, DM_ULOG_IN_SYNC, mirrorA, [60])?.values).toEqual([1]);
+  });
+});

@@ -229,10 +229,14 @@ export class LogEntry {
     world.sender.one(MessageType.join, uuid, 0, -1, 0);
   }
 
-  /** RESUME of a log that serves: answered like a flush, so that its answer always means a log in order. */
+  /**
+   * RESUME of a log that serves: answered like a flush, so that its answer always means a log in order. Where nothing may be promised (R13)
+   * it is not waited for: its kernel does nothing else meanwhile, and may read, and write where it has marked.
+   */
   #resumeAgain(seq: number): void {
-    const { world, state, waiters, marks } = this.#parts;
-    if (this.#parts.store === null || state.logFailed || this.#parts.store.allDurable) {
+    const { world, state, waiters, marks, replica } = this.#parts;
+    const { store } = this.#parts;
+    if (store === null || state.logFailed || store.allDurable || !replica.rights.mayPromise) {
       world.effects.reply(seq, DM_ULOG_RESUME, 0);
       return;
     }
@@ -240,10 +244,17 @@ export class LogEntry {
     waiters.add(DM_ULOG_RESUME, seq, marksDelivered, {
       marksDelivered,
       lastMarkOrder,
-      generation: this.#parts.store.generation,
+      generation: store.generation,
       fresh: marks.fresh,
     });
     this.#parts.hooks.changed();
+  }
+
+  /** The same of those that wait when that is so. */
+  answerWaiting(): void {
+    const { world, waiters, replica } = this.#parts;
+    if (replica.rights.mayPromise) return;
+    waiters.withdraw(DM_ULOG_RESUME, (seq) => world.effects.reply(seq, DM_ULOG_RESUME, 0));
   }
 
   /** The device must not be used: nothing is tried again, and on a cluster another member may. */

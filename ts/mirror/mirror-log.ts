@@ -448,6 +448,7 @@ export class MirrorLog {
     if (this.#waiters.size === 0) return;
     if (!this.#regionRequests.mayPromise) {
       this.#regionRequests.refuseWaiting();
+      this.life.entry.answerWaiting();
       return;
     }
     const durable = this.life.store?.durableGeneration ?? 0;
