@@ -151,12 +151,17 @@ test('R4: what was assigned as they parted and not handed out is not handed out 
   expect(group.next?.type).toBe(MessageType.assign);
   // It is the last that the first delivers, and the other never has it.
   group.stepTo(1);
+  group.acknowledges = false;
   group.split([2]);
   group.settle();
   expect([host.answerTo(asked), host.state(mirrorA).recoveringRegion]).toEqual([undefined, 0]);
-  expect(group.ask(2, DM_ULOG_FLUSH, mirrorA, [0])?.error).toBe(0);
+  const flush = group.host(2).send(DM_ULOG_FLUSH, mirrorA, [0]);
   group.heal();
   group.settle();
+  group.acknowledges = true;
+  group.acknowledge();
+  group.settle();
+  expect(group.host(2).answerTo(flush)?.error).toBe(0);
   expect(host.state(mirrorA).owners.has(2, 0)).toBe(true);
   expect(host.answerTo(asked)?.values).not.toEqual([1, 0]);
 });
