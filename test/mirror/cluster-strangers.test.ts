@@ -1,8 +1,8 @@
 /** Hosts that have a log and do not know of each other, and hosts that know of one that they do not have. */
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { DM_ULOG_FLUSH, DM_ULOG_RESUME, DM_ULOG_SET_REGION_SYNC } from '../../ts/base/ulog-frames.js';
 import { Group, groupWith } from './cluster-host.js';
-import { recoverAll } from './cluster-kernel.js';
+import { loseRecord, reconnect, recoverAll } from './cluster-kernel.js';
 import { mirrorA, TestDisk } from './host.js';
 
 const core = '512 clustered-core 8 nosync';
@@ -95,3 +95,66 @@ test.each([core, disk])(
     expect(group.ask(1, DM_ULOG_FLUSH, mirrorA, [5])?.error).toBe(0);
   },
 );
+
+describe('a core log whose host begins it anew: its record was lost, and the daemon of the other one does not run', () => {
+  function begunAlone(): Group {
+    const { group } = groupWith(core, [1, 2]);
+    loseRecord(group, 2);
+    group.settle();
+    group.killDaemon(1);
+    group.join(2);
+    group.settle();
+    reconnect(group, 2, core);
+    expect(group.ask(2, DM_ULOG_FLUSH, mirrorA, [5])?.error).toBe(0);
+    return group;
+  }
+  const expectDoubted = (group: Group) => {
+    const { map } = group.host(1).state(mirrorA);
+    expect([map.isInSync(5), map.isClean(5)]).toEqual([false, false]);
+  };
+
+  test('it dies in a write, and comes back when the other has gone on', () => {
+    const group = begunAlone();
+    group.cutPower(2);
+    group.join(1);
+    group.settle();
+    group.join(2);
+    group.settle();
+    expectDoubted(group);
+  });
+
+  test('its death is confirmed', () => {
+    const group = begunAlone();
+    group.cutPower(2);
+    group.join(1);
+    group.settle();
+    group.host(1).service.confirmDead(2, null, group.host(1).nowMs);
+    group.settle();
+    expectDoubted(group);
+  });
+
+  test('its daemon comes back when the other has gone on', () => {
+    const group = begunAlone();
+    loseRecord(group, 2);
+    group.settle();
+    group.join(1);
+    group.settle();
+    group.join(2);
+    group.settle();
+    expectDoubted(group);
+  });
+
+  test('its record is there after all: nothing is resynced', () => {
+    const { group } = groupWith(core, [1, 2]);
+    for (const node of [2, 1]) {
+      group.killDaemon(node);
+      group.settle();
+    }
+    for (const node of [1, 2]) {
+      group.join(node);
+      group.settle();
+    }
+    const { map } = group.host(1).state(mirrorA);
+    expect(map.syncCount).toBe(map.regionCount);
+  });
+});

@@ -35,9 +35,10 @@ import { cpgMessageBytesMax } from '../native/cpg-group.js';
  * boots end in epochs, and epochs do not fall. 9: who joins again while it has the writer's role passes that on,
  * and a leave counts the messages that put regions out of sync. 10: an older copy whose log device cannot be read says so, and a core log
  * is in doubt that somebody may have used of whom nobody knows; who cannot restart recovery passes it on. 11: who went on apart is heard
- * before anybody cleans or recovers, and the doubt of that outlives who was to resync; what a lost record named is not forgotten.
+ * before anybody cleans or recovers, and the doubt of that outlives who was to resync; what a lost record named is not forgotten. 12: who was
+ * away while no daemon of the others ran may have begun a core log without them.
  */
-export const wireVersion = 11;
+export const wireVersion = 12;
 export const wireHeaderBytes = 52;
 /** The longest multicast: what goes in one piece, and briefly enough not to hold up the others' marks. */
 export const multicastBytesMax = cpgMessageBytesMax;

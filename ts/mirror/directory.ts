@@ -15,6 +15,7 @@ import {
   type LogShape,
   type Member,
   type MemberTable,
+  mayHaveGoneOn,
   mayHaveUsed,
   memberOf,
   newMember,
@@ -194,7 +195,7 @@ export class Directory {
       const member = memberOf(table, node);
       if (member === undefined || member.boot !== boot) continue;
       const used = mayHaveUsed(member);
-      const missed = used && member.needed && anyValid(table);
+      const missed = used && mayHaveGoneOn(member) && anyValid(table);
       const lost = missed && !isWriter(table, node);
       if (missed && !lost) table.deviceAhead = true;
       if (used && !anyValid(table)) table.doubt = true;

@@ -37,6 +37,11 @@ export interface Member {
    * dead, or when they have quorum, so that it cannot have gone on.
    */
   needed: boolean;
+  /**
+   * It was away while no daemon ran of those who are here. It waits for them by its record; were that lost it may have begun a core log
+   * without them, of which a log device would say that it is in use.
+   */
+  unwatched: boolean;
   /** It has not said that it joins: see `surmise` in directory.ts. */
   surmised: boolean;
   /** It is away, and those who follow went on without it, with quorum. Were it to say the same of them, both sides did. */
@@ -150,6 +155,7 @@ export function newMember(node: number, name: string, boot: string, stage: Stage
     valid: false,
     settled: true,
     needed: false,
+    unwatched: false,
     surmised: false,
     passed: false,
     rank: 0,
@@ -194,6 +200,11 @@ export function mayHaveUsed({ stage, needed, surmised }: Member): boolean {
   return stage !== 'joining' || (needed && !surmised);
 }
 
+/** Away, and may have gone on alone. */
+export function mayHaveGoneOn({ needed, unwatched }: Member): boolean {
+  return needed || unwatched;
+}
+
 /** Every kernel's marks are among the owners. */
 export function allSettled(table: MemberTable): boolean {
   return table.members.every(({ settled }) => settled);
@@ -220,6 +231,7 @@ export function decide(table: MemberTable): void {
   if (table.doubt) Object.assign(table, { writerDied: true, deviceAhead: true });
   for (const member of table.members) {
     member.needed = false;
+    member.unwatched = !table.disk && !member.present && member.stage !== 'joining';
     // The owners were in the memory of daemons that ended. Of one that is about to join there were none.
     if (member.stage !== 'joining') member.settled = false;
   }

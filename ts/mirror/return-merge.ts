@@ -24,6 +24,7 @@ import {
   type LogShape,
   type Member,
   type MemberTable,
+  mayHaveGoneOn,
   mayHaveUsed,
   memberOf,
   newMember,
@@ -94,7 +95,7 @@ export function mergeReports(reporters: readonly Reporter[]): Merged {
   const epochBefore = table.epoch;
   const epochOfOthers = Math.max(...knowers.map(({ log }) => log.table.epoch));
   for (const { log } of knowers) table.generation = Math.max(table.generation, log.table.generation);
-  const away = new Set(base.log.table.members.filter(({ needed }) => needed).map(({ node }) => node));
+  const away = new Set(base.log.table.members.filter(mayHaveGoneOn).map(({ node }) => node));
   const follows = new Set(side?.map(({ node }) => node) ?? []);
   for (const member of table.members) {
     const awaited = member.stage === 'joining' ? member.needed : !wasAway(knowers, base, member.node);
@@ -291,6 +292,7 @@ function enter(table: MemberTable, { node, name, boot, log }: Reporter): void {
   }
   member.name = name;
   member.present = true;
+  member.unwatched = false;
   member.passed = false;
   // Nobody has what it may have done; also when its kernel has come to its next daemon with the log already.
   const lost = live === null || (log?.marksUnknown === true && log.rank === 0);
