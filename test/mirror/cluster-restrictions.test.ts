@@ -136,11 +136,11 @@ describe('of a node that has left', () => {
 });
 
 test('two nodes whose regions did not fit: neither recovers what the other writes', () => {
-  const restrictions = new Restrictions(restrictedMax, true);
+  const restrictions = new Restrictions(restrictedMax);
   restrictions.onlyNode(1);
   restrictions.onlyNode(2);
   expect([1, 2, 3].map((node) => restrictions.allow(node, 5))).toEqual([false, false, false]);
-  const copy = new Restrictions(restrictedMax, true);
+  const copy = new Restrictions(restrictedMax);
   copy.take(restrictions.list());
   copy.removeNode(1);
   expect([1, 2, 3].map((node) => copy.allow(node, 5))).toEqual([false, true, false]);

@@ -21,7 +21,7 @@ const head: ReplicaHead = {
   recoveringNode: -1,
   recoveryDoubted: false,
   wishes: [],
-  restrictions: { pairs: [], overflow: [], whole: true },
+  restrictions: { pairs: [], overflow: [], known: [1, 3] },
   ownersFull: false,
   logFailed: false,
 };
@@ -76,7 +76,7 @@ test('a copy whose head makes no sense is none', () => {
   const more = [
     { wishes: ['a'] },
     { restrictions: null },
-    { restrictions: { pairs: [[1]], overflow: [], whole: true } },
+    { restrictions: { pairs: [[1]], overflow: [], known: [1, 3] } },
     { restrictions: { pairs: [], overflow: [] } },
   ];
   for (const change of [

@@ -103,6 +103,12 @@ export class CopyRecord implements CopyFacts {
     this.#storeFound();
   }
 
+  /** The same, and members are to hear it with all that the record names. */
+  foundUnsaid(region: number): void {
+    this.foundOut(region);
+    if (!this.found.has(region)) this.gaveUp = 'yes';
+  }
+
   /** The RESUME that may have come when no daemon ran was heard. */
   nothingGivenUp(): void {
     if (this.gaveUp === 'maybe') this.gaveUp = 'no';

@@ -110,16 +110,15 @@ export class Membership implements ReplicaHooks {
   restrictsMore(resuming: boolean): boolean {
     const { replica, recovery, world } = this.#log;
     const { gaveUp, moreFound } = replica.record;
-    const { whole } = recovery.restrictions;
     if (gaveUp === 'yes' || (gaveUp === 'maybe' && resuming)) return true;
-    return moreFound && !whole && !recovery.restrictions.isAlone(world.node);
+    return moreFound && !recovery.restrictions.knows(world.node) && !recovery.restrictions.isAlone(world.node);
   }
 
   restrictsUnknown(wasMember: boolean): boolean {
     const { state, world } = this.#log;
     const { restrictions } = this.#log.recovery;
     if (!state.marksUnknown || state.everResumed || restrictions.isAlone(world.node)) return false;
-    return !wasMember || !restrictions.whole;
+    return !wasMember || !restrictions.knows(world.node);
   }
 
   /**

@@ -303,10 +303,7 @@ export class MirrorLog {
    */
   tableReplaced(node: number, surmised: boolean): void {
     const { restrictions } = this.#recovery;
-    const ends = () => {
-      if (surmised && restrictions.has(node)) restrictions.doubt();
-      restrictions.removeNode(node);
-    };
+    const ends = () => (surmised ? restrictions.forget(node) : restrictions.removeNode(node));
     // What a log that has left remembers of others counts when nobody has it any more, and they are not there to say it then.
     if (this.replica.phase === 'outside') ends();
     else this.replica.head(ends);
@@ -320,6 +317,11 @@ export class MirrorLog {
   /** The node's kernel writes regions without marks that nobody can name (R10). */
   restrictAll(node: number, forgotten: boolean): void {
     this.#membership.restrictAll(node, forgotten);
+  }
+
+  /** The node has said all the regions to which its kernel writes without marks (R10). */
+  restrictionsSaid(node: number): void {
+    this.replica.head(() => this.#recovery.restrictions.known(node));
   }
 
   /** This node is no member any more: what it says of the log is what it knew when it left. */

@@ -55,6 +55,7 @@ export function deliverPlace(
     // One that was said again answers no RESUME: what its kernel does by the answer of the last, the first would undo (R3).
     const last = own && log?.replica.requestDelivered(message) === true;
     if ((flag & 12) !== 0) log?.restrictAll(node, (flag & 4) === 4);
+    else log?.restrictionsSaid(node);
     if ((flag & 2) === 2) log?.searchAnew();
     if (last && (flag & 2) === 2) log?.life.delivered(order, message);
   } else if (type === MessageType.retired) {

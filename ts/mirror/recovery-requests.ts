@@ -209,7 +209,7 @@ export class RecoveryRequests {
   #keepCopied(region: number): void {
     const { state, replica } = this.#parts;
     if (this.#wasTold(region) && state.lifeCycle !== LifeCycle.resuming && !this.hasCopied(region))
-      replica.record.foundOut(region);
+      replica.record.foundUnsaid(region);
   }
 
   /**
@@ -408,9 +408,8 @@ export class RecoveryRequests {
   #mayHaveFound(region: number): boolean {
     const { recovery, replica, world } = this.#parts;
     const { found, moreFound } = replica.record;
-    return (
-      found.has(region) || (moreFound && !recovery.restrictions.whole && !recovery.restrictions.isAlone(world.node))
-    );
+    const { restrictions } = recovery;
+    return found.has(region) || (moreFound && !restrictions.knows(world.node) && !restrictions.isAlone(world.node));
   }
 
   /** True when the message was the end of a copy that says nothing: the region is to be copied anew. An end is said of one region. */

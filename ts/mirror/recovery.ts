@@ -29,7 +29,7 @@ export class Recovery {
   constructor(state: LogState, { node, settings }: World) {
     this.#state = state;
     this.#node = node;
-    this.restrictions = new Restrictions(settings.restrictedMax, !state.restored && !state.marksUnknown);
+    this.restrictions = new Restrictions(settings.restrictedMax);
   }
 
   /** A resume begins the search anew. An assignment that stands is the kernel's until it reports its end (R6). */

@@ -13,21 +13,32 @@ export class Restrictions {
   /** The nodes whose regions did not fit. */
   readonly #overflow = new Set<number>();
   readonly #pairsMax: number;
-  /** Nothing of it was lost with the memory of daemons that have ended: a node that has lost its record as well need not be asked. */
-  #whole: boolean;
+  /** The nodes that have said all of theirs, and nothing of that was lost since with the memory of daemons that have ended. */
+  readonly #known = new Set<number>();
 
-  constructor(pairsMax: number, whole: boolean) {
+  constructor(pairsMax: number) {
     this.#pairsMax = pairsMax;
-    this.#whole = whole;
   }
 
-  get whole(): boolean {
-    return this.#whole;
+  /** Every region of the node is here, also where it has lost its own record of them, or that has no room for all. */
+  knows(node: number): boolean {
+    return this.#known.has(node);
+  }
+
+  /** The node has said all of its regions. */
+  known(node: number): void {
+    this.#known.add(node);
   }
 
   /** Others may know of more, or have known. */
   doubt(): void {
-    this.#whole = false;
+    this.#known.clear();
+  }
+
+  /** The node may come back with its table, and what was known of it goes. */
+  forget(node: number): void {
+    if (this.has(node)) this.#known.delete(node);
+    this.removeNode(node);
   }
 
   add(region: number, node: number): void {
@@ -98,8 +109,13 @@ export class Restrictions {
     return this.#nodes.get(region)?.every((one) => one === node) !== false;
   }
 
-  /** Everything is in sync. */
+  /** Everything is in sync. Who alone recovered has nothing left that could not be named. */
   clear(): void {
+    for (const node of this.#overflow) this.#known.add(node);
+    this.#empty();
+  }
+
+  #empty(): void {
     this.#nodes.clear();
     this.#pairs = 0;
     this.#overflow.clear();
@@ -108,15 +124,16 @@ export class Restrictions {
   list(): {
     readonly pairs: readonly (readonly [number, number])[];
     readonly overflow: readonly number[];
-    readonly whole: boolean;
+    readonly known: readonly number[];
   } {
     const pairs = [...this.#nodes].flatMap(([region, nodes]) => nodes.map((node) => [region, node] as const));
-    return { pairs, overflow: [...this.#overflow], whole: this.#whole };
+    return { pairs, overflow: [...this.#overflow], known: [...this.#known] };
   }
 
-  take({ pairs, overflow, whole }: ReturnType<Restrictions['list']>): void {
-    this.clear();
-    this.#whole = whole;
+  take({ pairs, overflow, known }: ReturnType<Restrictions['list']>): void {
+    this.#empty();
+    this.#known.clear();
+    for (const node of known) this.#known.add(node);
     for (const [region, node] of pairs) this.add(region, node);
     for (const node of overflow) this.#overflow.add(node);
   }

@@ -176,10 +176,11 @@ function isHead(said: unknown, regionCount: number): said is ReplicaHead {
   if ((searchPosition as number) > regionCount + 1) return false;
   if (!isRegionOrNone(recoveringRegion, regionCount)) return false;
   if (!isNodeOrNone(said.recoveringNode) || !areCounts(wishes)) return false;
-  if (!isObject<'pairs' | 'overflow' | 'whole'>(restrictions) || !areCounts(restrictions.overflow)) return false;
-  const { pairs } = restrictions;
+  if (!isObject<'pairs' | 'overflow' | 'known'>(restrictions)) return false;
+  const { pairs, overflow, known } = restrictions;
+  if (!areCounts(overflow) || !areCounts(known)) return false;
   const named = Array.isArray(pairs) && pairs.every((pair) => areCounts(pair) && pair.length === 2);
-  const flags = [recoveryDoubted, ownersFull, logFailed, restrictions.whole];
+  const flags = [recoveryDoubted, ownersFull, logFailed];
   return named && flags.every((flag) => typeof flag === 'boolean');
 }
 
