@@ -8,6 +8,7 @@ import type { MirrorSettings } from '../mirror/settings.js';
 import { Administrator } from './administrator.js';
 import { KernelTruth, type TargetTruth } from './checks/kernel-truth.js';
 import { OrphanChecks } from './checks/orphan-checks.js';
+import { hintOf } from './checks/step-checks.js';
 import type { Evaluations } from './checks/violation.js';
 import type { CheckWorld } from './checks/world.js';
 import type { Membership } from './cluster/membership.js';
@@ -455,7 +456,10 @@ export class Host implements CheckWorld, WireEnds {
   #daemonDied(): void {
     this.note('died', [], () => `daemon, after ${this.daemon?.kill.passed} effects`);
     this.#daemonEndsMs = this.daemon?.exitMs ?? 0;
-    this.truth.daemonDied();
+    this.truth.daemonDied((key) => {
+      const state = this.states?.find(key) ?? null;
+      return state === null ? 0 : hintOf(state);
+    });
     if (this.dark) return;
     if (!this.alone) countDeath(this, 'daemon');
     this.sim.cluster?.checks.daemonDied(this);

@@ -59,6 +59,8 @@ export interface TargetTruth {
   latched: boolean;
   /** The highest hint that it was told since its last suspend: of regions below it the kernel asks nothing but IN_SYNC. */
   hintMax: number;
+  /** It waits for one. */
+  asksHint: boolean;
   /** Regions that nobody recovers, as it was told since it has flushed marks last: it is about to write there. */
   readonly admitted: Set<number>;
   /** A daemon has died since then: the next one does not know what that one had said. */
@@ -120,6 +122,7 @@ export class KernelTruth {
         markOrder: 0,
         latched: false,
         hintMax: 0,
+        asksHint: false,
         admitted: new Set(),
         roundUnknown: false,
         roundMarks: false,
@@ -183,8 +186,12 @@ export class KernelTruth {
   }
 
   /** The daemon is gone, and with it what it had not sent. */
-  daemonDied(): void {
-    for (const truth of this.targets.values()) Object.assign(truth, { roundUnknown: true, roundMarks: false });
+  /** `hintOf`: as the record of the log has it. Whether the kernel was told that the next daemon cannot know. */
+  daemonDied(hintOf: (key: string) => number): void {
+    for (const truth of this.targets.values()) {
+      Object.assign(truth, { roundUnknown: true, roundMarks: false });
+      if (truth.asksHint) truth.hintMax = Math.max(truth.hintMax, hintOf(truth.key));
+    }
     this.#onTheWay.clear();
     this.acknowledgements += 1;
   }
@@ -262,6 +269,7 @@ export class KernelTruth {
         truth.flushFailed = false;
       }
     }
+    if (request.type === DM_ULOG_IS_REMOTE_RECOVERING) truth.asksHint = true;
     if (request.type === DM_ULOG_MARK_REGION) truth.roundMarks = true;
     // The delayed flush of a log with integrated_flush is another thread's, and ends no round.
     if (request.type === DM_ULOG_FLUSH && (request.values.length > 0 || truth.roundMarks)) {
@@ -317,6 +325,7 @@ export class KernelTruth {
     const regionCount = map?.regionCount ?? Number.POSITIVE_INFINITY;
     const truth = this.of(request);
     if (!isQuestion(request.type)) truth.changes += 1;
+    if (request.type === DM_ULOG_IS_REMOTE_RECOVERING) truth.asksHint = false;
     if (request.type === DM_ULOG_FLUSH) {
       if (reply.error === -Errno.EIO) becomesDoubtful(truth, map);
       flushEnded(truth, request, reply.error);

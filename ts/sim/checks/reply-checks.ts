@@ -25,7 +25,7 @@ import type { CountedState } from '../daemon/counted-state.js';
 import type { ReplyRecord, RequestRecord } from '../daemon/requests.js';
 import type { SimMirror } from '../mirror.js';
 import { cleanBit, forEachNotClean, readLogBytes, sessionClosed, sessionIntact } from './log-bytes.js';
-import { hintOf, keepsForItself } from './step-checks.js';
+import { keepsForItself } from './step-checks.js';
 import type { CheckWorld } from './world.js';
 
 interface Judged {
@@ -320,7 +320,7 @@ function checkInSync({ world, request, reply, state, mirror }: Judged): void {
     const inSync = state.map.inner.isInSync(region);
     // A kernel that does not ask who recovers a region must not write to it without a mark.
     const must = inSync || (!world.alone && (region < hint || admitted.has(region)));
-    const may = must || (!world.alone && (region < Math.max(hintMax, hintOf(state)) || roundUnknown));
+    const may = must || (!world.alone && (region < hintMax || roundUnknown));
     evaluations.check(
       'in-sync-answer',
       reply.first === 1 ? may : !must,
@@ -440,7 +440,7 @@ function checkHint({ world, request, reply, state, mirror }: Judged): void {
     const marks =
       latched ||
       state.inSyncLatched ||
-      region < Math.max(hintMax, hintOf(state)) ||
+      region < hintMax ||
       state.map.isHeld(region) ||
       found ||
       draining ||

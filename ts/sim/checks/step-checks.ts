@@ -182,7 +182,7 @@ export function keepsForItself({ identity, members }: CountedState, region: numb
   return stored !== null && (stored.moreFound || stored.found.has(region));
 }
 
-/** The hint that the kernel was told, as its record says; or was about to be, when its daemon was killed: the next one cannot know. */
+/** The hint that the kernel was told, as its record says; or was about to be, when its daemon was killed. */
 export function hintOf({ identity, members }: CountedState): number {
   return decodeMembers(identity.uuid, members)?.hint ?? 0;
 }
