@@ -1,5 +1,5 @@
 /** Daemons, nodes and the group that go away and come back. */
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { Errno } from '../../ts/base/errno.js';
 import {
   DM_ULOG_CLEAR_REGION,
@@ -13,8 +13,10 @@ import {
   DM_ULOG_RESUME,
   DM_ULOG_SET_REGION_SYNC,
 } from '../../ts/base/ulog-frames.js';
+import { LifeCycle } from '../../ts/mirror/log-state.js';
 import { MessageType } from '../../ts/mirror/messages.js';
 import { groupWith } from './cluster-host.js';
+import { restartDaemon, resume, suspend, suspendAndResume } from './cluster-kernel.js';
 import { mirrorA } from './host.js';
 
 const core = '512 clustered-core 8 nosync';
@@ -228,6 +230,27 @@ test('R12: a region below a hint that the kernel was told stays in sync for it, 
   group.join(2);
   group.settle();
   expect(group.ask(2, DM_ULOG_IN_SYNC, mirrorA, [0])?.values).toEqual([1]);
+});
+
+test('R12: the hint of before has ended when a resume is stored, should the daemon be killed right behind that', () => {
+  const { group } = groupWith(core, [1, 2]);
+  group.ask(1, DM_ULOG_SET_REGION_SYNC, mirrorA, [60, 0]);
+  suspendAndResume(group, 2);
+  expect(group.ask(2, DM_ULOG_IS_REMOTE_RECOVERING, mirrorA, [62])?.values).toEqual([0, 60]);
+  suspend(group, 2);
+  group.ask(1, DM_ULOG_SET_REGION_SYNC, mirrorA, [20, 0]);
+  const state = group.host(2).state(mirrorA);
+  const { set } = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(state), 'lifeCycle') ?? {};
+  const store = vi.spyOn(state, 'lifeCycle', 'set').mockImplementation((value) => {
+    set?.call(state, value);
+    if (value === LifeCycle.active) throw new Error('killed');
+  });
+  group.host(2).send(DM_ULOG_RESUME, mirrorA);
+  expect(() => group.settle()).toThrow('killed');
+  store.mockRestore();
+  restartDaemon(group, 2);
+  resume(group, 2);
+  expect(group.ask(2, DM_ULOG_IS_REMOTE_RECOVERING, mirrorA, [20])?.values).toEqual([1, 20]);
 });
 
 test('R7: a member that died while nobody had a copy that counts leaves nothing clean that it held', () => {

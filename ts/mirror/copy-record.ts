@@ -151,6 +151,14 @@ export class CopyRecord implements CopyFacts {
     if (table !== undefined) this.store(table, right);
   }
 
+  /** The kernel begins with a hint of 0. Stored before the log is in use again: the next daemon would go by the last one. */
+  resumed(): void {
+    if (this.hint === 0) return;
+    this.hint = 0;
+    const { table } = this.#rights;
+    if (table !== undefined) this.keep(table);
+  }
+
   /**
    * Other nodes that were members when the copy was last right, and are none any more or not in the same boot, or have left and are
    * about to come again.

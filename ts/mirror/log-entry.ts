@@ -105,12 +105,12 @@ export class LogEntry {
       if (state.marksUnknown && state.everResumed) state.marksUnknown = false;
       if (!replica.rights.shared) marks.forgetOwners();
       // A kernel that only reconnects keeps what it was told.
-      replica.record.hint = 0;
+      replica.record.resumed();
     } else if (state.lifeCycle !== LifeCycle.halted) {
       return;
     } else if (replica.rights.shared) {
       if (state.marksUnknown && state.everResumed) state.marksUnknown = false;
-      replica.record.hint = 0;
+      replica.record.resumed();
     }
     if (!replica.rights.shared) recovery.restart();
     state.inSyncLatched = map.syncCount === map.regionCount;
