@@ -184,3 +184,17 @@ test('the kernel asks again without a group and hears "none": what it asked befo
   expect(group.host(2).state(mirrorA).recoveringRegion).toBe(-1);
   expect(group.ask(2, DM_ULOG_GET_RESYNC_WORK, mirrorA)?.values).toEqual([1, 0]);
 });
+
+test('R6: what a daemon says of a region that its kernel has been given meanwhile ends no copy', () => {
+  const { group } = groupWith(core, [1, 2]);
+  expect(group.ask(1, DM_ULOG_GET_RESYNC_WORK, mirrorA)?.values).toEqual([1, 0]);
+  group.tamper = (message) => {
+    if (message.type !== MessageType.inSync) return;
+    message.flag = 2;
+    message.regions[0] = 0;
+  };
+  group.host(1).send(DM_ULOG_SET_REGION_SYNC, mirrorA, [5, 0]);
+  group.settle();
+  for (const node of [1, 2]) expect(group.host(node).log(mirrorA).state.recoveringRegion).toBe(0);
+  expect(group.ask(2, DM_ULOG_GET_RESYNC_WORK, mirrorA)?.values?.[0]).toBe(0);
+});

@@ -375,7 +375,9 @@ export class RecoveryRequests {
     const { world, state, recovery, replica, failures, uuid } = this.#parts;
     const inSync = flag === 1;
     const { map } = state;
-    recovery.ended(node, region, inSync);
+    // What only the daemon says ends no copy, should the region have been assigned to its kernel meanwhile (R6).
+    if (flag === 2) recovery.outOfSync(region);
+    else recovery.ended(node, region, inSync);
     if (inSync) recovery.restrictions.remove(region);
     else if (flag === 0 && replica.rights.shared) recovery.restrictions.add(region, node);
     const allInSync = map.syncCount === map.regionCount;
@@ -395,7 +397,7 @@ export class RecoveryRequests {
     if (!inSync) this.#sayingAgain.delete(region);
     failures.syncDelivered(region);
     const asked = flag === 2 ? null : this.#syncChanges.take(region, inSync);
-    // What only the daemon says ends no copy: of what its kernel copies still, it says so where another copy counts.
+    // Of what its kernel copies still a daemon says so where another copy counts.
     if (asked === null) return;
     this.#copyEnded(region);
     asked.answerAll((seq) => {
