@@ -45,6 +45,8 @@ uint64_t get_word(const StateRecord& record, StateRecord::Word word) {
       return record.recovery_doubted() ? 1 : 0;
     case StateRecord::recovery_untold_word:
       return record.recovery_untold() ? 1 : 0;
+    case StateRecord::reconnecting_word:
+      return record.reconnecting() ? 1 : 0;
     default:
       return record.device_number();
   }
@@ -80,6 +82,8 @@ void set_word(StateRecord record, StateRecord::Word word, uint64_t value) {
       return record.set_recovery_doubted(value != 0);
     case StateRecord::recovery_untold_word:
       return record.set_recovery_untold(value != 0);
+    case StateRecord::reconnecting_word:
+      return record.set_reconnecting(value != 0);
     default:
       return record.set_device_number(value);
   }
@@ -93,7 +97,7 @@ static_assert(StateRecord::life_cycle_word == 0 && StateRecord::recovering_word 
               StateRecord::device_number_word == 8 && StateRecord::draining_word == 12 &&
               StateRecord::recovering_node_word == 13 && StateRecord::position_word == 14 &&
               StateRecord::doubted_word == 15 && StateRecord::recovery_doubted_word == 16 &&
-              StateRecord::recovery_untold_word == 17);
+              StateRecord::recovery_untold_word == 17 && StateRecord::reconnecting_word == 18);
 
 }  // namespace
 
@@ -145,7 +149,7 @@ StateRecord LogRecordWrap::record(const Napi::CallbackInfo& info) const {
 }
 
 StateRecord::Word LogRecordWrap::word(const Napi::CallbackInfo& info) const {
-  const uint64_t word = integer_argument(info, 0, 0, StateRecord::recovery_untold_word);
+  const uint64_t word = integer_argument(info, 0, 0, StateRecord::reconnecting_word);
   // The words between are the bit maps' own.
   if (word > StateRecord::device_number_word && word < StateRecord::draining_word) {
     throw_range(info.Env(), "no such state word: " + std::to_string(word));

@@ -28,7 +28,7 @@
 
 namespace lockstep {
 
-inline constexpr uint32_t state_version = 4;
+inline constexpr uint32_t state_version = 5;
 /// The oldest version that is read.
 inline constexpr uint32_t state_version_min = 1;
 /// Bytes of a member table, which the mirror core encodes.
@@ -146,6 +146,10 @@ class StateRecord {
   bool recovery_untold() const noexcept { return get(recovery_untold_word) != 0; }
   void set_recovery_untold(bool value) noexcept { set(recovery_untold_word, value ? 1 : 0); }
 
+  /// The kernel has repeated the constructor, and the request behind that was not heard.
+  bool reconnecting() const noexcept { return get(reconnecting_word) != 0; }
+  void set_reconnecting(bool value) noexcept { set(reconnecting_word, value ? 1 : 0); }
+
   /// The newest member table that was stored whole; empty when there is none.
   [[nodiscard]] std::span<const uint8_t> member_table() const noexcept;
   /// Stores a table of at most `member_table_bytes_max` bytes. A kill inside leaves the one before.
@@ -171,6 +175,7 @@ class StateRecord {
     doubted_word,
     recovery_doubted_word,
     recovery_untold_word,
+    reconnecting_word,
     word_count,
   };
   [[nodiscard]] static bool word_valid(Word word, uint64_t value, uint64_t region_count) noexcept;

@@ -77,6 +77,7 @@ TEST_CASE("state: what is stored is found again") {
     record.set_doubted(true);
     record.set_recovery_doubted(true);
     record.set_recovery_untold(true);
+    record.set_reconnecting(true);
     record.set_resume_count(77);
     record.set_device_number(device_number_max);
     RegionMap map(record.map_memory(), 1000);
@@ -98,6 +99,7 @@ TEST_CASE("state: what is stored is found again") {
   CHECK(record.doubted());
   CHECK(record.recovery_doubted());
   CHECK(record.recovery_untold());
+  CHECK(record.reconnecting());
   CHECK(record.resume_count() == 77);
   CHECK(record.device_number() == device_number_max);
   const StateStatic fixed = record.fixed();
@@ -161,7 +163,7 @@ TEST_CASE("state: malformed files are refused, each by its name") {
   CHECK(refusal(byte(8, 1)) == StateError::bad_checksum);
   CHECK(refusal(byte(8, 1), true) == StateError::ok);
   CHECK(refusal(byte(8, 2), true) == StateError::ok);
-  CHECK(refusal(byte(8, 5)) == StateError::bad_version);
+  CHECK(refusal(byte(8, 6)) == StateError::bad_version);
   CHECK(refusal(byte(8, 0)) == StateError::bad_version);
   CHECK(refusal(byte(1152, 'X')) == StateError::bad_checksum);
   for (const size_t at : {12, 16, 24, 32, 40, 50, 120, 250, 1103, 1120, 1144, 1147}) {
@@ -205,7 +207,9 @@ TEST_CASE("state: malformed files are refused, each by its name") {
   CHECK(refusal(word(words + 128, 2)) == StateError::bad_word);
   CHECK(refusal(word(words + 136, 1)) == StateError::ok);
   CHECK(refusal(word(words + 136, 2)) == StateError::bad_word);
-  CHECK(refusal(word(words + 144, 1)) == StateError::bad_word);
+  CHECK(refusal(word(words + 144, 1)) == StateError::ok);
+  CHECK(refusal(word(words + 144, 2)) == StateError::bad_word);
+  CHECK(refusal(word(words + 152, 1)) == StateError::bad_word);
   CHECK(refusal(word(words + 248, 1)) == StateError::bad_word);
   // A copy of the member table that is not whole does not count, and that is all.
   CHECK(refusal(word(words + 256, 1)) == StateError::ok);

@@ -18,6 +18,7 @@ import { type Group, groupWith } from './cluster-host.js';
 import { mirrorA } from './host.js';
 
 const core = '512 clustered-core 8 nosync';
+const disk = '512 clustered-disk /dev/log 8 nosync';
 
 /** Two hosts have the log; the state of the second is lost under its kernel, which asks on. */
 function lostOnSecond(members: readonly number[] = [1, 2]): Group {
@@ -310,3 +311,36 @@ test('R2: a host that has lost a record whose kernel is gone leaves, and what it
   expect([service.suspectsOrphans, map.isInSync(4), map.isInSync(5)]).toEqual([false, false, true]);
   expect(group.ask(1, DM_ULOG_GET_RESYNC_WORK, mirrorA)?.values).toEqual([1, 4]);
 });
+
+test.each([
+  [core, 'asks nothing'],
+  [core, 'reconnects'],
+  [disk, 'asks nothing'],
+  [disk, 'reconnects'],
+])(
+  'R3: its next daemon is started anew before the suspend that ends what is unknown: nothing is resynced for that: %s, its kernel %s',
+  (text, kernel) => {
+    const { group } = groupWith(text, [1, 2]);
+    loseState(group, 2);
+    group.join(2);
+    group.settle();
+    const first = reconnect(group, 2, text);
+    group.settle();
+    expect(group.host(2).answerTo(first)?.error).toBe(0);
+    expect(group.ask(2, DM_ULOG_FLUSH, mirrorA, [3])?.error).toBe(0);
+    group.killDaemon(2);
+    group.settle();
+    group.join(2);
+    group.settle();
+    if (kernel === 'reconnects') {
+      const again = reconnect(group, 2, text);
+      group.settle();
+      expect(group.host(2).answerTo(again)?.error).toBe(0);
+      expect(group.ask(2, DM_ULOG_IN_SYNC, mirrorA, [3])?.error).toBe(0);
+    }
+    for (const type of [DM_ULOG_PRESUSPEND, DM_ULOG_POSTSUSPEND, DM_ULOG_RESUME])
+      expect(group.ask(2, type, mirrorA)?.error).toBe(0);
+    const { map } = group.host(1).state(mirrorA);
+    expect(map.syncCount).toBe(map.regionCount - 1);
+  },
+);

@@ -53,7 +53,7 @@ export class CopyRecord implements CopyFacts {
     this.#rights = rights;
     this.#node = node;
     this.#foundMax = settings.foundMax;
-    this.gaveUp = state.restored && state.marksUnknown && state.everResumed ? 'maybe' : 'no';
+    this.gaveUp = state.restored && state.reconnecting && state.marksUnknown && state.everResumed ? 'maybe' : 'no';
   }
 
   /** What an earlier daemon stored. */
@@ -111,7 +111,9 @@ export class CopyRecord implements CopyFacts {
 
   /** The RESUME that may have come when no daemon ran was heard. */
   nothingGivenUp(): void {
-    if (this.gaveUp === 'maybe') this.gaveUp = 'no';
+    if (this.gaveUp !== 'maybe') return;
+    this.gaveUp = 'no';
+    this.#state.reconnecting = false;
   }
 
   /** Which regions this kernel has found was lost with its record. */

@@ -61,6 +61,8 @@ export interface LogState {
   inSyncLatched: boolean;
   /** R3: the marks of this kernel are not known; nothing is cleaned or recovered before suspend and resume. */
   marksUnknown: boolean;
+  /** The kernel has repeated the constructor; RESUME follows, and a request. They were not both heard. */
+  reconnecting: boolean;
   /** The log has been resumed at least once since its constructor. */
   everResumed: boolean;
   /** R16: the log device failed. */

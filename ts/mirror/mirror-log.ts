@@ -248,6 +248,7 @@ export class MirrorLog {
     this.#resumedAgain = false;
     if (this.state.lifeCycle === LifeCycle.halted) this.#reconnectedHalted = true;
     this.replica.gaveUp();
+    if (!this.state.reconnecting) this.state.reconnecting = true;
     if (!serves(this.state) || this.state.marksUnknown) return;
     this.#reconnecting = true;
     // What the daemon before this one was told is stored: no mark was lost.
@@ -262,10 +263,12 @@ export class MirrorLog {
   #reconnected(): void {
     this.#constructedAgain = false;
     this.#resumedAgain = false;
-    if (!this.#reconnecting) return;
+    const known = this.#reconnecting && this.state.marksUnknown;
     this.#reconnecting = false;
-    if (!this.state.marksUnknown) return;
-    this.state.marksUnknown = false;
+    // In this order: killed in between, the next daemon must not take them for lost.
+    if (known) this.state.marksUnknown = false;
+    this.state.reconnecting = false;
+    if (!known) return;
     this.#marks.beginSweep();
     this.replica.marksKnown();
     this.#recoveryRequests.marksKnown();

@@ -56,6 +56,7 @@ export const RecordWord = {
   doubted: 15,
   recoveryDoubted: 16,
   recoveryUntold: 17,
+  reconnecting: 18,
 } as const;
 export type RecordWord = (typeof RecordWord)[keyof typeof RecordWord];
 
@@ -135,6 +136,7 @@ export class NativeLogState implements LogState {
   #doubted: boolean;
   #recoveryDoubted: boolean;
   #recoveryUntold: boolean;
+  #reconnecting: boolean;
 
   constructor(record: NativeLogRecord, restored: boolean, options: LogStatesOptions) {
     this.#record = record;
@@ -162,6 +164,7 @@ export class NativeLogState implements LogState {
     this.#doubted = record.load(RecordWord.doubted) !== 0;
     this.#recoveryDoubted = record.load(RecordWord.recoveryDoubted) !== 0;
     this.#recoveryUntold = record.load(RecordWord.recoveryUntold) !== 0;
+    this.#reconnecting = record.load(RecordWord.reconnecting) !== 0;
   }
 
   get lifeCycle(): LifeCycle {
@@ -268,6 +271,14 @@ export class NativeLogState implements LogState {
   set recoveryUntold(value: boolean) {
     this.#record.store(RecordWord.recoveryUntold, value ? 1 : 0);
     this.#recoveryUntold = value;
+  }
+
+  get reconnecting(): boolean {
+    return this.#reconnecting;
+  }
+  set reconnecting(value: boolean) {
+    this.#record.store(RecordWord.reconnecting, value ? 1 : 0);
+    this.#reconnecting = value;
   }
 
   get members(): Uint8Array {

@@ -368,6 +368,13 @@ export class CountedState implements LogState {
     this.#kill.point();
     this.inner.recoveryUntold = value;
   }
+  get reconnecting(): boolean {
+    return this.inner.reconnecting;
+  }
+  set reconnecting(value: boolean) {
+    this.#kill.point();
+    this.inner.reconnecting = value;
+  }
   get position(): number {
     return this.inner.position;
   }
