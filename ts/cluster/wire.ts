@@ -36,7 +36,8 @@ import { cpgMessageBytesMax } from '../native/cpg-group.js';
  * and a leave counts the messages that put regions out of sync. 10: an older copy whose log device cannot be read says so, and a core log
  * is in doubt that somebody may have used of whom nobody knows; who cannot restart recovery passes it on. 11: who went on apart is heard
  * before anybody cleans or recovers, and the doubt of that outlives who was to resync; what a lost record named is not forgotten. 12: who was
- * away while no daemon of the others ran may have begun a core log without them.
+ * away while no daemon of the others ran may have begun a core log without them, what members name of a kernel's findings is known node by
+ * node, and of several that leave at once the last one closes the log device.
  */
 export const wireVersion = 12;
 export const wireHeaderBytes = 52;

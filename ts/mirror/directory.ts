@@ -121,6 +121,13 @@ export class Directory {
     return true;
   }
 
+  /** Nobody else has the log, and its device is to be closed (R9): of several that leave at once each has seen others. */
+  hasAlone(uuid: string, node: number): boolean {
+    const table = this.tables.get(uuid);
+    const [member, other] = table?.members ?? [];
+    return table?.disk === true && other === undefined && member?.node === node && member.valid;
+  }
+
   /** The member that left, as it was; undefined when it was none. */
   leave(uuid: string, node: number, { closedEpoch, ...said }: LeaveFacts): Member | undefined {
     const outOfSync = said.outOfSync || this.outOfSyncOf(uuid) > said.seenOutOfSync;

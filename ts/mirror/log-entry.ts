@@ -165,8 +165,16 @@ export class LogEntry {
       return;
     }
     deriveCoreBits(state, args, this.#parts.hooks.predecessors());
-    if (replica.rights.table?.doubt || this.#isOutdated()) this.#forgetBits();
+    if (doubt || this.#isOutdated()) this.#forgetBits();
+    else if (state.everResumed && lastLeaver !== -1 && lastLeaver !== world.node) this.#takeAllInSync();
     replica.loaded();
+  }
+
+  /** Others had the log after this node had left it, and the last of them left all of it in sync. */
+  #takeAllInSync(): void {
+    const { map } = this.#parts.state;
+    map.fillInSync(0, map.regionCount, true);
+    map.fillClean(0, map.regionCount, true);
   }
 
   /**
@@ -177,7 +185,7 @@ export class LogEntry {
     const { state, replica, world, uuid, hooks } = this.#parts;
     const { lastLeaver: last = -1, leftOutOfSync = false } = replica.rights.table ?? {};
     if (!state.everResumed) return leftOutOfSync && (last !== world.node || [...hooks.predecessors()].length === 0);
-    if (last !== -1) return last !== world.node;
+    if (last !== -1) return last !== world.node && leftOutOfSync;
     return (decodeMembers(uuid, state.members)?.table.members ?? []).some(({ node }) => node !== world.node);
   }
 

@@ -149,6 +149,11 @@ export class LogExit {
     else this.#parts.store.abandon(done);
   }
 
+  /** It is the last one after all: it takes the device over and closes it. */
+  closeAlone(): void {
+    if (this.#parts.state.lifeCycle === LifeCycle.leaving) this.#close();
+  }
+
   beginLeave(): void {
     const { state, marks } = this.#parts;
     marks.resting = true;
@@ -184,12 +189,12 @@ export class LogExit {
     if (this.#closeWaits) return;
     this.#closeErrno = 0;
     this.#closed = false;
-    if (this.#parts.store === null || !replica.rights.sole) replica.leave(false);
+    if (this.#parts.store === null || !replica.rights.sole) replica.leave(false, this.#parts.store !== null);
     else
       this.#parts.store.finish((errno) => {
         this.#closeErrno = errno;
         this.#closed = true;
-        replica.leave(errno === 0);
+        replica.leave(errno === 0, false);
       });
   }
 

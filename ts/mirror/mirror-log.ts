@@ -288,6 +288,14 @@ export class MirrorLog {
     if (this.replica.takes(order, message, nowMs)) this.#deliveries.apply(order, message, nowMs);
   }
 
+  /** Its leave was delivered behind those of all others. */
+  stayToClose(message: LogMessage): void {
+    this.needsTurn = true;
+    if (!this.replica.isLast(message)) return;
+    this.replica.tableChanged();
+    this.life.exit.closeAlone();
+  }
+
   /** A member is gone, at its place in the stream. */
   memberGone(member: Member, died: boolean): void {
     this.replica.gone(member, died);

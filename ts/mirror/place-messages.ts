@@ -40,6 +40,10 @@ export function deliverPlace(
     if (memberOf(directory.tables.get(uuid), node) === undefined) tableEnded(uuid, node);
     return;
   }
+  if (type === MessageType.leave && (flag & 4) === 4 && directory.hasAlone(uuid, node)) {
+    if (own) log?.stayToClose(message);
+    return;
+  }
   if (own && type !== MessageType.ready) log?.replica.requestDelivered(message);
   if (type === MessageType.join) {
     const facts = joinFacts(cluster, message);

@@ -91,7 +91,11 @@ export class PlaceRequests {
       // So is what the copy says: of a later table it may be wrong.
       const { generation = 0 } = this.#rights.table ?? {};
       const outOfSync = this.#world.cluster?.directory.outOfSyncOf(uuid) ?? 0;
-      sender.numbers(type, uuid, number, this.#leavesBehind ? 2 : 0, [generation, this.closedEpoch, outOfSync]);
+      sender.numbers(type, uuid, number, flag + (this.#leavesBehind ? 2 : 0), [
+        generation,
+        this.closedEpoch,
+        outOfSync,
+      ]);
     } else {
       sender.numbers(type, uuid, number, flag, []);
     }
