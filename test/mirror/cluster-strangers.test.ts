@@ -158,3 +158,21 @@ describe('a core log whose host begins it anew: its record was lost, and the dae
     expect(map.syncCount).toBe(map.regionCount);
   });
 });
+
+test.each(['it boots', 'its death is confirmed'])(
+  'a host that was lost with quorum here has not gone on, though all daemons here began anew since: %s',
+  (end) => {
+    const { group } = groupWith(core, [1, 2, 3]);
+    expect(group.ask(3, DM_ULOG_FLUSH, mirrorA, [7])?.error).toBe(0);
+    group.cutPower(3);
+    group.settle();
+    for (const node of [1, 2]) group.killDaemon(node);
+    for (const node of [1, 2]) group.join(node);
+    group.settle();
+    if (end === 'it boots') group.join(3);
+    else group.host(1).service.confirmDead(3, null, group.host(1).nowMs);
+    group.settle();
+    const { map } = group.host(1).state(mirrorA);
+    expect([map.isInSync(7), map.syncCount]).toEqual([false, map.regionCount - 1]);
+  },
+);
