@@ -1,6 +1,7 @@
 /** A region that members have assigned to a kernel which was not told of it (R6): it must not be left to nobody. */
 import { expect, test } from 'vitest';
 import {
+  DM_ULOG_FLUSH,
   DM_ULOG_GET_RESYNC_WORK,
   DM_ULOG_IS_REMOTE_RECOVERING,
   DM_ULOG_PRESUSPEND,
@@ -9,6 +10,7 @@ import {
 } from '../../ts/base/ulog-frames.js';
 import { MessageType } from '../../ts/mirror/messages.js';
 import { type Group, groupWith } from './cluster-host.js';
+import { restartDaemon, workOf } from './cluster-kernel.js';
 import { mirrorA } from './host.js';
 
 const core = '512 clustered-core 8';
@@ -197,4 +199,55 @@ test('R6: what a daemon says of a region that its kernel has been given meanwhil
   group.settle();
   for (const node of [1, 2]) expect(group.host(node).log(mirrorA).state.recoveringRegion).toBe(0);
   expect(group.ask(2, DM_ULOG_GET_RESYNC_WORK, mirrorA)?.values?.[0]).toBe(0);
+});
+
+test.each([1, 64])(
+  'asked while what is held is announced, %s regions a step: its daemon is killed while it copies, and nobody else is given that region',
+  (announceRegions) => {
+    const { group } = groupWith('1024 clustered-core 8', [1, 2], { settings: { announceRegions } });
+    for (let region = 20; region < 40; region++) group.ask(1, DM_ULOG_FLUSH, mirrorA, [region]);
+    group.killDaemon(1);
+    group.settle();
+    group.join(1);
+    const one = group.host(1);
+    while (one.log(mirrorA).replica.phase !== 'announcing')
+      if (!group.step()) for (const host of group.hosts.values()) host.turn();
+    const seq = one.send(DM_ULOG_GET_RESYNC_WORK, mirrorA);
+    group.settle();
+    expect(one.answerTo(seq)?.values).toEqual([1, 0]);
+    restartDaemon(group, 1);
+    expect(workOf(group, 2)).toEqual([0, 0]);
+  },
+);
+
+test('so it is where it asked twice, the first time before quorum was lost', () => {
+  const { group } = groupWith(core, [1, 2]);
+  const one = group.host(1);
+  one.send(DM_ULOG_GET_RESYNC_WORK, mirrorA);
+  // Nothing is delivered for longer than the kernel waits.
+  group.quorum(false, [1]);
+  expect(one.answerTo(one.send(DM_ULOG_GET_RESYNC_WORK, mirrorA))?.values).toEqual([0, 0]);
+  group.quorum(true, [1]);
+  const seq = one.send(DM_ULOG_GET_RESYNC_WORK, mirrorA);
+  group.settle();
+  if (one.answerTo(seq)?.values[0] !== 1) expect(workOf(group, 1)).toEqual([1, 0]);
+  restartDaemon(group, 1);
+  expect(workOf(group, 2)).toEqual([0, 0]);
+});
+
+test('asked again, since the answer came late, and told of none for want of quorum: what it was given before goes back', () => {
+  const { group } = groupWith(core, [1, 2]);
+  expect(workOf(group, 1)).toEqual([1, 0]);
+  group.acknowledges = false;
+  const seq = group.host(1).send(DM_ULOG_GET_RESYNC_WORK, mirrorA);
+  group.settle();
+  group.quorum(false);
+  group.settle();
+  group.acknowledges = true;
+  group.acknowledge();
+  group.settle();
+  expect(group.host(1).answerTo(seq)?.values).toEqual([0, 0]);
+  group.quorum(true);
+  group.settle();
+  expect(group.ask(2, DM_ULOG_PRESUSPEND, mirrorA)?.error).toBe(0);
 });

@@ -91,13 +91,13 @@ export class RecoveryRequests {
     this.#suspend.recovers();
     this.#toldNone = false;
     // A kernel that asks copies nothing.
+    this.#handedOut = noRegion;
     this.#handedOutBefore = noRegion;
     // Who has only just come hears whether it has quorum in a moment: the hand-out waits for that.
     const mayAsk = this.#mayHandOut || (this.#mayAsk && replica.rights.quorumUnsaid);
     const may = mayAsk && state.map.syncCount < state.map.regionCount;
     if (!may && !resumes && !this.#isAwaited) {
       this.#kernelIdles();
-      this.#handedOut = noRegion;
       this.#toldNone = true;
       if (replica.rights.shared && replica.following && this.ownRegion !== noRegion) this.#giveBack();
       // Nobody waits for what it has asked before, which may come all the same.
@@ -326,7 +326,8 @@ export class RecoveryRequests {
     const may = stands || (replica.rights.shared ? maySome : this.#mayHandOut);
     const assigned = may ? recovery.assign(node) : noRegion;
     if (node !== world.node) return;
-    if (replica.rights.shared && assigned !== noRegion) this.#setUntold(true);
+    // Two questions of it may be on their way, of which the first was answered.
+    if (replica.rights.shared && assigned !== noRegion && !this.#wasTold(assigned)) this.#setUntold(true);
     this.#assigned = { region: assigned, order: replica.rights.shared && assigned !== noRegion ? order : 0 };
     this.poll();
   }
