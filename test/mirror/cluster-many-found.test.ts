@@ -43,6 +43,14 @@ function find(group: Group, node: number, first: number): void {
     expect(group.ask(node, DM_ULOG_SET_REGION_SYNC, mirrorA, [region, 0])?.error).toBe(0);
 }
 
+test.each([core, disk])('the daemon of a host that has the log alone is started anew: %s', (text) => {
+  const { group } = groupWith(text, [1], { nodes: [1, 2] });
+  find(group, 1, 0);
+  restartDaemon(group, 1);
+  expect(group.host(1).state(mirrorA).map.syncCount).toBe(regions - many);
+  expect(recoverAll(group, 1)).toHaveLength(many);
+});
+
 /** R11: the look for recovery that rests, and what daemons make of it. */
 function restartRecoveries(group: Group): void {
   for (const node of [1, 2, 3]) group.host(node).service.restartRecoveries();

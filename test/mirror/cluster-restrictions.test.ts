@@ -16,17 +16,13 @@ import {
 import { MessageType } from '../../ts/mirror/messages.js';
 import { Restrictions } from '../../ts/mirror/restrictions.js';
 import { type Group, groupWith } from './cluster-host.js';
+import { recoverAll, suspend } from './cluster-kernel.js';
 import { mirrorA } from './host.js';
 
 const core = '4096 clustered-core 8 nosync';
 const disk = '4096 clustered-disk /dev/log 8 nosync';
 
 const work = (group: Group, node: number) => group.ask(node, DM_ULOG_GET_RESYNC_WORK, mirrorA)?.values;
-
-function suspend(group: Group, node: number): void {
-  expect(group.ask(node, DM_ULOG_PRESUSPEND, mirrorA)?.error).toBe(0);
-  expect(group.ask(node, DM_ULOG_POSTSUSPEND, mirrorA)?.error).toBe(0);
-}
 
 function restartAll(group: Group): void {
   for (const node of [1, 2]) group.killDaemon(node);
@@ -79,11 +75,13 @@ test.each([core, disk])('two kernels have found one: neither recovers it while b
   expect(work(group, 2)).toEqual([1, 4]);
 });
 
-test('more of them than a record names: all is out of sync, for that kernel to recover', () => {
-  const { group } = groupWith(core, [1, 2]);
+test('more of them than a record names: nobody but that kernel recovers anything', () => {
+  const regions = 1024;
+  const { group } = groupWith(`${8 * regions} clustered-core 8 nosync`, [1, 2]);
   for (let region = 0; region < 300; region++) group.ask(2, DM_ULOG_SET_REGION_SYNC, mirrorA, [region, 0]);
   restartAll(group);
-  for (const node of [1, 2]) expect(group.host(node).state(mirrorA).map.syncCount).toBe(0);
+  // What was in sync stays so: a member has found it, and nobody recovers anything before it has said so.
+  for (const node of [1, 2]) expect(group.host(node).state(mirrorA).map.syncCount).toBe(regions - 300);
   expect(work(group, 1)?.[0]).toBe(0);
   expect(work(group, 2)).toEqual([1, 0]);
 });
@@ -326,3 +324,23 @@ test.each(['8192 clustered-core 8 nosync', '8192 clustered-disk /dev/log 8 nosyn
     expect(map.syncCount).toBe(map.regionCount);
   },
 );
+
+test('the table of a host that had left goes while nobody follows: others recover what it had found', () => {
+  const { group } = groupWith(core, [1, 2, 3, 5]);
+  group.ask(3, DM_ULOG_SET_REGION_SYNC, mirrorA, [4, 0]);
+  suspend(group, 3);
+  group.tellsQuorum = false;
+  group.split([5]);
+  // Quorum comes from a host that runs no daemon.
+  group.quorum(false, [1, 2, 3]);
+  group.settle();
+  group.quorum(true, [1, 2, 3]);
+  group.settle();
+  expect(group.host(1).log(mirrorA).replica.following).toBe(false);
+  group.ask(3, DM_ULOG_DTR, mirrorA);
+  group.settle();
+  group.cutPower(5);
+  group.host(1).service.confirmDead(5, null, group.host(1).nowMs);
+  group.settle();
+  expect(recoverAll(group, 1)).toContain(4);
+});

@@ -93,8 +93,7 @@ export class Membership implements ReplicaHooks {
   #sayFound(): void {
     const { replica, recovery, recoveryRequests, state, world } = this.#log;
     const { found } = replica.record;
-    // All of it is said with `ready` then, and what came before would hide that there is more.
-    if (found.size === 0 || this.restrictsMore(false)) return;
+    if (found.size === 0) return;
     const copied = recoveryRequests.copiedHere;
     const unknown = [...found].filter(
       (region) =>
@@ -107,10 +106,14 @@ export class Membership implements ReplicaHooks {
     world.sender.regions(MessageType.inSync, state.identity.uuid, 0, regions, regions.length);
   }
 
-  restrictsMore(resuming: boolean): boolean {
+  mayHaveGivenUp(resuming: boolean): boolean {
+    const { gaveUp } = this.#log.replica.record;
+    return gaveUp === 'yes' || (gaveUp === 'maybe' && resuming);
+  }
+
+  restrictsMore(): boolean {
     const { replica, recovery, world } = this.#log;
-    const { gaveUp, moreFound } = replica.record;
-    if (gaveUp === 'yes' || (gaveUp === 'maybe' && resuming)) return true;
+    const { moreFound } = replica.record;
     return moreFound && !recovery.restrictions.knows(world.node) && !recovery.restrictions.isAlone(world.node);
   }
 
@@ -333,8 +336,10 @@ export class Membership implements ReplicaHooks {
     recovery.refresh();
     recovery.wishes.clear();
     for (const region of head.wishes) recovery.wishes.add(region);
+    const own = recovery.restrictions.regionsOf(world.node);
     recovery.restrictions.take(head.restrictions);
     this.#learnFound(head);
+    this.#keepFound(own);
     // Another writer may have begun since that was said.
     life.store?.take(head.generation, head.epoch === replica.rights.epoch ? head.durableGeneration : 0);
     recoveryRequests.headTaken();
@@ -346,6 +351,15 @@ export class Membership implements ReplicaHooks {
     if (!state.marksUnknown || state.everResumed) return;
     for (const [region, node] of restrictions.pairs) if (node === world.node) replica.record.foundOut(region);
     if (restrictions.overflow.includes(world.node)) replica.record.foundUnknown();
+  }
+
+  /** R10: what this kernel has found while its copy was not that of the others, its record may not name. */
+  #keepFound(own: readonly number[]): void {
+    const { replica, recovery, world } = this.#log;
+    const { record } = replica;
+    const { restrictions } = recovery;
+    const unnamed = own.some((region) => !record.found.has(region) && !restrictions.isOf(region, world.node));
+    if (record.moreFound && unnamed) record.gaveUp = 'yes';
   }
 
   settled(): void {

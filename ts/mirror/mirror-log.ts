@@ -316,7 +316,9 @@ export class MirrorLog {
     const { restrictions } = this.#recovery;
     const ends = () => (surmised ? restrictions.forget(node) : restrictions.removeNode(node));
     // What a log that has left remembers of others counts when nobody has it any more, and they are not there to say it then.
-    if (this.replica.phase === 'outside') ends();
+    // So it is with a copy that waits, and may be chosen as it is.
+    const { phase } = this.replica;
+    if (phase === 'outside' || phase === 'waiting') ends();
     else this.replica.head(ends);
   }
 

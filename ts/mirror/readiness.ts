@@ -74,10 +74,10 @@ export class Readiness {
 
   /** R10: see `restrictAll` of the log. */
   get #restricts(): 0 | 4 | 8 {
-    if (this.#hooks.restrictsMore(this.resuming())) return 4;
+    if (this.#hooks.mayHaveGivenUp(this.resuming())) return 4;
     const wasMember = memberOf(this.#rights.table, this.#world.node)?.stage !== 'joining';
-    if (!this.#hooks.restrictsUnknown(wasMember)) return 0;
-    // What it had found before it left others may have recovered meanwhile.
+    if (!this.#hooks.restrictsMore() && !this.#hooks.restrictsUnknown(wasMember)) return 0;
+    // What it had found before it left others may have recovered meanwhile; of a member nobody does before it has said this.
     return wasMember ? 8 : 4;
   }
 

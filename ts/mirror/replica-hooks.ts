@@ -24,8 +24,10 @@ export interface ReplicaHooks {
    * they, or others before them, held was in the memory of a daemon that has ended.
    */
   adopt(gone: readonly PastMember[], lost: boolean): void;
-  /** R10: this kernel has found more regions out of sync than its record names, and the copy knows nothing of that. `resuming`: it is resumed. */
-  restrictsMore(resuming: boolean): boolean;
+  /** R10: this kernel may take a region for out of sync that counts as in sync (`CopyRecord.gaveUp`). `resuming`: it is resumed. */
+  mayHaveGivenUp(resuming: boolean): boolean;
+  /** R10: this kernel has found more regions out of sync than its record names, and members do not name them all. */
+  restrictsMore(): boolean;
   /** R10: which regions this kernel has found was lost with its record (R3), and the copy need not know them either, least of all where it was no member. */
   restrictsUnknown(wasMember: boolean): boolean;
   /** The copy does not follow any more. */

@@ -88,6 +88,11 @@ export class Restrictions {
     return false;
   }
 
+  /** Those that are named. */
+  regionsOf(node: number): number[] {
+    return [...this.#nodes].flatMap(([region, nodes]) => (nodes.includes(node) ? [region] : []));
+  }
+
   /** The region is known as one that this node has found. */
   isOf(region: number, node: number): boolean {
     return this.names(region, node) || this.#overflow.has(node);
