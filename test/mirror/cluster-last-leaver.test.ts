@@ -274,3 +274,27 @@ test.each(['at once', 'one after the other'])(
     expect(device.isCleanOnDisk(9)).toBe(false);
   },
 );
+
+test.each([
+  [2, 1],
+  [1, 2],
+])(
+  'cut off as it suspends: what it left out of sync is known when it is back: node %i, and %i begins',
+  (user, next) => {
+    const { group } = groupWith(core, [user], { nodes: [1, 2, 3] });
+    group.ask(user, DM_ULOG_SET_REGION_SYNC, mirrorA, [5, 0]);
+    expect(group.ask(user, DM_ULOG_PRESUSPEND, mirrorA)?.error).toBe(0);
+    group.tellsQuorum = false;
+    group.split([user]);
+    group.quorum(false, [user]);
+    group.quorum(true, next === 1 ? [1, 3] : [2, 3]);
+    group.settle();
+    for (const type of [DM_ULOG_POSTSUSPEND, DM_ULOG_DTR]) expect(group.ask(user, type, mirrorA)?.error).toBe(0);
+    group.heal();
+    group.settle();
+    group.quorum(true);
+    group.settle();
+    group.resume(mirrorA, core, [next]);
+    expect(group.host(next).state(mirrorA).map.isInSync(5)).toBe(false);
+  },
+);

@@ -367,11 +367,19 @@ function outranks(side: readonly Knower[], than: readonly Knower[]): boolean {
 /** Who knows the newest table: who loaded the device and is away is not who loads it now (R8). */
 function newestOf(knowers: readonly Knower[]): Knower {
   let best = knowers[0] as Knower;
-  for (const knower of knowers) if (knowsNewer(knower.log, best.log)) best = knower;
+  for (const knower of knowers) if (knowsNewer(knower, best)) best = knower;
   return best;
 }
 
-function knowsNewer(log: LogReport, than: LogReport): boolean {
-  if (isNewerTable(log.table, than.table)) return true;
-  return !isNewerTable(than.table, log.table) && log.position > than.position;
+/** Of tables that are equally new that of the last to leave says what it left, where others have only lost it. */
+function knowsNewer(knower: Knower, than: Knower): boolean {
+  const [log, other] = [knower.log, than.log];
+  if (isNewerTable(log.table, other.table)) return true;
+  if (isNewerTable(other.table, log.table)) return false;
+  if (log.position !== other.position) return log.position > other.position;
+  return wasLast(knower) && !wasLast(than);
+}
+
+function wasLast({ node, log: { table } }: Knower): boolean {
+  return table.lastLeaver === node && memberOf(table, node) === undefined;
 }
