@@ -8,7 +8,7 @@ import {
   DM_ULOG_RESUME,
   DM_ULOG_SET_REGION_SYNC,
 } from '../../ts/base/ulog-frames.js';
-import { Group } from './cluster-host.js';
+import { Group, groupWith } from './cluster-host.js';
 import { mirrorA, TestDisk } from './host.js';
 
 const on = (device: string) => `512 clustered-disk ${device} 8 nosync`;
@@ -154,4 +154,26 @@ test('a device of an epoch that the group has forgotten is not later than what w
   leave(2, log);
   const next = begin(1, '/dev/one');
   expect(group.host(1).state(next).map.isInSync(5)).toBe(false);
+});
+
+test.each([
+  ['blank', (bytes: Buffer) => void bytes.fill(0)],
+  ['no header', (bytes: Buffer) => void bytes.writeUInt32LE(0, 0)],
+  ['of another version', (bytes: Buffer) => void bytes.writeUInt32LE(9, 4)],
+  ['of fewer regions', (bytes: Buffer) => void bytes.writeBigUInt64LE(4n, 8)],
+])('R8: an older copy takes a log device over that should know more and is %s: nothing is in sync', (_what, spoil) => {
+  const { group, device } = groupWith(disk, [1, 2, 3]);
+  group.loseGroup(3);
+  group.settle();
+  group.ask(2, DM_ULOG_SET_REGION_SYNC, mirrorA, [7, 0]);
+  expect(group.ask(2, DM_ULOG_FLUSH, mirrorA, [7])?.error).toBe(0);
+  for (const node of [1, 2]) group.cutPower(node);
+  spoil(device.bytes);
+  group.join(3);
+  group.settle();
+  for (const node of [1, 2]) group.host(3).service.confirmDead(node, null, group.host(3).nowMs);
+  group.settle();
+  group.wait(4000);
+  expect(group.host(3).state(mirrorA).map.isInSync(7)).toBe(false);
+  expect(group.host(3).reports.map(({ event }) => event)).toContain('take-over-blank');
 });

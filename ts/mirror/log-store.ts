@@ -334,8 +334,8 @@ export class LogStore implements LogDeviceEvents {
       // A read that failed midway has said what it had found by then.
       this.#world.takeOvers += 1;
       this.#takeOver = this.#world.takeOvers;
-      this.#merging = 0;
-      this.#readBits(found);
+      this.#merging = this.#owner.foundHead(header, session, this.#takeOver);
+      this.#readBits(this.#merging > 0 ? 0 : found);
       return;
     }
     const verdict = this.#owner.judgeHead(header, session);

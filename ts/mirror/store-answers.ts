@@ -118,6 +118,20 @@ export class StoreAnswers implements LogStoreOwner {
     return this.#parts.replica.rights.sole;
   }
 
+  /** What others left out of sync should stand there, and somebody has exchanged or written over the device: nobody knows it. */
+  foundHead(header: LogHeader, session: LogSession | null, takeOver: number): number {
+    const { state, world, replica, uuid } = this.#parts;
+    const { table } = replica.rights;
+    const whole = header.kind === 'valid' && header.regionCount >= state.map.regionCount;
+    const ours = whole && (session === null || session.uuid === uuid);
+    if (ours || !table?.writerDied || !table.deviceAhead) return 0;
+    const text =
+      'the log device does not have this log any more, and what others left out of sync with it: every region is resynced';
+    report(world, 'error', 'take-over-blank', uuid, text);
+    world.sender.numbers(MessageType.unknownDirty, uuid, takeOver, 1, []);
+    return 1;
+  }
+
   /** R8: after the death of a writer, what its device has as dirty and no member knows belongs to nobody and is resynced. */
   foundOnDevice(offset: number, bytes: Uint8Array, regionLimit: number, takeOver: number): number {
     const { state, world, replica, uuid } = this.#parts;

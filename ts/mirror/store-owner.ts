@@ -52,6 +52,8 @@ export interface LogStoreOwner {
   judgeHead(header: LogHeader, session: LogSession | null): HeadVerdict;
   /** The bits of a load are in the map; what follows from them is derived before everything is written. */
   bitsLoaded(): void;
+  /** Header and session record at a take-over. Returns as `foundOnDevice` does: the bits behind them may be of another log, or missing. */
+  foundHead(header: LogHeader, session: LogSession | null, takeOver: number): number;
   /**
    * Bytes of the area at a take-over: what they have as dirty. Returns how many messages about that must be delivered before
    * anything is written; `merged` is called for each, with the number of the take-over.
