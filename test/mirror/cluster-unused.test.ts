@@ -1,6 +1,8 @@
 /** What daemons know of logs that their host does not use outlives them (R6). */
 import { expect, test } from 'vitest';
+import { leftLogsMax } from '../../ts/base/limits.js';
 import {
+  DM_ULOG_DTR,
   DM_ULOG_FLUSH,
   DM_ULOG_GET_RESYNC_WORK,
   DM_ULOG_POSTSUSPEND,
@@ -10,7 +12,7 @@ import {
 import { addMember, emptyTable, type MemberTable, newMember } from '../../ts/mirror/member-table.js';
 import { MessageType } from '../../ts/mirror/messages.js';
 import { UnusedLogs } from '../../ts/mirror/unused-logs.js';
-import { type Group, groupWith } from './cluster-host.js';
+import { Group, groupWith } from './cluster-host.js';
 import { mirrorA } from './host.js';
 
 const core = '512 clustered-core 8';
@@ -171,3 +173,19 @@ test.each([
     expect(group.host(next).state(mirrorA).map.isInSync(5)).toBe(false);
   },
 );
+
+test('of logs that nobody has any more the oldest are forgotten when daemons meet, by all alike', () => {
+  const group = new Group([1, 2]);
+  for (let i = 0; i < leftLogsMax + 10; i++) {
+    const log = { uuid: `LVM-pvmove-${i}`, luid: 0x1000 + i };
+    group.resume(log, '512 clustered-core 8 nosync', [1]);
+    for (const type of [DM_ULOG_PRESUSPEND, DM_ULOG_POSTSUSPEND, DM_ULOG_DTR]) group.ask(1, type, log);
+  }
+  const known = (node: number) => [...(group.host(node).service.cluster?.tables.keys() ?? [])].sort();
+  group.killDaemon(2);
+  group.settle();
+  group.join(2);
+  group.settle();
+  expect(known(1)).toHaveLength(leftLogsMax);
+  expect(known(2)).toEqual(known(1));
+});

@@ -57,6 +57,8 @@ export const memberTableBytesMax = 880;
 export const membersMax = 58;
 /** Regions found out of sync by this kernel that a state record names; of more it says "more". */
 export const foundMax = 256;
+/** Logs that nobody has, of which it is remembered who had them last. Most of them are gone for good. */
+export const leftLogsMax = 1024;
 /** Where a report of what a daemon knows of all logs goes on in the next message. */
 export const reportBytesMax = 2 ** 20;
 /** Regions that one chunk of a transfer covers at most: 128 KiB of bits, twice. */

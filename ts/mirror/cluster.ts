@@ -309,6 +309,7 @@ export class Cluster {
     const uuids = new Set<string>();
     for (const { node } of this.#members) for (const uuid of exchange.logs.get(node)?.keys() ?? []) uuids.add(uuid);
     for (const uuid of [...uuids].sort()) this.#merge(uuid, exchange);
+    this.directory.forgetOldest();
     for (const [uuid, number] of this.#withdrawn) this.#world.sender.numbers(MessageType.leave, uuid, number, 0, []);
     for (const uuid of this.#removed) this.#sendRemoved(uuid);
     this.#events.exchangeEnded();

@@ -3,7 +3,7 @@
  * node agrees whether somebody has the log already. Pure; cluster.ts says when.
  */
 import type { Departure } from '../base/group-view.js';
-import { membersMax } from '../base/limits.js';
+import { leftLogsMax, membersMax } from '../base/limits.js';
 import { bootKey } from './boot-key.js';
 import {
   addMember,
@@ -188,6 +188,14 @@ export class Directory {
   /** Daemons have told each other what they know: they count anew. */
   met(): void {
     this.#outOfSync.clear();
+  }
+
+  /** Of too many logs that nobody has the oldest are forgotten, by all alike: when daemons have met they know the same. */
+  forgetOldest(): void {
+    const left = [...this.tables.values()].filter(({ members }) => members.length === 0);
+    if (left.length <= leftLogsMax) return;
+    left.sort((a, b) => a.generation - b.generation || (a.uuid < b.uuid ? -1 : 1));
+    for (const { uuid } of left.slice(0, left.length - leftLogsMax)) this.tables.delete(uuid);
   }
 
   /** The members of the group have quorum anew. `denied`: they were without it, and not only untold. */

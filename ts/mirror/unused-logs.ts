@@ -5,15 +5,13 @@
  * A text for each log, its table as JSON, stored when that has changed: a few in each turn, since much may change at once. What stands there
  * may be old by then: a newer table, or the word of a member that it has left, counts more (return-merge.ts).
  */
+import { leftLogsMax } from '../base/limits.js';
 import { isObject } from './json-values.js';
 import type { MemberTable } from './member-table.js';
 import { isTable } from './report-codec.js';
 
 /** Texts that one turn stores: each is a file. */
 const storesMax = 16;
-/** Logs that nobody has, of which it is known who had them last. Most of them are gone for good. */
-const leftMax = 1024;
-
 export class UnusedLogs {
   readonly #store: (uuid: string, table: string) => void;
   /** What is stored, by log. */
@@ -78,7 +76,7 @@ export class UnusedLogs {
     if (members.length > 0) return;
     this.#left.add(uuid);
     const [oldest = ''] = this.#left;
-    if (this.#left.size <= leftMax) return;
+    if (this.#left.size <= leftLogsMax) return;
     this.#drop(oldest);
     this.#store(oldest, '');
   }
