@@ -270,6 +270,8 @@ export class KernelTruth {
       }
     }
     if (request.type === DM_ULOG_IS_REMOTE_RECOVERING) truth.asksHint = true;
+    // One copy at a time: its end may have been given up, with nobody to hear it.
+    if (request.type === DM_ULOG_GET_RESYNC_WORK) truth.copying = -1;
     if (request.type === DM_ULOG_MARK_REGION) truth.roundMarks = true;
     // The delayed flush of a log with integrated_flush is another thread's, and ends no round.
     if (request.type === DM_ULOG_FLUSH && (request.values.length > 0 || truth.roundMarks)) {
