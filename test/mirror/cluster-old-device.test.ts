@@ -177,3 +177,33 @@ test.each([
   expect(group.host(3).state(mirrorA).map.isInSync(7)).toBe(false);
   expect(group.host(3).reports.map(({ event }) => event)).toContain('take-over-blank');
 });
+
+test.each([false, true])(
+  'and so it is of one that is not the device of the dead writer, used by the log before: %s',
+  (used) => {
+    const group = new Group([1, 2], { stickyMax: 0 });
+    for (const name of ['/dev/one', '/dev/two']) group.disks.set(name, new TestDisk(1024 * 1024, name));
+    const leave = (node: number, log: typeof mirrorA) => {
+      for (const type of [DM_ULOG_PRESUSPEND, DM_ULOG_POSTSUSPEND, DM_ULOG_DTR])
+        expect(group.ask(node, type, log)?.error).toBe(0);
+    };
+    if (used) {
+      const before = { ...mirrorA, luid: 0x9000 };
+      group.resume(before, on('/dev/two'), [1]);
+      leave(1, before);
+    }
+    group.resume(mirrorA, on('/dev/one'), [1, 2]);
+    leave(2, mirrorA);
+    const next = { ...mirrorA, luid: 0x2000 };
+    group.resume(next, on('/dev/two'), [2]);
+    // Both have quorum, and the writer is promised marks by itself.
+    group.split([2]);
+    group.settle();
+    expect(group.ask(1, DM_ULOG_FLUSH, mirrorA, [5])?.error).toBe(0);
+    group.cutPower(1);
+    group.host(2).service.confirmDead(1, null, group.host(2).nowMs);
+    group.settle();
+    group.wait(4000);
+    expect(group.host(2).state(next).map.isInSync(5)).toBe(false);
+  },
+);

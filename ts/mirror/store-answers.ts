@@ -123,7 +123,7 @@ export class StoreAnswers implements LogStoreOwner {
     const { state, world, replica, uuid } = this.#parts;
     const { table } = replica.rights;
     const whole = header.kind === 'valid' && header.regionCount >= state.map.regionCount;
-    const ours = whole && (session === null || session.uuid === uuid);
+    const ours = whole && session?.uuid === uuid && !session.closed;
     if (ours || !table?.writerDied || !table.deviceAhead) return 0;
     const text =
       'the log device does not have this log any more, and what others left out of sync with it: every region is resynced';
