@@ -231,7 +231,7 @@ export function decide(table: MemberTable): void {
   if (table.doubt) Object.assign(table, { writerDied: true, deviceAhead: true });
   for (const member of table.members) {
     member.needed = false;
-    member.unwatched = !table.disk && !member.present && !member.passed && member.stage !== 'joining';
+    member.unwatched = !table.disk && !member.present && member.stage !== 'joining';
     // The owners were in the memory of daemons that ended. Of one that is about to join there were none.
     if (member.stage !== 'joining') member.settled = false;
   }
