@@ -276,12 +276,17 @@ test.each(['at once', 'one after the other'])(
 );
 
 test.each([
-  [2, 1],
-  [1, 2],
+  [2, 1, true],
+  [2, 1, false],
+  [1, 2, true],
 ])(
-  'cut off as it suspends: what it left out of sync is known when it is back: node %i, and %i begins',
-  (user, next) => {
-    const { group } = groupWith(core, [user], { nodes: [1, 2, 3] });
+  'cut off as it suspends: what it left out of sync is known when it is back: node %i, and %i begins, which had it before: %s',
+  (user, next, before) => {
+    const { group } = groupWith(core, before ? [next] : [user], { nodes: [1, 2, 3] });
+    if (before) {
+      leave(group, next);
+      group.resume(mirrorA, core, [user]);
+    }
     group.ask(user, DM_ULOG_SET_REGION_SYNC, mirrorA, [5, 0]);
     expect(group.ask(user, DM_ULOG_PRESUSPEND, mirrorA)?.error).toBe(0);
     group.tellsQuorum = false;
@@ -298,3 +303,36 @@ test.each([
     expect(group.host(next).state(mirrorA).map.isInSync(5)).toBe(false);
   },
 );
+
+test.each([core, disk])(
+  'nothing is resynced where the daemon of the only other user is started anew meanwhile: %s',
+  (text) => {
+    const { group } = groupWith(text, [1, 2], { nodes: [1, 2, 3] });
+    expect(group.ask(1, DM_ULOG_FLUSH, mirrorA, [5])?.error).toBe(0);
+    group.ask(1, DM_ULOG_CLEAR_REGION, mirrorA, [5]);
+    group.wait(5000);
+    group.killDaemon(2);
+    group.settle();
+    leave(group, 1);
+    group.join(2);
+    group.settle();
+    const { map } = group.host(2).state(mirrorA);
+    expect([group.host(2).log(mirrorA).replica.phase, map.syncCount]).toEqual(['following', map.regionCount]);
+  },
+);
+
+test('of two other users, with daemons that are started anew, neither knows what the other had marked: all is in doubt', () => {
+  const { group } = groupWith(core, [1, 2, 3]);
+  group.killDaemon(2);
+  group.settle();
+  expect(group.ask(3, DM_ULOG_FLUSH, mirrorA, [5])?.error).toBe(0);
+  group.killDaemon(3);
+  group.settle();
+  leave(group, 1);
+  group.join(2);
+  group.settle();
+  group.cutPower(3);
+  group.join(3);
+  group.settle();
+  expect(group.host(2).state(mirrorA).map.isInSync(5)).toBe(false);
+});

@@ -115,12 +115,21 @@ test('R8, R13: of two who each have quorum alone the writer may have promised wh
   expect([table.writer, table.writerDied, table.deviceAhead]).toEqual([2, true, true]);
 });
 
-test('the last valid member leaves while another is away: what that one has is older', () => {
-  const directory = directoryOf([1, 2], [1, 2]);
-  part(directory, [2], 'process-down');
-  leave(directory, 1);
+test.each([
+  ['one is away, and all was in sync', [1, 2], false, false],
+  ['one is away, and regions were out of sync', [1, 2], true, true],
+  ['two are away', [1, 2, 3], false, true],
+] as const)('the last valid member leaves, what others have is older: %s', (_what, members, outOfSync, doubt) => {
+  const directory = directoryOf(members, members);
+  part(
+    directory,
+    members.filter((node) => node !== 1),
+    'process-down',
+  );
+  const { generation: seen } = directory.tableOf(uuid);
+  directory.leave(uuid, 1, { outOfSync, closedEpoch: 0, seen, seenOutOfSync: 0 });
   const table = directory.tableOf(uuid);
-  expect([memberOf(table, 2)?.valid, table.doubt]).toEqual([false, true]);
+  expect([memberOf(table, 2)?.valid, table.doubt]).toEqual([false, doubt]);
 });
 
 test('R3: the state of the only member was lost: whoever is first loads the device', () => {

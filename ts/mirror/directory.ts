@@ -141,8 +141,10 @@ export class Directory {
         const unread = table.disk && table.writerDied;
         table.leftOutOfSync = outOfSync || table.outOfSyncSince > said.seen || unread;
         table.closedEpoch = closedEpoch;
-        // What it knew it takes along; those who are away have an older copy.
-        if (table.members.some(({ stage }) => stage !== 'joining')) table.doubt = true;
+        // What it knew it takes along; those who are away have an older copy. Of one what it marked is in its own, and what was in sync there
+        // is so again; of two each may know marks that the other does not.
+        const away = table.members.filter(({ stage }) => stage !== 'joining').length;
+        if (away > 1 || (away === 1 && table.leftOutOfSync)) table.doubt = true;
       }
       // Its daemon was killed on its way out: what its log device has missed is known to nobody.
       else if (outOfSync && member.stage !== 'joining')

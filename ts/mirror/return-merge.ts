@@ -120,7 +120,12 @@ export function mergeReports(reporters: readonly Reporter[]): Merged {
   const left = table.members.filter((member) =>
     reporters.some((reporter) => reporter.node === member.node && hasLeft(reporter, member)),
   );
-  for (const { node } of left) removeMember(table, node, false);
+  for (const { node } of left) {
+    removeMember(table, node, false);
+    const said = knowers.find((one) => one.node === node)?.log.table;
+    if (side === null && said !== undefined && said.generation >= base.log.table.generation)
+      takeLeave(table, node, said);
+  }
   for (const reporter of reporters) enter(table, reporter);
   if (conflict) unsettle(table);
   // What it may have promised stands on the log device.
@@ -137,6 +142,11 @@ export function mergeReports(reporters: readonly Reporter[]): Merged {
   table.lineage = anyValid(table) ? table.generation : 0;
   table.outOfSyncSince = table.generation;
   return { table, dead, left, conflict: conflict && side !== null, lost };
+}
+
+/** Who has only lost it has a table that is equally new; what it left behind, its own says. */
+function takeLeave(table: MemberTable, node: number, { lastLeaver, leftOutOfSync, closedEpoch }: MemberTable): void {
+  if (lastLeaver === node) Object.assign(table, { lastLeaver, leftOutOfSync, closedEpoch });
 }
 
 /** What those hold and recover who went on without the ones who follow is known to nobody else before they say it (R4, R6). */
@@ -367,19 +377,11 @@ function outranks(side: readonly Knower[], than: readonly Knower[]): boolean {
 /** Who knows the newest table: who loaded the device and is away is not who loads it now (R8). */
 function newestOf(knowers: readonly Knower[]): Knower {
   let best = knowers[0] as Knower;
-  for (const knower of knowers) if (knowsNewer(knower, best)) best = knower;
+  for (const knower of knowers) if (knowsNewer(knower.log, best.log)) best = knower;
   return best;
 }
 
-/** Of tables that are equally new that of the last to leave says what it left, where others have only lost it. */
-function knowsNewer(knower: Knower, than: Knower): boolean {
-  const [log, other] = [knower.log, than.log];
-  if (isNewerTable(log.table, other.table)) return true;
-  if (isNewerTable(other.table, log.table)) return false;
-  if (log.position !== other.position) return log.position > other.position;
-  return wasLast(knower) && !wasLast(than);
-}
-
-function wasLast({ node, log: { table } }: Knower): boolean {
-  return table.lastLeaver === node && memberOf(table, node) === undefined;
+function knowsNewer(log: LogReport, than: LogReport): boolean {
+  if (isNewerTable(log.table, than.table)) return true;
+  return !isNewerTable(than.table, log.table) && log.position > than.position;
 }
