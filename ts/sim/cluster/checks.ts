@@ -126,7 +126,7 @@ export class ClusterChecks {
     for (const other of this.#sim.hosts) {
       const truth = other.liveTruth(uuid);
       if (other === host || truth === null || this.#bothMayGoOn(uuid, host, other)) continue;
-      if (truth.copying === region)
+      if (truth.copying === region && !copiesForItself(other, uuid, region))
         fail(
           'R4-written-while-recovered',
           uuid,
@@ -279,7 +279,7 @@ export class ClusterChecks {
       if (other === host || theirs === null || this.#bothMayGoOn(uuid, host, other)) continue;
       this.#check(
         'R4-flush-waits',
-        theirs.copying !== region,
+        theirs.copying !== region || copiesForItself(other, uuid, region),
         uuid,
         () => `${name(host, request)}: ${other.name} copies region ${region}`,
       );
@@ -292,9 +292,10 @@ export class ClusterChecks {
     for (const other of this.#sim.hosts) {
       const truth = other.liveTruth(request.uuid);
       if (other === host || truth === null || this.#bothMayGoOn(request.uuid, host, other)) continue;
+      const counts = truth.copying >= 0 && !copiesForItself(other, uuid, truth.copying);
       this.#check(
         'R10-suspend',
-        truth.copying < 0 || !this.#halts.heardCopy(uuid, host, other),
+        !counts || !this.#halts.heardCopy(uuid, host, other),
         request.uuid,
         () => `${name(host, request)} answered while ${other.name} copies region ${truth.copying}`,
       );
@@ -402,6 +403,11 @@ export class ClusterChecks {
 }
 
 /** The copy that counts has no such assignment, and all know the region as one that this kernel alone may recover. */
+/** Its end says nothing, since it was begun apart: the region is that kernel's alone, to be copied anew, whatever is written there meanwhile. */
+function copiesForItself(host: Host, uuid: string, region: number): boolean {
+  return host.liveState(uuid)?.recoveringRegion !== region && keeps(host, uuid, region);
+}
+
 function keeps(host: Host, uuid: string, region: number): boolean {
   const state = host.liveState(uuid);
   return state !== null && keepsForItself(state, region);
