@@ -173,3 +173,23 @@ describe('the group fails', () => {
     for (const node of [1, 2]) expect(inSync(group, node, 5, 6, 7)).toEqual([false, false, true]);
   });
 });
+
+test('R16: the writer hears late what it had said of its log device, which is well again by then', () => {
+  const { group, device } = groupWith(disk, [1, 2], { settings });
+  const one = group.host(1);
+  device.writeErrno = Errno.EIO;
+  const seq = one.send(DM_ULOG_FLUSH, mirrorA, [5]);
+  one.turn();
+  while (!group.awaits(MessageType.logState)) {
+    group.step();
+    one.settle();
+  }
+  expect(one.answerTo(seq)?.error).toBe(-Errno.EIO);
+  device.writeErrno = 0;
+  one.wait(3000);
+  group.wait(3000);
+  for (const node of [1, 2]) {
+    expect(group.host(node).state(mirrorA).logFailed).toBe(false);
+    expect(group.ask(node, DM_ULOG_FLUSH, mirrorA, [7])?.error).toBe(0);
+  }
+});

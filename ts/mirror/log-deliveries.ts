@@ -91,7 +91,7 @@ export class LogDeliveries {
         membership.restartPassedOn(message.node);
         return;
       case MessageType.logState:
-        if (message.node === replica.rights.writer.node) this.#logState(message.flag === 1);
+        if (message.node === replica.rights.writer.node) this.#logState(message);
         return;
     }
   }
@@ -102,9 +102,11 @@ export class LogDeliveries {
     this.#log.life.store?.confirmed(regions[1] as number);
   }
 
-  /** R16: what the writer's device does is every member's business. */
-  #logState(failed: boolean): void {
-    const { state, failures, waiters } = this.#log;
+  /** R16: what the writer's device does is every member's business. The writer knows it before all, and may know better by then. */
+  #logState({ node, flag }: LogMessage): void {
+    const { state, failures, waiters, world } = this.#log;
+    if (node === world.node) return;
+    const failed = flag === 1;
     if (state.logFailed && !failed) failures.knownWell();
     if (!failed) return;
     if (!state.logFailed) state.logFailed = true;
