@@ -403,8 +403,12 @@ export class ClusterChecks {
 }
 
 /** The copy that counts has no such assignment, and all know the region as one that this kernel alone may recover. */
-/** Its end says nothing, since it was begun apart: the region is that kernel's alone, to be copied anew, whatever is written there meanwhile. */
+/**
+ * Its end says nothing, since it was begun apart: the region is that kernel's alone, to be copied anew, whatever is written there meanwhile.
+ * Nobody begins one apart but where both sides had quorum.
+ */
 function copiesForItself(host: Host, uuid: string, region: number): boolean {
+  if (host.sim.cluster?.plan.twoNode !== true) return false;
   return host.liveState(uuid)?.recoveringRegion !== region && keeps(host, uuid, region);
 }
 
