@@ -242,8 +242,7 @@ export class LogEntry {
    * it is not waited for: its kernel does nothing else meanwhile, and may read, and write where it has marked.
    */
   #resumeAgain(seq: number): void {
-    const { world, state, waiters, marks, replica } = this.#parts;
-    const { store } = this.#parts;
+    const { world, state, waiters, marks, replica, store } = this.#parts;
     if (store === null || state.logFailed || store.allDurable || !replica.rights.mayPromise) {
       world.effects.reply(seq, DM_ULOG_RESUME, 0);
       return;

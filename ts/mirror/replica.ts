@@ -179,10 +179,10 @@ export class Replica {
     if (this.rights.shared && this.following) this.ready.say();
   }
 
-  /** `closed`: it was the last, and has closed the log device. `left`: others were there, who may have left before that is delivered. */
-  leave(closed: boolean, left: boolean): void {
+  /** `closed`: it was the last, and has closed the log device. `besideOthers`: they may have left before that is delivered. */
+  leave(closed: boolean, besideOthers: boolean): void {
     this.#requests.closedEpoch = closed ? this.rights.epoch : 0;
-    this.#writer.end(() => this.request(MessageType.leave, left ? 4 : 0));
+    this.#writer.end(() => this.request(MessageType.leave, besideOthers ? 4 : 0));
   }
 
   /** Its leave was delivered and does not count, since it is the last one by now. False: it was not that of this leave. */
