@@ -4,7 +4,8 @@
  *
  * A stage is a command, or several. It has a budget in minutes (what it usually takes, generously) and a hang
  * limit of ten times that: past it the whole process group is killed and the stage that hung is named. A budget
- * that is overrun is printed and fails nothing: machines differ.
+ * that is overrun is printed and fails nothing: machines differ. The end of what a failed stage printed is printed
+ * again before the table.
  *
  * A whole run can have an end (`endsBy`, or LOCKSTEP_ENDS_BY from the run around it): a stage whose budget does not fit
  * into what is left is skipped and says so. A slow machine then ends with what it has done instead of being cut off.
@@ -20,6 +21,9 @@ import { fileURLToPath } from 'node:url';
 export const root = fileURLToPath(new URL('..', import.meta.url));
 
 const OUTPUT_KEPT_BYTES = 4 << 20;
+
+/** Of a stage that failed: what a test runner says of one failure, with its summary, and once more of the run inside it. */
+const END_SHOWN_LINES = 70;
 
 /** Runs one command with its output passed on and kept; resolves to { status, output, hung }. */
 export function run(command, args, { env = {}, limitMs = 0, cwd = root, quiet = false } = {}) {
@@ -93,6 +97,7 @@ export async function runStages(title, stages, { endsBy = givenEnd() } = {}) {
     rows.push(await runStage(stage, (endsBy - Date.now()) / 60_000));
     if (stage.required && rows.at(-1).failed > 0) break;
   }
+  for (const row of rows) if (row.failed > 0) printEnd(row);
   printTable(title, rows);
   const total = (key) => rows.reduce((sum, row) => sum + row[key], 0);
   console.log(`${total('passed')} passed, ${total('failed')} failed, ${total('skipped')} skipped`);
@@ -132,7 +137,7 @@ async function runStage(stage, minutesLeft) {
   if (failure && counted.failed === 0) counted.failed = 1;
   const minutes = (performance.now() - started) / 60_000;
   const cpuMinutes = childrenCpuMinutes() - cpuBefore;
-  return { name: stage.name, budget: stage.budgetMinutes, minutes, cpuMinutes, ...counted, note: failure };
+  return { name: stage.name, budget: stage.budgetMinutes, minutes, cpuMinutes, ...counted, note: failure, output };
 }
 
 /** User and system time of all child processes that have ended, and of theirs; ticks are 1/100 s to every program. */
@@ -140,6 +145,14 @@ function childrenCpuMinutes() {
   const stat = readFileSync('/proc/self/stat', 'utf8');
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   return (Number(fields[13]) + Number(fields[14])) / 100 / 60;
+}
+
+/** Again, beside the table: whoever is shown only the end of a long run sees there what failed. */
+function printEnd({ name, output }) {
+  const lines = output.trimEnd().split('\n');
+  const shown = lines.slice(-END_SHOWN_LINES);
+  console.log(`\n== ${name} failed; the last ${shown.length} of its ${lines.length} lines:`);
+  console.log(shown.join('\n'));
 }
 
 function printTable(title, rows) {

@@ -12,9 +12,9 @@
  *   --seed N     what chance decides; by default another number each time, which is printed
  *
  * A scenario is a file in scenarios/: it starts machines and checks what came of them. What it needs beyond programs it asks
- * for itself (`reasonAgainst`). Every step of a guest's
- * script and every check counts as one test; the last line is `N passed, N failed, N skipped`. Where no machine can
- * run, the scenarios are skipped, with the reason. Exit 1 when anything failed.
+ * for itself (`reasonAgainst`). Every step of a guest's script and every check counts as one test; what failed is named
+ * again at the end, and the last line is `N passed, N failed, N skipped`. Where no machine can run, the scenarios are
+ * skipped, with the reason. Exit 1 when anything failed.
  *
  * Console, output and result files of the last run's machines stay in out/vm/SCENARIO/ (further times SCENARIO-2 and
  * so on, the long form SCENARIO-long), one folder a boot.
@@ -46,21 +46,19 @@ import systemd from './scenarios/systemd.mjs';
 const scenarioMinutes = 5;
 /** In the order in which they start: the longest first, so that the last ones end together. */
 const scenarios = [
-  ...[
-    handover,
-    frames,
-    shapes,
-    flood,
-    powerCut,
-    memory,
-    logFailure,
-    lockstep,
-    runner,
-    dropIn,
-    systemd,
-    cluster,
-    clusterRules,
-  ],
+  handover,
+  frames,
+  shapes,
+  flood,
+  powerCut,
+  memory,
+  logFailure,
+  lockstep,
+  runner,
+  dropIn,
+  systemd,
+  cluster,
+  clusterRules,
 ];
 
 const timesInLong = 5;
@@ -84,8 +82,10 @@ async function runScenario(scenario, counts, print, { long, rounds, seed, untilF
   const { Prng } = await import('../../dist/sim/prng.js');
   const say = (text) => print(`        ${text}`);
   const report = (passed, name, why = '') => {
+    const said = why && !passed ? `${name}: ${why}` : name;
     counts[passed ? 'passed' : 'failed'] += 1;
-    print(passed ? `  ok    ${name}` : `  FAIL  ${name}${why ? `: ${why}` : ''}`);
+    print(passed ? `  ok    ${said}` : `  FAIL  ${said}`);
+    if (!passed) counts.failures.push(`${scenario.name}: ${said}`);
   };
   const began = new Map();
   const onLine = (line, cpuSeconds) => {
@@ -153,8 +153,10 @@ async function runOnce({ scenario, name, ...options }, counts, print) {
   try {
     await runScenario(scenario, counts, print, options);
   } catch (error) {
+    const said = error instanceof Error ? error.stack : String(error);
     counts.failed += 1;
-    print(`  FAIL  ${error instanceof Error ? error.stack : error}`);
+    counts.failures.push(`${name}: ${said}`);
+    print(`  FAIL  ${said}`);
   }
   print(`  ${name}: ${seconds(began)}`);
 }
@@ -263,13 +265,15 @@ async function main(args) {
     console.error('the daemon is not built: npm run setup');
     return 1;
   }
-  const counts = { passed: 0, failed: 0, skipped: 0, cpuSeconds: 0 };
+  const counts = { passed: 0, failed: 0, skipped: 0, cpuSeconds: 0, failures: [] };
   const runs = chosen(positionals, values).flatMap((scenario) =>
     runsOf(scenario, { ...values, times, firstSeed, rounds }),
   );
   const began = performance.now();
   await runAll(runs, jobs, counts);
   console.log(`${jobs} at once: ${seconds(began)}, ${counts.cpuSeconds.toFixed(0)} s of CPU in machines`);
+  // Once more: the output of machines is long, and what failed is somewhere in it.
+  for (const failure of counts.failures) console.log(`FAIL  ${failure}`);
   console.log(`${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`);
   return counts.failed > 0 ? 1 : 0;
 }
