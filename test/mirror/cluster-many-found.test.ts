@@ -104,3 +104,23 @@ describe.each(cases)('$text, $history', ({ text, happen }) => {
     expect(inSync(group)).toBe(regions);
   });
 });
+
+test.each([core, disk])('cut off, its kernel finds one more, and says so again when it is back: %s', (text) => {
+  const { group } = groupWith(text, [1, 2, 3], { settings: { foundMax: 2 } });
+  for (const region of [3, 4, 5]) expect(group.ask(3, DM_ULOG_SET_REGION_SYNC, mirrorA, [region, 0])?.error).toBe(0);
+  group.tellsQuorum = false;
+  group.split([3]);
+  group.quorum(false, [3]);
+  group.quorum(true, [1, 2]);
+  group.settle();
+  const seq = group.host(3).send(DM_ULOG_SET_REGION_SYNC, mirrorA, [9, 0]);
+  group.settle();
+  expect(group.host(3).answerTo(seq)).toBeUndefined();
+  group.heal();
+  group.settle();
+  group.quorum(true);
+  group.settle();
+  expect(group.host(3).answerTo(seq)?.error).toBe(0);
+  const { map } = group.host(1).state(mirrorA);
+  expect([map.isInSync(9), map.syncCount]).toEqual([false, regions - 4]);
+});

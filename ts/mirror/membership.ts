@@ -355,10 +355,11 @@ export class Membership implements ReplicaHooks {
 
   /** R10: what this kernel has found while its copy was not that of the others, its record may not name. */
   #keepFound(own: readonly number[]): void {
-    const { replica, recovery, world } = this.#log;
+    const { replica, recovery, recoveryRequests, world } = this.#log;
     const { record } = replica;
     const { restrictions } = recovery;
-    const unnamed = own.some((region) => !record.found.has(region) && !restrictions.isOf(region, world.node));
+    const isNamed = (region: number) => record.found.has(region) || restrictions.isOf(region, world.node);
+    const unnamed = own.some((region) => !isNamed(region) && !recoveryRequests.awaits(region));
     if (record.moreFound && unnamed) record.gaveUp = 'yes';
   }
 

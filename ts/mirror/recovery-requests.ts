@@ -450,6 +450,11 @@ export class RecoveryRequests {
     return this.#syncChanges.awaits(region, true);
   }
 
+  /** What its kernel has said of it last was not answered, and is said again. */
+  awaits(region: number): boolean {
+    return this.#syncChanges.awaits(region, false) || this.hasCopied(region);
+  }
+
   #settles(seq: number, region: number): void {
     if (!this.#parts.waiters.has(DM_ULOG_SET_REGION_SYNC)) this.#settling.clear();
     this.#settling.set(seq, region);
