@@ -240,3 +240,29 @@ test.each([
   expect(one.answerTo(seq)?.error).toBe(0);
   expect(one.state(table(3)).map.isInSync(5)).toBe(false);
 });
+
+test('the daemon that loads it is killed: its kernel has had no answer, and another host is not kept out', () => {
+  const text = '512 clustered-disk /dev/log 8 nosync';
+  const group = new Group([1, 2, 3], { stickyMax: 0 });
+  const device = new TestDisk(1024 * 1024);
+  group.disks.set('/dev/log', device);
+  for (const node of [1, 2]) group.host(node).construct(mirrorA, text);
+  group.settle();
+  const two = group.host(2);
+  two.send(DM_ULOG_RESUME, mirrorA);
+  group.talk();
+  // Its session is on the device, and nobody has heard yet that it is ready.
+  const hasSession = () => device.bytes.subarray(512, 1024).some((byte) => byte !== 0);
+  while (device.waiting.length > 0 && !hasSession()) {
+    device.complete();
+    two.turn();
+  }
+  expect(hasSession()).toBe(true);
+  const seq = group.host(1).send(DM_ULOG_RESUME, mirrorA);
+  group.killDaemon(2);
+  group.settle();
+  expect(group.host(1).answerTo(seq)?.error).toBe(0);
+  group.join(2);
+  group.settle();
+  for (const node of [1, 2]) expect(group.host(node).state(mirrorA).lifeCycle).toBe(LifeCycle.active);
+});

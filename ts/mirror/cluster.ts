@@ -13,7 +13,7 @@ import type { Departure, GroupMember, GroupView } from '../base/group-view.js';
 import { bootKey } from './boot-key.js';
 import { Directory, departMeanwhile } from './directory.js';
 import type { Member, MemberTable } from './member-table.js';
-import { addJoining, hasEnded, isNewerTable, memberOf } from './member-table.js';
+import { addJoining, hasEnded, isNewerTable, memberOf, neverServed } from './member-table.js';
 import { type LogMessage, MessageType } from './messages.js';
 import { decodeReport, encodeReports } from './report-codec.js';
 import { type LogReport, mergeReports, type Reporter, reportUnused } from './return-merge.js';
@@ -123,8 +123,8 @@ export class Cluster {
 
   /**
    * True when the host that left a log unclosed does not use it any more: it is here, with another boot, or with this one and
-   * is no member of the log, or one that is about to be, of which it is known that its kernel holds nothing; or it is known dead, or to
-   * have left the log after that session.
+   * is no member of the log, or one that is about to be, of which it is known that its kernel holds nothing, also where its daemon alone
+   * has ended (R8); or it is known dead, or to have left the log after that session.
    */
   hasEnded({ uuid, nodeName, bootId, writerEpoch }: SessionOwner): boolean {
     const boot = bootKey(bootId);
@@ -132,9 +132,10 @@ export class Cluster {
     if (this.#deadBoots.has(boot)) return true;
     if (table?.ended.some((one) => one.boot === boot && writerEpoch <= one.epoch) === true) return true;
     const [here, namesake] = this.#members.filter(({ name }) => name === nodeName);
+    if (table?.members.some((member) => member.boot === boot && neverServed(member)) === true) return true;
     if (here === undefined || namesake !== undefined) return false;
     const member = memberOf(table, here.node);
-    return here.bootId !== bootId || member === undefined || (member.stage === 'joining' && member.settled);
+    return here.bootId !== bootId || member === undefined || neverServed(member);
   }
 
   /** Logs that this host uses, as members know. */

@@ -200,6 +200,11 @@ export function mayHaveUsed({ stage, needed, surmised }: Member): boolean {
   return stage !== 'joining' || (needed && !surmised);
 }
 
+/** Its RESUME was not answered, and its kernel holds nothing. */
+export function neverServed({ stage, settled, needed }: Member): boolean {
+  return stage === 'joining' && settled && !needed;
+}
+
 /** Away, and may have gone on alone. */
 export function mayHaveGoneOn({ needed, unwatched }: Member): boolean {
   return needed || unwatched;
