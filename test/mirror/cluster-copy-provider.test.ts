@@ -3,7 +3,10 @@ import { expect, test } from 'vitest';
 import { chunkRegionsMax } from '../../ts/base/limits.js';
 import {
   DM_ULOG_CLEAR_REGION,
+  DM_ULOG_FLUSH,
   DM_ULOG_MARK_REGION,
+  DM_ULOG_POSTSUSPEND,
+  DM_ULOG_PRESUSPEND,
   DM_ULOG_RESUME,
   DM_ULOG_SET_REGION_SYNC,
 } from '../../ts/base/ulog-frames.js';
@@ -65,4 +68,46 @@ test('who answers is who is the lowest when the question is delivered: when that
   group.part(1, 'node-down');
   group.settle();
   expect(answer()?.error).toBe(0);
+});
+
+const restarts = [small, '512 clustered-disk /dev/log 8 nosync'].flatMap((text) =>
+  ['daemon', 'corosync'].map((what) => ({ text, what })),
+);
+
+test.each(restarts)(
+  'who was to answer leaves, and nobody else has a copy: that from before counts, and nothing is resynced ($what, $text)',
+  ({ text, what }) => {
+    const { group } = groupWith(text, [1, 2], { nodes: [1, 2, 3] });
+    expect(group.ask(1, DM_ULOG_FLUSH, mirrorA, [5])?.error).toBe(0);
+    group.ask(1, DM_ULOG_CLEAR_REGION, mirrorA, [5]);
+    group.wait(5000);
+    if (what === 'daemon') group.killDaemon(2);
+    else group.loseGroup(2, 'process-down');
+    group.settle();
+    expect(group.ask(1, DM_ULOG_PRESUSPEND, mirrorA)?.error).toBe(0);
+    group.join(2);
+    while (group.host(2).log(mirrorA).replica.phase !== 'copying') expect(group.step()).toBe(true);
+    const seq = group.host(1).send(DM_ULOG_POSTSUSPEND, mirrorA);
+    group.settle();
+    expect(group.host(1).answerTo(seq)?.error).toBe(0);
+    expect(group.host(2).log(mirrorA).replica.phase).toBe('following');
+    expect(group.host(2).state(mirrorA).map.syncCount).toBe(64);
+  },
+);
+
+test('so it does of somebody who has died meanwhile: what that one held is resynced', () => {
+  const { group } = groupWith(small, [1, 2, 3], { nodes: [1, 2, 3, 4, 5] });
+  expect(group.ask(3, DM_ULOG_FLUSH, mirrorA, [9])?.error).toBe(0);
+  group.cutPower(3);
+  group.settle();
+  group.loseGroup(2, 'process-down');
+  group.settle();
+  expect(group.ask(1, DM_ULOG_PRESUSPEND, mirrorA)?.error).toBe(0);
+  group.join(2);
+  while (group.host(2).log(mirrorA).replica.phase !== 'copying') expect(group.step()).toBe(true);
+  group.host(1).service.confirmDead(3, null, group.host(1).nowMs);
+  group.host(1).send(DM_ULOG_POSTSUSPEND, mirrorA);
+  group.settle();
+  expect(group.host(2).log(mirrorA).replica.phase).toBe('following');
+  expect(group.host(2).state(mirrorA).map.isInSync(9)).toBe(false);
 });

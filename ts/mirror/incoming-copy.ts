@@ -15,6 +15,8 @@ const copiesFailedMax = 3;
 
 /** What follows from a chunk; `kept` are the changes that came behind the question, oldest first. */
 export interface IncomingCopyHooks {
+  /** The first chunk is about to be taken. */
+  begins(): void;
   /** There is more to ask for. */
   next(kept: readonly (() => void)[]): void;
   /** The copy is complete. `inParts`: a part of it has followed the stream without the head. */
@@ -128,7 +130,10 @@ export class IncomingCopy {
   /** False: no room. */
   #import({ from, owners, clean, sync }: Chunk): boolean {
     const { map } = this.#state;
-    if (from === 0) this.#state.owners.clear();
+    if (from === 0) {
+      this.#hooks.begins();
+      this.#state.owners.clear();
+    }
     // Never clean and out of sync: what is not in sync is not clean either, so the sync bits first.
     if (!map.importBits(1, from / 8, sync) || !map.importBits(0, from / 8, clean)) return false;
     const one = new Float64Array(1);

@@ -61,6 +61,7 @@ export class Replica {
     this.ready = new Readiness(world, state, hooks, this.rights, this.#requests);
     this.#writer = new WriterRole(world, hooks, this.rights, this.#requests);
     this.#incoming = new IncomingCopy(world, state, {
+      begins: () => this.#copyBegins(),
       next: (kept) => this.#copyOn(kept),
       complete: (head, kept, inParts) => this.#copied(head, kept, inParts),
       failed: (again) => (again ? this.#ask(0) : this.#hold()),
@@ -392,14 +393,17 @@ export class Replica {
     const { table } = this.rights;
     if (table === undefined) return;
     this.phase = 'copying';
-    if (from === 0) {
-      this.record.spoil(table);
-      this.#ownersMissing = ownersMissing;
-      this.#hooks.copyBegun(ownersMissing);
-    }
-    this.record.ownersKnown = true;
+    if (from === 0) this.#ownersMissing = ownersMissing;
     this.#lineage = table.lineage;
     this.#incoming.ask(providerOf(table, this.#world.node), from);
+  }
+
+  /** The first of it has come. Until then the copy from before is whole: whoever was to answer may go, and it may count. */
+  #copyBegins(): void {
+    const { table } = this.rights;
+    if (table !== undefined) this.record.spoil(table);
+    this.record.ownersKnown = true;
+    this.#hooks.copyBegun(this.#ownersMissing);
   }
 
   #copyOn(kept: readonly (() => void)[]): void {
@@ -465,7 +469,10 @@ export class Replica {
 
   /** A member is gone, at its place in the stream. */
   gone(member: Member, died: boolean): void {
-    this.#apply(() => this.#hooks.applyGone(member, died, this.#limit));
+    this.#apply(() => {
+      // Of the copy from before nothing is told yet: what has to be done to it, whoever goes by it again finds out.
+      if (this.#limit > 0) this.#hooks.applyGone(member, died, this.#limit);
+    });
   }
 
   /** All regions are out of sync, at this place in the stream. A copy begins anew: it does not know whose recovery that puts in doubt. */
