@@ -305,12 +305,13 @@ function enter(table: MemberTable, { node, name, boot, log }: Reporter): void {
   member.unwatched = false;
   member.passed = false;
   // Nobody has what it may have done; also when its kernel has come to its next daemon with the log already.
-  const lost = live === null || (log?.marksUnknown === true && log.rank === 0);
+  const leaves = live === null && log?.tableGone === false;
+  const lost = (live === null && !leaves) || (log?.marksUnknown === true && log.rank === 0);
   if (lost && member.needed && !anyValid(table)) table.doubt = true;
   if (live === null) {
-    // Its state was lost, or its kernel has left unheard: which of them, that node finds out (R2, R3).
     member.valid = false;
-    member.settled = false;
+    // Its state was lost, or its kernel has left unheard: which of them, that node finds out (R2, R3). One that is about to leave has its record.
+    if (!leaves) member.settled = false;
     member.rank = withoutCopy;
     return;
   }
