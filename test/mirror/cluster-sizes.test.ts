@@ -119,16 +119,31 @@ test.each([
     const table = emptyTable(mirrorA.uuid);
     for (const i of numbers(count)) table.members.push(newMember(i + 1, `host-${i}`, '0123456789abcdef', 'active'));
     const ended = endedBoots(40);
-    Object.assign(table, { ended, endedEpoch: 7, closedEpoch: 5, outOfSyncSince: 9 });
+    Object.assign(table, { ended, endedEpoch: 7, closedEpoch: 5, leftWritten: true, outOfSyncSince: 9 });
     const found = new Set([3, 70]);
     const stored = decodeMembers(mirrorA.uuid, encodeMembers(table, { ...noFacts, found }));
     expect(stored?.table.ended).toEqual(boots === 0 ? [] : ended.slice(-boots));
-    const { endedEpoch, closedEpoch, outOfSyncSince } = stored?.table ?? emptyTable('');
-    expect([endedEpoch, closedEpoch, outOfSyncSince]).toEqual([7, 5, 9]);
+    const { endedEpoch, closedEpoch, leftWritten, outOfSyncSince } = stored?.table ?? emptyTable('');
+    expect([endedEpoch, closedEpoch, leftWritten, outOfSyncSince]).toEqual([7, 5, true, 9]);
     expect(stored?.table.members.length).toBe(count);
     expect([stored?.moreFound, ...(stored?.found ?? [])]).toEqual([regions.length < 2, ...regions]);
   },
 );
+
+test.each([
+  ['epochs of the boots', 128, 16],
+  ['nothing but boots', 64, 8],
+])('a record of before is read, whose ends have %s', (_what, flag, each) => {
+  const table = Object.assign(emptyTable(mirrorA.uuid), { endedEpoch: 2, closedEpoch: 5, ended: endedBoots(2) });
+  const now = Buffer.from(encodeMembers(table, noFacts));
+  const [head, numbersOfEnds, boots] = [now.subarray(0, 42), now.subarray(42, 67), now.subarray(68)];
+  head.writeUInt8((head.readUInt8(24) & 63) | flag, 24);
+  const before = [0, 16].map((at) => boots.subarray(at, at + each));
+  const read = decodeMembers(mirrorA.uuid, Buffer.concat([head, numbersOfEnds, ...before]))?.table;
+  const epochs = each === 16 ? [1, 2] : [2, 2];
+  expect(read?.ended).toEqual(endedBoots(2).map(({ boot }, i) => ({ boot, epoch: epochs[i] })));
+  expect([read?.endedEpoch, read?.closedEpoch, read?.leftWritten]).toEqual([2, 5, false]);
+});
 
 test('a report of 1600 logs with eight members goes in several messages', () => {
   const group = new Group([1, 2], { stickyMax: 0 });
@@ -175,7 +190,7 @@ test('a report is none when what it says cannot be kept or told on', () => {
   expect(decoded({})?.logs[0]?.table).toEqual(table);
   expect(encodeMembers(table, noFacts).length).toBeLessThan(memberTableBytesMax);
   const nonsense = [{ writer: -2 }, { writer: 2 ** 32 }, { lastLeaver: 0.5 }, { generation: Number.POSITIVE_INFINITY }];
-  for (const change of [...nonsense, { epoch: '1' }, { uuid: 'x'.repeat(400) }, { ended: [7] }])
+  for (const change of [...nonsense, { epoch: '1' }, { uuid: 'x'.repeat(400) }, { ended: [7] }, { leftWritten: 1 }])
     expect([change, decoded(change)]).toEqual([change, null]);
   for (const of of [{ stage: 'gone' }, { name: undefined }, { node: -1 }, { node: 2 ** 32 }, { rank: -2 }])
     expect([of, decoded({}, of)]).toEqual([of, null]);

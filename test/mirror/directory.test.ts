@@ -20,7 +20,7 @@ function directoryOf(nodes: readonly number[], ready: readonly number[], disk = 
 
 /** With nothing out of sync, as it had seen the table. */
 function leave(directory: Directory, node: number, seen = directory.tableOf(uuid).generation, seenOutOfSync = 0): void {
-  directory.leave(uuid, node, { outOfSync: false, closedEpoch: 0, seen, seenOutOfSync });
+  directory.leave(uuid, node, { outOfSync: false, closedEpoch: 0, written: false, seen, seenOutOfSync });
 }
 
 function part(directory: Directory, nodes: readonly number[], reason: DepartureReason): void {
@@ -127,7 +127,7 @@ test.each([
     'process-down',
   );
   const { generation: seen } = directory.tableOf(uuid);
-  directory.leave(uuid, 1, { outOfSync, closedEpoch: 0, seen, seenOutOfSync: 0 });
+  directory.leave(uuid, 1, { outOfSync, closedEpoch: 0, written: false, seen, seenOutOfSync: 0 });
   const table = directory.tableOf(uuid);
   expect([memberOf(table, 2)?.valid, table.doubt]).toEqual([false, doubt]);
 });

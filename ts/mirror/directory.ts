@@ -13,6 +13,7 @@ import {
   emptyTable,
   isWriter,
   type LogShape,
+  leavesDoubt,
   type Member,
   type MemberTable,
   mayHaveGoneOn,
@@ -44,6 +45,8 @@ export interface LeaveFacts {
   readonly seenOutOfSync: number;
   /** It was the last, and closed the session of this epoch on its log device; 0: it did not. */
   readonly closedEpoch: number;
+  /** Its log device has what it had seen by then. */
+  readonly written: boolean;
 }
 
 /** A node that was taken off a table. */
@@ -129,8 +132,9 @@ export class Directory {
   }
 
   /** The member that left, as it was; undefined when it was none. */
-  leave(uuid: string, node: number, { closedEpoch, ...said }: LeaveFacts): Member | undefined {
-    const outOfSync = said.outOfSync || this.outOfSyncOf(uuid) > said.seenOutOfSync;
+  leave(uuid: string, node: number, { closedEpoch, written, ...said }: LeaveFacts): Member | undefined {
+    const unseen = this.outOfSyncOf(uuid) > said.seenOutOfSync;
+    const outOfSync = said.outOfSync || unseen;
     const table = this.tables.get(uuid);
     const member = memberOf(table, node);
     if (table === undefined || member === undefined) return undefined;
@@ -138,9 +142,10 @@ export class Directory {
     if (!anyValid(table)) {
       if (member.valid) {
         table.lastLeaver = node;
-        const unread = table.disk && table.writerDied;
-        table.leftOutOfSync = outOfSync || table.outOfSyncSince > said.seen || unread;
+        const missed = table.outOfSyncSince > said.seen || (table.disk && table.writerDied);
+        table.leftOutOfSync = outOfSync || missed;
         table.closedEpoch = closedEpoch;
+        table.leftWritten = written && !unseen && !missed;
         // What it knew it takes along; those who are away have an older copy. Of one what it marked is in its own, and what was in sync there
         // is so again; of two each may know marks that the other does not.
         const away = table.members.filter(({ stage }) => stage !== 'joining').length;
@@ -148,7 +153,7 @@ export class Directory {
       }
       // Its daemon was killed on its way out: what its log device has missed is known to nobody.
       else if (outOfSync && member.stage !== 'joining')
-        Object.assign(table, { lastLeaver: node, leftOutOfSync: true, closedEpoch: 0 });
+        Object.assign(table, { lastLeaver: node, leftOutOfSync: true, closedEpoch: 0, leftWritten: false });
       // What its kernel wrote nobody knew.
       if (!member.settled && member.stage !== 'joining') table.doubt = true;
       begunAnew(table);
@@ -215,7 +220,7 @@ export class Directory {
       const missed = used && mayHaveGoneOn(member) && anyValid(table);
       const lost = missed && !isWriter(table, node);
       if (missed && !lost) table.deviceAhead = true;
-      if (used && !anyValid(table)) table.doubt = true;
+      if (leavesDoubt(table, member)) table.doubt = true;
       removeMember(table, node, true);
       if (!anyValid(table)) begunAnew(table);
       // Nobody says it a second time.
@@ -301,6 +306,8 @@ export function departMeanwhile(table: MemberTable, departures: readonly Departu
 
 /** The first who has the log has it here, where there is quorum: it goes on nowhere else. */
 function begunHere(table: MemberTable): void {
+  // Whoever loads a log device writes all of it.
+  if (table.disk) Object.assign(table, { leftOutOfSync: false, closedEpoch: 0, leftWritten: true });
   table.members = table.members.filter(({ surmised }) => !surmised);
   for (const member of table.members) member.needed = false;
 }

@@ -5,20 +5,22 @@
  *
  * All numbers are little-endian: generation f64, writer u32 (+1), epoch f64, last leaver u32 (+1), flags u8, count u8, rank f64, hint f64; then each
  * member: node u32, flags u8, boot 8 bytes, length of the name u8, name; then, where a flag says so, what is known of those who are none any more:
- * closed epoch f64, epoch of the ends f64, out-of-sync generation f64, count u8, boots of 8 bytes and their epochs, f64, the newest as many as
- * fit (records of before have no epochs); then the regions that this kernel has found out of sync, u32 each, as many as fit: a flag says that there are more.
+ * closed epoch f64, epoch of the ends f64, out-of-sync generation f64, count u8, flags u8, boots of 8 bytes and their epochs, f64, the newest as many as
+ * fit (records of before have no flags, and older ones no epochs); then the regions that this kernel has found out of sync, u32 each, as many as fit: a flag says that there are more.
  */
 import { membersMax, memberTableBytesMax } from '../base/limits.js';
 import { emptyTable, type Member, type MemberTable, newMember, type Stage, unknownName } from './member-table.js';
 
 const headBytes = 42;
 const memberBytes = 14;
-const endsBytes = 25;
+const endsBytes = 26;
+const endsBytesBefore = 25;
 const bootBytes = 8;
 const endedBytes = bootBytes + 8;
-/** Flags of the head: the ends follow, as records of before have them, or with epochs. */
+/** Flags of the head: the ends follow, as the oldest records have them, with epochs, or with flags, too. */
 const hasBareEnds = 64;
-const hasEnds = 128;
+const hasEpochs = 128;
+const hasEnds = hasBareEnds | hasEpochs;
 /** Boots of those who are none any more. An older one is forgotten: should it have been falsely confirmed dead, nothing is resynced for it. */
 const bootsMax = 16;
 const regionBytes = 4;
@@ -106,11 +108,12 @@ export function decodeMembers(uuid: string, bytes: Uint8Array): StoredMembers | 
     table.members.push(decodeMember(from.subarray(at, end)));
     at = end;
   }
-  if ((flags & (hasEnds | hasBareEnds)) !== 0) {
-    const each = (flags & hasEnds) !== 0 ? endedBytes : bootBytes;
-    const length = at + endsBytes > from.length ? endsBytes : endsBytes + each * from.readUInt8(at + 24);
+  if ((flags & hasEnds) !== 0) {
+    const each = (flags & hasEpochs) !== 0 ? endedBytes : bootBytes;
+    const begin = (flags & hasEnds) === hasEnds ? endsBytes : endsBytesBefore;
+    const length = at + begin > from.length ? begin : begin + each * from.readUInt8(at + 24);
     if (at + length > from.length) return null;
-    decodeEnds(table, from.subarray(at, at + length), each);
+    decodeEnds(table, from.subarray(at, at + length), begin, each);
     at += length;
   }
   const found = new Set<number>();
@@ -120,8 +123,10 @@ export function decodeMembers(uuid: string, bytes: Uint8Array): StoredMembers | 
 }
 
 /** Empty where there is nothing to say. There is always room for the numbers: without them a log device of before would be believed (R9). */
-function encodeEnds({ closedEpoch, endedEpoch, outOfSyncSince, ended }: MemberTable, room: number): Buffer {
-  if (closedEpoch === 0 && endedEpoch === 0 && outOfSyncSince === 0 && ended.length === 0) return Buffer.of();
+function encodeEnds(table: MemberTable, room: number): Buffer {
+  const { closedEpoch, leftWritten, endedEpoch, outOfSyncSince, ended } = table;
+  if (closedEpoch === 0 && !leftWritten && endedEpoch === 0 && outOfSyncSince === 0 && ended.length === 0)
+    return Buffer.of();
   const fitting = Math.min(bootsMax, Math.floor((room - endsBytes) / endedBytes));
   const boots = fitting > 0 ? ended.slice(-fitting) : [];
   const bytes = Buffer.alloc(endsBytes + endedBytes * boots.length);
@@ -129,6 +134,7 @@ function encodeEnds({ closedEpoch, endedEpoch, outOfSyncSince, ended }: MemberTa
   bytes.writeDoubleLE(endedEpoch, 8);
   bytes.writeDoubleLE(outOfSyncSince, 16);
   bytes.writeUInt8(boots.length, 24);
+  bytes.writeUInt8(leftWritten ? 1 : 0, 25);
   boots.forEach(({ boot, epoch }, i) => {
     const at = endsBytes + endedBytes * i;
     bytes.write(boot, at, 'hex');
@@ -137,11 +143,12 @@ function encodeEnds({ closedEpoch, endedEpoch, outOfSyncSince, ended }: MemberTa
   return bytes;
 }
 
-function decodeEnds(table: MemberTable, bytes: Buffer, each: number): void {
+function decodeEnds(table: MemberTable, bytes: Buffer, begin: number, each: number): void {
   table.closedEpoch = bytes.readDoubleLE(0);
   table.endedEpoch = bytes.readDoubleLE(8);
   table.outOfSyncSince = bytes.readDoubleLE(16);
-  for (let at = endsBytes; at < bytes.length; at += each) {
+  table.leftWritten = begin === endsBytes && (bytes.readUInt8(25) & 1) !== 0;
+  for (let at = begin; at < bytes.length; at += each) {
     const boot = bytes.toString('hex', at, at + bootBytes);
     table.ended.push({ boot, epoch: each === endedBytes ? bytes.readDoubleLE(at + bootBytes) : table.endedEpoch });
   }

@@ -90,6 +90,8 @@ export interface MemberTable extends LogShape {
   leftOutOfSync: boolean;
   /** The epoch of the session that it closed on its log device; 0: it had none, or could not write it. */
   closedEpoch: number;
+  /** Its log device has all that it knew, in a session that it left open: others were members, or have begun since. */
+  leftWritten: boolean;
   /** The generation in which a member was gone last that may have left regions out of sync: of an older table nobody can say that none is. */
   outOfSyncSince: number;
   /** Newest last. A log device that one of them did not close, in no later epoch than its own, is nobody's: behind that it may have come back unheard. */
@@ -126,6 +128,7 @@ export function emptyTable(uuid: string): MemberTable {
     lastLeaver: -1,
     leftOutOfSync: false,
     closedEpoch: 0,
+    leftWritten: false,
     outOfSyncSince: 0,
     ended: [],
     endedEpoch: 0,
@@ -203,6 +206,15 @@ export function mayHaveUsed({ stage, needed, surmised }: Member): boolean {
 /** Its RESUME was not answered, and its kernel holds nothing. */
 export function neverServed({ stage, settled, needed }: Member): boolean {
   return stage === 'joining' && settled && !needed;
+}
+
+/**
+ * It is dead, and what it did nobody knows, since nobody follows. Not of the last one of a disk log that was only about to join: if it has
+ * the log elsewhere, the device that is loaded next says so.
+ */
+export function leavesDoubt(table: MemberTable, member: Member): boolean {
+  if (anyValid(table) || !mayHaveUsed(member)) return false;
+  return !table.disk || table.members.some(({ stage }) => stage !== 'joining');
 }
 
 /** Away, and may have gone on alone. */

@@ -166,6 +166,11 @@ export class Membership implements ReplicaHooks {
     if (!said) store?.confirmAgain();
   }
 
+  deviceHasAll(): boolean {
+    const { life, state, failures } = this.#log;
+    return life.store?.allDurable === true && !state.logFailed && !failures.failedForAll;
+  }
+
   hush(): void {
     const { marks, waiters, failures, recoveryRequests, life } = this.#log;
     life.halt.hush();
@@ -353,7 +358,7 @@ export class Membership implements ReplicaHooks {
     if (restrictions.overflow.includes(world.node)) replica.record.foundUnknown();
   }
 
-  /** R10: what this kernel has found while its copy was not that of the others, its record may not name. */
+  /** R10: what this kernel has found while its copy was not that of the others, its record may not name. What was not answered is said again. */
   #keepFound(own: readonly number[]): void {
     const { replica, recovery, recoveryRequests, world } = this.#log;
     const { record } = replica;

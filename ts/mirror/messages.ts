@@ -19,7 +19,7 @@ export const MessageType = {
   wish: 5,
   /**
    * `node` resumed the log, halted it, or left it; `seq` counts what it says of its places. A leave with flag 1: it has left before, and its table is gone; 2: regions are out of
-   * sync, or will be, as it had seen the member table of the generation `regions[0]`; 4: it has seen others, and does not count where they have left; `regions[1]`: the epoch of the session that it closed on the log device, or 0;
+   * sync, or will be, as it had seen the member table of the generation `regions[0]`; 4: it has seen others, and does not count where they have left; 8: all that its copy has as dirty is on the log device; `regions[1]`: the epoch of the session that it closed on the log device, or 0;
    * `regions[2]`: how many messages it had had that put regions out of sync, since daemons last told each other what they know.
    */
   join: 6,

@@ -72,7 +72,7 @@ export function deliverPlace(
     const seen = message.count > 0 ? (regions[0] as number) : 0;
     const closedEpoch = message.count > 1 ? (regions[1] as number) : 0;
     const seenOutOfSync = message.count > 2 ? (regions[2] as number) : 0;
-    const facts = { outOfSync: (flag & 2) === 2, closedEpoch, seen, seenOutOfSync };
+    const facts = { outOfSync: (flag & 2) === 2, closedEpoch, written: (flag & 8) === 8, seen, seenOutOfSync };
     const member = directory.leave(uuid, node, facts);
     if (own) log?.left();
     else if (member !== undefined) log?.memberGone(member, false);
@@ -88,7 +88,8 @@ export function deliverPlace(
 function leaveUnheard({ directory }: Cluster, { node, uuid }: LogMessage, log: MirrorLog | undefined): void {
   const before = memberOf(directory.tables.get(uuid), node);
   if (before === undefined || before.stage === 'joining') return;
-  const member = directory.leave(uuid, node, { outOfSync: true, closedEpoch: 0, seen: 0, seenOutOfSync: 0 });
+  const unheard = { outOfSync: true, closedEpoch: 0, written: false, seen: 0, seenOutOfSync: 0 };
+  const member = directory.leave(uuid, node, unheard);
   if (member !== undefined) log?.memberGone(member, false);
 }
 

@@ -7,6 +7,7 @@
  */
 import type { LogState } from './log-state.js';
 import { MessageType } from './messages.js';
+import type { ReplicaHooks } from './replica-hooks.js';
 import type { ReplicaRights } from './replica-rights.js';
 import type { World } from './world.js';
 
@@ -19,16 +20,18 @@ export class PlaceRequests {
   readonly #world: World;
   readonly #state: LogState;
   readonly #rights: ReplicaRights;
+  readonly #hooks: ReplicaHooks;
   /** Not delivered yet. */
   readonly #waiting = new Map<MessageType, PlaceRequest>();
 
   /** What a leave says of the log device: see `LeaveFacts`. */
   closedEpoch = 0;
 
-  constructor(world: World, state: LogState, rights: ReplicaRights) {
+  constructor(world: World, state: LogState, rights: ReplicaRights, hooks: ReplicaHooks) {
     this.#world = world;
     this.#state = state;
     this.#rights = rights;
+    this.#hooks = hooks;
   }
 
   /** Sends the message, now or when the group takes it; again until it is delivered. */
@@ -91,11 +94,8 @@ export class PlaceRequests {
       // So is what the copy says: of a later table it may be wrong.
       const { generation = 0 } = this.#rights.table ?? {};
       const outOfSync = this.#world.cluster?.directory.outOfSyncOf(uuid) ?? 0;
-      sender.numbers(type, uuid, number, flag + (this.#leavesBehind ? 2 : 0), [
-        generation,
-        this.closedEpoch,
-        outOfSync,
-      ]);
+      const says = flag | (this.#leavesBehind ? 2 : 0) | (this.#hooks.deviceHasAll() ? 8 : 0);
+      sender.numbers(type, uuid, number, says, [generation, this.closedEpoch, outOfSync]);
     } else {
       sender.numbers(type, uuid, number, flag, []);
     }

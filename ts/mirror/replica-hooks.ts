@@ -30,6 +30,8 @@ export interface ReplicaHooks {
   restrictsMore(): boolean;
   /** R10: which regions this kernel has found was lost with its record (R3), and the copy need not know them either, least of all where it was no member. */
   restrictsUnknown(wasMember: boolean): boolean;
+  /** What this copy has as dirty is on the log device. */
+  deviceHasAll(): boolean;
   /** The copy does not follow any more. */
   hush(): void;
   /** There is another writer, or the same one anew. */

@@ -57,7 +57,7 @@ export class Replica {
     this.#uuid = state.identity.uuid;
     this.rights = new ReplicaRights(world, this.#uuid, () => this.following);
     this.record = new CopyRecord(state, this.rights, world);
-    this.#requests = new PlaceRequests(world, state, this.rights);
+    this.#requests = new PlaceRequests(world, state, this.rights, hooks);
     this.ready = new Readiness(world, state, hooks, this.rights, this.#requests);
     this.#writer = new WriterRole(world, hooks, this.rights, this.#requests);
     this.#incoming = new IncomingCopy(world, state, {

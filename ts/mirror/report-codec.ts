@@ -85,10 +85,11 @@ function isShape(said: unknown): boolean {
 /** What cannot be told on, or kept in a record, is no table: whoever took it for one would end by that. */
 export function isTable(said: unknown): said is MemberTable {
   if (!isObject<keyof MemberTable>(said)) return false;
-  const { uuid, members, writer, lastLeaver, ended } = said;
+  const { uuid, members, writer, lastLeaver, leftWritten, ended } = said;
   if (typeof uuid !== 'string' || Buffer.byteLength(uuid) > uuidTextBytesMax) return false;
   if (!Array.isArray(members) || !members.every(isMember)) return false;
   if (!Array.isArray(ended) || !ended.every(isEnded)) return false;
+  if (typeof leftWritten !== 'boolean') return false;
   return isNodeOrNone(writer) && isNodeOrNone(lastLeaver) && tableCounts.every((name) => isCount(said[name]));
 }
 

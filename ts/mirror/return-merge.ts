@@ -22,10 +22,10 @@ import {
   isUnused,
   isWriter,
   type LogShape,
+  leavesDoubt,
   type Member,
   type MemberTable,
   mayHaveGoneOn,
-  mayHaveUsed,
   memberOf,
   newMember,
   quorumsWon,
@@ -114,7 +114,7 @@ export function mergeReports(reporters: readonly Reporter[]): Merged {
   const lost = missed.some(({ node }) => !isWriter(table, node));
   if (missed.length > 0 && !lost) table.deviceAhead = true;
   for (const member of dead) {
-    if (side === null && mayHaveUsed(member)) table.doubt = true;
+    if (leavesDoubt(table, member)) table.doubt = true;
     removeMember(table, member.node, true);
   }
   const left = table.members.filter((member) =>
@@ -145,8 +145,9 @@ export function mergeReports(reporters: readonly Reporter[]): Merged {
 }
 
 /** Who has only lost it has a table that is equally new; what it left behind, its own says. */
-function takeLeave(table: MemberTable, node: number, { lastLeaver, leftOutOfSync, closedEpoch }: MemberTable): void {
-  if (lastLeaver === node) Object.assign(table, { lastLeaver, leftOutOfSync, closedEpoch });
+function takeLeave(table: MemberTable, node: number, said: MemberTable): void {
+  const { lastLeaver, leftOutOfSync, closedEpoch, leftWritten } = said;
+  if (lastLeaver === node) Object.assign(table, { lastLeaver, leftOutOfSync, closedEpoch, leftWritten });
 }
 
 /** What those hold and recover who went on without the ones who follow is known to nobody else before they say it (R4, R6). */

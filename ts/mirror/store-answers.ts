@@ -77,19 +77,20 @@ export class StoreAnswers implements LogStoreOwner {
     const { state, replica, world, uuid } = this.#parts;
     const { table } = replica.rights;
     if (table === undefined) return false;
-    const { closedEpoch, endedEpoch, doubt, lastLeaver, leftOutOfSync, members } = table;
+    const { closedEpoch, leftWritten, endedEpoch, doubt, lastLeaver, leftOutOfSync, members } = table;
     const whole = header.kind === 'valid' && header.regionCount >= state.map.regionCount;
     const of = session?.uuid === uuid && (session.closed || whole) ? session : null;
     // Who left last had no device, or could not write it: what is there from before says nothing. Who died closed nothing: what it had
     // opened is the last word.
-    const known = closedEpoch === 0 && lastLeaver !== -1 ? endedEpoch : Math.max(closedEpoch, endedEpoch - 1);
+    const unwritten = closedEpoch === 0 && lastLeaver !== -1 && !leftWritten;
+    const known = unwritten ? endedEpoch : Math.max(closedEpoch, endedEpoch - 1);
     const boot = bootKey(of?.bootId ?? '');
     const isKnown = hasEnded(table, boot) || members.some((member) => member.boot === boot);
     const later = of !== null && isKnown && of.writerEpoch > known && !this.#isOwnClaim(of);
     if (doubt) return !later;
     if (!leftOutOfSync || (lastLeaver === world.node && this.#remembers(closedEpoch !== 0))) return false;
     const closed = of?.closed === true && isKnown && of.writerEpoch === closedEpoch;
-    return closedEpoch === 0 || !(closed || later);
+    return unwritten || !(closed || later);
   }
 
   /** What this node knew when it left last comes into the load: it is on the device that it `closed`, or in the memory of the table before. */

@@ -92,16 +92,17 @@ function isWorthIt({ members, lastLeaver, doubt, writerDied, ended }: MemberTabl
   return members.length > 0 || lastLeaver !== -1 || doubt || writerDied || ended.length > 0;
 }
 
-/** A daemon of before wrote boots alone, and the last epoch in which one of them ended. */
-function withEpochs(said: unknown): unknown {
+/** A daemon of before wrote boots alone, and the last epoch in which one of them ended; and nothing of what is on log devices. */
+function asOfNow(said: unknown): unknown {
   if (!isObject<'ended' | 'endedEpoch'>(said) || !Array.isArray(said.ended)) return said;
-  const { ended, endedEpoch: epoch } = said;
-  return { ...said, ended: ended.map((one: unknown) => (typeof one === 'string' ? { boot: one, epoch } : one)) };
+  const { endedEpoch: epoch } = said;
+  const ended = said.ended.map((one: unknown) => (typeof one === 'string' ? { boot: one, epoch } : one));
+  return { leftWritten: false, ...said, ended };
 }
 
 function tableOf(text: string): MemberTable | null {
   try {
-    const said = withEpochs(JSON.parse(text));
+    const said = asOfNow(JSON.parse(text));
     return isTable(said) ? said : null;
   } catch {
     return null;
