@@ -307,7 +307,9 @@ function enter(table: MemberTable, { node, name, boot, log }: Reporter): void {
   member.passed = false;
   // Nobody has what it may have done; also when its kernel has come to its next daemon with the log already.
   const leaves = live === null && log?.tableGone === false;
-  const lost = (live === null && !leaves) || (log?.marksUnknown === true && log.rank === 0);
+  // What it knows nobody has from it: who has an older copy must not be chosen as if that were all.
+  const others = table.members.some((one) => one !== member && one.stage !== 'joining');
+  const lost = (live === null && (!leaves || others)) || (log?.marksUnknown === true && log.rank === 0);
   if (lost && member.needed && !anyValid(table)) table.doubt = true;
   if (live === null) {
     member.valid = false;
