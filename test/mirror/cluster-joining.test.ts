@@ -9,7 +9,7 @@ import {
 } from '../../ts/base/ulog-frames.js';
 import { MessageType } from '../../ts/mirror/messages.js';
 import { Group, groupWith } from './cluster-host.js';
-import { mirrorA } from './host.js';
+import { mirrorA, TestDisk } from './host.js';
 
 const core = '512 clustered-core 8 nosync';
 const disk = '512 clustered-disk /dev/log 8 nosync';
@@ -113,3 +113,46 @@ test.each([core, disk])(
     expect(two.answerTo(resumed)?.error).toBe(0);
   },
 );
+
+/**
+ * Two hosts with daemons, and a third vote. Both are about to join as the corosync of node 1 ends; node 2 begins without it, is served, and is cut
+ * off, alive. Returns node 1, back with quorum, and what its kernel waits for.
+ */
+function begunElsewhere(text: string) {
+  const group = new Group([1, 2], { stickyMax: 0 });
+  const device = new TestDisk(1024 * 1024);
+  group.disks.set('/dev/log', device);
+  for (const node of [1, 2]) group.host(node).construct(mirrorA, text);
+  group.settle();
+  const [one, two] = [group.host(1), group.host(2)];
+  const resumes = [one, two].map((host) => {
+    const seq = host.send(DM_ULOG_RESUME, mirrorA);
+    host.turn();
+    return seq;
+  });
+  for (let joins = 0; joins < 2; joins++) group.step();
+  group.loseGroup(1, 'process-down');
+  group.settle();
+  expect(two.answerTo(resumes[1] as number)?.error).toBe(0);
+  expect(group.ask(2, DM_ULOG_FLUSH, mirrorA, [5])?.error).toBe(0);
+  group.rewire((node) => (node === 2 ? 1 : 0));
+  group.quorum(false, [2]);
+  group.join(1);
+  group.quorum(false, [2]);
+  group.settle();
+  group.wait(3000);
+  return { group, device, one, resume: resumes[0] as number };
+}
+
+test.each([core, disk])('who has begun while this node was in no group is waited for: %s', (text) => {
+  const { group, device, one, resume } = begunElsewhere(text);
+  expect(one.answerTo(resume)).toBeUndefined();
+  expect(group.ask(2, DM_ULOG_FLUSH, mirrorA, [5])?.error).toBe(0);
+  if (text === disk) expect(device.isCleanOnDisk(5)).toBe(false);
+  group.cutPower(2);
+  one.service.confirmDead(2, null, one.nowMs);
+  group.settle();
+  group.wait(3000);
+  expect(one.answerTo(resume)?.error).toBe(0);
+  expect(one.state(mirrorA).map.isInSync(5)).toBe(false);
+});

@@ -123,8 +123,8 @@ export class Cluster {
 
   /**
    * True when the host that left a log unclosed does not use it any more: it is here, with another boot, or with this one and
-   * is no member of the log, or one that is about to be, of which it is known that its kernel holds nothing, also where its daemon alone
-   * has ended (R8); or it is known dead, or to have left the log after that session.
+   * is no member of the log, or one that is about to be, of which it is known that its kernel holds nothing; or it is known dead, or to
+   * have left the log after that session.
    */
   hasEnded({ uuid, nodeName, bootId, writerEpoch }: SessionOwner): boolean {
     const boot = bootKey(bootId);
@@ -132,7 +132,6 @@ export class Cluster {
     if (this.#deadBoots.has(boot)) return true;
     if (table?.ended.some((one) => one.boot === boot && writerEpoch <= one.epoch) === true) return true;
     const [here, namesake] = this.#members.filter(({ name }) => name === nodeName);
-    if (table?.members.some((member) => member.boot === boot && neverServed(member)) === true) return true;
     if (here === undefined || namesake !== undefined) return false;
     const member = memberOf(table, here.node);
     return here.bootId !== bootId || member === undefined || neverServed(member);
@@ -201,6 +200,7 @@ export class Cluster {
     this.#members = view.members;
     if (view.members.length === 0) {
       this.#exchange = null;
+      this.directory.groupLost(this.#world.node);
       this.#hadQuorum = false;
       this.orderedQuorate = false;
       this.#ownQuorate = false;

@@ -19,6 +19,7 @@ import {
   mayHaveGoneOn,
   mayHaveUsed,
   memberOf,
+  neverServed,
   newMember,
   quorumWon,
   removeMember,
@@ -231,6 +232,12 @@ export class Directory {
     return found;
   }
 
+  /** This node has no group: who was about to join may do so without it. */
+  groupLost(self: number): void {
+    for (const { members } of this.tables.values())
+      for (const member of members) if (member.stage === 'joining' && member.node !== self) member.needed = true;
+  }
+
   /** Daemons that are not in the group any more, of one view. Returns the logs whose tables that changed. */
   departed(departures: readonly Departure[]): string[] {
     return [...this.tables.values()].filter((table) => depart(table, departures)).map(({ uuid }) => uuid);
@@ -248,6 +255,12 @@ function depart(table: MemberTable, departures: readonly Departure[]): boolean {
     const member = memberOf(table, gone.node);
     if (member === undefined || member.boot !== bootKey(gone.bootId) || !member.present) continue;
     if (unknown && member.stage !== 'joining') member.needed = true;
+    // What its daemon had begun to write has ended (R8), and what it begins when it is back is of a later epoch.
+    if (!mayGoOn(reason) && neverServed(member)) {
+      removeMember(table, member.node, false);
+      changes = true;
+      continue;
+    }
     if (member.valid) followed.push(member);
     if (mayGoOn(reason)) {
       member.needed = true;
