@@ -3,7 +3,9 @@ import { expect, test } from 'vitest';
 import { chunkRegionsMax } from '../../ts/base/limits.js';
 import {
   DM_ULOG_CLEAR_REGION,
+  DM_ULOG_DTR,
   DM_ULOG_FLUSH,
+  DM_ULOG_IS_REMOTE_RECOVERING,
   DM_ULOG_MARK_REGION,
   DM_ULOG_POSTSUSPEND,
   DM_ULOG_PRESUSPEND,
@@ -12,6 +14,7 @@ import {
 } from '../../ts/base/ulog-frames.js';
 import { MessageType } from '../../ts/mirror/messages.js';
 import { type Group, groupWith } from './cluster-host.js';
+import { recoverAll, suspend } from './cluster-kernel.js';
 import { mirrorA } from './host.js';
 
 /** Two chunks. */
@@ -111,3 +114,25 @@ test('so it does of somebody who has died meanwhile: what that one held is resyn
   expect(group.host(2).log(mirrorA).replica.phase).toBe('following');
   expect(group.host(2).state(mirrorA).map.isInSync(9)).toBe(false);
 });
+
+test.each(restarts)(
+  'R10: that a table has ended is told to the copy from before: what its kernel alone might recover others do ($what, $text)',
+  ({ text, what }) => {
+    const { group } = groupWith(text, [1, 2, 3]);
+    expect(group.ask(2, DM_ULOG_SET_REGION_SYNC, mirrorA, [5, 0])?.error).toBe(0);
+    if (what === 'daemon') group.killDaemon(3);
+    else group.loseGroup(3, 'process-down');
+    group.settle();
+    suspend(group, 2);
+    expect(group.ask(2, DM_ULOG_DTR, mirrorA)?.error).toBe(0);
+    expect(group.ask(1, DM_ULOG_PRESUSPEND, mirrorA)?.error).toBe(0);
+    group.join(3);
+    while (group.host(3).log(mirrorA).replica.phase !== 'copying') expect(group.step()).toBe(true);
+    group.host(1).send(DM_ULOG_POSTSUSPEND, mirrorA);
+    group.settle();
+    group.wait(5000);
+    recoverAll(group, 3);
+    expect(group.host(3).state(mirrorA).map.isInSync(5)).toBe(true);
+    expect(group.ask(3, DM_ULOG_IS_REMOTE_RECOVERING, mirrorA, [5])?.values[0]).toBe(0);
+  },
+);

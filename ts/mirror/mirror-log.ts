@@ -317,9 +317,8 @@ export class MirrorLog {
     const ends = () => (surmised ? restrictions.forget(node) : restrictions.removeNode(node));
     // What a log that has left remembers of others counts when nobody has it any more, and they are not there to say it then.
     // So it is with a copy that waits, and may be chosen as it is.
-    const { phase } = this.replica;
-    if (phase === 'outside' || phase === 'waiting') ends();
-    else this.replica.head(ends);
+    if (!this.replica.following) ends();
+    this.replica.head(ends);
   }
 
   /** R11: see `MirrorService.restartRecoveries`. */
