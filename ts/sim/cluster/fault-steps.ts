@@ -117,3 +117,11 @@ function regionsOutOfSync(host: Host, { shape }: SimMirror): readonly number[] {
 export function offMs({ prng }: Host): number {
   return prng.pick([prng.real(10, 1000), prng.real(1000, 8000), prng.real(8000, 40_000)]);
 }
+
+/** A mirror that not all hosts have, where there is one: one without a log device first, which would say what was written. */
+export function partlyUsed({ mirrors, sim, prng }: Host): SimMirror {
+  const all = [...mirrors.values()];
+  const partly = all.filter(({ shape }) => sim.hosts.some((other) => other.mirrors.get(shape.uuid)?.unused === true));
+  const core = partly.filter(({ disk }) => disk === null);
+  return prng.pick([core, partly].find(({ length }) => length > 0) ?? all);
+}

@@ -4,6 +4,7 @@ import type { Host } from '../host.js';
 import { cutAtMessage } from './at-message.js';
 import type { Cluster } from './cluster.js';
 import { inMidWrite, mendAfter, offMs, stirAround, writeOn } from './fault-steps.js';
+import { joinerUnheard, leaverUnheard } from './place-faults.js';
 import { bothDie, serviceDies, standsStill, stopService } from './service-faults.js';
 import {
   losesLegAndQuorum,
@@ -45,6 +46,8 @@ export const clusterFaultKinds: readonly ClusterFaultKind[] = [
   { name: 'leg-and-quorum-lost', weight: 6, apply: losesLegAndQuorum },
   { name: 'service-stands-still', weight: 8, apply: standsStill },
   { name: 'cut-at-a-message', weight: 8, apply: cutAtMessage },
+  { name: 'leaver-unheard', weight: 8, apply: leaverUnheard },
+  { name: 'joiner-unheard', weight: 6, apply: joinerUnheard },
 ];
 
 /** Until those who died are back. */

@@ -3,7 +3,16 @@ import { MessageType } from '../../mirror/messages.js';
 import type { Host } from '../host.js';
 import type { SimMirror } from '../mirror.js';
 import type { Cluster } from './cluster.js';
-import { dieFor, inMidWrite, mendAfter, offMs, suspendUnheard, whenWriting, writeOn } from './fault-steps.js';
+import {
+  dieFor,
+  inMidWrite,
+  mendAfter,
+  offMs,
+  partlyUsed,
+  suspendUnheard,
+  whenWriting,
+  writeOn,
+} from './fault-steps.js';
 
 /** Until all know who has quorum. */
 const heardMs = 120;
@@ -181,14 +190,6 @@ export function thirdChangesSides(host: Host, { group }: Cluster): boolean {
   timeline.after(withinMs, change);
   mendAfter(host, group, withinMs + prng.real(4000, 30_000));
   return true;
-}
-
-/** A mirror that not all hosts have, where there is one: one without a log device first, which would say what was written. */
-function partlyUsed({ mirrors, sim, prng }: Host): SimMirror {
-  const all = [...mirrors.values()];
-  const partly = all.filter(({ shape }) => sim.hosts.some((other) => other.mirrors.get(shape.uuid)?.unused === true));
-  const core = partly.filter(({ disk }) => disk === null);
-  return prng.pick([core, partly].find(({ length }) => length > 0) ?? all);
 }
 
 /**
