@@ -156,3 +156,57 @@ test.each([core, disk])('who has begun while this node was in no group is waited
   expect(one.answerTo(resume)?.error).toBe(0);
   expect(one.state(mirrorA).map.isInSync(5)).toBe(false);
 });
+
+test('so is who had a pending resume as the daemons of all hosts were started anew, its own first', () => {
+  const group = new Group([1, 2, 3], { stickyMax: 0 });
+  group.host(2).construct(mirrorA, core);
+  group.settle();
+  group.host(2).send(DM_ULOG_RESUME, mirrorA);
+  group.host(2).turn();
+  group.step();
+  const store = () => {
+    for (const node of [1, 3]) group.host(node).service.endTurn(group.host(node).nowMs);
+  };
+  store();
+  group.killDaemon(2);
+  store();
+  for (const node of [1, 3]) group.killDaemon(node);
+  group.join(2);
+  group.settle();
+  // Its kernel asks again. It has quorum, for the hosts of the others are there.
+  expect(group.ask(2, DM_ULOG_RESUME, mirrorA)?.error).toBe(0);
+  expect(group.ask(2, DM_ULOG_FLUSH, mirrorA, [5])?.error).toBe(0);
+  group.loseGroup(2);
+  for (const node of [1, 3]) group.join(node);
+  group.settle();
+  group.host(1).construct(mirrorA, core);
+  const seq = group.host(1).send(DM_ULOG_RESUME, mirrorA);
+  group.settle();
+  group.wait(3000);
+  expect(group.host(1).answerTo(seq)).toBeUndefined();
+});
+
+test('and who was about to join as its corosync ended, right before that of this node did', () => {
+  const group = new Group([1, 2], { stickyMax: 0 });
+  const [one, two] = [group.host(1), group.host(2)];
+  for (const host of [one, two]) host.construct(mirrorA, core);
+  group.settle();
+  const begins = two.send(DM_ULOG_RESUME, mirrorA);
+  two.turn();
+  group.step();
+  group.loseGroup(2, 'process-down');
+  group.loseGroup(1, 'process-down');
+  group.join(2);
+  group.settle();
+  expect(two.answerTo(begins)?.error).toBe(0);
+  expect(group.ask(2, DM_ULOG_FLUSH, mirrorA, [5])?.error).toBe(0);
+  group.rewire((node) => (node === 2 ? 1 : 0));
+  group.quorum(false, [2]);
+  group.join(1);
+  group.quorum(false, [2]);
+  group.settle();
+  const seq = one.send(DM_ULOG_RESUME, mirrorA);
+  group.settle();
+  group.wait(3000);
+  expect(one.answerTo(seq)).toBeUndefined();
+});

@@ -266,3 +266,41 @@ test('the daemon that loads it is killed: its kernel has had no answer, and anot
   group.settle();
   for (const node of [1, 2]) expect(group.host(node).state(mirrorA).lifeCycle).toBe(LifeCycle.active);
 });
+
+/** Node 2 loads the log device, which has answered so often, or until it has written once; and how often that was. */
+function loading(text: string, answers = Number.POSITIVE_INFINITY) {
+  const group = new Group([1, 2, 3], { stickyMax: 0 });
+  const device = new TestDisk(1024 * 1024);
+  group.disks.set('/dev/log', device);
+  for (const node of [1, 2]) group.host(node).construct(mirrorA, text);
+  group.settle();
+  group.host(2).send(DM_ULOG_RESUME, mirrorA);
+  group.talk();
+  let answered = 0;
+  for (; answered < answers && device.waiting.length > 0 && device.writes === 0; answered++) {
+    device.complete();
+    group.host(2).turn();
+  }
+  return { group, device, answered };
+}
+
+test('R8: what it had under way lands behind what another host wrote: once it is known dead everything is written again', () => {
+  const text = '512 clustered-disk /dev/log 8 nosync';
+  const { group, device } = loading(text, loading(text).answered - 1);
+  expect([device.writes, device.waiting.length]).toEqual([0, 1]);
+  // Its corosync is stopped in order, and its daemon lives.
+  group.loseGroup(2, 'process-down');
+  const late = device.waiting.shift();
+  expect(group.ask(1, DM_ULOG_RESUME, mirrorA)?.error).toBe(0);
+  expect(group.ask(1, DM_ULOG_FLUSH, mirrorA, [5])?.error).toBe(0);
+  late?.();
+  group.cutPower(2);
+  group.host(1).service.confirmDead(2, null, group.host(1).nowMs);
+  group.settle();
+  group.wait(60_000);
+  for (const node of [1, 3]) group.cutPower(node);
+  for (const node of [1, 2, 3]) group.join(node);
+  group.settle();
+  group.resume(mirrorA, text, [1]);
+  expect(group.host(1).state(mirrorA).map.isInSync(5)).toBe(false);
+});

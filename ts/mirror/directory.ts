@@ -11,6 +11,7 @@ import {
   chooseWriter,
   decide,
   emptyTable,
+  endBoot,
   isWriter,
   type LogShape,
   leavesDoubt,
@@ -255,12 +256,8 @@ function depart(table: MemberTable, departures: readonly Departure[]): boolean {
     const member = memberOf(table, gone.node);
     if (member === undefined || member.boot !== bootKey(gone.bootId) || !member.present) continue;
     if (unknown && member.stage !== 'joining') member.needed = true;
-    // What its daemon had begun to write has ended (R8), and what it begins when it is back is of a later epoch.
-    if (!mayGoOn(reason) && neverServed(member)) {
-      removeMember(table, member.node, false);
-      changes = true;
-      continue;
-    }
+    // What its daemon has opened nobody has open (R8), and what it opens when it is back is of a later epoch.
+    if (!mayGoOn(reason) && neverServed(member)) endBoot(table, member.boot);
     if (member.valid) followed.push(member);
     if (mayGoOn(reason)) {
       member.needed = true;

@@ -173,13 +173,17 @@ export function addMember(table: MemberTable, member: Member): void {
   table.members.sort((a, b) => a.node - b.node);
 }
 
+/** Sessions of this boot are over, up to this epoch. */
+export function endBoot(table: MemberTable, boot: string): void {
+  const { ended, epoch } = table;
+  table.ended = [...ended.filter((other) => other.boot !== boot), { boot, epoch }].slice(-endedMax);
+}
+
 /** Takes the member off. The writer's role is vacant when it had it. */
 export function removeMember(table: MemberTable, node: number, died: boolean): void {
   const boot = memberOf(table, node)?.boot;
-  const { epoch } = table;
-  if (boot !== undefined)
-    table.ended = [...table.ended.filter((other) => other.boot !== boot), { boot, epoch }].slice(-endedMax);
-  table.endedEpoch = epoch;
+  if (boot !== undefined) endBoot(table, boot);
+  table.endedEpoch = table.epoch;
   table.members = table.members.filter((member) => member.node !== node);
   if (table.writer === node) vacate(table, died);
 }
