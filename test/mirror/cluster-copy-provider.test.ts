@@ -14,7 +14,7 @@ import {
 } from '../../ts/base/ulog-frames.js';
 import { MessageType } from '../../ts/mirror/messages.js';
 import { type Group, groupWith } from './cluster-host.js';
-import { recoverAll, suspend } from './cluster-kernel.js';
+import { constructAgain, recoverAll, restartDaemon, suspend } from './cluster-kernel.js';
 import { mirrorA } from './host.js';
 
 /** Two chunks. */
@@ -134,5 +134,26 @@ test.each(restarts)(
     recoverAll(group, 3);
     expect(group.host(3).state(mirrorA).map.isInSync(5)).toBe(true);
     expect(group.ask(3, DM_ULOG_IS_REMOTE_RECOVERING, mirrorA, [5])?.values[0]).toBe(0);
+  },
+);
+
+test.each([small, '512 clustered-disk /dev/log 8 nosync'])(
+  'R10: nor does it count when who was to answer has put everything out of sync, which no log device says: %s',
+  (text) => {
+    const { group } = groupWith(text, [1, 2], { nodes: [1, 2, 3] });
+    group.wait(5000);
+    // The constructor was heard, and its RESUME was not: a question was given up, of a region that nobody knows.
+    constructAgain(group, 1, text);
+    restartDaemon(group, 1);
+    group.killDaemon(2);
+    group.settle();
+    expect(group.ask(1, DM_ULOG_PRESUSPEND, mirrorA)?.error).toBe(0);
+    group.join(2);
+    while (group.host(2).log(mirrorA).replica.phase !== 'copying') expect(group.step()).toBe(true);
+    const seq = group.host(1).send(DM_ULOG_POSTSUSPEND, mirrorA);
+    group.settle();
+    group.wait(3000);
+    expect(group.host(1).answerTo(seq)?.error).toBe(0);
+    expect(group.host(2).state(mirrorA).map.syncCount).toBe(0);
   },
 );

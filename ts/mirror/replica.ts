@@ -400,10 +400,15 @@ export class Replica {
 
   /** The first of it has come. Until then the copy from before is whole: whoever was to answer may go, and it may count. */
   #copyBegins(): void {
-    const { table } = this.rights;
-    if (table !== undefined) this.record.spoil(table);
+    this.#spoil();
     this.record.ownersKnown = true;
     this.#hooks.copyBegun(this.#ownersMissing);
+  }
+
+  /** The copy from before counts no more: it is overwritten, or everything is out of sync by now, which no log device says. */
+  #spoil(): void {
+    const { table } = this.rights;
+    if (table !== undefined) this.record.spoil(table);
   }
 
   #copyOn(kept: readonly (() => void)[]): void {
@@ -440,7 +445,9 @@ export class Replica {
       this.#count();
       return true;
     }
-    if (this.phase === 'copying') this.#takePart(order, message, nowMs);
+    if (this.phase !== 'copying') return false;
+    if (message.type === MessageType.unknownDirty && message.flag === 1) this.#spoil();
+    this.#takePart(order, message, nowMs);
     return false;
   }
 
@@ -478,7 +485,10 @@ export class Replica {
   /** All regions are out of sync, at this place in the stream. A copy begins anew: it does not know whose recovery that puts in doubt. */
   resync(): void {
     if (this.following) this.#hooks.resync();
-    else if (this.phase === 'copying') this.#ask(0, this.#ownersMissing);
+    else if (this.phase === 'copying') {
+      this.#spoil();
+      this.#ask(0, this.#ownersMissing);
+    }
   }
 
   /** Changes what comes with the head of a copy, at this place in the stream. */
