@@ -97,7 +97,10 @@ export class DaemonSight implements DaemonWatch {
       const what = Object.entries(MessageType).find(([, number]) => number === type)?.[0];
       return `${what} of ${node} ${uuid} flag ${flag} ${[...regions.subarray(0, Math.min(count, 12))].join(' ')}`;
     });
-    if (message.type === MessageType.quorum) this.#host.quorumHeard = message.flag;
+    if (message.type === MessageType.quorum) {
+      this.#host.quorumHeard = message.flag;
+      this.#host.quorumsHeard += message.flag;
+    }
     if (message.node !== this.#host.node) return;
     if (message.type === MessageType.inSync && message.flag === 1) this.#endDelivered(message);
     if (message.type !== MessageType.mark) return;

@@ -69,6 +69,8 @@ export class Host implements CheckWorld, WireEnds {
   toldInquorate = false;
   /** Whether there is quorum, as the order said last to its daemon: 1, 0, and -1 since somebody went. */
   quorumHeard = -1;
+  /** How often it was delivered that there is some. */
+  quorumsHeard = 0;
   /** When the daemon was late last, by a start or a stop. */
   lateUntilMs = 0;
   readonly #wire: Wire;

@@ -380,8 +380,10 @@ export class ClusterChecks {
     }
     const { cleanCount } = state.map.inner;
     const watch = this.#inquorate.get(watchKey);
-    if (watch === undefined || watch.key !== state.key) {
-      this.#inquorate.set(watchKey, { key: state.key, cleanCount });
+    // Late messages come together: by a word that there is quorum all that follows it is done, up to the word that there is none.
+    const key = `${state.key} ${host.quorumsHeard}`;
+    if (watch === undefined || watch.key !== key) {
+      this.#inquorate.set(watchKey, { key, cleanCount });
       return;
     }
     this.#check('R13-clean', cleanCount <= watch.cleanCount, uuid, () => `${host.name} cleans without quorum`);
