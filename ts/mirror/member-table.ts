@@ -90,7 +90,7 @@ export interface MemberTable extends LogShape {
   leftOutOfSync: boolean;
   /** The epoch of the session that it closed on its log device; 0: it had none, or could not write it. */
   closedEpoch: number;
-  /** Its log device has all that it knew, in a session that it left open: others were members, or have begun since. */
+  /** The log device has all that it knew, also where it was left open since others were members; or who came behind it has written all of it. */
   leftWritten: boolean;
   /** The generation in which a member was gone last that may have left regions out of sync: of an older table nobody can say that none is. */
   outOfSyncSince: number;

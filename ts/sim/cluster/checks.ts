@@ -404,7 +404,6 @@ export class ClusterChecks {
   }
 }
 
-/** The copy that counts has no such assignment, and all know the region as one that this kernel alone may recover. */
 /**
  * Its end says nothing, since it was begun apart: the region is that kernel's alone, to be copied anew, whatever is written there meanwhile.
  * Nobody begins one apart but where both sides had quorum.
@@ -414,6 +413,7 @@ function copiesForItself(host: Host, uuid: string, region: number): boolean {
   return host.liveState(uuid)?.recoveringRegion !== region && keeps(host, uuid, region);
 }
 
+/** The copy that counts has no such assignment, and all know the region as one that this kernel alone may recover. */
 function keeps(host: Host, uuid: string, region: number): boolean {
   const state = host.liveState(uuid);
   return state !== null && keepsForItself(state, region);
