@@ -12,7 +12,8 @@
  *   --quiet           no table at the end
  *   --events N        events that a failure prints (40)
  *
- * Exit code 0: all runs clean and, with 500 seeds of one host or 200 of several, all that those must have met has happened.
+ * Exit code 0: all runs clean and, with 500 seeds of one host, 600 of several or 400 with restarts, all that those must have met
+ * has happened.
  * 1: a seed failed. 2: wrong arguments. 3: something never happened.
  */
 import { randomInt } from 'node:crypto';

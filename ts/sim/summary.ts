@@ -42,9 +42,10 @@ function wantedOfClusters(hostsMax: number): string[] {
   return clusterFaultKinds.filter((kind) => hostsMinOf(kind) <= hostsMax).map((kind) => `fault ${kind.name}`);
 }
 
-/** Fewer seeds than this do not reach everything: of one host, of several. */
+/** Fewer seeds than this do not reach everything, and of as many the rarest happens ten times: of one host, of several, with restarts. */
 const completeSeedsMin = 500;
-const completeClustersMin = 200;
+const completeClustersMin = 600;
+const completeRestartsMin = 400;
 /** A load lasts milliseconds: that something dies in the middle of one is met in a run of hundreds, or just not. */
 const completeMomentsMin = 1000;
 
@@ -80,7 +81,7 @@ export class Summary {
   missing(): string[] {
     const alone = this.runs - this.clusters >= completeSeedsMin;
     const clusters = this.clusters >= completeClustersMin;
-    const restarts = this.restarts >= completeClustersMin;
+    const restarts = this.restarts >= completeRestartsMin;
     const names = [
       ...(alone ? wanted : []),
       ...(clusters ? wantedOfClusters(this.hostsMax) : []),
