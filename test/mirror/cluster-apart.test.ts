@@ -8,6 +8,7 @@ import {
   DM_ULOG_IS_REMOTE_RECOVERING,
   DM_ULOG_MARK_REGION,
   DM_ULOG_POSTSUSPEND,
+  DM_ULOG_PRESUSPEND,
   DM_ULOG_SET_REGION_SYNC,
 } from '../../ts/base/ulog-frames.js';
 import { MessageType } from '../../ts/mirror/messages.js';
@@ -80,24 +81,45 @@ function partAndMeet(group: Group, meanwhile: () => void): void {
   group.heal();
 }
 
-test('R13: both went on, and the one whose copy counts is killed before it hears that: the other knows what that copy is worth', () => {
-  const { group } = groupWith(core, [1, 2]);
-  partAndMeet(group, () => {
-    group.ask(2, DM_ULOG_FLUSH, mirrorA, [5]);
-    group.ask(2, DM_ULOG_CLEAR_REGION, mirrorA, [5]);
-  });
-  expect([group.next?.type, group.next?.node]).toEqual([MessageType.report, 1]);
-  while (group.awaits(MessageType.report)) group.stepTo(2);
-  expect(group.host(2).log(mirrorA).replica.phase).toBe('copying');
-  group.killDaemon(1);
+test.each(['as new as the other one', 'newer'])(
+  'R13: both went on, and the one whose copy counts, %s, is killed before it hears that: the other knows what that copy is worth',
+  (age) => {
+    const { group } = groupWith(core, [1, 2]);
+    partAndMeet(group, () => {
+      group.ask(2, DM_ULOG_FLUSH, mirrorA, [5]);
+      group.ask(2, DM_ULOG_CLEAR_REGION, mirrorA, [5]);
+      if (age === 'newer') group.ask(1, DM_ULOG_PRESUSPEND, mirrorA);
+    });
+    expect([group.next?.type, group.next?.node]).toEqual([MessageType.report, 1]);
+    while (group.awaits(MessageType.report)) group.stepTo(2);
+    expect(group.host(2).log(mirrorA).replica.phase).toBe('copying');
+    group.killDaemon(1);
+    group.settle();
+    group.join(1);
+    group.settle();
+    for (const node of [1, 2]) {
+      const { replica, state } = group.host(node).log(mirrorA);
+      expect([replica.phase, state.map.syncCount]).toEqual(['following', 0]);
+    }
+    expect(group.host(1).log(mirrorA).replica.rights.table?.doubt).toBe(false);
+  },
+);
+
+test('R8: the writer is killed before it hears that another one writes, who dies, too: the device says that somebody has written it', () => {
+  const { group } = groupWith('512 clustered-disk /dev/log 8 nosync', [2, 1]);
+  partAndMeet(group, () => {});
+  while (group.awaits(MessageType.report)) group.stepTo(1);
+  group.killDaemon(2);
   group.settle();
-  group.join(1);
+  expect(group.host(1).log(mirrorA).replica.writes).toBe(true);
+  expect(group.ask(1, DM_ULOG_FLUSH, mirrorA, [5])?.error).toBe(0);
+  group.ask(1, DM_ULOG_SET_REGION_SYNC, mirrorA, [5, 0]);
+  group.cutPower(1);
+  group.join(2);
   group.settle();
-  for (const node of [1, 2]) {
-    const { replica, state } = group.host(node).log(mirrorA);
-    expect([replica.phase, state.map.syncCount]).toEqual(['following', 0]);
-  }
-  expect(group.host(1).log(mirrorA).replica.rights.table?.doubt).toBe(false);
+  const { replica, state } = group.host(2).log(mirrorA);
+  expect([replica.phase, replica.writes, state.map.syncCount]).toEqual(['following', true, 0]);
+  expect(group.host(2).reports.some(({ event }) => event === 'take-over-unheard')).toBe(true);
 });
 
 test('R13: who has resynced what others did apart says so, and a later meeting resyncs nothing', () => {

@@ -119,16 +119,24 @@ export class StoreAnswers implements LogStoreOwner {
     return this.#parts.replica.rights.sole;
   }
 
-  /** What others left out of sync should stand there, and somebody has exchanged or written over the device: nobody knows it. */
+  /**
+   * What others left out of sync should stand there, and somebody has exchanged or written over the device: nobody knows it. Or somebody had
+   * the role of whom nobody here has heard, as where two hosts each may go on alone: what he knew beyond the device is lost.
+   */
   foundHead(header: LogHeader, session: LogSession | null, takeOver: number): number {
     const { state, world, replica, uuid } = this.#parts;
     const { table } = replica.rights;
+    if (table === undefined) return 0;
+    const said = session?.uuid === uuid ? session : null;
     const whole = header.kind === 'valid' && header.regionCount >= state.map.regionCount;
-    const ours = whole && session?.uuid === uuid && !session.closed;
-    if (ours || !table?.writerDied || !table.deviceAhead) return 0;
-    const text =
-      'the log device does not have this log any more, and what others left out of sync with it: every region is resynced';
-    report(world, 'error', 'take-over-blank', uuid, text);
+    const blank = !whole || said === null || said.closed;
+    const unheard = said !== null && said.bootId !== world.bootId && said.writerEpoch >= this.epoch;
+    const known = table.writerDied && table.deviceAhead;
+    if (known ? !blank : !unheard) return 0;
+    const text = known
+      ? 'the log device does not have this log any more, and what others left out of sync with it: every region is resynced'
+      : `${said?.nodeName} has written the log device and nobody here has heard of it: every region is resynced`;
+    report(world, 'error', known ? 'take-over-blank' : 'take-over-unheard', uuid, text);
     world.sender.numbers(MessageType.unknownDirty, uuid, takeOver, 1, []);
     return 1;
   }
