@@ -47,8 +47,12 @@ export class ClusterChecks {
   readonly #inquorate = new Map<string, CleanWatch>();
   readonly #halts: Halts;
 
+  /** Logs of two hosts that each may have gone on alone, and are bonded by now. */
+  readonly #met = new Map<string, readonly [Host, Host]>();
+
   readonly #bondedNow = (uuid: string, a: Host, b: Host) => {
-    this.#duties.bonded(uuid, a, b);
+    if (this.#sim.cluster?.plan.twoNode === true) this.#met.set(uuid, [a, b]);
+    else this.#duties.bonded(uuid, a, b);
     this.#foundOut.bonded(uuid, a, b);
     this.#halts.bonded(uuid, a, b);
   };
@@ -79,6 +83,7 @@ export class ClusterChecks {
     for (const log of logs) {
       const { uuid, legs, seen } = log;
       if ((anew || sights.tablesChanged) && legs.differingSectors > 0) this.#checkDevice(uuid);
+      this.#passDuties(uuid, seen);
       this.#checkKnown(sights, log);
       if (log.truthChanged || sights.anyMoved) this.#checkCopies(uuid, seen);
       this.#agreement.check(sights, log);
@@ -306,6 +311,14 @@ export class ClusterChecks {
     const host = this.#sim.hosts.find(({ mirrors }) => mirrors.get(uuid)?.device?.live != null);
     const mirror = host?.mirrors.get(uuid);
     if (mirror !== undefined) checkDevice(this.#sim, mirror);
+  }
+
+  /** What one of two has marked alone the other has heard when it knows what all kernels hold (R3), where its own copy counts. */
+  #passDuties(uuid: string, seen: readonly Sight[]): void {
+    const met = this.#met.get(uuid);
+    if (met === undefined || !seen.every(({ settled }) => settled)) return;
+    this.#met.delete(uuid);
+    if (this.#bonds.bonded(uuid, ...met)) this.#duties.bonded(uuid, ...met);
   }
 
   /** Who must know that a region may differ has it not clean, and either out of sync or owned. */

@@ -74,6 +74,19 @@ export function whenWriting(hosts: readonly Host[], uuid: string, withinMs: numb
   look();
 }
 
+/** A leg fails for a moment, under a write. */
+export function failsLeg(host: Host, uuid: string): void {
+  const mirror = host.mirrors.get(uuid);
+  if (mirror === undefined || host.healing || host.dark || mirror.port.broken || !host.diskWell(mirror)) return;
+  inMidWrite([host], mirror, () => {
+    if (host.healing || host.dark || mirror.port.broken) return;
+    mirror.port.broken = true;
+    host.timeline.after(host.prng.real(20, 500), () => {
+      mirror.port.broken = false;
+    });
+  });
+}
+
 /**
  * Users write where their kernel has found the legs to differ, and the mirror is suspended while its daemon is away: the kernel recovers
  * nothing any more, and whoever makes those writes wait for a recovery makes the suspend wait.

@@ -8,6 +8,7 @@ import { joinerUnheard, leaverUnheard } from './place-faults.js';
 import { bothDie, serviceDies, standsStill, stopService } from './service-faults.js';
 import {
   losesLegAndQuorum,
+  meetingUnheard,
   recovererUnheard,
   recoveryFails,
   reportUnheard,
@@ -48,6 +49,7 @@ export const clusterFaultKinds: readonly ClusterFaultKind[] = [
   { name: 'cut-at-a-message', weight: 8, apply: cutAtMessage },
   { name: 'leaver-unheard', weight: 8, apply: leaverUnheard },
   { name: 'joiner-unheard', weight: 6, apply: joinerUnheard },
+  { name: 'meeting-unheard', weight: 10, apply: meetingUnheard },
 ];
 
 /** Until those who died are back. */

@@ -3,7 +3,7 @@ import { MessageType } from '../../mirror/messages.js';
 import type { Host } from '../host.js';
 import type { SimMirror } from '../mirror.js';
 import type { Cluster } from './cluster.js';
-import { dieFor, inMidWrite, mendAfter, partlyUsed, writeOn } from './fault-steps.js';
+import { dieFor, failsLeg, mendAfter, partlyUsed, writeOn } from './fault-steps.js';
 import { stopService } from './service-faults.js';
 
 /** The messages come within this time, or another fault may wait for its own. */
@@ -46,19 +46,6 @@ export function leaverUnheard(host: Host, cluster: Cluster): boolean {
     return true;
   };
   return true;
-}
-
-/** For a moment, under a write. */
-function failsLeg(host: Host, uuid: string): void {
-  const mirror = host.mirrors.get(uuid);
-  if (mirror === undefined || host.healing || host.dark || mirror.port.broken || !host.diskWell(mirror)) return;
-  inMidWrite([host], mirror, () => {
-    if (host.healing || host.dark || mirror.port.broken) return;
-    mirror.port.broken = true;
-    host.timeline.after(host.prng.real(20, 500), () => {
-      mirror.port.broken = false;
-    });
-  });
 }
 
 /** For so long, or for a moment. */

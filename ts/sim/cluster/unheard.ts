@@ -5,6 +5,7 @@ import type { SimMirror } from '../mirror.js';
 import type { Cluster } from './cluster.js';
 import {
   dieFor,
+  failsLeg,
   inMidWrite,
   mendAfter,
   offMs,
@@ -16,6 +17,10 @@ import {
 
 /** Until all know who has quorum. */
 const heardMs = 120;
+/** Sides that hear each other again say what they know within this time, or another fault may wait for its own message. */
+const meetMsMax = 10_000;
+/** The others have heard by then what each of them knows. */
+const unheardMs = 50;
 
 /**
  * Whoever wrote a log device last is cut off in the moment in which it releases regions: it may clean them on the device, and nobody
@@ -136,6 +141,44 @@ export function reportUnheard(host: Host, cluster: Cluster): boolean {
     // Its daemon does not come to hear anything before the service is gone.
     group.slow(by.node, 50);
     timeline.after(prng.real(1, 5), () => act(by, mirror, region));
+    return true;
+  };
+  return true;
+}
+
+/**
+ * Sides go on without each other, where each may have quorum, and a leg fails under one of them. They meet, and the daemon of another
+ * one says what it knows and ends before it hears the rest: it may be the one whose copy counts from then on. The host
+ * under which the leg has failed may die then, too.
+ */
+export function meetingUnheard(host: Host, cluster: Cluster): boolean {
+  const { prng, timeline, sim } = host;
+  const { group } = cluster;
+  const mirror = partlyUsed(host);
+  const { uuid } = mirror.shape;
+  const users = sim.hosts.filter((other) => other.mirrors.get(uuid)?.device?.live != null);
+  if (cluster.whenSubmitted !== null || users.length < 2 || !group.settled || group.split) return false;
+  const alone = prng.pick(users);
+  const others = sim.hosts.filter((other) => other !== alone);
+  group.partition([[alone.node], others.map(({ node }) => node)]);
+  const awayMs = prng.real(1500, 8000);
+  mendAfter(host, group, awayMs);
+  writeOn(sim.hosts, awayMs);
+  const victim = prng.pick(users);
+  const ends = prng.pick(users.filter((user) => user !== victim));
+  // Before it is recovered.
+  timeline.after(awayMs - prng.real(0, 600), () => failsLeg(victim, uuid));
+  const endMs = host.nowMs + awayMs + meetMsMax;
+  cluster.whenSubmitted = (by, { type }) => {
+    if (host.nowMs > endMs) return true;
+    if (by !== ends || type !== MessageType.report || group.split) return false;
+    group.slow(ends.node, unheardMs);
+    dieFor(ends, prng.real(0, unheardMs), prng.pick([prng.real(1, 100), prng.real(1000, 8000)]));
+    // What its kernel has marked it says anew as long as it lives.
+    timeline.after(prng.real(unheardMs, 500), () => {
+      if (!host.healing && !victim.dark && prng.chance(0.7))
+        victim.powerCut(prng.pick([prng.real(10, 1000), offMs(victim)]));
+    });
     return true;
   };
   return true;
