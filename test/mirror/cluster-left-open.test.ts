@@ -3,6 +3,7 @@
  * of that host, what it had marked is copied, and nothing else.
  */
 import { expect, test } from 'vitest';
+import { Errno } from '../../ts/base/errno.js';
 import {
   DM_ULOG_CLEAR_REGION,
   DM_ULOG_DTR,
@@ -157,3 +158,21 @@ test.each([
     expect(group.host(node).state(last).map.syncCount).toBe(64);
   },
 );
+
+test('who leaves last could not write the device, and a daemon is back that was away all the time: every region is resynced', () => {
+  const { group, device } = groupWith(disk, [1, 2]);
+  group.killDaemon(2);
+  group.settle();
+  device.writeErrno = Errno.EIO;
+  group.ask(1, DM_ULOG_FLUSH, mirrorA, [7]);
+  group.ask(1, DM_ULOG_SET_REGION_SYNC, mirrorA, [7, 0]);
+  group.settle();
+  suspend(group, 1);
+  group.ask(1, DM_ULOG_DTR, mirrorA);
+  group.settle();
+  device.writeErrno = 0;
+  group.join(2);
+  group.settle();
+  const { replica, state } = group.host(2).log(mirrorA);
+  expect([replica.phase, state.map.isInSync(7)]).toEqual(['following', false]);
+});

@@ -226,6 +226,11 @@ export function mayHaveGoneOn({ needed, unwatched }: Member): boolean {
   return needed || unwatched;
 }
 
+/** Who left last knew of regions out of sync, and the log device has not all of that. */
+export function leftUnwritten({ leftOutOfSync, leftWritten }: MemberTable): boolean {
+  return leftOutOfSync && !leftWritten;
+}
+
 /** Every kernel's marks are among the owners. */
 export function allSettled(table: MemberTable): boolean {
   return table.members.every(({ settled }) => settled);

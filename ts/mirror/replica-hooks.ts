@@ -15,7 +15,7 @@ export interface ReplicaHooks {
   othersHave(): void;
   /** The copy follows from here on: announce what the kernel holds. */
   follow(): void;
-  /** The copy counts from here on although it may lack something, or although it is in pieces. */
+  /** The copy counts from here on although it may lack something. `inPieces`: it is, or no log device has what it lacks: nothing of it is believed. */
   doubt(inPieces: boolean): void;
   /** This node is the writer as all know, and may write: what it has written counts. */
   counts(): void;

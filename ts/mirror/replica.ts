@@ -17,7 +17,15 @@ import type { Cluster } from './cluster.js';
 import { CopyRecord, type PastMember } from './copy-record.js';
 import { IncomingCopy } from './incoming-copy.js';
 import { LifeCycle, type LogState } from './log-state.js';
-import { anyValid, isUnused, type Member, type MemberTable, memberOf, providerOf } from './member-table.js';
+import {
+  anyValid,
+  isUnused,
+  leftUnwritten,
+  type Member,
+  type MemberTable,
+  memberOf,
+  providerOf,
+} from './member-table.js';
 import { copyOfMessage, type LogMessage, MessageType } from './messages.js';
 import { PlaceRequests } from './place-requests.js';
 import { Readiness } from './readiness.js';
@@ -292,14 +300,14 @@ export class Replica {
    */
   #countsAnew(table: MemberTable, gone: readonly PastMember[]): void {
     this.#lineage = table.lineage;
-    if (table.doubt) this.#hooks.doubt(false);
+    if (table.doubt) this.#hooks.doubt(leftUnwritten(table));
     if (providerOf(table, this.#world.node) < 0) this.#hooks.adopt(gone, false);
   }
 
   #start(table: MemberTable, me: Member): void {
     if (me.valid) {
       const inPieces = this.record.rank === 0 || this.record.lacks(table);
-      if (table.doubt || inPieces) this.#hooks.doubt(inPieces);
+      if (table.doubt || inPieces) this.#hooks.doubt(inPieces || leftUnwritten(table));
       this.#follow();
       this.#hooks.adopt(this.record.gone(table), this.record.hasLost(table));
       this.record.ownersKnown = true;
