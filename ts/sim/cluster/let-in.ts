@@ -13,6 +13,8 @@ export function checkLetIn(sim: Simulation, host: Host, { key, uuid }: RequestRe
   const state = host.liveState(uuid);
   // Where two sides may go on nobody has to know what the other one wrote.
   if (legs === undefined || state === null || sim.cluster?.plan.twoNode !== false) return;
+  // Nor what the others wrote since it was cut off: what it knows was the last word as it was taken in.
+  if (!sim.cluster.group.quorate(host.node)) return;
   if (!host.truth.of({ key, uuid }).begins || state.marksUnknown) return;
   const truths = hosts.map((other) => other.liveTruth(uuid));
   // R3: what a kernel holds is not known, and so not who owns it.
