@@ -1,5 +1,6 @@
 /** Members that went on without each other, and what is said of a node that is back by then. */
 import { expect, test, vi } from 'vitest';
+import { Errno } from '../../ts/base/errno.js';
 import {
   DM_ULOG_CLEAR_REGION,
   DM_ULOG_FLUSH,
@@ -13,10 +14,17 @@ import {
 } from '../../ts/base/ulog-frames.js';
 import { MessageType } from '../../ts/mirror/messages.js';
 import { type Group, groupWith } from './cluster-host.js';
-import { recoverAll } from './cluster-kernel.js';
+import { recoverAll, suspend, workOf } from './cluster-kernel.js';
 import { mirrorA } from './host.js';
 
 const core = '512 clustered-core 8 nosync';
+const disk = '512 clustered-disk /dev/log 8 nosync';
+
+/** Its kernel has copied the region, and nothing is written there. */
+function endCopy(group: Group, node: number, region: number): void {
+  group.ask(node, DM_ULOG_SET_REGION_SYNC, mirrorA, [region, 1]);
+  group.ask(node, DM_ULOG_CLEAR_REGION, mirrorA, [region]);
+}
 
 test('R7: what is said of a node that is back in the same boot by then does not count', () => {
   const { group } = groupWith(core, [1, 2, 3]);
@@ -105,22 +113,94 @@ test.each(['as new as the other one', 'newer'])(
   },
 );
 
-test('R8: the writer is killed before it hears that another one writes, who dies, too: the device says that somebody has written it', () => {
-  const { group } = groupWith('512 clustered-disk /dev/log 8 nosync', [2, 1]);
-  partAndMeet(group, () => {});
+/** Both went on, and the copy of node 1 counts, who takes the role over from node 2. The daemon of that one is killed before it hears it. */
+function meetUnheard(group: Group): void {
+  group.heal();
   while (group.awaits(MessageType.report)) group.stepTo(1);
   group.killDaemon(2);
   group.settle();
   expect(group.host(1).log(mirrorA).replica.writes).toBe(true);
+}
+
+test.each([false, true])(
+  'R8: the writer is killed before it hears that another one writes, who dies, too: the device says that somebody has written it (unreadable at first: %s)',
+  (unreadable) => {
+    const { group, device } = groupWith(disk, [2, 1]);
+    group.split([2]);
+    group.settle();
+    meetUnheard(group);
+    expect(group.ask(1, DM_ULOG_FLUSH, mirrorA, [5])?.error).toBe(0);
+    group.ask(1, DM_ULOG_SET_REGION_SYNC, mirrorA, [5, 0]);
+    group.cutPower(1);
+    if (unreadable) {
+      device.readErrno = Errno.EIO;
+      group.join(2);
+      group.settle();
+      group.killDaemon(2);
+      group.settle();
+      device.readErrno = 0;
+    }
+    group.join(2);
+    group.settle();
+    const { replica, state } = group.host(2).log(mirrorA);
+    expect([replica.phase, replica.writes, state.map.syncCount]).toEqual(['following', true, 0]);
+    expect(group.host(2).reports.some(({ event }) => event === 'take-over-unheard')).toBe(true);
+  },
+);
+
+test('R6: what somebody unheard has written under the copy of a kernel is not in sync when that ends', () => {
+  const { group } = groupWith(disk.replace('nosync', 'sync'), [2, 1]);
+  const copyUntil = (last: number) => {
+    for (let region = -1; region !== last; ) {
+      if (region >= 0) endCopy(group, 2, region);
+      region = workOf(group, 2)?.[1] ?? -1;
+    }
+  };
+  copyUntil(40);
+  endCopy(group, 2, 40);
+  // From now on the kernel of node 1 asks of none of them whether another one recovers it.
+  expect(group.ask(1, DM_ULOG_IS_REMOTE_RECOVERING, mirrorA, [50])?.values?.[1]).toBe(41);
+  group.split([2]);
+  group.settle();
+  group.ask(2, DM_ULOG_SET_REGION_SYNC, mirrorA, [5, 0]);
+  copyUntil(5);
+  meetUnheard(group);
   expect(group.ask(1, DM_ULOG_FLUSH, mirrorA, [5])?.error).toBe(0);
-  group.ask(1, DM_ULOG_SET_REGION_SYNC, mirrorA, [5, 0]);
   group.cutPower(1);
   group.join(2);
   group.settle();
-  const { replica, state } = group.host(2).log(mirrorA);
-  expect([replica.phase, replica.writes, state.map.syncCount]).toEqual(['following', true, 0]);
-  expect(group.host(2).reports.some(({ event }) => event === 'take-over-unheard')).toBe(true);
+  endCopy(group, 2, 5);
+  group.settle();
+  expect(group.host(2).state(mirrorA).map.isInSync(5)).toBe(false);
 });
+
+test.each([
+  [1, 2, false],
+  [2, 1, false],
+  [1, 2, true],
+  [2, 1, true],
+])(
+  'R13: both went on, and node %i has left in order before they meet: node %i resyncs everything (restarted: %s)',
+  (leaver, stays, restarted) => {
+    const { group } = groupWith('512 clustered-core 8 sync', [1, 2]);
+    group.split([2]);
+    group.settle();
+    // Its copy of region 0 goes on while the other one has recovered that, and writes there.
+    expect(workOf(group, stays)).toEqual([1, 0]);
+    recoverAll(group, leaver);
+    expect(group.ask(leaver, DM_ULOG_FLUSH, mirrorA, [0])?.error).toBe(0);
+    group.ask(leaver, DM_ULOG_CLEAR_REGION, mirrorA, [0]);
+    group.wait(5000);
+    suspend(group, leaver);
+    if (restarted) group.killDaemon(leaver);
+    endCopy(group, stays, 0);
+    group.heal();
+    if (restarted) group.join(leaver);
+    group.settle();
+    expect(group.host(stays).state(mirrorA).map.syncCount).toBe(0);
+    expect(group.host(stays).reports.some(({ event }) => event === 'split-resync')).toBe(true);
+  },
+);
 
 test('R13: who has resynced what others did apart says so, and a later meeting resyncs nothing', () => {
   const { group } = groupWith(core, [1, 2]);

@@ -191,9 +191,8 @@ export class Membership implements ReplicaHooks {
     if (store.phase === StorePhase.ready) store.confirmAgain();
     const rests = store.phase === StorePhase.closed || store.phase === StorePhase.failed || store.abandoned;
     if (!rests) return;
-    // What only the device knows is read also where it has failed: another writer may have had it back meanwhile.
-    const mayKnow = this.#log.replica.rights.table?.writerDied === true;
-    store.begin(this.#log.state.logFailed && !mayKnow ? StoreGoal.repair : StoreGoal.takeOver);
+    // What only the device knows is read also where it has failed: another writer may have had it back meanwhile, of whom nobody here has heard.
+    store.begin(StoreGoal.takeOver);
   }
 
   writeAgain(): void {
@@ -272,8 +271,11 @@ export class Membership implements ReplicaHooks {
   unknownDirty({ regions, count, flag }: LogMessage, limit: number): void {
     const { map } = this.#log.state;
     if (flag === 2) map.fillClean(0, Math.min(limit, map.regionCount), false);
-    else if (flag === 1) this.#everythingOutOfSync(limit);
-    else for (let i = 0; i < count; i++) if ((regions[i] as number) < limit) this.#putOutOfSync(regions[i] as number);
+    else if (flag === 1) {
+      // Nor does anybody know what was written under the copy of a region that is under way (R6).
+      this.#log.recovery.doubtCopy();
+      this.#everythingOutOfSync(limit);
+    } else for (let i = 0; i < count; i++) if ((regions[i] as number) < limit) this.#putOutOfSync(regions[i] as number);
   }
 
   resync(): void {

@@ -98,12 +98,17 @@ export class Recovery {
     if (this.#state.recoveryDoubted) this.#state.recoveryDoubted = false;
   }
 
-  /**
-   * R6: what others did may be lost, or was done on another side. They may have heard the end of the copy that goes on, and have written
-   * there since: it says nothing any more, also when it is said again.
-   */
+  /** What others did may be lost, or was done on another side. */
   doubt(): void {
     this.restrictions.doubt();
+    this.doubtCopy();
+  }
+
+  /**
+   * R6: others may have heard the end of the copy that goes on, and have written there since: it says nothing any more, also when it is
+   * said again.
+   */
+  doubtCopy(): void {
     const { recoveringRegion, recoveryDoubted } = this.#state;
     if (recoveringRegion !== noRegion && !recoveryDoubted) this.#state.recoveryDoubted = true;
   }
