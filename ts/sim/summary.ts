@@ -42,10 +42,12 @@ function wantedOfClusters(hostsMax: number): string[] {
   return clusterFaultKinds.filter((kind) => hostsMinOf(kind) <= hostsMax).map((kind) => `fault ${kind.name}`);
 }
 
-/** Fewer seeds than this do not reach everything, and of as many the rarest happens ten times: of one host, of several, with restarts. */
+/** Fewer seeds than this do not reach everything: of one host, of several. */
 const completeSeedsMin = 500;
-const completeClustersMin = 600;
-const completeRestartsMin = 400;
+const completeClustersMin = 200;
+/** Of seeds of chance: of as many the rarest happens ten times, of several hosts and with restarts. */
+const freshClustersMin = 600;
+const freshRestartsMin = 400;
 /** A load lasts milliseconds: that something dies in the middle of one is met in a run of hundreds, or just not. */
 const completeMomentsMin = 1000;
 
@@ -77,11 +79,11 @@ export class Summary {
     if (result.failure !== null) this.failures.push(result);
   }
 
-  /** What stands at 0 and must not; empty for a run that is too short to tell. */
-  missing(): string[] {
+  /** What stands at 0 and must not; empty for a run that is too short to tell. `fresh`: its seeds were drawn. */
+  missing(fresh = false): string[] {
     const alone = this.runs - this.clusters >= completeSeedsMin;
-    const clusters = this.clusters >= completeClustersMin;
-    const restarts = this.restarts >= completeRestartsMin;
+    const clusters = this.clusters >= (fresh ? freshClustersMin : completeClustersMin);
+    const restarts = this.restarts >= (fresh ? freshRestartsMin : completeClustersMin);
     const names = [
       ...(alone ? wanted : []),
       ...(clusters ? wantedOfClusters(this.hostsMax) : []),
