@@ -34,6 +34,14 @@ interface CleanWatch {
   cleanCount: number;
 }
 
+interface Bond {
+  readonly uuid: string;
+  readonly a: Host;
+  readonly b: Host;
+  /** In the order: where both follow. */
+  readonly place: number;
+}
+
 export class ClusterChecks {
   readonly #sim: Simulation;
   readonly #bonds: Bonds;
@@ -47,12 +55,11 @@ export class ClusterChecks {
   readonly #inquorate = new Map<string, CleanWatch>();
   readonly #halts: Halts;
 
-  /** Logs of two hosts that each may have gone on alone, and are bonded by now. */
-  readonly #met = new Map<string, readonly [Host, Host]>();
+  /** Bonds of which one host has not heard yet what the other one had heard by then. */
+  #met: Bond[] = [];
 
   readonly #bondedNow = (uuid: string, a: Host, b: Host) => {
-    if (this.#sim.cluster?.plan.twoNode === true) this.#met.set(uuid, [a, b]);
-    else this.#duties.bonded(uuid, a, b);
+    this.#met.push({ uuid, a, b, place: Math.max(placeOf(a), placeOf(b)) });
     this.#foundOut.bonded(uuid, a, b);
     this.#halts.bonded(uuid, a, b);
   };
@@ -313,12 +320,22 @@ export class ClusterChecks {
     if (mirror !== undefined) checkDevice(this.#sim, mirror);
   }
 
-  /** What one of two has marked alone the other has heard when it knows what all kernels hold (R3), where its own copy counts. */
+  /**
+   * The duties of one host go over to the other when that has come to the place at which both follow: what a new writer has found on the
+   * log device is told in the order. Of two that each may have gone on alone, what one has marked the other has heard when it knows what
+   * all kernels hold (R3), where its own copy counts.
+   */
   #passDuties(uuid: string, seen: readonly Sight[]): void {
-    const met = this.#met.get(uuid);
-    if (met === undefined || !seen.every(({ settled }) => settled)) return;
-    this.#met.delete(uuid);
-    if (this.#bonds.bonded(uuid, ...met)) this.#duties.bonded(uuid, ...met);
+    if (this.#met.length === 0) return;
+    const apart = this.#sim.cluster?.plan.twoNode === true && !seen.every(({ settled }) => settled);
+    this.#met = this.#met.filter((bond) => {
+      if (bond.uuid !== uuid) return true;
+      const { a, b, place } = bond;
+      if (!this.#bonds.bonded(uuid, a, b)) return false;
+      if (apart || placeOf(a) < place || placeOf(b) < place) return true;
+      this.#duties.bonded(uuid, a, b);
+      return false;
+    });
   }
 
   /** Who must know that a region may differ has it not clean, and either out of sync or owned. */
@@ -438,4 +455,8 @@ function fail(rule: CheckedRule, uuid: string, text: string): never {
 
 function name(host: Host, request: RequestRecord): string {
   return `${host.name}: ${requestNames[request.type] ?? request.type} (${request.luidLow})`;
+}
+
+function placeOf({ membership }: Host): number {
+  return membership?.taken ?? 0;
 }
