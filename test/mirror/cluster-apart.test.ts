@@ -148,6 +148,33 @@ test.each([false, true])(
   },
 );
 
+test('R8: somebody unheard has written the device, and the role goes round before anybody has read it: all is resynced', () => {
+  const { group } = groupWith(disk, [2, 1, 3]);
+  group.split([2, 3]);
+  group.settle();
+  group.heal();
+  while (group.awaits(MessageType.report)) group.stepTo(1);
+  for (const node of [2, 3]) group.killDaemon(node);
+  group.settle();
+  expect(group.ask(1, DM_ULOG_FLUSH, mirrorA, [5])?.error).toBe(0);
+  group.ask(1, DM_ULOG_SET_REGION_SYNC, mirrorA, [5, 0]);
+  group.cutPower(1);
+  for (const node of [2, 3]) group.join(node);
+  group.talk();
+  // Each begins to read as the next one's daemon is killed.
+  for (const node of [2, 3, 2]) {
+    group.killDaemon(node);
+    group.talk();
+    group.join(node);
+    group.talk();
+  }
+  group.settle();
+  for (const node of [2, 3]) {
+    const { replica, state } = group.host(node).log(mirrorA);
+    expect([replica.phase, state.map.isInSync(5)]).toEqual(['following', false]);
+  }
+});
+
 test('R6: what somebody unheard has written under the copy of a kernel is not in sync when that ends', () => {
   const { group } = groupWith(disk.replace('nosync', 'sync'), [2, 1]);
   const copyUntil = (last: number) => {

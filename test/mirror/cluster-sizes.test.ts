@@ -16,7 +16,7 @@ import {
 import { decodeMembers, encodeMembers } from '../../ts/mirror/member-record.js';
 import {
   addMember,
-  type EndedBoot,
+  type BootInEpoch,
   emptyTable,
   memberOf,
   newMember,
@@ -36,7 +36,7 @@ function numbers(count: number): number[] {
   return Array.from({ length: count }, (_, i) => i);
 }
 
-function endedBoots(count: number): EndedBoot[] {
+function endedBoots(count: number): BootInEpoch[] {
   return numbers(count).map((i) => ({ boot: i.toString(16).padStart(16, '0'), epoch: i + 1 }));
 }
 
@@ -131,6 +131,24 @@ test.each([
 );
 
 test.each([
+  [3, 8],
+  [36, 2],
+  [membersMax, 0],
+])('a record of %i members has room for the newest %i of those who had the role of the writer', (count, past) => {
+  const table = emptyTable(mirrorA.uuid);
+  for (const i of numbers(count)) table.members.push(newMember(i + 1, `host-${i}`, '0123456789abcdef', 'active'));
+  const [ended, writers] = [endedBoots(40), endedBoots(16)];
+  const found = new Set([3, 70]);
+  const bytes = encodeMembers(Object.assign(table, { ended, writers }), { ...noFacts, found });
+  expect(bytes.length).toBeLessThanOrEqual(memberTableBytesMax);
+  const stored = decodeMembers(mirrorA.uuid, bytes);
+  expect(stored?.table.writers).toEqual(past === 0 ? [] : writers.slice(-past));
+  expect([...(stored?.found ?? [])]).toEqual(count === membersMax ? [] : [3, 70]);
+  const cut = bytes.length - 4 * (stored?.found.size ?? 0) - 1;
+  expect(decodeMembers(mirrorA.uuid, bytes.subarray(0, cut))).toBeNull();
+});
+
+test.each([
   ['epochs of the boots', 128, 16],
   ['nothing but boots', 64, 8],
 ])('a record of before is read, whose ends have %s', (_what, flag, each) => {
@@ -190,7 +208,14 @@ test('a report is none when what it says cannot be kept or told on', () => {
   expect(decoded({})?.logs[0]?.table).toEqual(table);
   expect(encodeMembers(table, noFacts).length).toBeLessThan(memberTableBytesMax);
   const nonsense = [{ writer: -2 }, { writer: 2 ** 32 }, { lastLeaver: 0.5 }, { generation: Number.POSITIVE_INFINITY }];
-  for (const change of [...nonsense, { epoch: '1' }, { uuid: 'x'.repeat(400) }, { ended: [7] }, { leftWritten: 1 }])
+  for (const change of [
+    ...nonsense,
+    { epoch: '1' },
+    { uuid: 'x'.repeat(400) },
+    { ended: [7] },
+    { leftWritten: 1 },
+    { writers: [{ boot: '0' }] },
+  ])
     expect([change, decoded(change)]).toEqual([change, null]);
   for (const of of [{ stage: 'gone' }, { name: undefined }, { node: -1 }, { node: 2 ** 32 }, { rank: -2 }])
     expect([of, decoded({}, of)]).toEqual([of, null]);

@@ -95,10 +95,15 @@ test('what is kept and makes no sense is nothing', () => {
   expect(new UnusedLogs(stored, () => {}).restored.map(({ uuid }) => uuid)).toEqual(['b']);
 });
 
-test('of what a daemon of before kept nobody knows whether it is on log devices', () => {
-  const { leftWritten: _, ...before } = Object.assign(tableWithMember('a'), { endedEpoch: 4, ended: ['0123'] });
+test('of what a daemon of before kept nobody knows whether it is on log devices, nor who wrote them', () => {
+  const {
+    leftWritten: _,
+    writers: __,
+    ...before
+  } = Object.assign(tableWithMember('a'), { endedEpoch: 4, ended: ['0123'] });
   const [restored] = new UnusedLogs([JSON.stringify(before)], () => {}).restored;
-  expect([restored?.leftWritten, restored?.ended]).toEqual([false, [{ boot: '0123', epoch: 4 }]]);
+  expect([restored?.leftWritten, restored?.writers]).toEqual([false, []]);
+  expect(restored?.ended).toEqual([{ boot: '0123', epoch: 4 }]);
 });
 
 test('a few are stored in each turn, each once, and none that has not changed', () => {

@@ -37,7 +37,8 @@ import { cpgMessageBytesMax } from '../native/cpg-group.js';
  * is in doubt that somebody may have used of whom nobody knows; who cannot restart recovery passes it on. 11: who went on apart is heard
  * before anybody cleans or recovers, and the doubt of that outlives who was to resync; what a lost record named is not forgotten. 12: who was
  * away while no daemon of the others ran may have begun a core log without them, what members name of a kernel's findings is known node by
- * node, of several that leave at once the last one closes the log device, and who leaves it open says whether it has everything.
+ * node, of several that leave at once the last one closes the log device, who leaves it open says whether it has everything, and a report says
+ * who has written it.
  */
 export const wireVersion = 12;
 export const wireHeaderBytes = 52;

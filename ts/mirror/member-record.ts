@@ -6,10 +6,19 @@
  * All numbers are little-endian: generation f64, writer u32 (+1), epoch f64, last leaver u32 (+1), flags u8, count u8, rank f64, hint f64; then each
  * member: node u32, flags u8, boot 8 bytes, length of the name u8, name; then, where a flag says so, what is known of those who are none any more:
  * closed epoch f64, epoch of the ends f64, out-of-sync generation f64, count u8, flags u8, boots of 8 bytes and their epochs, f64, the newest as many as
- * fit (records of before have no flags, and older ones no epochs); then the regions that this kernel has found out of sync, u32 each, as many as fit: a flag says that there are more.
+ * fit (records of before have no flags, and older ones no epochs); where one of these flags says so, the newest past writers, in the same form behind a
+ * count u8; then the regions that this kernel has found out of sync, u32 each, as many as fit: a flag says that there are more.
  */
 import { membersMax, memberTableBytesMax } from '../base/limits.js';
-import { emptyTable, type Member, type MemberTable, newMember, type Stage, unknownName } from './member-table.js';
+import {
+  type BootInEpoch,
+  emptyTable,
+  type Member,
+  type MemberTable,
+  newMember,
+  type Stage,
+  unknownName,
+} from './member-table.js';
 
 const headBytes = 42;
 const memberBytes = 14;
@@ -23,6 +32,10 @@ const hasEpochs = 128;
 const hasEnds = hasBareEnds | hasEpochs;
 /** Boots of those who are none any more. An older one is forgotten: should it have been falsely confirmed dead, nothing is resynced for it. */
 const bootsMax = 16;
+const pastWritersMax = 8;
+/** Flags of the ends. */
+const hasWritten = 1;
+const hasWriters = 2;
 const regionBytes = 4;
 const nameBytesMax = 255;
 if (headBytes + membersMax * memberBytes + endsBytes > memberTableBytesMax)
@@ -114,7 +127,14 @@ export function decodeMembers(uuid: string, bytes: Uint8Array): StoredMembers | 
     const length = at + begin > from.length ? begin : begin + each * from.readUInt8(at + 24);
     if (at + length > from.length) return null;
     decodeEnds(table, from.subarray(at, at + length), begin, each);
+    const writersFollow = begin === endsBytes && (from.readUInt8(at + 25) & hasWriters) !== 0;
     at += length;
+    if (writersFollow) {
+      const writersLength = at < from.length ? 1 + endedBytes * from.readUInt8(at) : 1;
+      if (at + writersLength > from.length) return null;
+      table.writers = decodeBoots(from.subarray(at + 1, at + writersLength));
+      at += writersLength;
+    }
   }
   const found = new Set<number>();
   for (; at + regionBytes <= from.length; at += regionBytes) found.add(from.readUInt32LE(at));
@@ -124,34 +144,52 @@ export function decodeMembers(uuid: string, bytes: Uint8Array): StoredMembers | 
 
 /** Empty where there is nothing to say. There is always room for the numbers: without them a log device of before would be believed (R9). */
 function encodeEnds(table: MemberTable, room: number): Buffer {
-  const { closedEpoch, leftWritten, endedEpoch, outOfSyncSince, ended } = table;
-  if (closedEpoch === 0 && !leftWritten && endedEpoch === 0 && outOfSyncSince === 0 && ended.length === 0)
-    return Buffer.of();
-  const fitting = Math.min(bootsMax, Math.floor((room - endsBytes) / endedBytes));
-  const boots = fitting > 0 ? ended.slice(-fitting) : [];
-  const bytes = Buffer.alloc(endsBytes + endedBytes * boots.length);
+  const { closedEpoch, leftWritten, endedEpoch, outOfSyncSince, ended, writers } = table;
+  const none = ended.length === 0 && writers.length === 0;
+  if (closedEpoch === 0 && !leftWritten && endedEpoch === 0 && outOfSyncSince === 0 && none) return Buffer.of();
+  const boots = newestOf(ended, bootsMax, room - endsBytes);
+  const past = newestOf(writers, pastWritersMax, room - endsBytes - endedBytes * boots.length - 1);
+  const bytes = Buffer.alloc(endsBytes);
   bytes.writeDoubleLE(closedEpoch, 0);
   bytes.writeDoubleLE(endedEpoch, 8);
   bytes.writeDoubleLE(outOfSyncSince, 16);
   bytes.writeUInt8(boots.length, 24);
-  bytes.writeUInt8(leftWritten ? 1 : 0, 25);
+  bytes.writeUInt8((leftWritten ? hasWritten : 0) | (past.length > 0 ? hasWriters : 0), 25);
+  const pastWriters = past.length > 0 ? [Buffer.of(past.length), encodeBoots(past)] : [];
+  return Buffer.concat([bytes, encodeBoots(boots), ...pastWriters]);
+}
+
+/** As many as have room. */
+function newestOf(boots: readonly BootInEpoch[], max: number, room: number): readonly BootInEpoch[] {
+  const fitting = Math.min(max, Math.floor(room / endedBytes));
+  return fitting > 0 ? boots.slice(-fitting) : [];
+}
+
+function encodeBoots(boots: readonly BootInEpoch[]): Buffer {
+  const bytes = Buffer.alloc(endedBytes * boots.length);
   boots.forEach(({ boot, epoch }, i) => {
-    const at = endsBytes + endedBytes * i;
-    bytes.write(boot, at, 'hex');
-    bytes.writeDoubleLE(epoch, at + bootBytes);
+    bytes.write(boot, endedBytes * i, 'hex');
+    bytes.writeDoubleLE(epoch, endedBytes * i + bootBytes);
   });
   return bytes;
+}
+
+function decodeBoots(bytes: Buffer): BootInEpoch[] {
+  const boots: BootInEpoch[] = [];
+  for (let at = 0; at < bytes.length; at += endedBytes)
+    boots.push({ boot: bytes.toString('hex', at, at + bootBytes), epoch: bytes.readDoubleLE(at + bootBytes) });
+  return boots;
 }
 
 function decodeEnds(table: MemberTable, bytes: Buffer, begin: number, each: number): void {
   table.closedEpoch = bytes.readDoubleLE(0);
   table.endedEpoch = bytes.readDoubleLE(8);
   table.outOfSyncSince = bytes.readDoubleLE(16);
-  table.leftWritten = begin === endsBytes && (bytes.readUInt8(25) & 1) !== 0;
-  for (let at = begin; at < bytes.length; at += each) {
-    const boot = bytes.toString('hex', at, at + bootBytes);
-    table.ended.push({ boot, epoch: each === endedBytes ? bytes.readDoubleLE(at + bootBytes) : table.endedEpoch });
-  }
+  table.leftWritten = begin === endsBytes && (bytes.readUInt8(25) & hasWritten) !== 0;
+  if (each === endedBytes) table.ended = decodeBoots(bytes.subarray(begin));
+  else
+    for (let at = begin; at < bytes.length; at += each)
+      table.ended.push({ boot: bytes.toString('hex', at, at + bootBytes), epoch: table.endedEpoch });
 }
 
 function encodeMember(member: Member, name: Buffer): Buffer {

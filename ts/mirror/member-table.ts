@@ -14,8 +14,8 @@
  */
 export type Stage = 'joining' | 'active' | 'halted';
 
-/** A boot that has left or died, and the epoch in which it did. */
-export interface EndedBoot {
+/** A boot that has left or died in this epoch, or had the writer's role. */
+export interface BootInEpoch {
   readonly boot: string;
   readonly epoch: number;
 }
@@ -95,9 +95,11 @@ export interface MemberTable extends LogShape {
   /** The generation in which a member was gone last that may have left regions out of sync: of an older table nobody can say that none is. */
   outOfSyncSince: number;
   /** Newest last. A log device that one of them did not close, in no later epoch than its own, is nobody's: behind that it may have come back unheard. */
-  ended: EndedBoot[];
+  ended: BootInEpoch[];
   /** The epoch in which one of them ended last, also of those that are forgotten. */
   endedEpoch: number;
+  /** In rising order of their epochs, the one of now included. Who has opened the log device since and is not one of them did it unheard. */
+  writers: BootInEpoch[];
 }
 
 /** What it may have promised stands on the log device, if anywhere. */
@@ -110,6 +112,8 @@ export const withoutCopy = -1;
 
 /** Ended boots that are remembered of one log. */
 const endedMax = 64;
+/** The role may pass on as often before somebody has read the device. */
+const pastWritersMax = 16;
 
 export function emptyTable(uuid: string): MemberTable {
   return {
@@ -132,11 +136,18 @@ export function emptyTable(uuid: string): MemberTable {
     outOfSyncSince: 0,
     ended: [],
     endedEpoch: 0,
+    writers: [],
   };
 }
 
 export function copyTable(table: MemberTable): MemberTable {
-  return { ...table, ended: [...table.ended], members: table.members.map((member) => ({ ...member })) };
+  const { ended, writers } = table;
+  return {
+    ...table,
+    ended: [...ended],
+    writers: [...writers],
+    members: table.members.map((member) => ({ ...member })),
+  };
 }
 
 /** It has left, or is dead, and has not come back since that anybody heard of. */
@@ -349,4 +360,22 @@ export function chooseWriter(table: MemberTable, after = -1): void {
   if (next === undefined) return;
   table.writer = next.node;
   table.epoch += 1;
+  noteWriter(table);
+}
+
+/** Whoever opens the device in this epoch is heard of. */
+export function noteWriter(table: MemberTable): void {
+  const boot = memberOf(table, table.writer)?.boot;
+  if (boot !== undefined) hearOfWriters(table, [{ boot, epoch: table.epoch }]);
+}
+
+/** Somebody here knows that they had the role. */
+export function hearOfWriters(table: MemberTable, said: readonly BootInEpoch[]): void {
+  const news = said.filter((one) => !hadRole(table, one));
+  if (news.length === 0) return;
+  table.writers = [...table.writers, ...news].sort((a, b) => a.epoch - b.epoch).slice(-pastWritersMax);
+}
+
+export function hadRole({ writers }: MemberTable, { boot, epoch }: BootInEpoch): boolean {
+  return writers.some((one) => one.boot === boot && one.epoch === epoch);
 }

@@ -4,7 +4,7 @@
  */
 import { reportBytesMax, uuidBytesMax } from '../base/limits.js';
 import { isCount, isNode, isNodeOrNone, isObject } from './json-values.js';
-import { type EndedBoot, type LogShape, type Member, type MemberTable, withoutCopy } from './member-table.js';
+import { type BootInEpoch, type LogShape, type Member, type MemberTable, withoutCopy } from './member-table.js';
 import type { LogReport } from './return-merge.js';
 
 export interface Report {
@@ -85,16 +85,17 @@ function isShape(said: unknown): boolean {
 /** What cannot be told on, or kept in a record, is no table: whoever took it for one would end by that. */
 export function isTable(said: unknown): said is MemberTable {
   if (!isObject<keyof MemberTable>(said)) return false;
-  const { uuid, members, writer, lastLeaver, leftWritten, ended } = said;
+  const { uuid, members, writer, lastLeaver, leftWritten, ended, writers } = said;
   if (typeof uuid !== 'string' || Buffer.byteLength(uuid) > uuidTextBytesMax) return false;
   if (!Array.isArray(members) || !members.every(isMember)) return false;
-  if (!Array.isArray(ended) || !ended.every(isEnded)) return false;
+  if (!Array.isArray(ended) || !ended.every(isBootInEpoch)) return false;
+  if (!Array.isArray(writers) || !writers.every(isBootInEpoch)) return false;
   if (typeof leftWritten !== 'boolean') return false;
   return isNodeOrNone(writer) && isNodeOrNone(lastLeaver) && tableCounts.every((name) => isCount(said[name]));
 }
 
-function isEnded(said: unknown): said is EndedBoot {
-  return isObject<keyof EndedBoot>(said) && typeof said.boot === 'string' && isCount(said.epoch);
+function isBootInEpoch(said: unknown): said is BootInEpoch {
+  return isObject<keyof BootInEpoch>(said) && typeof said.boot === 'string' && isCount(said.epoch);
 }
 
 function isMember(said: unknown): boolean {

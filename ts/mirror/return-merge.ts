@@ -18,6 +18,7 @@ import {
   copyTable,
   decide,
   hasEnded,
+  hearOfWriters,
   isNewerTable,
   isUnused,
   isWriter,
@@ -28,6 +29,7 @@ import {
   mayHaveGoneOn,
   memberOf,
   newMember,
+  noteWriter,
   quorumsWon,
   removeMember,
   type Stage,
@@ -138,6 +140,8 @@ export function mergeReports(reporters: readonly Reporter[]): Merged {
   chooseWriter(table);
   // Epochs do not fall: log devices are compared by them.
   if (epochOfOthers > epochBefore) table.epoch = Math.max(table.epoch, epochOfOthers + 1);
+  for (const { log } of knowers) hearOfWriters(table, log.table.writers);
+  noteWriter(table);
   // Who copies begins again.
   table.lineage = anyValid(table) ? table.generation : 0;
   table.outOfSyncSince = table.generation;

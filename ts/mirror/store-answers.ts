@@ -8,7 +8,7 @@ import type { LogDeviceInfo } from './log-device.js';
 import type { LogHeader, LogSession } from './log-image.js';
 import type { LogParts } from './log-parts.js';
 import { LifeCycle, type LogState } from './log-state.js';
-import { hasEnded } from './member-table.js';
+import { hadRole, hasEnded, type MemberTable } from './member-table.js';
 import { MessageType } from './messages.js';
 import { deriveDiskBits, isMerged, judgeHead } from './resume-bits.js';
 import { packDevice } from './status-text.js';
@@ -130,7 +130,7 @@ export class StoreAnswers implements LogStoreOwner {
     const said = session?.uuid === uuid ? session : null;
     const whole = header.kind === 'valid' && header.regionCount >= state.map.regionCount;
     const blank = !whole || said === null || said.closed;
-    const unheard = said !== null && said.bootId !== world.bootId && said.writerEpoch >= this.epoch;
+    const unheard = said !== null && said.bootId !== world.bootId && this.#isUnheard(table, said);
     const known = table.writerDied && table.deviceAhead;
     if (known ? !blank : !unheard) return 0;
     const text = known
@@ -139,6 +139,12 @@ export class StoreAnswers implements LogStoreOwner {
     report(world, 'error', known ? 'take-over-blank' : 'take-over-unheard', uuid, text);
     world.sender.numbers(MessageType.unknownDirty, uuid, takeOver, 1, []);
     return 1;
+  }
+
+  /** Of sessions older than all that members remember nobody can say it: somebody has read the device since. */
+  #isUnheard(table: MemberTable, { bootId, writerEpoch: epoch }: LogSession): boolean {
+    const oldest = table.writers[0]?.epoch ?? this.epoch;
+    return epoch >= oldest && !hadRole(table, { boot: bootKey(bootId), epoch });
   }
 
   /** R8: after the death of a writer, what its device has as dirty and no member knows belongs to nobody and is resynced. */

@@ -92,12 +92,12 @@ function isWorthIt({ members, lastLeaver, doubt, writerDied, ended }: MemberTabl
   return members.length > 0 || lastLeaver !== -1 || doubt || writerDied || ended.length > 0;
 }
 
-/** A daemon of before wrote boots alone, and the last epoch in which one of them ended; and nothing of what is on log devices. */
+/** A daemon of before wrote boots alone, and the last epoch in which one of them ended; nothing of what is on log devices, nor who wrote them. */
 function asOfNow(said: unknown): unknown {
   if (!isObject<'ended' | 'endedEpoch'>(said) || !Array.isArray(said.ended)) return said;
   const { endedEpoch: epoch } = said;
   const ended = said.ended.map((one: unknown) => (typeof one === 'string' ? { boot: one, epoch } : one));
-  return { leftWritten: false, ...said, ended };
+  return { leftWritten: false, writers: [], ...said, ended };
 }
 
 function tableOf(text: string): MemberTable | null {
