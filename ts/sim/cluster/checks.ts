@@ -34,14 +34,6 @@ interface CleanWatch {
   cleanCount: number;
 }
 
-interface Bond {
-  readonly uuid: string;
-  readonly a: Host;
-  readonly b: Host;
-  /** In the order: where both follow. */
-  readonly place: number;
-}
-
 export class ClusterChecks {
   readonly #sim: Simulation;
   readonly #bonds: Bonds;
@@ -55,11 +47,8 @@ export class ClusterChecks {
   readonly #inquorate = new Map<string, CleanWatch>();
   readonly #halts: Halts;
 
-  /** Bonds of which one host has not heard yet what the other one had heard by then. */
-  #met: Bond[] = [];
-
   readonly #bondedNow = (uuid: string, a: Host, b: Host) => {
-    this.#met.push({ uuid, a, b, place: Math.max(placeOf(a), placeOf(b)) });
+    this.#duties.bonded(uuid, a, b);
     this.#foundOut.bonded(uuid, a, b);
     this.#halts.bonded(uuid, a, b);
   };
@@ -67,7 +56,7 @@ export class ClusterChecks {
   constructor(sim: Simulation) {
     this.#sim = sim;
     this.#bonds = new Bonds(sim);
-    this.#duties = new Duties(sim);
+    this.#duties = new Duties(sim, this.#bonds);
     this.#agreement = new Agreement(sim.evaluations, this.#bonds);
     this.#suspensions = new Suspensions(sim.evaluations);
     this.#foundOut = new FoundOut(sim.evaluations, this.#bonds);
@@ -90,7 +79,7 @@ export class ClusterChecks {
     for (const log of logs) {
       const { uuid, legs, seen } = log;
       if ((anew || sights.tablesChanged) && legs.differingSectors > 0) this.#checkDevice(uuid);
-      this.#passDuties(uuid, seen);
+      this.#duties.pass(uuid, seen);
       this.#checkKnown(sights, log);
       if (log.truthChanged || sights.anyMoved) this.#checkCopies(uuid, seen);
       this.#agreement.check(sights, log);
@@ -320,24 +309,6 @@ export class ClusterChecks {
     if (mirror !== undefined) checkDevice(this.#sim, mirror);
   }
 
-  /**
-   * The duties of one host go over to the other when that has come to the place at which both follow: what a new writer has found on the
-   * log device is told in the order. Of two that each may have gone on alone, what one has marked the other has heard when it knows what
-   * all kernels hold (R3), where its own copy counts.
-   */
-  #passDuties(uuid: string, seen: readonly Sight[]): void {
-    if (this.#met.length === 0) return;
-    const apart = this.#sim.cluster?.plan.twoNode === true && !seen.every(({ settled }) => settled);
-    this.#met = this.#met.filter((bond) => {
-      if (bond.uuid !== uuid) return true;
-      const { a, b, place } = bond;
-      if (!this.#bonds.bonded(uuid, a, b)) return false;
-      if (apart || placeOf(a) < place || placeOf(b) < place) return true;
-      this.#duties.bonded(uuid, a, b);
-      return false;
-    });
-  }
-
   /** Who must know that a region may differ has it not clean, and either out of sync or owned. */
   #checkKnown({ tablesChanged, anyMoved }: Sights, log: LogSights): void {
     const { uuid, seen, truthChanged, stateChanged, legsChanged } = log;
@@ -455,8 +426,4 @@ function fail(rule: CheckedRule, uuid: string, text: string): never {
 
 function name(host: Host, request: RequestRecord): string {
   return `${host.name}: ${requestNames[request.type] ?? request.type} (${request.luidLow})`;
-}
-
-function placeOf({ membership }: Host): number {
-  return membership?.taken ?? 0;
 }

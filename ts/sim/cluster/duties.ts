@@ -1,12 +1,14 @@
 /**
  * Who must know of which write: when a kernel writes a region to all legs, every host that is bonded to its own must have the region
  * not clean, as long as the legs differ there or the write is under way. The duty stays with a host that is cut off, and goes over
- * to whoever gets its copy from one that has it.
+ * to whoever gets its copy from one that has it, when it has come to the place in the order at which both follow: what a new writer has
+ * found on the log device is told in the order.
  *
  * Kept by looking at kernels and legs; what daemons believe decides nothing here.
  */
 import type { Host } from '../host.js';
 import type { Simulation } from '../simulation.js';
+import type { Bonds } from './bonds.js';
 import type { Sight } from './sights.js';
 
 export interface Duty {
@@ -19,13 +21,24 @@ export interface Duty {
   fresh: boolean;
 }
 
+interface Bond {
+  readonly a: Host;
+  readonly b: Host;
+  /** In the order: where both follow. */
+  readonly place: number;
+}
+
 export class Duties {
   readonly #sim: Simulation;
+  readonly #bonds: Bonds;
   /** By uuid and region. */
   readonly #duties = new Map<string, Map<number, Duty>>();
+  /** By uuid: one of them has not heard yet what the other one has. */
+  readonly #fresh = new Map<string, Bond[]>();
 
-  constructor(sim: Simulation) {
+  constructor(sim: Simulation, bonds: Bonds) {
     this.#sim = sim;
+    this.#bonds = bonds;
   }
 
   /**
@@ -60,6 +73,29 @@ export class Duties {
 
   /** Two hosts have the same copy from now on. */
   bonded(uuid: string, a: Host, b: Host): void {
+    const bond = { a, b, place: Math.max(placeOf(a), placeOf(b)) };
+    this.#fresh.set(uuid, [...(this.#fresh.get(uuid) ?? []), bond]);
+  }
+
+  /**
+   * Of two that each may have gone on alone, what one has marked the other has heard when it knows what all kernels hold (R3), where its own
+   * copy counts.
+   */
+  pass(uuid: string, seen: readonly Sight[]): void {
+    const fresh = this.#fresh.get(uuid);
+    if (fresh === undefined) return;
+    const unheard = this.#sim.cluster?.plan.twoNode === true && !seen.every(({ settled }) => settled);
+    const waiting = fresh.filter(({ a, b, place }) => {
+      if (!this.#bonds.bonded(uuid, a, b)) return false;
+      if (unheard || placeOf(a) < place || placeOf(b) < place) return true;
+      this.#pass(uuid, a, b);
+      return false;
+    });
+    if (waiting.length > 0) this.#fresh.set(uuid, waiting);
+    else this.#fresh.delete(uuid);
+  }
+
+  #pass(uuid: string, a: Host, b: Host): void {
     for (const duty of this.#duties.get(uuid)?.values() ?? []) {
       const { hosts } = duty;
       if (hosts.has(a) === hosts.has(b)) continue;
@@ -108,4 +144,8 @@ function isWritten(region: number, sights: readonly Sight[]): boolean {
 function contest(duty: Duty): void {
   duty.hosts.clear();
   duty.contested = true;
+}
+
+function placeOf({ membership }: Host): number {
+  return membership?.taken ?? 0;
 }
