@@ -7,6 +7,7 @@ import { Errno } from '../../ts/base/errno.js';
 import {
   DM_ULOG_FLUSH,
   DM_ULOG_GET_RESYNC_WORK,
+  DM_ULOG_POSTSUSPEND,
   DM_ULOG_PRESUSPEND,
   DM_ULOG_RESUME,
   DM_ULOG_SET_REGION_SYNC,
@@ -283,8 +284,17 @@ const cases: readonly Case[] = [
       cluster.state(first).map.inner.setInSync(region, false);
       cluster.truth(first).begins = true;
     },
-    spoil: (cluster) => cluster.state(cluster.hosts[0]).map.inner.setInSync(region, true),
-    act: (cluster) => cluster.answer(cluster.hosts[0], DM_ULOG_RESUME),
+    spoil: (cluster) => {
+      const [first] = cluster.hosts;
+      cluster.state(first).map.inner.setInSync(region, true);
+      // An answer that is said again is looked at no more.
+      cluster.answer(first, DM_ULOG_RESUME);
+    },
+    act: (cluster) => {
+      const [first] = cluster.hosts;
+      cluster.answer(first, DM_ULOG_POSTSUSPEND);
+      cluster.answer(first, DM_ULOG_RESUME);
+    },
   },
   {
     rule: 'R8-one-writer',

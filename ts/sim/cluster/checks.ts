@@ -25,7 +25,7 @@ import { Bonds, together } from './bonds.js';
 import { Duties, type Duty } from './duties.js';
 import { FoundOut } from './found-out.js';
 import { Halts } from './halts.js';
-import { checkLetIn } from './let-in.js';
+import { LetIn } from './let-in.js';
 import { type LogSights, type Sight, Sights } from './sights.js';
 import { Suspensions } from './suspensions.js';
 
@@ -46,6 +46,7 @@ export class ClusterChecks {
   readonly #foundOut: FoundOut;
   readonly #inquorate = new Map<string, CleanWatch>();
   readonly #halts: Halts;
+  readonly #letIn: LetIn;
 
   readonly #bondedNow = (uuid: string, a: Host, b: Host) => {
     this.#duties.bonded(uuid, a, b);
@@ -61,6 +62,7 @@ export class ClusterChecks {
     this.#suspensions = new Suspensions(sim.evaluations);
     this.#foundOut = new FoundOut(sim.evaluations, this.#bonds);
     this.#halts = new Halts(this.#bonds);
+    this.#letIn = new LetIn(sim);
   }
 
   /** After every step in which something has changed, and first: what has. */
@@ -108,6 +110,7 @@ export class ClusterChecks {
     this.#duties.released(host);
     this.#foundOut.powerLost(host);
     this.#halts.forgets(host);
+    this.#letIn.forgets(host);
   }
 
   /** Its daemon was killed. */
@@ -119,6 +122,7 @@ export class ClusterChecks {
   stateLost(host: Host): void {
     this.#foundOut.stateLost(host);
     this.#halts.forgets(host);
+    this.#letIn.forgets(host);
   }
 
   writeIssued(host: Host, { uuid }: ObservedTarget, region: number, toAllLegs: boolean): void {
@@ -173,8 +177,11 @@ export class ClusterChecks {
     this.#foundOut.replied(host, request);
     if (request.type === DM_ULOG_FLUSH) this.#checkFlush(host, request);
     if (request.type === DM_ULOG_PRESUSPEND) this.#checkPresuspend(host, request);
-    if (request.type === DM_ULOG_POSTSUSPEND) this.left(host, request.uuid);
-    if (request.type === DM_ULOG_RESUME) checkLetIn(this.#sim, host, request);
+    if (request.type === DM_ULOG_POSTSUSPEND) {
+      this.left(host, request.uuid);
+      this.#letIn.left(host, request);
+    }
+    if (request.type === DM_ULOG_RESUME) this.#letIn.resumed(host, request);
     if (request.type === DM_ULOG_GET_RESYNC_WORK && reply.first === 1) {
       const again = host.truth.of(request).copying === reply.second;
       this.#check(

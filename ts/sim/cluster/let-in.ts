@@ -1,13 +1,43 @@
 /**
  * R8: a kernel that begins with a table takes for in sync what it is not told of, and may read either leg there. So where the legs differ
  * and nobody is at work, its host's copy has the region out of sync or marked by then; what only a log device knows was read before.
+ *
+ * A RESUME whose answer was lost is sent again, maybe to the next daemon. That answers at once where it can promise nothing: the log was
+ * resumed, and its kernel knows what a kernel knows whose daemon was away.
  */
 import type { RequestRecord } from '../daemon/requests.js';
 import type { Host } from '../host.js';
 import type { Simulation } from '../simulation.js';
 
-/** RESUME is answered. */
-export function checkLetIn(sim: Simulation, host: Host, { key, uuid }: RequestRecord): void {
+export class LetIn {
+  readonly #sim: Simulation;
+  /** Tables whose RESUME was answered, by host. */
+  readonly #resumed = new Map<Host, Set<string>>();
+
+  constructor(sim: Simulation) {
+    this.#sim = sim;
+  }
+
+  /** RESUME is answered. */
+  resumed(host: Host, request: RequestRecord): void {
+    const resumed = this.#resumed.get(host) ?? new Set();
+    this.#resumed.set(host, resumed);
+    if (!resumed.has(request.key)) check(this.#sim, host, request);
+    resumed.add(request.key);
+  }
+
+  /** POSTSUSPEND is answered. */
+  left(host: Host, { key }: RequestRecord): void {
+    this.#resumed.get(host)?.delete(key);
+  }
+
+  /** It lost its power, or all that its daemon had stored. */
+  forgets(host: Host): void {
+    this.#resumed.delete(host);
+  }
+}
+
+function check(sim: Simulation, host: Host, { key, uuid }: RequestRecord): void {
   const { evaluations, hosts } = sim;
   const legs = sim.shared.get(uuid)?.legs;
   const state = host.liveState(uuid);
