@@ -51,16 +51,22 @@ export class FoundOut {
     }
     this.#away(host, uuid, true);
     for (const { heard, by } of this.#found.get(uuid) ?? [])
-      if (by === host) for (const other of [...heard]) if (other.membership === null) forget(heard, other);
+      if (by === host)
+        for (const other of [...heard])
+          if (other.membership === null && !staysWith(uuid, heard, other)) heard.delete(other);
   }
 
   #away(host: Host, uuid: string, away: boolean): void {
     for (const found of this.#found.get(uuid) ?? []) if (found.by === host) found.away = away;
   }
 
-  /** Its daemon was killed: others say it again to the next one, if there are any, or the one whose kernel has found it. */
+  /**
+   * Its daemon was killed: others say it again to the next one, if there are any, or the one whose kernel has found it. Who has given up
+   * the copy that says it, for one that is lost by this, does not know it either.
+   */
   daemonDied(host: Host): void {
-    for (const list of this.#found.values()) for (const { heard, away } of list) if (away) forget(heard, host);
+    for (const [uuid, list] of this.#found)
+      for (const { heard, away } of list) if (away && !staysWith(uuid, heard, host)) heard.clear();
   }
 
   /** What it has heard was lost with its daemon's state. */
@@ -111,7 +117,7 @@ export class FoundOut {
   }
 }
 
-/** What a daemon has heard ends with it, unless others have heard it too and are there. */
-function forget(heard: Set<Host>, host: Host): void {
-  if (![...heard].some((other) => other !== host && other.membership !== null)) heard.delete(host);
+/** What a daemon has heard ends with it, unless others who are there have it in their copies. */
+function staysWith(uuid: string, heard: ReadonlySet<Host>, host: Host): boolean {
+  return [...heard].some((other) => other !== host && other.membership !== null && other.follows(uuid));
 }
