@@ -210,3 +210,37 @@ test('and who was about to join as its corosync ended, right before that of this
   group.wait(3000);
   expect(one.answerTo(seq)).toBeUndefined();
 });
+
+test.each([disk, core])(
+  'a host is about to activate the mirror as the only one that has it is cut off and its daemon started anew: nothing is resynced (%s)',
+  (text) => {
+    const group = new Group([1, 2, 3], { stickyMax: 0 });
+    group.tellsQuorum = false;
+    group.disks.set('/dev/log', new TestDisk(1024 * 1024));
+    group.quorum(true);
+    group.settle();
+    group.resume(mirrorA, text, [1]);
+    expect(group.ask(1, DM_ULOG_FLUSH, mirrorA, [5])?.error).toBe(0);
+    group.host(3).construct(mirrorA, text);
+    group.settle();
+    const seq = group.host(3).send(DM_ULOG_RESUME, mirrorA);
+    expect(group.next?.type).toBe(MessageType.join);
+    group.step();
+    group.split([1]);
+    group.quorum(false, [1]);
+    group.quorum(true, [2, 3]);
+    group.settle();
+    group.wait(10_000);
+    expect(group.host(3).answerTo(seq)).toBeUndefined();
+    group.killDaemon(1);
+    group.settle();
+    group.heal();
+    group.join(1);
+    group.quorum(true);
+    group.settle();
+    group.wait(5000);
+    expect(group.host(3).answerTo(seq)?.error).toBe(0);
+    const { replica, state } = group.host(1).log(mirrorA);
+    expect([replica.phase, state.map.syncCount]).toEqual(['following', 64]);
+  },
+);

@@ -67,15 +67,25 @@ test('R8: only a writer that does not follow gives its role back, and only of th
 
 test('R13: who is lost with its node may have gone on, until those who are left have quorum', () => {
   const directory = directoryOf([1, 2, 3], [1, 2, 3]);
-  const table = directory.tableOf(uuid);
+  const table = Object.assign(directory.tableOf(uuid), { disk: false });
   part(directory, [2, 3], 'node-down');
   expect(table.members.map(({ needed }) => needed)).toEqual([false, true, true]);
   expect(directory.died(2, bootKey('boot-2'))).toMatchObject([{ uuid, lost: true }]);
   const before = table.generation;
-  directory.quorumWon(true, false);
+  directory.quorumWon(false, false);
   expect(memberOf(table, 3)?.needed).toBe(false);
   expect(table.generation - before).toBeGreaterThan(1000);
   expect(directory.died(3, bootKey('boot-3'))).toMatchObject([{ uuid, lost: false }]);
+});
+
+test.each([
+  [1, false],
+  [3, true],
+])('R8, R13: nobody promises anything of a disk log without its writer (node %i)', (writer, lost) => {
+  const directory = directoryOf([1, 2, 3], [1, 2, 3]);
+  Object.assign(directory.tableOf(uuid), { writer });
+  part(directory, [2, 3], 'node-down');
+  expect(directory.died(2, bootKey('boot-2'))).toMatchObject([{ uuid, lost }]);
 });
 
 test('only the daemon of a member is gone: it does not go on', () => {

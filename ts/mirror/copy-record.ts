@@ -41,8 +41,8 @@ export class CopyRecord implements CopyFacts {
   readonly #node: number;
   /** More regions than this are remembered as "more". */
   readonly #foundMax: number;
-  /** The members of that generation, node -> boot. */
-  #boots: ReadonlyMap<number, string> = new Map();
+  /** The members of that generation, by node. */
+  #members: ReadonlyMap<number, Pick<Member, 'boot' | 'stage'>> = new Map();
   /** The record says who has the log, as the group knows it by now. */
   hasTable = false;
   /** Those of them that were away and may have gone on alone. */
@@ -62,7 +62,7 @@ export class CopyRecord implements CopyFacts {
     this.hint = stored.hint;
     this.suspended(stored);
     this.membersGone = stored.membersGone;
-    this.#rememberBoots(stored.members);
+    this.#rememberMembers(stored.members);
     this.ownersKnown = false;
     this.hasTable = true;
   }
@@ -77,7 +77,7 @@ export class CopyRecord implements CopyFacts {
   store(table: MemberTable, right: boolean): void {
     if (right) {
       this.rank = table.generation;
-      this.#rememberBoots(table.members);
+      this.#rememberMembers(table.members);
       this.membersGone = false;
     } else if (this.gone(table).length > 0) {
       this.membersGone = true;
@@ -163,14 +163,16 @@ export class CopyRecord implements CopyFacts {
 
   /**
    * Other nodes that were members when the copy was last right, and are none any more or not in the same boot, or have left and are
-   * about to come again.
+   * about to come again. Not one that was about to come by then and still is.
    */
   gone(table: MemberTable): PastMember[] {
-    const stays = (node: number, boot: string) => {
+    const found: PastMember[] = [];
+    for (const [node, { boot, stage }] of this.#members) {
       const member = memberOf(table, node);
-      return node === this.#node || (member?.boot === boot && member.stage !== 'joining');
-    };
-    return [...this.#boots].filter(([node, boot]) => !stays(node, boot)).map(([node, boot]) => ({ node, boot }));
+      const stays = member?.boot === boot && (member.stage !== 'joining' || stage === 'joining');
+      if (node !== this.#node && !stays) found.push({ node, boot });
+    }
+    return found;
   }
 
   /** One of them may have gone on alone before: who followed when that was heard did not live to see to it. */
@@ -183,8 +185,8 @@ export class CopyRecord implements CopyFacts {
     return !this.ownersKnown && (this.membersGone || this.gone(table).length > 0);
   }
 
-  #rememberBoots(members: readonly Member[]): void {
-    this.#boots = new Map(members.map(({ node, boot }) => [node, boot]));
+  #rememberMembers(members: readonly Member[]): void {
+    this.#members = new Map(members.map(({ node, boot, stage }) => [node, { boot, stage }]));
     this.#awaited = new Set(members.filter(({ needed }) => needed).map(({ node }) => node));
   }
 }

@@ -12,6 +12,7 @@ import {
   decide,
   emptyTable,
   endBoot,
+  hasWriterHere,
   isWriter,
   type LogShape,
   leavesDoubt,
@@ -221,7 +222,7 @@ export class Directory {
       const member = memberOf(table, node);
       if (member === undefined || member.boot !== boot) continue;
       const used = mayHaveUsed(member);
-      const missed = used && mayHaveGoneOn(member) && anyValid(table);
+      const missed = used && mayHaveGoneOn(member) && anyValid(table) && !hasWriterHere(table);
       const lost = missed && !isWriter(table, node);
       if (missed && !lost) table.deviceAhead = true;
       if (leavesDoubt(table, member)) table.doubt = true;

@@ -311,9 +311,14 @@ export function quorumsWon({ generation }: MemberTable): number {
   return Math.floor(generation / changesMax);
 }
 
-/** Others may have promised marks meanwhile: of a disk log not without the writer, who is here. */
+/** Who is away can have promised nothing: of a disk log nobody does without the writer, who is here. */
+export function hasWriterHere({ disk, members, writer }: MemberTable): boolean {
+  return disk && members.some(({ node, present, valid }) => node === writer && present && valid);
+}
+
+/** Others may have promised marks meanwhile. */
 function mayBePassed(table: MemberTable): boolean {
-  if (table.disk && memberOf(table, table.writer)?.valid === true) return false;
+  if (hasWriterHere(table)) return false;
   return table.members.some(({ needed, present, stage }) => needed && !present && stage !== 'joining');
 }
 

@@ -306,7 +306,9 @@ export class Replica {
 
   #start(table: MemberTable, me: Member): void {
     if (me.valid) {
-      const inPieces = this.record.rank === 0 || this.record.lacks(table);
+      // What others did alone to a disk log its device says, which is about to be read.
+      const told = table.disk && table.deviceAhead;
+      const inPieces = this.record.rank === 0 || (this.record.lacks(table) && !told);
       if (table.doubt || inPieces) this.#hooks.doubt(inPieces || leftUnwritten(table));
       this.#follow();
       this.#hooks.adopt(this.record.gone(table), this.record.hasLost(table));

@@ -112,7 +112,9 @@ export function mergeReports(reporters: readonly Reporter[]): Merged {
   const dead = table.members.filter(({ node, boot }) =>
     reporters.some((reporter) => reporter.node === node && reporter.boot !== boot),
   );
-  const missed = side === null ? [] : dead.filter(({ node, stage }) => stage !== 'joining' && away.has(node));
+  // Of a disk log nobody promises anything without the writer, who is here.
+  const promised = side !== null && !(table.disk && follows.has(table.writer));
+  const missed = promised ? dead.filter(({ node, stage }) => stage !== 'joining' && away.has(node)) : [];
   const lost = missed.some(({ node }) => !isWriter(table, node));
   if (missed.length > 0 && !lost) table.deviceAhead = true;
   for (const member of dead) {
@@ -371,6 +373,8 @@ function chooseSide(
   // One that did, and has left or lost its record since, has no copy any more: the doubt is what is known, or that they had quorum.
   const wentOn = ({ log }: Knower) => log.table.doubt && log.table.generation > generation;
   if (knowers.some((knower) => wentOn(knower) || quorumsWon(knower.log.table) > quorumsWon(table))) return null;
+  // Nor can they have promised anything where the writer of a disk log is not.
+  if (table.disk && best.some(({ node }) => node === table.writer)) return best;
   return members.some(({ node, needed }) => needed && !present.has(node)) ? null : best;
 }
 
