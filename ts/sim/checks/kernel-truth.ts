@@ -65,6 +65,11 @@ export interface TargetTruth {
   readonly admitted: Set<number>;
   /** A daemon has died since then: the next one does not know what that one had said. */
   roundUnknown: boolean;
+  /**
+   * Since it asked for work last it has asked about writes, and then for the count: of a worker that looks like a suspend that nobody heard,
+   * and the count may be another thread's.
+   */
+  amidWrites: 'no' | 'asked' | 'counted';
   /** Marks went to a daemon that lives, and no flush since. */
   roundMarks: boolean;
   /** Between PRESUSPEND and POSTSUSPEND. */
@@ -125,6 +130,7 @@ export class KernelTruth {
         asksHint: false,
         admitted: new Set(),
         roundUnknown: false,
+        amidWrites: 'no',
         roundMarks: false,
         draining: false,
         drainingUnheard: false,
@@ -269,9 +275,13 @@ export class KernelTruth {
         truth.flushFailed = false;
       }
     }
-    if (request.type === DM_ULOG_IS_REMOTE_RECOVERING) truth.asksHint = true;
+    if (request.type === DM_ULOG_IS_REMOTE_RECOVERING) {
+      truth.asksHint = true;
+      if (truth.amidWrites === 'no') truth.amidWrites = 'asked';
+    }
+    if (request.type === DM_ULOG_GET_SYNC_COUNT && truth.amidWrites === 'asked') truth.amidWrites = 'counted';
     // One copy at a time: its end may have been given up, with nobody to hear it.
-    if (request.type === DM_ULOG_GET_RESYNC_WORK) truth.copying = -1;
+    if (request.type === DM_ULOG_GET_RESYNC_WORK) Object.assign(truth, { copying: -1, amidWrites: 'no' });
     if (request.type === DM_ULOG_MARK_REGION) truth.roundMarks = true;
     // The delayed flush of a log with integrated_flush is another thread's, and ends no round.
     if (request.type === DM_ULOG_FLUSH && (request.values.length > 0 || truth.roundMarks)) {

@@ -433,9 +433,9 @@ function checkHint({ world, request, reply, state, mirror }: Judged): void {
     // A kernel that hears "no" may write without a mark to a region that another one may be given at any time; not when IN_SYNC
     // says yes of all regions until its next resume (R12), for then it marks; nor when it has marked it, and others know that: then
     // IN_SYNC says yes in the same round, which is looked at there; nor when it has found the region out of sync: it alone is given it.
-    // Nor when it suspends, which waits for its writes: they are marked, as IN_SYNC says yes.
+    // Nor when it suspends, which waits for its writes, or looks as if it did: they are marked, as IN_SYNC says yes.
     const region = request.values[0] ?? 0;
-    const { latched, copying, handedOut, hintMax, draining, drainingUnheard } = world.truth.of(request);
+    const { latched, copying, handedOut, hintMax, draining, drainingUnheard, amidWrites } = world.truth.of(request);
     const found = world.truth.hasFound(request.uuid, region) || keepsForItself(state, region);
     const marks =
       latched ||
@@ -444,7 +444,8 @@ function checkHint({ world, request, reply, state, mirror }: Judged): void {
       state.map.isHeld(region) ||
       found ||
       draining ||
-      drainingUnheard;
+      drainingUnheard ||
+      amidWrites === 'counted';
     const may = state.map.inner.isInSync(region) || marks || copying === region || handedOut === region;
     evaluations.check(
       'R4-hand-out',
