@@ -224,9 +224,9 @@ function checkHeld({ world, request, state }: Judged): void {
 }
 
 function checkCleared({ world, request, state }: Judged): void {
-  // A CLEAR behind a FLUSH that failed is not believed.
+  // A CLEAR behind a FLUSH that failed is not believed; where that was before the last suspend, not until all know what is in doubt since.
   const { flushFailed } = world.truth.of(request);
-  if (state.logFailed || (flushFailed && !world.alone)) return;
+  if (state.logFailed || ((flushFailed || state.doubted) && !world.alone)) return;
   for (const region of request.values) {
     world.evaluations.check(
       'R2-store-before-reply',
