@@ -66,7 +66,10 @@ export class FoundOut {
    */
   daemonDied(host: Host): void {
     for (const [uuid, list] of this.#found)
-      for (const { heard, away } of list) if (away && !staysWith(uuid, heard, host)) heard.clear();
+      for (const { by, heard, away } of list) {
+        const concerns = by === host || heard.has(host);
+        if (away && concerns && !staysWith(uuid, heard, host)) heard.clear();
+      }
   }
 
   /** What it has heard was lost with its daemon's state. */
