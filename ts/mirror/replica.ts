@@ -54,6 +54,8 @@ export class Replica {
   /** Known when the copy was begun: owners are missing in what it is a copy of. */
   #ownersMissing = false;
   #wasSettled = false;
+  /** It was the one who does what one does for all. */
+  #led = false;
   #handsOut = false;
   /** Of the table that was seen last. */
   #epoch = -1;
@@ -365,9 +367,12 @@ export class Replica {
     const serves = this.phase === 'following' && this.rights.operational && table.members.length > 0;
     const settled = serves && this.rights.mayClean;
     const handsOut = serves && this.rights.mayHandOut;
-    if (settled && !this.#wasSettled) this.#hooks.settled();
+    const leads = settled && this.rights.leads;
+    // Who led before may not have come to what one does for all.
+    if (settled && (!this.#wasSettled || (leads && !this.#led))) this.#hooks.settled();
     if (handsOut && !this.#handsOut) this.#hooks.restartRecovery();
     this.#wasSettled = settled;
+    this.#led = leads;
     this.#handsOut = handsOut;
   }
 
