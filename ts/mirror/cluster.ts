@@ -46,6 +46,8 @@ interface Exchange {
   readonly logs: Map<number, Map<string, LogReport>>;
   /** Who has gone since it began. */
   readonly left: Departure[];
+  /** Ordered: this side was told meanwhile that it has no quorum. */
+  denied: boolean;
 }
 
 const lostText = 'a node that may have gone on alone is dead';
@@ -274,7 +276,7 @@ export class Cluster {
   /** What was said in another meeting of the same daemons, and waited in one of them, says nothing in this one. */
   #beginExchange(meeting: string): void {
     const tag = [meeting, ...this.#members.map(({ node, incarnation }) => `${node}:${incarnation}`)].join(' ');
-    this.#exchange = { tag, reports: new Map(), logs: new Map(), left: [] };
+    this.#exchange = { tag, reports: new Map(), logs: new Map(), left: [], denied: false };
     this.#events.exchangeBegun();
     const known = new Map<string, LogReport>();
     const withTable = this.#events.withTable();
@@ -310,6 +312,7 @@ export class Cluster {
     const uuids = new Set<string>();
     for (const { node } of this.#members) for (const uuid of exchange.logs.get(node)?.keys() ?? []) uuids.add(uuid);
     for (const uuid of [...uuids].sort()) this.#merge(uuid, exchange);
+    if (exchange.denied) this.directory.quorumLost();
     this.directory.forgetOldest();
     for (const [uuid, number] of this.#withdrawn) this.#world.sender.numbers(MessageType.leave, uuid, number, 0, []);
     for (const uuid of this.#removed) this.#sendRemoved(uuid);
@@ -372,6 +375,8 @@ export class Cluster {
     this.orderedQuorate = flag === 1;
     if (!before && this.orderedQuorate) this.directory.quorumWon(this.#members.length === 1, this.#denied);
     this.#denied = flag !== 1;
+    if (this.#denied && this.#exchange !== null) this.#exchange.denied = true;
+    else if (this.#denied) this.directory.quorumLost();
     if (before !== this.orderedQuorate) this.#events.operationalChanged();
   }
 

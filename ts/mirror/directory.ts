@@ -13,6 +13,8 @@ import {
   emptyTable,
   endBoot,
   hasWriterHere,
+  haveCome,
+  haveGone,
   isWriter,
   type LogShape,
   leavesDoubt,
@@ -23,6 +25,7 @@ import {
   memberOf,
   neverServed,
   newMember,
+  quorumLost,
   quorumWon,
   removeMember,
   sameShape,
@@ -92,6 +95,8 @@ export class Directory {
     member.settled = !facts.marksUnknown && (before?.settled ?? true);
     const passesOn = table.writer === facts.node && before !== undefined;
     if (passesOn) vacate(table, false);
+    if (before === undefined) haveCome(table, [member]);
+    else member.late = before.late;
     addMember(table, member);
     // It was chosen when the last one left, with this on its way.
     if (before?.valid === true && !anyValid(table)) begunAnew(table);
@@ -142,6 +147,7 @@ export class Directory {
     const member = memberOf(table, node);
     if (table === undefined || member === undefined) return undefined;
     removeMember(table, node, false);
+    haveGone(table);
     if (!anyValid(table)) {
       if (member.valid) {
         table.lastLeaver = node;
@@ -215,6 +221,11 @@ export class Directory {
     for (const table of this.tables.values()) quorumWon(table, alone, denied);
   }
 
+  /** They have none. */
+  quorumLost(): void {
+    for (const table of this.tables.values()) quorumLost(table);
+  }
+
   /** Takes a dead node off every table it is in. */
   died(node: number, boot: string): Death[] {
     const found: Death[] = [];
@@ -222,11 +233,13 @@ export class Directory {
       const member = memberOf(table, node);
       if (member === undefined || member.boot !== boot) continue;
       const used = mayHaveUsed(member);
-      const missed = used && mayHaveGoneOn(member) && anyValid(table) && !hasWriterHere(table);
+      const wentOn = member.unwatched || (member.needed && !hasWriterHere(table));
+      const missed = used && wentOn && anyValid(table);
       const lost = missed && !isWriter(table, node);
       if (missed && !lost) table.deviceAhead = true;
       if (leavesDoubt(table, member)) table.doubt = true;
       removeMember(table, node, true);
+      haveGone(table);
       if (!anyValid(table)) begunAnew(table);
       // Nobody says it a second time.
       tableChanged(table, true);

@@ -38,14 +38,17 @@ export interface Member {
    */
   needed: boolean;
   /**
-   * It was away while no daemon ran of those who are here. It waits for them by its record; were that lost it may have begun a core log
-   * without them, of which a log device would say that it is in use.
+   * Nobody waits for it, but what it left behind may be more than those know who are here: it was away while no daemon of theirs ran, and
+   * may have begun a core log without them, had its record been lost; or those for whom it waited are gone; or it is the writer of a disk log,
+   * and they had no quorum.
    */
   unwatched: boolean;
   /** It has not said that it joins: see `surmise` in directory.ts. */
   surmised: boolean;
   /** It is away, and those who follow went on without it, with quorum. Were it to say the same of them, both sides did. */
   passed: boolean;
+  /** It came while others were away, who do not know of it. */
+  late: boolean;
   /** Of one that has returned: the generation in which its copy was last right, 0: it never was; and how far it had come. */
   rank: number;
   position: number;
@@ -172,6 +175,7 @@ export function newMember(node: number, name: string, boot: string, stage: Stage
     unwatched: false,
     surmised: false,
     passed: false,
+    late: false,
     rank: 0,
     position: 0,
   };
@@ -197,6 +201,23 @@ export function removeMember(table: MemberTable, node: number, died: boolean): v
   table.endedEpoch = table.epoch;
   table.members = table.members.filter((member) => member.node !== node);
   if (table.writer === node) vacate(table, died);
+}
+
+/** It had the log, and is not there. */
+function isAway({ present, stage }: Member): boolean {
+  return !present && stage !== 'joining';
+}
+
+/** These have come. Whoever is away does not know of them. */
+export function haveCome({ members }: MemberTable, newcomers: readonly Member[]): void {
+  for (const member of newcomers) member.late = members.some(isAway);
+}
+
+/** Members are none any more. Who is away waits for those whom it knew; when all of them are gone it may go on, and asks nobody who is here. */
+export function haveGone({ members }: MemberTable): void {
+  const following = members.filter(({ present, valid }) => present && valid);
+  if (!following.every(({ late }) => late) || following.length === 0) return;
+  for (const member of members) if (isAway(member)) member.unwatched = true;
 }
 
 export function vacate(table: MemberTable, died: boolean): void {
@@ -268,7 +289,8 @@ export function decide(table: MemberTable): void {
   if (table.doubt) Object.assign(table, { writerDied: true, deviceAhead: true });
   for (const member of table.members) {
     member.needed = false;
-    member.unwatched = !table.disk && !member.present && member.stage !== 'joining';
+    const mayPromise = !table.disk || isWriter(table, member.node);
+    member.unwatched = mayPromise && !member.present && member.stage !== 'joining';
     // The owners were in the memory of daemons that ended. Of one that is about to join there were none.
     if (member.stage !== 'joining') member.settled = false;
   }
@@ -306,12 +328,21 @@ export function quorumWon(table: MemberTable, alone: boolean, denied: boolean): 
   table.generation = (quorumsWon(table) + 1) * changesMax;
 }
 
+/**
+ * They have none now. Whoever else has it may be with the writer of a disk log, who promises marks then, also without those who had quorum
+ * before; without him nobody does, and of a core log who was passed waits for these.
+ */
+export function quorumLost(table: MemberTable): void {
+  const writer = memberOf(table, table.writer);
+  if (table.disk && anyValid(table) && writer?.present === false) writer.unwatched = true;
+}
+
 /** How often those who made the table have had quorum anew. */
 export function quorumsWon({ generation }: MemberTable): number {
   return Math.floor(generation / changesMax);
 }
 
-/** Who is away can have promised nothing: of a disk log nobody does without the writer, who is here. */
+/** Who is away can have promised nothing: of a disk log nobody does without the writer, who is here, as far as it knows who that is. */
 export function hasWriterHere({ disk, members, writer }: MemberTable): boolean {
   return disk && members.some(({ node, present, valid }) => node === writer && present && valid);
 }
@@ -328,6 +359,7 @@ function mayBePassed(table: MemberTable): boolean {
  */
 export function tableChanged(table: MemberTable, counted = anyValid(table)): void {
   chooseWriter(table);
+  if (!table.members.some(isAway)) for (const member of table.members) member.late = false;
   if (counted) table.generation += 1;
   if (!anyValid(table)) table.lineage = 0;
   else if (table.lineage === 0) table.lineage = table.generation;

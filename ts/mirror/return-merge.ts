@@ -18,6 +18,8 @@ import {
   copyTable,
   decide,
   hasEnded,
+  haveCome,
+  haveGone,
   hearOfWriters,
   isNewerTable,
   isUnused,
@@ -30,6 +32,7 @@ import {
   memberOf,
   newMember,
   noteWriter,
+  quorumLost,
   quorumsWon,
   removeMember,
   type Stage,
@@ -113,8 +116,10 @@ export function mergeReports(reporters: readonly Reporter[]): Merged {
     reporters.some((reporter) => reporter.node === node && reporter.boot !== boot),
   );
   // Of a disk log nobody promises anything without the writer, who is here.
-  const promised = side !== null && !(table.disk && follows.has(table.writer));
-  const missed = promised ? dead.filter(({ node, stage }) => stage !== 'joining' && away.has(node)) : [];
+  const writerThere = table.disk && follows.has(table.writer);
+  const wentOn = ({ node, stage, unwatched }: Member) =>
+    stage !== 'joining' && (unwatched || (away.has(node) && !writerThere));
+  const missed = side === null ? [] : dead.filter(wentOn);
   const lost = missed.some(({ node }) => !isWriter(table, node));
   if (missed.length > 0 && !lost) table.deviceAhead = true;
   for (const member of dead) {
@@ -130,7 +135,11 @@ export function mergeReports(reporters: readonly Reporter[]): Merged {
     if (side === null && said !== undefined && said.generation >= base.log.table.generation)
       takeLeave(table, node, said);
   }
+  const before = new Set(table.members);
   for (const reporter of reporters) enter(table, reporter);
+  const newcomers = table.members.filter((member) => !before.has(member));
+  haveCome(table, newcomers);
+  if (dead.length > 0 || left.length > 0) haveGone(table);
   if (conflict) unsettle(table);
   // What it may have promised stands on the log device.
   if (forgetful.some(({ node }) => isWriter(table, node)))
@@ -140,6 +149,7 @@ export function mergeReports(reporters: readonly Reporter[]): Merged {
   if (anyValid(table)) table.generation += 1;
   settleWriter(table, knowers);
   chooseWriter(table);
+  if (side !== null && !side.some(({ quorate }) => quorate)) quorumLost(table);
   // Epochs do not fall: log devices are compared by them.
   if (epochOfOthers > epochBefore) table.epoch = Math.max(table.epoch, epochOfOthers + 1);
   for (const { log } of knowers) hearOfWriters(table, log.table.writers);

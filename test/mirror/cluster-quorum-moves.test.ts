@@ -1,0 +1,147 @@
+/**
+ * R8, R13: quorum goes from one side of a broken network to the other, and back: with a host that is booted anew, with the vote of one
+ * that runs no daemon, or by the word of a quorum device. What the other side promised meanwhile is not lost with those who did.
+ */
+import { expect, test } from 'vitest';
+import {
+  DM_ULOG_DTR,
+  DM_ULOG_FLUSH,
+  DM_ULOG_MARK_REGION,
+  DM_ULOG_POSTSUSPEND,
+  DM_ULOG_PRESUSPEND,
+} from '../../ts/base/ulog-frames.js';
+import { Group } from './cluster-host.js';
+import { mirrorA, TestDisk } from './host.js';
+
+const disk = '512 clustered-disk /dev/log 8 nosync';
+const core = '512 clustered-core 8 nosync';
+
+function groupOf(nodes: readonly number[], users: readonly number[], text = disk): Group {
+  const group = new Group(nodes, { stickyMax: 0 });
+  group.tellsQuorum = false;
+  group.disks.set('/dev/log', new TestDisk(1024 * 1024));
+  group.quorum(true);
+  group.settle();
+  group.resume(mirrorA, text, users);
+  return group;
+}
+
+/** These have quorum now, or have none. */
+function decide(group: Group, nodes: readonly number[], quorate: boolean): void {
+  group.quorum(quorate, nodes);
+  group.settle();
+  group.wait(1000);
+}
+
+/** Its kernel writes there: the answer to its FLUSH, if there is one. */
+function write(group: Group, node: number, region: number): number | undefined {
+  group.ask(node, DM_ULOG_MARK_REGION, mirrorA, [region]);
+  return group.ask(node, DM_ULOG_FLUSH, mirrorA, [region])?.error;
+}
+
+const isInSync = (group: Group, node: number, region: number) =>
+  group.host(node).log(mirrorA).state.map.isInSync(region);
+
+/** Node 4, which does not use the log, goes over to node 1; the network is broken between that and node 3. */
+const goesOver = {
+  'a quorum device': (group: Group) => {
+    decide(group, [3, 4], false);
+    decide(group, [1], true);
+  },
+  'a host that is booted anew': (group: Group) => {
+    group.cutPower(4);
+    decide(group, [3], false);
+    group.rewire((node) => (node === 3 ? 0 : 1));
+    group.join(4);
+    decide(group, [1, 4], true);
+  },
+  'a host without a daemon': (group: Group) => {
+    group.killDaemon(4);
+    decide(group, [3], false);
+    group.rewire((node) => (node === 3 ? 0 : 1));
+    decide(group, [1], true);
+  },
+} as const;
+
+const ways = Object.keys(goesOver) as (keyof typeof goesOver)[];
+
+test.each(ways.flatMap((by) => [true, false].map((back) => [by, back] as const)))(
+  'the writer has quorum behind the others, by %s, marks what one of them has marked, and dies; is back: %s',
+  (by, back) => {
+    const group = groupOf([1, 3, 4], [1, 3]);
+    expect(write(group, 3, 7)).toBe(0);
+    group.split([1]);
+    decide(group, [1], false);
+    decide(group, [3, 4], true);
+    goesOver[by](group);
+    expect(write(group, 1, 7)).toBe(0);
+    group.cutPower(1);
+    if (by === 'a host without a daemon') group.join(4);
+    group.heal();
+    group.settle();
+    decide(group, [3, 4], true);
+    if (back) {
+      group.join(1);
+      group.quorum(true);
+    } else group.host(3).service.confirmDead(1, null, group.host(3).nowMs);
+    group.settle();
+    group.wait(5000);
+    expect(isInSync(group, 3, 7)).toBe(false);
+  },
+);
+
+/** The log goes over from node 1 to node 2, of which node 3 does not hear, and node 1 loses its power. */
+function movesOn(group: Group, text: string, lost: readonly number[], stay: readonly number[]): void {
+  group.split(lost);
+  decide(group, lost, false);
+  decide(group, stay, true);
+  group.resume(mirrorA, text, [2]);
+  for (const type of [DM_ULOG_PRESUSPEND, DM_ULOG_POSTSUSPEND, DM_ULOG_DTR])
+    expect(group.ask(1, type, mirrorA)?.error).toBe(0);
+  expect(write(group, 2, 5)).toBe(0);
+  group.cutPower(1);
+  decide(
+    group,
+    stay.filter((node) => node !== 1),
+    false,
+  );
+  // It is booted on the other side.
+  group.rewire((node) => (node !== 1 && stay.includes(node) ? 1 : 0));
+  group.join(1);
+}
+
+test.each([disk, core])(
+  'who was away waits for a host that has left the log since, goes on when that is booted anew, and dies: %s',
+  (text) => {
+    const group = groupOf([1, 2, 3], [1, 3], text);
+    movesOn(group, text, [3], [1, 2]);
+    decide(group, [1, 3], true);
+    expect(write(group, 3, 9)).toBe(0);
+    group.cutPower(1);
+    group.cutPower(3);
+    group.heal();
+    group.join(1);
+    decide(group, [1, 2], true);
+    group.join(3);
+    group.quorum(true);
+    group.settle();
+    group.wait(5000);
+    expect(isInSync(group, 2, 9)).toBe(false);
+  },
+);
+
+test.each([disk, core])('the same, and a host that was with it is there: %s', (text) => {
+  const group = groupOf([1, 2, 3, 4, 5], [1, 3], text);
+  movesOn(group, text, [3, 4], [1, 2, 5]);
+  decide(group, [1, 3, 4], true);
+  expect(write(group, 3, 9)).toBe(0);
+  group.cutPower(3);
+  decide(group, [1, 4], false);
+  group.heal();
+  decide(group, [1, 2, 4, 5], true);
+  group.join(3);
+  group.quorum(true);
+  group.settle();
+  group.wait(5000);
+  expect(isInSync(group, 2, 9)).toBe(false);
+});
