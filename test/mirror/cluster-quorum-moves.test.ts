@@ -110,11 +110,16 @@ function movesOn(group: Group, text: string, lost: readonly number[], stay: read
   group.join(1);
 }
 
-test.each([disk, core])(
-  'who was away waits for a host that has left the log since, goes on when that is booted anew, and dies: %s',
-  (text) => {
+test.each([disk, core].flatMap((text) => [true, false].map((anew) => [text, anew] as const)))(
+  'who was away waits for a host that has left the log since, goes on when that is booted anew, and dies: %s (the daemon of who has it is started anew: %s)',
+  (text, anew) => {
     const group = groupOf([1, 2, 3], [1, 3], text);
     movesOn(group, text, [3], [1, 2]);
+    if (anew) {
+      group.killDaemon(2);
+      group.join(2);
+      group.settle();
+    }
     decide(group, [1, 3], true);
     expect(write(group, 3, 9)).toBe(0);
     group.cutPower(1);

@@ -17,6 +17,7 @@ import { decodeMembers, encodeMembers } from '../../ts/mirror/member-record.js';
 import {
   addMember,
   type BootInEpoch,
+  decide,
   emptyTable,
   memberOf,
   newMember,
@@ -84,6 +85,19 @@ test('a name is in a record whole or not at all: shortened it might be another h
   const whole = stored.filter(({ name }, i) => name === names[i]).length;
   expect(whole).toBeGreaterThan(5);
   expect(stored.slice(whole).map(({ name }) => name)).toEqual(names.slice(whole).map(() => unknownName));
+});
+
+test('a record says who may have gone on without those who are here, and a choice among them forgets nobody', () => {
+  const table = Object.assign(emptyTable(mirrorA.uuid), { disk: true, writer: 1 });
+  table.members.push(newMember(1, 'node1', '0123456789abcdef', 'active'));
+  const away = newMember(3, 'node3', 'fedcba9876543210', 'active');
+  table.members.push(Object.assign(away, { present: false, unwatched: true }));
+  const stored = decodeMembers(mirrorA.uuid, encodeMembers(table, noFacts))?.table ?? emptyTable('');
+  decide(Object.assign(stored, { disk: true }));
+  expect(stored.members.map(({ valid, unwatched }) => [valid, unwatched])).toEqual([
+    [true, false],
+    [false, true],
+  ]);
 });
 
 test('names that had no room are said again by those who are there', () => {

@@ -195,8 +195,8 @@ function decodeEnds(table: MemberTable, bytes: Buffer, begin: number, each: numb
 function encodeMember(member: Member, name: Buffer): Buffer {
   const bytes = Buffer.alloc(memberBytes + name.length);
   bytes.writeUInt32LE(member.node, 0);
-  const { present, valid, settled, needed, surmised, passed } = member;
-  const flags = (present ? 4 : 0) | (valid ? 8 : 0) | (settled ? 16 : 0) | (needed ? 32 : 0) | (surmised ? 64 : 0);
+  const { present, unwatched, settled, needed, surmised, passed } = member;
+  const flags = (present ? 4 : 0) | (unwatched ? 8 : 0) | (settled ? 16 : 0) | (needed ? 32 : 0) | (surmised ? 64 : 0);
   bytes.writeUInt8(stages.indexOf(member.stage) | flags | (passed ? 128 : 0), 4);
   bytes.write(member.boot, 5, 'hex');
   bytes.writeUInt8(name.length, 13);
@@ -210,7 +210,7 @@ function decodeMember(bytes: Buffer): Member {
   const name = bytes.toString('utf8', memberBytes) || unknownName;
   const member = newMember(bytes.readUInt32LE(0), name, boot, stages[flags & 3] ?? 'active');
   member.present = (flags & 4) !== 0;
-  member.valid = (flags & 8) !== 0;
+  member.unwatched = (flags & 8) !== 0;
   member.settled = (flags & 16) !== 0;
   member.needed = (flags & 32) !== 0;
   member.surmised = (flags & 64) !== 0;

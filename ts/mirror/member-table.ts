@@ -290,7 +290,7 @@ export function decide(table: MemberTable): void {
   for (const member of table.members) {
     member.needed = false;
     const mayPromise = !table.disk || isWriter(table, member.node);
-    member.unwatched = mayPromise && !member.present && member.stage !== 'joining';
+    if (mayPromise && isAway(member)) member.unwatched = true;
     // The owners were in the memory of daemons that ended. Of one that is about to join there were none.
     if (member.stage !== 'joining') member.settled = false;
   }
