@@ -9,6 +9,7 @@ import { bothDie, serviceDies, standsStill, stopService } from './service-faults
 import {
   losesLegAndQuorum,
   meetingUnheard,
+  quorumGoesOver,
   recovererUnheard,
   recoveryFails,
   reportUnheard,
@@ -40,6 +41,7 @@ export const clusterFaultKinds: readonly ClusterFaultKind[] = [
   { name: 'left-behind', weight: 10, apply: leftBehind },
   { name: 'sides-change', weight: 8, hostsMin: 3, apply: sidesChange },
   { name: 'third-changes-sides', weight: 14, hostsMin: 3, apply: thirdChangesSides },
+  { name: 'quorum-goes-over', weight: 16, hostsMin: 3, apply: quorumGoesOver },
   { name: 'writer-cleans-unheard', weight: 14, apply: writerCleansUnheard },
   { name: 'recoverer-unheard', weight: 6, apply: recovererUnheard },
   { name: 'recovery-fails', weight: 6, apply: recoveryFails },

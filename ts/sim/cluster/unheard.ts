@@ -202,6 +202,57 @@ function whenAssigned(cluster: Cluster, uuid: string, action: (by: Host) => void
 }
 
 /**
+ * Who wrote a log device last is cut off from others that work. Some of these are booted anew and hear it then, and the rest no more: by that
+ * it has quorum, and writes where the rest had marked. It dies in the middle of that, and all who are left hear each other.
+ */
+export function quorumGoesOver(host: Host, { group }: Cluster): boolean {
+  const { prng, timeline, sim } = host;
+  const logged = [...host.mirrors.values()].filter(({ disk }) => disk !== null);
+  if (logged.length === 0 || !group.settled || group.split || sim.hosts.some(({ dark }) => dark)) return false;
+  const mirror = prng.pick(logged);
+  const writer = sim.hosts.find(({ node }) => node === mirror.disk?.lastWriter) ?? host;
+  const others = sim.hosts.filter((other) => other !== writer);
+  const uses = (other: Host) => (other.mirrors.get(mirror.shape.uuid)?.unused === true ? 0 : 1);
+  const ordered = [...others].sort((a, b) => uses(a) - uses(b));
+  const votes = Math.floor(sim.hosts.length / 2);
+  const [goOver, rest] = [ordered.slice(0, votes), ordered.slice(votes)];
+  const nodesOf = (hosts: readonly Host[]) => hosts.map(({ node }) => node);
+  const { uuid } = mirror.shape;
+  const regions = [0, 1, 2, 3].map(() => prng.below(mirror.regionCount));
+  const write = (hosts: readonly Host[]) => {
+    for (const { workload } of hosts) for (const region of regions) workload.write(uuid, region);
+  };
+  const writeMs = prng.real(2500, 9000);
+  const dies = () => {
+    if (host.healing || writer.dark) return;
+    writer.powerCut(offMs(writer));
+    mendAfter(host, group, prng.real(50, 3000));
+  };
+  const goes = () => {
+    if (host.healing || !group.split) return;
+    if (!group.settled) {
+      timeline.after(heardMs, goes);
+      return;
+    }
+    for (const other of goOver) if (!other.dark) other.powerCut(prng.real(100, 1000));
+    group.partition([nodesOf([writer, ...goOver]), nodesOf(rest)]);
+    timeline.after(writeMs, () => {
+      write([writer]);
+      whenWriting([writer], uuid, prng.real(2, 300), dies);
+    });
+  };
+  write(rest);
+  whenWriting(rest, uuid, prng.real(2, 300), () => {
+    if (host.healing || group.split || !group.settled) return;
+    group.partition([[writer.node], nodesOf(others)]);
+    writeOn(rest, 500);
+    timeline.after(prng.real(500, 2000), goes);
+    mendAfter(host, group, writeMs + prng.real(5000, 20_000));
+  });
+  return true;
+}
+
+/**
  * A host is cut off while the others write. Then some of those hear it, and the rest no more; the rest die in the middle of their work,
  * or do not. Where some do not have the mirror it is they: of what was written nobody else on that side knows.
  */
