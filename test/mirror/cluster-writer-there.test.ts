@@ -3,7 +3,7 @@
  * and of a host that died only what it had marked is resynced.
  */
 import { expect, test } from 'vitest';
-import { DM_ULOG_FLUSH } from '../../ts/base/ulog-frames.js';
+import { DM_ULOG_FLUSH, DM_ULOG_POSTSUSPEND, DM_ULOG_PRESUSPEND, DM_ULOG_RESUME } from '../../ts/base/ulog-frames.js';
 import { Group } from './cluster-host.js';
 import { mirrorA, TestDisk } from './host.js';
 
@@ -118,5 +118,28 @@ test.each([
     group.wait(5000);
     const { replica, state } = group.host(2).log(mirrorA);
     expect([replica.phase, state.map.isInSync(9)]).toEqual(['following', false]);
+  },
+);
+
+test.each(['is confirmed dead', 'is back'])(
+  'a host loses its power, the others load their tables anew, one after the other, and it %s: only its marks are resynced',
+  (end) => {
+    const group = groupOf([1, 2, 3], [1, 3, 2]);
+    expect(group.ask(3, DM_ULOG_FLUSH, mirrorA, [7])?.error).toBe(0);
+    group.cutPower(3);
+    decide(group, [1, 2], true);
+    for (const node of [2, 1]) {
+      for (const type of [DM_ULOG_PRESUSPEND, DM_ULOG_POSTSUSPEND])
+        expect(group.ask(node, type, mirrorA)?.error).toBe(0);
+      expect(group.ask(node, DM_ULOG_RESUME, mirrorA)?.error).toBe(0);
+    }
+    if (end === 'is back') {
+      group.join(3);
+      group.quorum(true);
+    } else group.host(1).service.confirmDead(3, null, group.host(1).nowMs);
+    group.settle();
+    group.wait(5000);
+    expect(bits(group, 7)).toMatchObject({ phase: 'following', lostInSync: false });
+    expect(bits(group, 7).inSync).toBeGreaterThanOrEqual(62);
   },
 );

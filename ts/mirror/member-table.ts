@@ -208,9 +208,9 @@ function isAway({ present, stage }: Member): boolean {
   return !present && stage !== 'joining';
 }
 
-/** These have come. Whoever is away does not know of them. */
-export function haveCome({ members }: MemberTable, newcomers: readonly Member[]): void {
-  for (const member of newcomers) member.late = members.some(isAway);
+/** These have come. Whoever is away does not know of them; nor of the leave of one that comes again, for whom it waits. */
+export function haveCome(table: MemberTable, newcomers: readonly Member[]): void {
+  for (const member of newcomers) member.late = table.members.some(isAway) && !hasEnded(table, member.boot);
 }
 
 /** Members are none any more. Who is away waits for those whom it knew; when all of them are gone it may go on, and asks nobody who is here. */
