@@ -150,3 +150,88 @@ test.each([disk, core])('the same, and a host that was with it is there: %s', (t
   group.wait(5000);
   expect(isInSync(group, 2, 9)).toBe(false);
 });
+
+test.each(
+  [disk, core].flatMap((text) =>
+    ['with quorum', 'before', 'with its daemon anew'].map((when) => [text, when] as const),
+  ),
+)('the same, the host that was with it dies, and it comes back alive: %s, %s', (text, when) => {
+  const group = groupOf([1, 2, 3], [1, 3], text);
+  movesOn(group, text, [3], [1, 2]);
+  decide(group, [1, 3], true);
+  group.resume(mirrorA, text, [1]);
+  expect(write(group, 1, 9)).toBe(0);
+  group.cutPower(1);
+  decide(group, [3], false);
+  if (when === 'before') group.heal();
+  else {
+    group.rewire((node) => (node === 3 ? 1 : 0));
+    group.join(1);
+    decide(group, [1, 2], true);
+    if (when === 'with its daemon anew') {
+      group.killDaemon(3);
+      group.join(3);
+      group.settle();
+    }
+    group.heal();
+  }
+  group.quorum(true);
+  group.settle();
+  if (when === 'before') group.join(1);
+  group.quorum(true);
+  group.settle();
+  group.wait(5000);
+  for (const node of [2, 3]) expect(isInSync(group, node, 9)).toBe(false);
+});
+
+test.each(['is cut off again', 'dies'])(
+  'the same, and who had the log all the time writes over what it has promised: it %s, and all lose their power',
+  (what) => {
+    const group = groupOf([1, 2, 3], [1, 3]);
+    movesOn(group, disk, [3], [1, 2]);
+    decide(group, [1, 3], true);
+    expect(write(group, 3, 9)).toBe(0);
+    group.cutPower(1);
+    if (what === 'dies') group.cutPower(3);
+    else decide(group, [3], false);
+    group.rewire((node) => (node === 3 ? 1 : 0));
+    group.join(1);
+    decide(group, [1, 2], true);
+    write(group, 2, 11);
+    for (const node of what === 'dies' ? [1, 2] : [1, 2, 3]) group.cutPower(node);
+    group.heal();
+    for (const node of [1, 2, 3]) group.join(node);
+    group.quorum(true);
+    group.settle();
+    group.resume(mirrorA, disk, [2]);
+    group.wait(5000);
+    expect(isInSync(group, 2, 9)).toBe(false);
+  },
+);
+
+test.each([disk, core])(
+  'who was away goes on with the last one it waited for, and both come back booted at once: %s',
+  (text) => {
+    const group = groupOf([1, 2, 3], [1, 3], text);
+    group.split([3]);
+    decide(group, [3], false);
+    decide(group, [1, 2], true);
+    group.resume(mirrorA, text, [2]);
+    expect(write(group, 2, 5)).toBe(0);
+    group.killDaemon(1);
+  group.settle();
+  group.cutPower(1);
+    decide(group, [2], false);
+    group.rewire((node) => (node === 2 ? 1 : 0));
+    group.join(1);
+    decide(group, [1, 3], true);
+    expect(write(group, 3, 9)).toBe(0);
+    for (const node of [1, 3]) group.cutPower(node);
+    group.heal();
+    for (const node of [3, 1]) group.join(node);
+    group.quorum(true);
+    group.settle();
+    group.wait(5000);
+    expect(isInSync(group, 2, 9)).toBe(false);
+  },
+);

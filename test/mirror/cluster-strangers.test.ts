@@ -1,6 +1,13 @@
 /** Hosts that have a log and do not know of each other, and hosts that know of one that they do not have. */
 import { describe, expect, test } from 'vitest';
-import { DM_ULOG_FLUSH, DM_ULOG_RESUME, DM_ULOG_SET_REGION_SYNC } from '../../ts/base/ulog-frames.js';
+import {
+  DM_ULOG_DTR,
+  DM_ULOG_FLUSH,
+  DM_ULOG_POSTSUSPEND,
+  DM_ULOG_PRESUSPEND,
+  DM_ULOG_RESUME,
+  DM_ULOG_SET_REGION_SYNC,
+} from '../../ts/base/ulog-frames.js';
 import { Group, groupWith } from './cluster-host.js';
 import { loseRecord, reconnect, recoverAll } from './cluster-kernel.js';
 import { mirrorA, TestDisk } from './host.js';
@@ -191,3 +198,54 @@ test.each([true, false])(
     expect(group.host(1).state(mirrorA).map.isInSync(5)).toBe(false);
   },
 );
+
+describe('a core log is begun anew where nobody has heard of it, and who knows of it was cut off', () => {
+  function begunAnew(group: Group, cutOff: number, booted: readonly number[]): void {
+    const own = (quorate: boolean, nodes: readonly number[]) => {
+      group.quorum(quorate, nodes);
+      group.settle();
+    };
+    group.tellsQuorum = false;
+    group.split([cutOff]);
+    own(false, [cutOff]);
+    for (const node of booted) group.cutPower(node);
+    for (const node of booted) group.join(node);
+    own(true, booted);
+    group.resume(mirrorA, core, [2]);
+    group.heal();
+    group.quorum(true);
+    group.settle();
+    group.wait(5000);
+  }
+
+  test.each(['who had it died', 'who had it left regions out of sync'])('%s: everything is resynced', (how) => {
+    const dies = how === 'who had it died';
+    const group = new Group([1, 2, 3], { stickyMax: 0 });
+    group.quorum(true);
+    group.settle();
+    group.resume(mirrorA, core, dies ? [2] : [2, 3]);
+    expect(group.ask(dies ? 2 : 3, DM_ULOG_FLUSH, mirrorA, [7])?.error).toBe(0);
+    if (!dies) {
+      group.cutPower(3);
+      group.settle();
+      group.join(3);
+      group.settle();
+      for (const type of [DM_ULOG_PRESUSPEND, DM_ULOG_POSTSUSPEND, DM_ULOG_DTR])
+        expect(group.ask(2, type, mirrorA)?.error).toBe(0);
+    }
+    begunAnew(group, 1, [2, 3]);
+    expect(group.host(2).state(mirrorA).map.isInSync(7)).toBe(false);
+  });
+
+  test('who had it has left it, in sync: nothing is resynced', () => {
+    const group = new Group([1, 2, 3], { stickyMax: 0 });
+    group.quorum(true);
+    group.settle();
+    group.resume(mirrorA, core, [2]);
+    for (const type of [DM_ULOG_PRESUSPEND, DM_ULOG_POSTSUSPEND, DM_ULOG_DTR])
+      expect(group.ask(2, type, mirrorA)?.error).toBe(0);
+    begunAnew(group, 1, [2, 3]);
+    const { map } = group.host(2).state(mirrorA);
+    expect(map.syncCount).toBe(map.regionCount);
+  });
+});

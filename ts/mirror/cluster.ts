@@ -373,7 +373,10 @@ export class Cluster {
     const before = this.orderedQuorate;
     this.#hadQuorum = false;
     this.orderedQuorate = flag === 1;
-    if (!before && this.orderedQuorate) this.directory.quorumWon(this.#members.length === 1, this.#denied);
+    if (!before && this.orderedQuorate) {
+      for (const uuid of this.directory.quorumWon(this.#members.length === 1, this.#denied))
+        this.#events.resync(uuid, lostText);
+    }
     this.#denied = flag !== 1;
     if (this.#denied && this.#exchange !== null) this.#exchange.denied = true;
     else if (this.#denied) this.directory.quorumLost();

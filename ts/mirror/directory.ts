@@ -216,9 +216,9 @@ export class Directory {
     for (const { uuid } of left.slice(0, left.length - leftLogsMax)) this.tables.delete(uuid);
   }
 
-  /** The members of the group have quorum anew. `denied`: they were without it, and not only untold. */
-  quorumWon(alone: boolean, denied: boolean): void {
-    for (const table of this.tables.values()) quorumWon(table, alone, denied);
+  /** The members of the group have quorum anew. `denied`: they were without it, and not only untold. Returns the logs of which they may lack what others did. */
+  quorumWon(alone: boolean, denied: boolean): string[] {
+    return [...this.tables.values()].filter((table) => quorumWon(table, alone, denied)).map(({ uuid }) => uuid);
   }
 
   /** They have none. */

@@ -215,9 +215,19 @@ export function haveCome(table: MemberTable, newcomers: readonly Member[]): void
 
 /** Members are none any more. Who is away waits for those whom it knew; when all of them are gone it may go on, and asks nobody who is here. */
 export function haveGone({ members }: MemberTable): void {
-  const following = members.filter(({ present, valid }) => present && valid);
+  const following = members.filter(({ valid }) => valid);
   if (!following.every(({ late }) => late) || following.length === 0) return;
   for (const member of members) if (isAway(member)) member.unwatched = true;
+}
+
+/**
+ * Those who follow were without quorum: somebody who is away, and asks nobody who is here, may have had it. What he holds nobody knows then before
+ * he says it (R4), nor what those did who were with him. What a writer did his device says.
+ */
+export function losesTrack(table: MemberTable): boolean {
+  const unheard = table.members.filter((one) => one.unwatched && isAway(one) && !isWriter(table, one.node));
+  for (const member of unheard) member.settled = false;
+  return unheard.length > 0;
 }
 
 export function vacate(table: MemberTable, died: boolean): void {
@@ -311,21 +321,22 @@ const changesMax = 2 ** 20;
  * `denied`: for a while they had none, and whoever was lost may have had it, gone on and ended since; quorum may come from hosts whose
  * daemons are not there. What the members have does not count then before the others are back or known dead, as when daemons meet.
  */
-export function quorumWon(table: MemberTable, alone: boolean, denied: boolean): void {
-  if (!anyValid(table)) return;
+export function quorumWon(table: MemberTable, alone: boolean, denied: boolean): boolean {
+  if (!anyValid(table)) return false;
   if (denied && mayBePassed(table)) {
     for (const member of table.members) {
       if (member.valid) member.rank = table.generation;
       member.valid = false;
     }
     table.lineage = 0;
-    return;
+    return false;
   }
   for (const member of table.members) {
     if (!alone || (table.disk && !isWriter(table, member.node))) member.needed = false;
     if (!member.present) member.passed = true;
   }
   table.generation = (quorumsWon(table) + 1) * changesMax;
+  return denied && losesTrack(table);
 }
 
 /**

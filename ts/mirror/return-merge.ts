@@ -26,9 +26,11 @@ import {
   isWriter,
   type LogShape,
   leavesDoubt,
+  losesTrack,
   type Member,
   type MemberTable,
   mayHaveGoneOn,
+  mayHaveUsed,
   memberOf,
   newMember,
   noteWriter,
@@ -119,13 +121,17 @@ export function mergeReports(reporters: readonly Reporter[]): Merged {
   const writerThere = table.disk && follows.has(table.writer);
   const wentOn = ({ node, stage, unwatched }: Member) =>
     stage !== 'joining' && (unwatched || (away.has(node) && !writerThere));
-  const missed = side === null ? [] : dead.filter(wentOn);
-  const lost = missed.some(({ node }) => !isWriter(table, node));
-  if (missed.length > 0 && !lost) table.deviceAhead = true;
+  let lost = false;
+  let deviceAhead = false;
   for (const member of dead) {
+    const missed = side !== null && wentOn(member);
+    if (missed && isWriter(table, member.node)) deviceAhead = true;
+    else if (missed) lost = true;
     if (leavesDoubt(table, member)) table.doubt = true;
     removeMember(table, member.node, true);
+    haveGone(table);
   }
+  if (deviceAhead && !lost) table.deviceAhead = true;
   const left = table.members.filter((member) =>
     reporters.some((reporter) => reporter.node === member.node && hasLeft(reporter, member)),
   );
@@ -139,8 +145,10 @@ export function mergeReports(reporters: readonly Reporter[]): Merged {
   for (const reporter of reporters) enter(table, reporter);
   const newcomers = table.members.filter((member) => !before.has(member));
   haveCome(table, newcomers);
-  if (dead.length > 0 || left.length > 0) haveGone(table);
+  if (left.length > 0) haveGone(table);
   if (conflict) unsettle(table);
+  const denied = side !== null && !side.some(({ quorate }) => quorate);
+  if (denied && losesTrack(table)) lost = true;
   // What it may have promised stands on the log device.
   if (forgetful.some(({ node }) => isWriter(table, node)))
     Object.assign(table, { writerDied: true, deviceAhead: true });
@@ -149,7 +157,7 @@ export function mergeReports(reporters: readonly Reporter[]): Merged {
   if (anyValid(table)) table.generation += 1;
   settleWriter(table, knowers);
   chooseWriter(table);
-  if (side !== null && !side.some(({ quorate }) => quorate)) quorumLost(table);
+  if (denied) quorumLost(table);
   // Epochs do not fall: log devices are compared by them.
   if (epochOfOthers > epochBefore) table.epoch = Math.max(table.epoch, epochOfOthers + 1);
   for (const { log } of knowers) hearOfWriters(table, log.table.writers);
@@ -194,7 +202,8 @@ function settleWriter(table: MemberTable, knowers: readonly Knower[]): void {
 /** More than one side went on: what each has in sync may differ. */
 function wentApart(sides: readonly Knower[][], side: readonly Knower[] | null, knowers: readonly Knower[]): boolean {
   if (sides.filter((one) => one.some(({ quorate }) => quorate)).length > 1) return true;
-  if (side !== null) return knowers.some((knower) => !side.includes(knower) && wentOnWithout(knower, side));
+  if (side !== null)
+    return knowers.some((one) => !side.includes(one) && (wentOnWithout(one, side) || hasBefore(one, side, knowers)));
   const using = knowers.filter(uses);
   return using.some((one) => using.some((other) => hasPassed(one, [other]) && hasPassed(other, [one])));
 }
@@ -230,12 +239,34 @@ function wentOnWithout(knower: Knower, side: readonly Knower[]): boolean {
   const inUse = uses(knower);
   if ((inUse || knower.log.table.doubt) && hasPassed(knower, side)) return true;
   const { table } = (side[0] as Knower).log;
-  const { members } = table;
-  if (!inUse || members.some(({ node, boot }) => node === knower.node && boot === knower.boot)) return false;
+  const known = table.members.find(({ node, boot }) => node === knower.node && boot === knower.boot);
+  if (!inUse) return false;
+  if (known !== undefined) {
+    // It has asked nobody who is here, and others may have been with it who are dead.
+    const { log } = knower;
+    const others = log.valid || hasUnheard(table, [...log.table.members.filter(mayHaveUsed), ...log.table.ended]);
+    return known.unwatched && others && !isWriter(table, known.node);
+  }
   const strangers = side.every(({ node, boot }) =>
     knower.log.table.members.every((one) => one.node !== node || one.boot !== boot),
   );
   return strangers || hasEnded(table, knower.boot);
+}
+
+/**
+ * Those who follow have begun a core log without having heard of it, and it knows of members who are none any more, or of regions that were left
+ * out of sync: no device says so.
+ */
+function hasBefore({ log }: Knower, side: readonly Knower[], knowers: readonly Knower[]): boolean {
+  const { table } = (side[0] as Knower).log;
+  const { members, ended, leftOutOfSync } = log.table;
+  const gone = members.filter(({ boot }) => !knowers.some((one) => one.boot === boot)).filter(mayHaveUsed);
+  return !table.disk && hasUnheard(table, leftOutOfSync ? [...gone, ...ended.slice(-1)] : gone);
+}
+
+/** One of these boots is none that the table knows. */
+function hasUnheard(table: MemberTable, boots: readonly { boot: string }[]): boolean {
+  return boots.some(({ boot }) => !hasEnded(table, boot) && !table.members.some((member) => member.boot === boot));
 }
 
 /** Somebody knows of a doubt that is younger than every copy here. */
