@@ -35,6 +35,7 @@ export class DaemonSight implements DaemonWatch {
 
   requestArrived(request: RequestRecord): void {
     this.#host.orphans.heard(request.key);
+    this.#host.truth.heard(request);
     const truth = this.#host.truth.of(request);
     request.markOrder = truth.markOrder;
     const state = this.#host.states?.find(request.key);

@@ -63,6 +63,8 @@ export interface TargetTruth {
   asksHint: boolean;
   /** Regions that nobody recovers, as it was told since it has flushed marks last: it is about to write there. */
   readonly admitted: Set<number>;
+  /** Those of the round that its last FLUSH has ended, while no daemon has heard that FLUSH. */
+  readonly admittedBefore: Set<number>;
   /** A daemon has died since then: the next one does not know what that one had said. */
   roundUnknown: boolean;
   /**
@@ -129,6 +131,7 @@ export class KernelTruth {
         hintMax: 0,
         asksHint: false,
         admitted: new Set(),
+        admittedBefore: new Set(),
         roundUnknown: false,
         amidWrites: 'no',
         roundMarks: false,
@@ -189,6 +192,11 @@ export class KernelTruth {
 
   unacknowledged(uuid: string, region: number): boolean {
     return this.#onTheWay.get(uuid)?.has(region) === true;
+  }
+
+  /** A daemon has the request. */
+  heard(request: RequestRecord): void {
+    if (request.type === DM_ULOG_FLUSH && !request.hostile) this.of(request).admittedBefore.clear();
   }
 
   /** The daemon is gone, and with it what it had not sent. */
@@ -285,6 +293,7 @@ export class KernelTruth {
     if (request.type === DM_ULOG_MARK_REGION) truth.roundMarks = true;
     // The delayed flush of a log with integrated_flush is another thread's, and ends no round.
     if (request.type === DM_ULOG_FLUSH && (request.values.length > 0 || truth.roundMarks)) {
+      for (const region of truth.admitted) truth.admittedBefore.add(region);
       truth.admitted.clear();
       truth.roundMarks = false;
       truth.roundUnknown = false;

@@ -314,13 +314,13 @@ function checkInSync({ world, request, reply, state, mirror }: Judged): void {
       () => `IN_SYNC of region ${region} answered ${reply.first} to a kernel that may have heard any hint`,
     );
   } else if (!state.inSyncLatched && !state.marksUnknown && state.lifeCycle === LifeCycle.active) {
-    const { hintMax, admitted, roundUnknown } = truth.of(request);
+    const { hintMax, admitted, admittedBefore, roundUnknown } = truth.of(request);
     const live = mirror.device?.live?.log;
     const hint = live?.key === request.key ? live.hint : 0;
     const inSync = state.map.inner.isInSync(region);
     // A kernel that does not ask who recovers a region must not write to it without a mark.
     const must = inSync || (!world.alone && (region < hint || admitted.has(region)));
-    const may = must || (!world.alone && (region < hintMax || roundUnknown));
+    const may = must || (!world.alone && (region < hintMax || admittedBefore.has(region) || roundUnknown));
     evaluations.check(
       'in-sync-answer',
       reply.first === 1 ? may : !must,
