@@ -40,6 +40,21 @@ test('the daemon is killed, and the next one says "none" while it has no group: 
   expect(group.host(1).state(mirrorA).recoveringNode).toBe(2);
 });
 
+test('the daemons of all are killed, and it says "none" before its copy counts: the region is found again', () => {
+  const { group } = groupWithAssignment();
+  for (const node of [2, 1]) {
+    group.killDaemon(node);
+    group.settle();
+  }
+  group.acknowledges = true;
+  expect(group.ask(1, DM_ULOG_GET_RESYNC_WORK, mirrorA)?.values).toEqual([0, 0]);
+  for (const node of [1, 2]) {
+    group.join(node);
+    group.settle();
+  }
+  expect(group.ask(2, DM_ULOG_GET_RESYNC_WORK, mirrorA)?.values).toEqual([1, 0]);
+});
+
 test('so it is where the kernel reconnects: what it holds is known with its first request behind RESUME', () => {
   const { group } = groupWithAssignment();
   group.killDaemon(1);

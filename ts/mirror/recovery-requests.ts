@@ -121,11 +121,10 @@ export class RecoveryRequests {
     return stands || this.#assigns.count > 0;
   }
 
-  /** A kernel that asks copies nothing. Members who think otherwise hear it when the copy follows again (`headTaken`). */
+  /** A kernel that asks copies nothing. Members who think otherwise hear it when the copy follows again (`headTaken`); where this copy counts, the region is found anew. */
   #kernelIdles(): void {
-    const { world, state, recovery, replica } = this.#parts;
-    if (replica.following || recovery.recoverer !== world.node) return;
-    state.recoveringRegion = noRegion;
+    const { world, recovery, replica } = this.#parts;
+    if (!replica.following) recovery.givenBack(world.node);
   }
 
   /**
