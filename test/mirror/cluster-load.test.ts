@@ -304,3 +304,43 @@ test('R8: what it had under way lands behind what another host wrote: once it is
   group.resume(mirrorA, text, [1]);
   expect(group.host(1).state(mirrorA).map.isInSync(5)).toBe(false);
 });
+
+test.each(['all have heard that it is the first', 'it has quorum again'])('nothing is written before %s', (until) => {
+  const group = new Group([1, 2], { stickyMax: 0 });
+  const device = new TestDisk(1024 * 1024);
+  group.disks.set('/dev/log', device);
+  group.host(1).construct(mirrorA, '512 clustered-disk /dev/log 8 nosync');
+  group.acknowledges = false;
+  const seq = group.host(1).send(DM_ULOG_RESUME, mirrorA);
+  group.settle();
+  expect(group.host(1).log(mirrorA).life.store?.merges).toBe(true);
+  if (until === 'it has quorum again') {
+    group.quorum(false);
+    group.acknowledges = true;
+    group.acknowledge();
+    group.settle();
+  }
+  expect([device.writes, group.host(1).answerTo(seq)]).toEqual([0, undefined]);
+  group.acknowledges = true;
+  group.acknowledge();
+  group.quorum(true);
+  group.settle();
+  expect([device.writes > 0, group.host(1).answerTo(seq)?.error]).toEqual([true, 0]);
+});
+
+test('a host that is being cut off hears that it is the last one, and not that another has come: it does not close the log device', () => {
+  const { group } = groupWith('512 clustered-disk /dev/log 8 nosync', [1, 2]);
+  const device = group.disks.get('/dev/log') as TestDisk;
+  const ends = [DM_ULOG_PRESUSPEND, DM_ULOG_POSTSUSPEND, DM_ULOG_DTR];
+  for (const type of ends.slice(0, 1)) for (const node of [1, 2]) expect(group.ask(node, type, mirrorA)?.error).toBe(0);
+  group.host(2).send(DM_ULOG_POSTSUSPEND, mirrorA);
+  group.host(2).turn();
+  const own = group.takeNext();
+  expect(group.ask(1, DM_ULOG_POSTSUSPEND, mirrorA)?.error).toBe(0);
+  group.putNext(own);
+  group.acknowledges = false;
+  group.stepTo(2);
+  const before = device.writes;
+  for (let i = 0; i < 20; i++) group.host(2).settle();
+  expect(device.writes).toBe(before);
+});

@@ -219,8 +219,8 @@ test.each([disk, core])(
     group.resume(mirrorA, text, [2]);
     expect(write(group, 2, 5)).toBe(0);
     group.killDaemon(1);
-  group.settle();
-  group.cutPower(1);
+    group.settle();
+    group.cutPower(1);
     decide(group, [2], false);
     group.rewire((node) => (node === 2 ? 1 : 0));
     group.join(1);

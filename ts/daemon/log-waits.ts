@@ -40,7 +40,7 @@ export function waitsOf(log: MirrorLog, group: GroupFacts): WaitNow[] {
 function onItsWay(log: MirrorLog, { node, behind, messagesDelivered }: GroupFacts): WaitNow {
   const { store } = log.life;
   const writer = log.replica.rights.table?.writer ?? node;
-  if (log.replica.phase === 'loading') return wait('load', [node]);
+  if (log.replica.phase === 'loading' && store?.merges !== true) return wait('load', [node]);
   if (behind.length > 0) {
     const last = Math.min(...behind.map(({ acknowledged }) => acknowledged));
     return wait(

@@ -6,9 +6,9 @@
  * | ----------- | ------------------------------------------------ | ---------------------------------------------- |
  * | closed      | nothing; the device is not open                  | opening                                        |
  * | opening     | open; `goal` says what follows                   | readingHead (load), writing (others), closed (learn), failed |
- * | readingHead | read of header and session record                | readingBits, settling, writing, closed (refused), failed |
- * | readingBits | read of the clean bits, piece by piece           | settling, writing, failed                      |
- * | merging     | what the device alone knew, through the ordered stream (take-over) | writing                    |
+ * | readingHead | read of header and session record                | readingBits, merging, closed (refused), failed |
+ * | readingBits | read of the clean bits, piece by piece           | merging, failed                                |
+ * | merging     | what the device alone knew, through the ordered stream (take-over); what the right to write follows from, to all members | settling, writing |
  * | settling    | durable write of all bits under the old header, or of the first of header and session | settling, writing, failed |
  * | writing     | durable write: a commit, or the last of a goal   | ready, checking (repair), closed (finish), failed |
  * | checking    | read back of the whole area after a repair       | ready, writing (memory has moved on), failed   |
@@ -190,7 +190,7 @@ export class LogStore implements LogDeviceEvents {
     if (takeOver !== this.#takeOver) return;
     if (this.#phase !== StorePhase.readingBits && this.#phase !== StorePhase.merging) return;
     this.#merging -= 1;
-    if (this.#merging === 0 && this.#phase === StorePhase.merging) this.#writeAll();
+    this.proceed();
   }
 
   tick(nowMs: number): void {
@@ -222,6 +222,11 @@ export class LogStore implements LogDeviceEvents {
   get reads(): boolean {
     const { opening, readingHead, readingBits, merging } = StorePhase;
     return [opening, readingHead, readingBits, merging].some((phase) => phase === this.#phase);
+  }
+
+  /** It has been read, and what is to be written waits for other members. */
+  get merges(): boolean {
+    return this.#phase === StorePhase.merging;
   }
 
   /** Given up; a write is still in flight. */
@@ -338,6 +343,8 @@ export class LogStore implements LogDeviceEvents {
       this.#readBits(this.#merging > 0 ? 0 : found);
       return;
     }
+    this.#takeOver = noTakeOver;
+    this.#merging = 0;
     const verdict = this.#owner.judgeHead(header, session);
     if (!verdict.ok) {
       this.#goalUnderWay = false;
@@ -361,13 +368,19 @@ export class LogStore implements LogDeviceEvents {
     this.#readEnd = roundUp(logBitsOffset + Math.ceil(this.#keepRegions / 8), this.info?.logicalBlockBytes ?? 512);
     this.#phase = StorePhase.readingBits;
     if (this.#keepRegions > 0) this.#readNext();
-    else if (this.#goal === StoreGoal.takeOver) this.#merge();
-    else this.#writeLoaded();
+    else this.#merge();
   }
 
   #merge(): void {
     this.#phase = StorePhase.merging;
-    if (this.#merging === 0) this.#writeAll();
+    this.proceed();
+  }
+
+  /** Writes what has been read, when it has come through the stream and may be written. */
+  proceed(): void {
+    if (this.#phase !== StorePhase.merging || this.#merging > 0 || !this.#owner.mayBegin) return;
+    if (this.#goal === StoreGoal.takeOver) this.#writeAll();
+    else this.#writeLoaded();
   }
 
   #readNext(): void {
@@ -389,7 +402,7 @@ export class LogStore implements LogDeviceEvents {
     }
     this.#readOffset = offset + bytes.length;
     if (this.#readOffset < this.#readEnd) this.#readNext();
-    else this.#writeLoaded();
+    else this.#merge();
   }
 
   #writeLoaded(): void {

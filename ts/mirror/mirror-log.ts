@@ -407,6 +407,7 @@ export class MirrorLog {
     const uses = store !== null && this.replica.usesDevice;
     if (uses) {
       if (this.replica.rights.sole && this.replica.writes) store.countWritten();
+      store.proceed();
       // What other nodes have marked they wait for, without a waiter here.
       const owed = (!this.replica.rights.sole || this.#marks.doubted) && store.generation > store.startedGeneration;
       store.commitIfDue(owed || this.#waiters.needsWrite(store.startedGeneration), nowMs);
@@ -437,7 +438,8 @@ export class MirrorLog {
 
   /** True while a request waits for the stream or the device. */
   get waiting(): boolean {
-    return this.#waiters.size > 0 || this.#recoveryRequests.waiting || this.life.halt.waits;
+    const merges = this.life.store?.merges === true;
+    return merges || this.#waiters.size > 0 || this.#recoveryRequests.waiting || this.life.halt.waits;
   }
 
   /** How a region stands, for people who ask why. */

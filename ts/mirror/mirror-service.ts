@@ -76,6 +76,7 @@ export class MirrorService {
       cluster: null,
       epoch: 0,
       nowMs: 0,
+      order: 0,
       acknowledgedOrder: 0,
       questions: 0,
       takeOvers: 0,
@@ -107,6 +108,7 @@ export class MirrorService {
   /** A message at its place in the one order. The record may be used again after the call. */
   deliver(order: number, message: LogMessage, nowMs: number): void {
     this.#world.nowMs = nowMs;
+    this.#world.order = order;
     const { cluster } = this.#world;
     const groups = cluster?.deliver(message) === true;
     if (cluster !== null && groups) this.#unused.allMoved(cluster.tables);

@@ -99,6 +99,11 @@ export class Replica {
     return this.rights.shared && this.following && table?.writer === this.#world.node && this.#cluster.orderedQuorate;
   }
 
+  /** Its role is known to all members, or it has none to share. */
+  get mayBegin(): boolean {
+    return this.#writer.mayBegin;
+  }
+
   /** It commits it, or loads it: what fails is tried again. */
   get usesDevice(): boolean {
     return this.writes || this.phase === 'loading';

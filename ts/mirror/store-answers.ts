@@ -111,6 +111,10 @@ export class StoreAnswers implements LogStoreOwner {
     return this.#parts.replica.rights.epoch;
   }
 
+  get mayBegin(): boolean {
+    return this.#parts.replica.mayBegin;
+  }
+
   get suspect(): boolean {
     return this.#parts.state.logFailed;
   }

@@ -65,6 +65,8 @@ export interface LogStoreOwner {
   readonly epoch: number;
   /** The device has failed and is not known to be well again: what is written is read back (R16). */
   readonly suspect: boolean;
+  /** All members know that the device is this node's to write, and it has quorum: a load or take-over may write what follows from what it has read. */
+  readonly mayBegin: boolean;
   /** A write counts when it has ended; otherwise when its confirmation is delivered. */
   readonly alone: boolean;
   session(closed: boolean): LogSession;

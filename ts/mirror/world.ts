@@ -39,6 +39,8 @@ export interface World {
   epoch: number;
   /** The time of the call that is under way. */
   nowMs: number;
+  /** Place of the message that is being delivered, or was last. */
+  order: number;
   /** All members have every message up to this one. */
   acknowledgedOrder: number;
   /** Questions for parts of copies, of all logs. */

@@ -16,6 +16,8 @@ export class WriterRole {
   readonly #rights: ReplicaRights;
   readonly #requests: PlaceRequests;
   #servedEpoch = -1;
+  /** Place of the order by which it has had that epoch. */
+  #servedOrder = 0;
   /** This node was the writer and might write. */
   #wrote = false;
   /** It leaves the log. */
@@ -42,7 +44,24 @@ export class WriterRole {
 
   /** The first member has the role before it follows: it loads the device. */
   begin(epoch: number): void {
+    this.#serve(epoch);
+  }
+
+  #serve(epoch: number): void {
     this.#servedEpoch = epoch;
+    this.#servedOrder = this.#world.order;
+  }
+
+  /**
+   * What the role follows from all members have heard, and there is quorum. A node that is being cut off hears its own messages without those
+   * before them that it has missed: the others may have begun to write meanwhile.
+   */
+  get mayBegin(): boolean {
+    const { cluster, node, acknowledgedOrder } = this.#world;
+    const { table } = this.#rights;
+    if (cluster === null) return true;
+    const serves = table?.writer === node && table.epoch === this.#servedEpoch;
+    return cluster.operational && serves && this.#servedOrder <= acknowledgedOrder;
   }
 
   /** It is on its way back: who took it up again meanwhile might still write when another has it (R8). */
@@ -56,7 +75,7 @@ export class WriterRole {
       this.#servedEpoch = -1;
       this.#hooks.retire(() => {});
     } else if (this.#servedEpoch !== table.epoch && this.#mayServe) {
-      this.#servedEpoch = table.epoch;
+      this.#serve(table.epoch);
       this.#hooks.serve();
     } else if (this.writes && !this.#wrote) {
       this.#hooks.counts();
