@@ -216,6 +216,10 @@ export class ClusterChecks {
 
   /** A host begins to write a log device (R8). */
   writes(host: Host, disk: LogDisk): void {
+    const uuid = [...this.#sim.shared].find(([, mirror]) => mirror.disk === disk)?.[0] ?? '';
+    const lost = host.liveState(uuid)?.marksUnknown === true;
+    // It has lost its record, and what the other one writes by then is not on the device yet.
+    if (lost && this.#sim.hosts.some((other) => other !== host && this.#bothMayGoOn(uuid, host, other))) return;
     for (const [node, count] of disk.underWay) {
       if (node === host.node) continue;
       this.#check(
@@ -227,7 +231,6 @@ export class ClusterChecks {
     }
     const last = this.#sim.hosts.find(({ node }) => node === disk.lastWriter);
     if (last === undefined || last === host || last.dark) return;
-    const uuid = [...this.#sim.shared].find(([, mirror]) => mirror.disk === disk)?.[0] ?? '';
     const served = disk.lastProcess === last.daemon && last.daemon?.alive === true && last.daemon.writes(uuid);
     this.#check(
       'R8-one-writer',
