@@ -343,3 +343,22 @@ test.each(['512 clustered-core 8 nosync', '512 clustered-disk /dev/log 8 nosync'
     expect(map.syncCount).toBe(map.regionCount);
   },
 );
+
+test.each([core, disk])(
+  'both sides went on, and the daemon of one is killed on its way out of the log: nothing is known to be in sync: %s',
+  (text) => {
+    const { group } = groupWith(text, [1, 2]);
+    group.split([1]);
+    group.settle();
+    expect(group.ask(1, DM_ULOG_SET_REGION_SYNC, mirrorA, [9, 0])?.error).toBe(0);
+    group.ask(1, DM_ULOG_PRESUSPEND, mirrorA);
+    group.host(1).send(DM_ULOG_POSTSUSPEND, mirrorA);
+    group.host(1).settle();
+    expect(group.awaits(MessageType.leave)).toBe(true);
+    group.killDaemon(1);
+    group.join(1);
+    group.heal();
+    group.settle();
+    expect(group.host(2).state(mirrorA).map.isInSync(9)).toBe(false);
+  },
+);

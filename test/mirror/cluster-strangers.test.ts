@@ -218,24 +218,33 @@ describe('a core log is begun anew where nobody has heard of it, and who knows o
     group.wait(5000);
   }
 
-  test.each(['who had it died', 'who had it left regions out of sync'])('%s: everything is resynced', (how) => {
-    const dies = how === 'who had it died';
-    const group = new Group([1, 2, 3], { stickyMax: 0 });
-    group.quorum(true);
-    group.settle();
-    group.resume(mirrorA, core, dies ? [2] : [2, 3]);
-    expect(group.ask(dies ? 2 : 3, DM_ULOG_FLUSH, mirrorA, [7])?.error).toBe(0);
-    if (!dies) {
-      group.cutPower(3);
+  test.each(['who had it died', 'who had it died and was booted', 'who had it left regions out of sync'])(
+    '%s: everything is resynced',
+    (how) => {
+      const dies = how !== 'who had it left regions out of sync';
+      const group = new Group([1, 2, 3], { stickyMax: 0 });
+      group.quorum(true);
       group.settle();
-      group.join(3);
-      group.settle();
-      for (const type of [DM_ULOG_PRESUSPEND, DM_ULOG_POSTSUSPEND, DM_ULOG_DTR])
-        expect(group.ask(2, type, mirrorA)?.error).toBe(0);
-    }
-    begunAnew(group, 1, [2, 3]);
-    expect(group.host(2).state(mirrorA).map.isInSync(7)).toBe(false);
-  });
+      group.resume(mirrorA, core, dies ? [2] : [2, 3]);
+      expect(group.ask(dies ? 2 : 3, DM_ULOG_FLUSH, mirrorA, [7])?.error).toBe(0);
+      if (!dies) {
+        group.cutPower(3);
+        group.settle();
+        group.join(3);
+        group.settle();
+        for (const type of [DM_ULOG_PRESUSPEND, DM_ULOG_POSTSUSPEND, DM_ULOG_DTR])
+          expect(group.ask(2, type, mirrorA)?.error).toBe(0);
+      }
+      if (how === 'who had it died and was booted') {
+        group.cutPower(2);
+        group.settle();
+        group.join(2);
+        group.settle();
+      }
+      begunAnew(group, 1, [2, 3]);
+      expect(group.host(2).state(mirrorA).map.isInSync(7)).toBe(false);
+    },
+  );
 
   test('who had it has left it, in sync: nothing is resynced', () => {
     const group = new Group([1, 2, 3], { stickyMax: 0 });

@@ -204,7 +204,7 @@ function wentApart(sides: readonly Knower[][], side: readonly Knower[] | null, k
   if (sides.filter((one) => one.some(({ quorate }) => quorate)).length > 1) return true;
   if (side !== null)
     return knowers.some((one) => !side.includes(one) && (wentOnWithout(one, side) || hasBefore(one, side, knowers)));
-  const using = knowers.filter(uses);
+  const using = knowers.filter(had);
   return using.some((one) => using.some((other) => hasPassed(one, [other]) && hasPassed(other, [one])));
 }
 
@@ -223,6 +223,12 @@ function uses({ log: { live } }: Knower): boolean {
   return live === 'active' || live === 'halted';
 }
 
+/** Its kernel uses the log, or did so until it left, of which members have not heard: its daemon was killed in between. */
+function had(knower: Knower): boolean {
+  const { node, boot, log } = knower;
+  return uses(knower) || (log.live === null && log.table.members.some((one) => one.node === node && one.boot === boot));
+}
+
 /** Not one of them was there any more when it went on, with quorum. */
 function hasPassed({ log }: Knower, others: readonly Knower[]): boolean {
   const known = others.flatMap(({ node, boot }) =>
@@ -237,7 +243,7 @@ function hasPassed({ log }: Knower, others: readonly Knower[]): boolean {
  */
 function wentOnWithout(knower: Knower, side: readonly Knower[]): boolean {
   const inUse = uses(knower);
-  if ((inUse || knower.log.table.doubt) && hasPassed(knower, side)) return true;
+  if ((had(knower) || knower.log.table.doubt) && hasPassed(knower, side)) return true;
   const { table } = (side[0] as Knower).log;
   const known = table.members.find(({ node, boot }) => node === knower.node && boot === knower.boot);
   if (!inUse) return false;
@@ -254,14 +260,15 @@ function wentOnWithout(knower: Knower, side: readonly Knower[]): boolean {
 }
 
 /**
- * Those who follow have begun a core log without having heard of it, and it knows of members who are none any more, or of regions that were left
- * out of sync: no device says so.
+ * Those who follow have begun the log without having heard of it, and it knows of members who are none any more; or it knows that regions of a
+ * core log were left out of sync, which no device says.
  */
 function hasBefore({ log }: Knower, side: readonly Knower[], knowers: readonly Knower[]): boolean {
   const { table } = (side[0] as Knower).log;
-  const { members, ended, leftOutOfSync } = log.table;
+  const { members, ended, leftOutOfSync, doubt } = log.table;
   const gone = members.filter(({ boot }) => !knowers.some((one) => one.boot === boot)).filter(mayHaveUsed);
-  return !table.disk && hasUnheard(table, leftOutOfSync ? [...gone, ...ended.slice(-1)] : gone);
+  const left = !table.disk && (leftOutOfSync || doubt) ? ended.slice(-1) : [];
+  return hasUnheard(table, [...gone, ...left]);
 }
 
 /** One of these boots is none that the table knows. */
