@@ -337,7 +337,10 @@ export class Replica {
   }
 
   #keepLoading(table: MemberTable): void {
-    if (table.writer === this.#world.node && !anyValid(table)) return;
+    if (table.writer === this.#world.node && !anyValid(table)) {
+      this.#writer.begin(table.epoch);
+      return;
+    }
     this.phase = 'waiting';
     this.#hooks.abandonLoad();
     this.tableChanged();

@@ -44,7 +44,7 @@ export class WriterRole {
 
   /** The first member has the role before it follows: it loads the device. */
   begin(epoch: number): void {
-    this.#serve(epoch);
+    if (epoch !== this.#servedEpoch) this.#serve(epoch);
   }
 
   #serve(epoch: number): void {
