@@ -3,6 +3,7 @@
  * counts and the journal.
  */
 
+import { Errno } from '../base/errno.js';
 import { LifeCycle } from '../mirror/log-state.js';
 import type { KernelTruth } from './checks/kernel-truth.js';
 import { Inconclusive } from './checks/violation.js';
@@ -69,6 +70,8 @@ export function watchKernel(host: KernelWatcher): KernelObserver {
         // The request never left the kernel.
         if (target.draining) Object.assign(target, { draining: false, endUnsaid: true, hintMax: 0 });
       }
+      // Nobody was there to hear it, and the kernel begins with a hint of 0 all the same.
+      if (step === 'resume' && error === -Errno.ESRCH) truth.of(log).latched = false;
       if (step === 'destroy') truth.forget(log);
     },
     say: (text) => host.note('kernel', [], () => text),
