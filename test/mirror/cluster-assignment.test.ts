@@ -55,6 +55,18 @@ test('the daemons of all are killed, and it says "none" before its copy counts: 
   expect(group.ask(2, DM_ULOG_GET_RESYNC_WORK, mirrorA)?.values).toEqual([1, 0]);
 });
 
+test('another kernel finds it out of sync before it is handed out: it is not, and the kernel that asked has another one', () => {
+  const { group, seq } = groupWithAssignment();
+  group.host(2).send(DM_ULOG_SET_REGION_SYNC, mirrorA, [0, 0]);
+  group.settle();
+  expect(group.host(1).answerTo(seq)).toBeUndefined();
+  group.acknowledges = true;
+  group.acknowledge();
+  group.settle();
+  expect(group.host(1).answerTo(seq)?.values).toEqual([1, 1]);
+  expect(group.ask(2, DM_ULOG_GET_RESYNC_WORK, mirrorA)?.values).toEqual([0, 0]);
+});
+
 test('so it is where the kernel reconnects: what it holds is known with its first request behind RESUME', () => {
   const { group } = groupWithAssignment();
   group.killDaemon(1);

@@ -341,12 +341,17 @@ export class RecoveryRequests {
 
   /** Hands out what was assigned when every member knows it: one that does not would let its kernel write there (R4). */
   poll(): void {
-    const { world, state } = this.#parts;
+    const { world, state, recovery } = this.#parts;
     const assigned = this.#assigned;
     if (assigned === null || assigned.order > world.acknowledgedOrder) return;
     const { rights } = this.#parts.replica;
     // A kernel that is told of none may not ask again, and nobody else is given what is its own.
     if (assigned.region !== noRegion && this.#mayAsk && !rights.mayPromise && !rights.refusesWork) return;
+    // R10: another kernel has found it out of sync since it was assigned.
+    if (assigned.region !== noRegion && !recovery.restrictions.allow(world.node, assigned.region)) {
+      this.withdrawUntold();
+      return;
+    }
     this.#assigned = null;
     if (this.#assigns.count === 0) {
       // It was told of none meanwhile.
