@@ -131,7 +131,7 @@ export class ClusterChecks {
     for (const other of this.#sim.hosts) {
       const truth = other.liveTruth(uuid);
       if (other === host || truth === null || this.#bothMayGoOn(uuid, host, other)) continue;
-      if (truth.copying === region && !copiesForItself(other, uuid, region))
+      if (truth.copying === region && !copiesForItself(other, uuid, region) && !this.#knowsOfNobody(uuid, host))
         fail(
           'R4-written-while-recovered',
           uuid,
@@ -284,6 +284,7 @@ export class ClusterChecks {
         () => `${name(host, request)}: region ${region} is clean on ${other.name}`,
       );
     }
+    if (this.#knowsOfNobody(uuid, host)) return;
     // No other kernel copies it: this one may write as soon as it has the answer (R4).
     for (const other of this.#sim.hosts) {
       const theirs = other.liveTruth(uuid);
@@ -404,6 +405,11 @@ export class ClusterChecks {
   /** Two nodes that each have quorum alone and were not told to shoot first: nobody can keep them apart. */
   #bothMayGoOn(uuid: string, a: Host, b: Host): boolean {
     return this.#sim.cluster?.plan.twoNode === true && !this.#bonds.bonded(uuid, a, b);
+  }
+
+  /** Its record was lost, and no daemon is with it that could say what the kernels of others copy: nothing is cleaned or recovered there (R3). */
+  #knowsOfNobody(uuid: string, host: Host): boolean {
+    return host.liveState(uuid)?.marksUnknown === true && this.#bonds.of(uuid, host).length === 0;
   }
 
   #check(rule: CheckedRule, holds: boolean, what: string, text: () => string): void {
