@@ -344,3 +344,33 @@ test('a host that is being cut off hears that it is the last one, and not that a
   for (let i = 0; i < 20; i++) group.host(2).settle();
   expect(device.writes).toBe(before);
 });
+
+test.each([true, false])(
+  'R8: who waits with what it has read reads again when it has quorum anew: another host had the log meanwhile (and closed it: %s)',
+  (closed) => {
+    const group = new Group([1, 2], { stickyMax: 0 });
+    group.disks.set('/dev/log', new TestDisk(1024 * 1024));
+    for (const node of [1, 2]) group.host(node).construct(mirrorA, '512 clustered-disk /dev/log 8 nosync');
+    group.settle();
+    group.tellsQuorum = false;
+    group.acknowledges = false;
+    const one = group.host(1);
+    const resumed = one.send(DM_ULOG_RESUME, mirrorA);
+    one.settle();
+    group.stepTo(1);
+    one.settle();
+    expect(one.log(mirrorA).replica.phase).toBe('loading');
+    group.split([2]);
+    group.acknowledges = true;
+    group.quorum(true, [2]);
+    expect(group.ask(2, DM_ULOG_RESUME, mirrorA)?.error).toBe(0);
+    expect(group.ask(2, DM_ULOG_SET_REGION_SYNC, mirrorA, [5, 0])?.error).toBe(0);
+    expect(group.ask(2, DM_ULOG_FLUSH, mirrorA)?.error).toBe(0);
+    if (closed) for (const type of [DM_ULOG_PRESUSPEND, DM_ULOG_POSTSUSPEND]) group.ask(2, type, mirrorA);
+    group.quorum(false, [2]);
+    group.quorum(true, [1]);
+    group.settle();
+    expect(one.answerTo(resumed)?.error).toBe(closed ? 0 : -Errno.EBUSY);
+    if (closed) expect(one.state(mirrorA).map.isInSync(5)).toBe(false);
+  },
+);

@@ -235,3 +235,30 @@ test.each([disk, core])(
     expect(isInSync(group, 2, 9)).toBe(false);
   },
 );
+
+test.each([false, true])(
+  'R8: a writer whose role nobody else has heard of reads the device again when it may write: another one had the role meanwhile (it dies: %s)',
+  (dies) => {
+    const group = groupOf([1, 2, 3], [3, 1, 2]);
+    const [one, two] = [group.host(1), group.host(2)];
+    group.cutPower(3);
+    decide(group, [1, 2], true);
+    group.acknowledges = false;
+    one.service.confirmDead(3, null, one.nowMs);
+    group.stepTo(1);
+    one.settle();
+    group.split([2]);
+    group.acknowledges = true;
+    decide(group, [1], false);
+    decide(group, [2], true);
+    two.service.confirmDead(3, null, two.nowMs);
+    group.settle();
+    expect(write(group, 2, 5)).toBe(0);
+    if (dies) group.cutPower(2);
+    else decide(group, [2], false);
+    decide(group, [1], true);
+    expect(one.log(mirrorA).replica.writes).toBe(true);
+    expect(one.reports.some(({ event }) => event === 'take-over-unheard')).toBe(true);
+    expect(isInSync(group, 1, 5)).toBe(false);
+  },
+);

@@ -65,10 +65,13 @@ export class Cluster {
   readonly directory = new Directory();
   /** Ordered: all replicas of this side agree. */
   orderedQuorate = false;
+  /** How often this node has ceased to be operational: others may have been since. */
+  lapses = 0;
   readonly #world: World;
   readonly #events: ClusterEvents;
   #members: readonly GroupMember[] = [];
   #exchange: Exchange | null = null;
+  #wasOperational = false;
   /** Null: not said since the last loss of a node. */
   #ownQuorate: boolean | null = null;
   /** Ordered: this side was without quorum since it had it last, and since somebody came. */
@@ -206,6 +209,7 @@ export class Cluster {
       this.#hadQuorum = false;
       this.orderedQuorate = false;
       this.#ownQuorate = false;
+      this.#countLapse();
       this.#events.groupLost();
       return;
     }
@@ -228,13 +232,13 @@ export class Cluster {
       this.#sendQuorum();
     }
     this.#tellLost();
-    this.#events.operationalChanged();
+    this.#operationalChanged();
   }
 
   quorumChanged(quorate: boolean): void {
     this.#ownQuorate = quorate;
     if (this.inGroup) this.#sendQuorum();
-    this.#events.operationalChanged();
+    this.#operationalChanged();
   }
 
   /** A fencing source says that the node is dead; null: the boot that the tables know. */
@@ -321,7 +325,7 @@ export class Cluster {
     if (this.#ownQuorate === true) this.#sendQuorum();
     for (const [node, boot] of this.#deaths) this.#sendDeath(node, boot);
     this.#tellLost();
-    this.#events.operationalChanged();
+    this.#operationalChanged();
   }
 
   #merge(uuid: string, exchange: Exchange): void {
@@ -352,6 +356,16 @@ export class Cluster {
 
   // Quorum.
 
+  #operationalChanged(): void {
+    this.#countLapse();
+    this.#events.operationalChanged();
+  }
+
+  #countLapse(): void {
+    if (this.#wasOperational && !this.operational) this.lapses += 1;
+    this.#wasOperational = this.operational;
+  }
+
   #forgetQuorum(): void {
     this.#hadQuorum = false;
     this.orderedQuorate = false;
@@ -380,7 +394,7 @@ export class Cluster {
     this.#denied = flag !== 1;
     if (this.#denied && this.#exchange !== null) this.#exchange.denied = true;
     else if (this.#denied) this.directory.quorumLost();
-    if (before !== this.orderedQuorate) this.#events.operationalChanged();
+    if (before !== this.orderedQuorate) this.#operationalChanged();
   }
 
   // Deaths.

@@ -82,6 +82,8 @@ export class LogStore implements LogDeviceEvents {
   #nextGoal: StoreGoal | null = null;
   /** The next write is of everything. */
   #again = false;
+  /** Of the owner, when the goal was begun. */
+  #lapses = 0;
 
   constructor(world: World, map: RegionMap, image: LogImage, name: string, owner: LogStoreOwner) {
     this.#world = world;
@@ -111,6 +113,7 @@ export class LogStore implements LogDeviceEvents {
     this.#repairWrites = 0;
     this.#retryDueMs = -1;
     this.#phase = StorePhase.opening;
+    this.#lapses = this.#owner.lapses;
     this.#device ??= this.#world.effects.device(this, this.#world.cluster !== null);
     this.#device.open(this.#name, goal !== StoreGoal.learn);
   }
@@ -379,7 +382,8 @@ export class LogStore implements LogDeviceEvents {
   /** Writes what has been read, when it has come through the stream and may be written. */
   proceed(): void {
     if (this.#phase !== StorePhase.merging || this.#merging > 0 || !this.#owner.mayBegin) return;
-    if (this.#goal === StoreGoal.takeOver) this.#writeAll();
+    if (this.#lapses !== this.#owner.lapses) this.begin(this.#goal);
+    else if (this.#goal === StoreGoal.takeOver) this.#writeAll();
     else this.#writeLoaded();
   }
 

@@ -115,6 +115,10 @@ export class StoreAnswers implements LogStoreOwner {
     return this.#parts.replica.mayBegin;
   }
 
+  get lapses(): number {
+    return this.#parts.world.cluster?.lapses ?? 0;
+  }
+
   get suspect(): boolean {
     return this.#parts.state.logFailed;
   }

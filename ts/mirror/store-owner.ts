@@ -67,6 +67,8 @@ export interface LogStoreOwner {
   readonly suspect: boolean;
   /** All members know that the device is this node's to write, and it has quorum: a load or take-over may write what follows from what it has read. */
   readonly mayBegin: boolean;
+  /** How often that node has ceased to have it: what was read before may be old, others may have written it since. */
+  readonly lapses: number;
   /** A write counts when it has ended; otherwise when its confirmation is delivered. */
   readonly alone: boolean;
   session(closed: boolean): LogSession;
