@@ -9,9 +9,9 @@
  * replies at once; what all replicas do by it waits for the ordered `quorum` message. After a node was lost neither counts
  * before it was said anew, by somebody who knows that the node is lost.
  */
-import type { Departure, GroupMember, GroupView } from '../base/group-view.js';
+import type { GroupMember, GroupView } from '../base/group-view.js';
 import { bootKey } from './boot-key.js';
-import { Directory, departMeanwhile } from './directory.js';
+import { type DepartureMeanwhile, Directory, departMeanwhile } from './directory.js';
 import type { Member, MemberTable } from './member-table.js';
 import { addJoining, hasEnded, isNewerTable, memberOf, neverServed } from './member-table.js';
 import { type LogMessage, MessageType } from './messages.js';
@@ -45,7 +45,7 @@ interface Exchange {
   readonly reports: Map<number, Reporter>;
   readonly logs: Map<number, Map<string, LogReport>>;
   /** Who has gone since it began. */
-  readonly left: Departure[];
+  readonly left: DepartureMeanwhile[];
   /** Ordered: this side was told meanwhile that it has no quorum. */
   denied: boolean;
 }
@@ -218,10 +218,10 @@ export class Cluster {
       if (this.#deaths.get(node) === bootKey(bootId)) this.#deaths.delete(node);
     }
     const changed = this.directory.departed(view.left);
-    this.#exchange?.left.push(...view.left);
     for (const { member, reason } of view.left) {
       if (reason === 'node-down' || reason === 'unknown') this.#forgetQuorum();
-      this.#exchange?.reports.delete(member.node);
+      const said = this.#exchange?.reports.delete(member.node) === true;
+      this.#exchange?.left.push({ member, reason, said });
     }
     this.#tellNamesakes(view);
     if (view.joined.length > 0) this.#beginExchange(view.meeting);
@@ -333,8 +333,8 @@ export class Cluster {
       ...(exchange.reports.get(node) as Reporter),
       log: exchange.logs.get(node)?.get(uuid),
     }));
-    const { table, dead, left, conflict, lost } = mergeReports(reporters);
-    departMeanwhile(table, exchange.left);
+    const { table, together, dead, left, conflict, lost } = mergeReports(reporters);
+    departMeanwhile(table, together, exchange.left);
     const before = this.tables.get(uuid);
     this.directory.tables.set(uuid, table);
     for (const member of dead) {

@@ -4,6 +4,7 @@
  * it has found out of sync.
  */
 import { memberTableBytesMax } from '../base/limits.js';
+import { bootKey } from './boot-key.js';
 import type { LogState } from './log-state.js';
 import { type CopyFacts, encodeMembers } from './member-record.js';
 import { type Member, type MemberTable, memberOf, sameShape } from './member-table.js';
@@ -38,7 +39,7 @@ export class CopyRecord implements CopyFacts {
   membersGone = false;
   readonly #state: LogState;
   readonly #rights: ReplicaRights;
-  readonly #node: number;
+  readonly #world: World;
   /** More regions than this are remembered as "more". */
   readonly #foundMax: number;
   /** The members of that generation, by node. */
@@ -48,11 +49,11 @@ export class CopyRecord implements CopyFacts {
   /** Those of them that were away and may have gone on alone. */
   #awaited: ReadonlySet<number> = new Set();
 
-  constructor(state: LogState, rights: ReplicaRights, { node, settings }: World) {
+  constructor(state: LogState, rights: ReplicaRights, world: World) {
     this.#state = state;
     this.#rights = rights;
-    this.#node = node;
-    this.#foundMax = settings.foundMax;
+    this.#world = world;
+    this.#foundMax = world.settings.foundMax;
     this.gaveUp = state.restored && state.reconnecting && state.marksUnknown && state.everResumed ? 'maybe' : 'no';
   }
 
@@ -90,8 +91,21 @@ export class CopyRecord implements CopyFacts {
     const { geometry, image } = this.#state;
     this.hasTable = sameShape(table, { ...geometry, disk: image !== null });
     if (!this.hasTable) return;
-    const bytes = encodeMembers(table, this);
+    const bytes = encodeMembers(this.#awaitingMet(table), this);
     if (bytes.length <= memberTableBytesMax) this.#state.members = bytes;
+  }
+
+  /**
+   * Who was away and is in the group again may go on by what they tell each other now, of which this daemon may not live to hear: the next
+   * one waits for it.
+   */
+  #awaitingMet(table: MemberTable): MemberTable {
+    const met = ({ node, boot, stage, present }: Member) => {
+      const here = present || stage === 'joining' ? undefined : this.#world.cluster?.memberOfGroup(node)?.bootId;
+      return here !== undefined && bootKey(here) === boot;
+    };
+    if (!table.members.some(met)) return table;
+    return { ...table, members: table.members.map((one) => (met(one) ? { ...one, needed: true } : one)) };
   }
 
   /** This kernel has found the region out of sync, and is about to hear that it is known. */
@@ -170,7 +184,7 @@ export class CopyRecord implements CopyFacts {
     for (const [node, { boot, stage }] of this.#members) {
       const member = memberOf(table, node);
       const stays = member?.boot === boot && (member.stage !== 'joining' || stage === 'joining');
-      if (node !== this.#node && !stays) found.push({ node, boot });
+      if (node !== this.#world.node && !stays) found.push({ node, boot });
     }
     return found;
   }

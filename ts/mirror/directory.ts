@@ -312,19 +312,29 @@ function surmise(table: MemberTable, departures: readonly Departure[]): void {
   }
 }
 
+/** Of a daemon that has gone while daemons told each other what they know: `said`: it had done so. */
+export interface DepartureMeanwhile extends Departure {
+  readonly said: boolean;
+}
+
 /**
  * The table was made of what daemons said, and these have gone since they were asked: what follows from that (`depart`) was not in
- * what the others had said before.
+ * what the others had said before. Of one that had not said anything and was not `together` with those whose table counts the next daemon
+ * may go on with the writer's role, by its record: so that stays with it.
  */
-export function departMeanwhile(table: MemberTable, departures: readonly Departure[]): void {
+export function departMeanwhile(
+  table: MemberTable,
+  together: ReadonlySet<number>,
+  departures: readonly DepartureMeanwhile[],
+): void {
   let cutOff = false;
-  for (const { member: gone, reason } of departures) {
+  for (const { member: gone, reason, said } of departures) {
     const member = memberOf(table, gone.node);
     if (member === undefined || member.boot !== bootKey(gone.bootId) || member.present) continue;
     if (mayGoOn(reason)) {
       member.needed = true;
       cutOff = true;
-    } else if (table.writer === member.node) vacate(table, false);
+    } else if (table.writer === member.node && (said || together.has(member.node))) vacate(table, false);
   }
   if (cutOff && !anyValid(table)) surmise(table, departures);
   chooseWriter(table);

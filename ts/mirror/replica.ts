@@ -249,6 +249,8 @@ export class Replica {
   }
 
   exchangeBegun(): void {
+    const { table } = this.rights;
+    if (this.phase !== 'outside' && table !== undefined) this.record.keep(table);
     // Whether a log device can be believed the tables say: not before all have spoken.
     const loads = this.phase === 'loading';
     if (loads || this.phase === 'copying' || (this.phase === 'announcing' && this.#me?.valid !== true)) this.#hold();

@@ -79,6 +79,8 @@ export interface Reporter {
 
 export interface Merged {
   readonly table: MemberTable;
+  /** Whose daemons were with those who follow when daemons began to say what they know. */
+  readonly together: ReadonlySet<number>;
   /** Members that are there with another boot id: taken off the table already. */
   readonly dead: Member[];
   /** Members that have left, of which the others had not heard: taken off as well. */
@@ -95,7 +97,8 @@ type Knower = Reporter & { readonly log: LogReport };
 export function mergeReports(reporters: readonly Reporter[]): Merged {
   const knowers = reporters.filter((reporter): reporter is Knower => reporter.log !== undefined);
   const sides = sidesOf(knowers);
-  const side = chooseSide(sides, knowers, new Set(reporters.map(({ node }) => node)));
+  const here = new Set(reporters.map(({ node }) => node));
+  const side = chooseSide(sides, knowers, here);
   const base = side === null ? newestOf(knowers) : (side[0] as Knower);
   const table = copyTable(base.log.table);
   if (side === null) missedIn(table, knowers);
@@ -104,9 +107,12 @@ export function mergeReports(reporters: readonly Reporter[]): Merged {
   for (const { log } of knowers) table.generation = Math.max(table.generation, log.table.generation);
   const away = new Set(base.log.table.members.filter(mayHaveGoneOn).map(({ node }) => node));
   const follows = new Set(side?.map(({ node }) => node) ?? []);
+  const together = new Set<number>();
   for (const member of table.members) {
     const awaited = member.stage === 'joining' ? member.needed : !wasAway(knowers, base, member.node);
-    member.needed = side === null && awaited;
+    if (side === null) member.needed = awaited;
+    else if (here.has(member.node)) member.needed = false;
+    if (side !== null && member.present) together.add(member.node);
     member.valid = follows.has(member.node);
     member.present = false;
   }
@@ -165,7 +171,7 @@ export function mergeReports(reporters: readonly Reporter[]): Merged {
   // Who copies begins again.
   table.lineage = anyValid(table) ? table.generation : 0;
   table.outOfSyncSince = table.generation;
-  return { table, dead, left, conflict: conflict && side !== null, lost };
+  return { table, together, dead, left, conflict: conflict && side !== null, lost };
 }
 
 /** Who has only lost it has a table that is equally new; what it left behind, its own says. */
