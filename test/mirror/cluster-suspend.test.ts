@@ -139,6 +139,31 @@ describe('before all members have acknowledged it', () => {
     group.settle();
     expect(group.host(1).answerTo(seq)?.values).toEqual([1, 4]);
   });
+
+  test.each([true, false])(
+    'a flush is not that waits for the end of a copy: who has not heard it would take for copied what is written then (R4; sent before: %s)',
+    (before) => {
+      const group = twoMembers();
+      group.ask(1, DM_ULOG_SET_REGION_SYNC, mirrorA, [4, 0]);
+      expect(group.ask(1, DM_ULOG_GET_RESYNC_WORK, mirrorA)?.values).toEqual([1, 4]);
+      group.ask(2, DM_ULOG_MARK_REGION, mirrorA, [4]);
+      const two = group.host(2);
+      const flush = () => {
+        const seq = two.send(DM_ULOG_FLUSH, mirrorA);
+        group.settle();
+        return seq;
+      };
+      const early = before ? flush() : 0;
+      group.acknowledges = false;
+      group.ask(1, DM_ULOG_SET_REGION_SYNC, mirrorA, [4, 1]);
+      expect(two.state(mirrorA).map.isInSync(4)).toBe(true);
+      const seq = before ? early : flush();
+      expect(two.answerTo(seq)).toBeUndefined();
+      group.acknowledge();
+      group.settle();
+      expect(two.answerTo(seq)?.error).toBe(0);
+    },
+  );
 });
 
 describe('a CLEAR behind POSTSUSPEND', () => {

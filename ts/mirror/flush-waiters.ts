@@ -116,6 +116,11 @@ export class FlushWaiters {
     }
   }
 
+  /** Whatever was delivered for them before, they wait for this place in the order, too: every member of the view must have it. */
+  awaitAlso(order: number): void {
+    for (const waiter of this.#waiters) if (waiter.order >= 0) waiter.order = order;
+  }
+
   /** Hands every request that is ready to `answer`; returns the fresh marks that are safe by that, -1: none was ready. */
   takeReady(acknowledgedOrder: number, durableGeneration: number, answer: (seq: number, type: number) => void): number {
     let ready = 0;

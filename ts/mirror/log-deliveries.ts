@@ -63,14 +63,24 @@ export class LogDeliveries {
   }
 
   #syncDelivered(order: number, message: LogMessage, own: boolean): void {
-    const { state, marks, replica, life, recoveryRequests } = this.#log;
+    const { state, marks, replica, life, recoveryRequests, waiters } = this.#log;
     const { shared } = replica.rights;
     const dirtied = message.flag !== 1;
-    // On a cluster all members must know first, as of a mark.
-    if (own && dirtied && shared) marks.lastMarkOrder = order;
+    // On a cluster all members must know first, as of a mark; and that a copy has ended under which this kernel waits to write: who has not
+    // heard it would take that for copied when this node dies (R4).
+    const waitedFor = !own && !dirtied && (state.marksUnknown || this.#holdsAny(message));
+    if (shared && ((own && dirtied) || waitedFor)) {
+      marks.lastMarkOrder = order;
+      if (waitedFor) waiters.awaitAlso(order);
+    }
     // Not only when it changed something: the same request again finds the region dirty and its write under way.
     const open = shared || (life.store !== null && !life.store.allDurable);
     recoveryRequests.syncDelivered(message, dirtied && open && !state.logFailed);
+  }
+
+  #holdsAny({ regions, count }: LogMessage): boolean {
+    const { map } = this.#log.state;
+    return regions.subarray(0, count).some((region) => map.isHeld(region));
   }
 
   /** What only several members have to say to each other. */
