@@ -15,6 +15,7 @@ import {
   hasWriterHere,
   haveCome,
   haveGone,
+  isAway,
   isWriter,
   type LogShape,
   leavesDoubt,
@@ -157,7 +158,7 @@ export class Directory {
         table.leftWritten = written && !unseen && !missed;
         // What it knew it takes along; those who are away have an older copy. Of one what it marked is in its own, and what was in sync there
         // is so again; of two each may know marks that the other does not.
-        const away = table.members.filter(({ stage }) => stage !== 'joining');
+        const away = table.members.filter((one) => one.stage !== 'joining' || isAway(one));
         // One that may have gone on alone may have copied what this one wrote meanwhile.
         const apart = !table.disk && away.some(mayHaveGoneOn);
         if (apart || away.length > 1 || (away.length === 1 && table.leftOutOfSync)) table.doubt = true;

@@ -203,9 +203,9 @@ export function removeMember(table: MemberTable, node: number, died: boolean): v
   if (table.writer === node) vacate(table, died);
 }
 
-/** It had the log, and is not there. */
-function isAway({ present, stage }: Member): boolean {
-  return !present && stage !== 'joining';
+/** It had the log, and is not there; or was about to have it: its last word, that it is let in, it may have heard alone. */
+export function isAway({ present, stage, surmised }: Member): boolean {
+  return !present && (stage !== 'joining' || !surmised);
 }
 
 /** These have come. Whoever is away does not know of them; nor of the leave of one that comes again, for whom it waits. */
@@ -245,8 +245,8 @@ export function anyValid(table: MemberTable): boolean {
 }
 
 /** Its kernel has the log in use, or had it: that it was to join is of a record, and what came of that nobody knows. */
-export function mayHaveUsed({ stage, needed, surmised }: Member): boolean {
-  return stage !== 'joining' || (needed && !surmised);
+export function mayHaveUsed({ stage, needed, unwatched, surmised }: Member): boolean {
+  return stage !== 'joining' || unwatched || (needed && !surmised);
 }
 
 /** Its RESUME was not answered, and its kernel holds nothing. */
@@ -361,7 +361,7 @@ export function hasWriterHere({ disk, members, writer }: MemberTable): boolean {
 /** Others may have promised marks meanwhile. */
 function mayBePassed(table: MemberTable): boolean {
   if (hasWriterHere(table)) return false;
-  return table.members.some(({ needed, present, stage }) => needed && !present && stage !== 'joining');
+  return table.members.some((member) => member.needed && isAway(member));
 }
 
 /**
