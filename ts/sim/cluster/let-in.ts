@@ -2,8 +2,8 @@
  * R8: a kernel that begins with a table takes for in sync what it is not told of, and may read either leg there. So where the legs differ
  * and nobody is at work, its host's copy has the region out of sync or marked by then; what only a log device knows was read before.
  *
- * A RESUME whose answer was lost is sent again, maybe to the next daemon. That answers at once where it can promise nothing: the log was
- * resumed, and its kernel knows what a kernel knows whose daemon was away.
+ * A RESUME that was not answered, or whose answer was lost, is sent again, maybe to the next daemon. That answers at once where it can promise
+ * nothing, as before it is in the group: the log was resumed, and its kernel knows what a kernel knows whose daemon was away.
  */
 import type { RequestRecord } from '../daemon/requests.js';
 import type { Host } from '../host.js';
@@ -45,7 +45,7 @@ function check(sim: Simulation, host: Host, { key, uuid }: RequestRecord): void 
   if (legs === undefined || state === null || sim.cluster?.plan.twoNode !== false) return;
   // Nor what the others wrote since it was cut off: what it knows was the last word as it was taken in.
   if (!sim.cluster.group.quorate(host.node)) return;
-  if (!host.truth.of({ key, uuid }).begins || state.marksUnknown) return;
+  if (!host.truth.of({ key, uuid }).begins || state.marksUnknown || !host.follows(uuid)) return;
   const truths = hosts.map((other) => other.liveTruth(uuid));
   // R3: what a kernel holds is not known, and so not who owns it.
   if (truths.some((truth) => truth?.marksLost === true) || host.daemon?.settled(uuid) === false) return;
