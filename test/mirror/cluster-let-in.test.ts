@@ -1,4 +1,4 @@
-/** A host that joins a log hears alone that it is let in, and is cut off: to the others it was about to join, and it has the log. */
+/** A host joins a log, and hears alone that it is let in, or hears it when it has left already. */
 import { expect, test } from 'vitest';
 import {
   DM_ULOG_FLUSH,
@@ -15,21 +15,28 @@ import { mirrorA, TestDisk } from './host.js';
 const disk = '512 clustered-disk /dev/log 8 nosync';
 const core = '512 clustered-core 8 nosync';
 
-/** `user` has the log, node 2 joins it, and only those `here` stay with node 2, with quorum or without. */
-function letInUnheard(text: string, user: number, here: readonly number[]): Group {
+/** `user` has the log, `node` joins it, and the message by which it is let in is on its way. */
+function aboutToBeLetIn(text: string, user: number, node: number): Group {
   const group = new Group([1, 2, 3], { stickyMax: 0 });
   group.tellsQuorum = false;
   group.disks.set('/dev/log', new TestDisk(1024 * 1024));
   group.quorum(true);
   group.settle();
   group.resume(mirrorA, text, [user]);
-  const two = group.host(2);
-  two.construct(mirrorA, text);
+  const joining = group.host(node);
+  joining.construct(mirrorA, text);
   group.settle();
-  two.send(DM_ULOG_RESUME, mirrorA);
+  joining.send(DM_ULOG_RESUME, mirrorA);
   while (group.next?.type !== MessageType.ready) {
     if (!group.step()) for (const host of group.hosts.values()) host.settle();
   }
+  return group;
+}
+
+/** Node 2 is let in, and only those `here` stay with it, with quorum or without. */
+function letInUnheard(text: string, user: number, here: readonly number[]): Group {
+  const group = aboutToBeLetIn(text, user, 2);
+  const two = group.host(2);
   while (group.next !== undefined) group.stepTo(2);
   expect(two.log(mirrorA).replica.phase).toBe('following');
   group.split(here);
@@ -78,3 +85,27 @@ test('it went on with quorum, which goes over to the others: they wait until it 
   expect(write(1, 6)).toBe(0);
   expect(one.state(mirrorA).map.isInSync(5)).toBe(false);
 });
+
+test.each([core, disk])(
+  'a table is let in behind which the next one has been resumed: that one is not, and nobody waits for a copy of its copy: %s',
+  (text) => {
+    const group = aboutToBeLetIn(text, 2, 1);
+    const [one, three] = [group.host(1), group.host(3)];
+    const next = { ...mirrorA, luid: 0x9000 };
+    one.construct(next, text);
+    for (const type of [DM_ULOG_PRESUSPEND, DM_ULOG_POSTSUSPEND]) {
+      one.send(type, mirrorA);
+      one.settle();
+    }
+    const resumed = one.send(DM_ULOG_RESUME, next);
+    one.settle();
+    three.construct(mirrorA, text);
+    const joined = three.send(DM_ULOG_RESUME, mirrorA);
+    three.settle();
+    group.step();
+    expect(one.log(next).replica.phase).toBe('waiting');
+    group.settle();
+    expect(one.answerTo(resumed)?.error).toBe(0);
+    expect(three.answerTo(joined)?.error).toBe(0);
+  },
+);

@@ -59,6 +59,8 @@ export class Replica {
   #handsOut = false;
   /** Of the table that was seen last. */
   #epoch = -1;
+  /** It was resumed here, and is not of a record. */
+  #entered = false;
 
   constructor(world: World, state: LogState, hooks: ReplicaHooks) {
     this.#world = world;
@@ -138,6 +140,7 @@ export class Replica {
     const { table } = this.rights;
     if (table !== undefined) this.record.keep(table);
     this.#incoming.covered = 0;
+    this.#entered = true;
     this.#writer.enter();
     this.request(MessageType.join, this.#joinFlag);
   }
@@ -314,7 +317,8 @@ export class Replica {
   }
 
   #start(table: MemberTable, me: Member): void {
-    if (me.valid) {
+    const joins = this.#requests.has(MessageType.join);
+    if (me.valid && !(joins && this.#isNew)) {
       // What others did alone to a disk log its device says, which is about to be read.
       const told = table.disk && table.deviceAhead;
       const inPieces = this.record.rank === 0 || (this.record.lacks(table) && !told);
@@ -326,7 +330,7 @@ export class Replica {
     }
     // A join that is on its way gives the role that this place has away again, and so does the leave before it: of another instance of
     // the log, and what it held is lost with it (R7), behind the place that a copy asked for now would be of.
-    const settled = !this.#requests.has(MessageType.join) && !this.#writer.givesBack;
+    const settled = !joins && !this.#writer.givesBack;
     if (anyValid(table)) {
       if (settled && providerOf(table, this.#world.node) >= 0) this.#ask(0);
       return;
@@ -384,6 +388,11 @@ export class Replica {
     this.#wasSettled = settled;
     this.#led = leads;
     this.#handsOut = handsOut;
+  }
+
+  /** Of a new table: before its join is delivered members know the place of another instance. Where the record was lost it is its own (R3). */
+  get #isNew(): boolean {
+    return this.#entered && !this.#state.marksUnknown;
   }
 
   get #me(): Member | undefined {
