@@ -26,9 +26,9 @@ function write(group: Group, node: number, region: number): number | undefined {
 const writers = (group: Group) => [1, 2].filter((node) => group.host(node).log(mirrorA).replica.writes);
 
 /** They meet. Node 1 hears both reports; node 2 so many, its own first. */
-function meetUnheard(group: Group, heard: number): void {
+function meetUnheard(group: Group, heard: number, meet = () => group.heal()): void {
   group.acknowledges = false;
-  group.heal();
+  meet();
   const sent: ReturnType<Group['takeNext']>[] = [];
   while (group.next !== undefined) sent.push(group.takeNext());
   const reports = sent.filter(({ message }) => message.type === MessageType.report);
@@ -117,3 +117,19 @@ test('R8: the writer has not heard yet that it has quorum, nor does it hear what
   expect(write(group, 2, 13)).toBe(0);
   expect(writers(group)).toEqual([2]);
 });
+
+test.each([0, 1])(
+  'R8: its next daemon begins with that meeting, and does not hear what comes of it: it does not go on as the writer (reports that were heard: %i)',
+  (heard) => {
+    const group = wentApart(disk);
+    group.killDaemon(2);
+    group.heal();
+    settle(group);
+    meetUnheard(group, heard, () => group.join(2));
+    group.split([2]);
+    settle(group);
+    expect(write(group, 1, 13)).toBe(0);
+    expect(writers(group)).toEqual([1]);
+    expectOneWriter(group);
+  },
+);

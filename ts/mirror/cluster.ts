@@ -121,6 +121,11 @@ export class Cluster {
     return this.inGroup && this.#ownQuorate === null;
   }
 
+  /** All members of the group. */
+  get members(): readonly GroupMember[] {
+    return this.#members;
+  }
+
   /** Null when the node is not in the group. */
   memberOfGroup(node: number): GroupMember | null {
     return this.#members.find((member) => member.node === node) ?? null;
@@ -281,6 +286,7 @@ export class Cluster {
   #beginExchange(meeting: string): void {
     const tag = [meeting, ...this.#members.map(({ node, incarnation }) => `${node}:${incarnation}`)].join(' ');
     this.#exchange = { tag, reports: new Map(), logs: new Map(), left: [], denied: false };
+    this.directory.meets(this.#members);
     this.#events.exchangeBegun();
     const known = new Map<string, LogReport>();
     const withTable = this.#events.withTable();

@@ -4,10 +4,9 @@
  * it has found out of sync.
  */
 import { memberTableBytesMax } from '../base/limits.js';
-import { bootKey } from './boot-key.js';
 import type { LogState } from './log-state.js';
 import { type CopyFacts, encodeMembers } from './member-record.js';
-import { type Member, type MemberTable, memberOf, sameShape } from './member-table.js';
+import { isMet, type Member, type MemberTable, memberOf, sameShape } from './member-table.js';
 import type { ReplicaRights } from './replica-rights.js';
 import type { World } from './world.js';
 
@@ -100,10 +99,8 @@ export class CopyRecord implements CopyFacts {
    * one waits for it.
    */
   #awaitingMet(table: MemberTable): MemberTable {
-    const met = ({ node, boot, stage, present }: Member) => {
-      const here = present || stage === 'joining' ? undefined : this.#world.cluster?.memberOfGroup(node)?.bootId;
-      return here !== undefined && bootKey(here) === boot;
-    };
+    const here = this.#world.cluster?.members ?? [];
+    const met = (member: Member) => isMet(member, here);
     if (!table.members.some(met)) return table;
     return { ...table, members: table.members.map((one) => (met(one) ? { ...one, needed: true } : one)) };
   }

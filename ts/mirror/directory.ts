@@ -2,7 +2,7 @@
  * The member tables of all logs in the cluster, also of those that this node does not have: so at the delivery of a `join` every
  * node agrees whether somebody has the log already. Pure; cluster.ts says when.
  */
-import type { Departure } from '../base/group-view.js';
+import type { Departure, GroupMember } from '../base/group-view.js';
 import { leftLogsMax, membersMax } from '../base/limits.js';
 import { bootKey } from './boot-key.js';
 import {
@@ -16,6 +16,7 @@ import {
   haveCome,
   haveGone,
   isAway,
+  isMet,
   isWriter,
   type LogShape,
   leavesDoubt,
@@ -202,6 +203,17 @@ export class Directory {
 
   outOfSyncOf(uuid: string): number {
     return this.#outOfSync.get(uuid) ?? 0;
+  }
+
+  /**
+   * Daemons are about to tell each other what they know. Those who were away may go on by that, of which this node may not hear: where it does
+   * not follow it waits for them from now on.
+   */
+  meets(members: readonly GroupMember[]): void {
+    for (const table of this.tables.values()) {
+      if (anyValid(table)) continue;
+      for (const member of table.members) if (isMet(member, members)) member.needed = true;
+    }
   }
 
   /** Daemons have told each other what they know: they count anew. */

@@ -12,6 +12,9 @@
  * The *writer* commits a disk log and loads it for the first member (R8). The role is vacant when it left, when only its
  * daemon ended, or when it is known dead; the lowest valid member that is present has it next, in a new epoch.
  */
+import type { GroupMember } from '../base/group-view.js';
+import { bootKey } from './boot-key.js';
+
 export type Stage = 'joining' | 'active' | 'halted';
 
 /** A boot that has left or died in this epoch, or had the writer's role. */
@@ -206,6 +209,12 @@ export function removeMember(table: MemberTable, node: number, died: boolean): v
 /** It had the log, and is not there; or was about to have it: its last word, that it is let in, it may have heard alone. */
 export function isAway({ present, stage, surmised }: Member): boolean {
   return !present && (stage !== 'joining' || !surmised);
+}
+
+/** It was away, and is in the group again. */
+export function isMet({ node, boot, stage, present }: Member, members: readonly GroupMember[]): boolean {
+  if (present || stage === 'joining') return false;
+  return members.some((here) => here.node === node && bootKey(here.bootId) === boot);
 }
 
 /** These have come. Whoever is away does not know of them; nor of the leave of one that comes again, for whom it waits. */
