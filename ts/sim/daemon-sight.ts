@@ -71,7 +71,8 @@ export class DaemonSight implements DaemonWatch {
     }
     const owns = (region: number) => state?.owners.has(this.#host.node, region) === true;
     this.#host.truth.replied(request, reply, state?.map.inner, owns);
-    // A kernel that asks copies nothing; told of none, it is given back what it was assigned before, on a cluster by a message (R6).
+    // A kernel that asks copies nothing; told of none, it is given back what it was assigned before, on a cluster by a message (R6). So it is where
+    // its daemon has answered what it asks no more.
     const none = request.type === DM_ULOG_GET_RESYNC_WORK && reply.error === 0 && reply.first === 0;
     if (none && !this.#host.alone) this.#host.truth.of(request).handedOut = -1;
   }
@@ -83,6 +84,8 @@ export class DaemonSight implements DaemonWatch {
     if (message.type === MessageType.join && !this.#host.alone) countJoin(this.#host, message.uuid);
     const mirror = this.#host.mirrors.get(message.uuid);
     if (mirror !== undefined && this.#host.alone) permitAtFailure(mirror, this.#host.states, message);
+    const truth = this.#host.alone ? null : this.#host.liveTruth(message.uuid);
+    if (message.type === MessageType.assign && message.flag === 1 && truth !== null) truth.handedOut = -1;
     if (message.type !== MessageType.mark) return;
     // Alone the order is that of submission; with others it is known at the delivery.
     const order = this.#host.alone ? this.#submitted : Number.POSITIVE_INFINITY;
