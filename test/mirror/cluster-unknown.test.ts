@@ -61,6 +61,27 @@ function watchReady(group: Group): { count: number } {
 }
 
 describe('a kernel whose daemon has lost its state', () => {
+  test('may write where it has marked when all members have every region dirty: what it knows alone is not enough (R1)', () => {
+    const group = lostOnSecond([2]);
+    // The other host begins the log anew, and knows of no member.
+    for (const node of [1, 2]) loseState(group, node);
+    group.join(1);
+    group.resume(mirrorA, core, [1]);
+    group.join(2);
+    group.settle();
+    const two = group.host(2);
+    reconnect(group, 2);
+    group.acknowledges = false;
+    group.settle();
+    expect([two.state(mirrorA).map.cleanCount, group.host(1).state(mirrorA).map.cleanCount]).toEqual([0, 0]);
+    const flush = two.send(DM_ULOG_FLUSH, mirrorA);
+    group.settle();
+    expect(two.answerTo(flush)).toBeUndefined();
+    group.acknowledge();
+    group.settle();
+    expect(two.answerTo(flush)?.error).toBe(0);
+  });
+
   test('may have heard any hint: it is never told that a region is out of sync, and nothing holds its writes up', () => {
     const group = lostOnSecond();
     group.ask(1, DM_ULOG_SET_REGION_SYNC, mirrorA, [4, 0]);

@@ -173,11 +173,13 @@ export class RegionRequests {
   #distrust(nowMs: number): void {
     const { map } = this.#parts.state;
     this.#flushIsOurs = true;
-    if (map.cleanCount === 0) return;
-    if (this.#parts.replica.rights.shared) {
-      // Every replica does it, at one place of the order; the flush waits as for a mark.
+    const { shared } = this.#parts.replica.rights;
+    if (shared) {
+      // Every replica does it, at one place of the order; the flush waits as for a mark. Also where all is dirty here: others may not know it yet.
       this.#parts.marks.distrustAll();
-    } else {
+    }
+    if (map.cleanCount === 0) return;
+    if (!shared) {
       map.fillClean(0, map.regionCount, false);
       this.#life.store?.changed(true, nowMs);
     }
