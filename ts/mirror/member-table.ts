@@ -367,9 +367,9 @@ export function hasWriterHere({ disk, members, writer }: MemberTable): boolean {
   return disk && members.some(({ node, present, valid }) => node === writer && present && valid);
 }
 
-/** Others may have promised marks meanwhile. */
+/** Others may have promised marks meanwhile; also with a writer that is dead, whose role is here since. */
 function mayBePassed(table: MemberTable): boolean {
-  if (hasWriterHere(table)) return false;
+  if (hasWriterHere(table) && !table.deviceAhead) return false;
   return table.members.some((member) => member.needed && isAway(member));
 }
 

@@ -427,8 +427,8 @@ function chooseSide(
   // One that did, and has left or lost its record since, has no copy any more: the doubt is what is known, or that they had quorum.
   const wentOn = ({ log }: Knower) => log.table.doubt && log.table.generation > generation;
   if (knowers.some((knower) => wentOn(knower) || quorumsWon(knower.log.table) > quorumsWon(table))) return null;
-  // Nor can they have promised anything where the writer of a disk log is not.
-  if (table.disk && best.some(({ node }) => node === table.writer)) return best;
+  // Nor can they have promised anything where the writer of a disk log is not, or one before it was.
+  if (table.disk && !table.deviceAhead && best.some(({ node }) => node === table.writer)) return best;
   return members.some(({ node, needed }) => needed && !present.has(node)) ? null : best;
 }
 
