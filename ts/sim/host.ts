@@ -458,10 +458,14 @@ export class Host implements CheckWorld, WireEnds {
   #daemonDied(): void {
     this.note('died', [], () => `daemon, after ${this.daemon?.kill.passed} effects`);
     this.#daemonEndsMs = this.daemon?.exitMs ?? 0;
-    this.truth.daemonDied((key) => {
-      const state = this.states?.find(key) ?? null;
-      return state === null ? 0 : hintOf(state);
-    });
+    const recordOf = (key: string) => this.states?.find(key) ?? null;
+    this.truth.daemonDied(
+      (key) => {
+        const state = recordOf(key);
+        return state === null ? 0 : hintOf(state);
+      },
+      (key) => recordOf(key)?.map.inner,
+    );
     if (this.dark) return;
     if (!this.alone) countDeath(this, 'daemon');
     this.sim.cluster?.checks.daemonDied(this);

@@ -199,10 +199,13 @@ export class KernelTruth {
     if (request.type === DM_ULOG_FLUSH && !request.hostile) this.of(request).admittedBefore.clear();
   }
 
-  /** The daemon is gone, and with it what it had not sent. */
-  /** `hintOf`: as the record of the log has it. Whether the kernel was told that the next daemon cannot know. */
-  daemonDied(hintOf: (key: string) => number): void {
+  /**
+   * The daemon is gone, and with it what it had not sent. `hintOf`: as the record of the log has it; whether the kernel was told that the next
+   * daemon cannot know. `mapOf`: of the record; what it has as held the next one holds, also where a clear was not believed.
+   */
+  daemonDied(hintOf: (key: string) => number, mapOf: (key: string) => RegionMap | undefined): void {
     for (const truth of this.targets.values()) {
+      for (const region of heldIn(mapOf(truth.key))) if (!truth.marked.has(region)) truth.carried.add(region);
       Object.assign(truth, { roundUnknown: true, roundMarks: false });
       if (truth.asksHint) truth.hintMax = Math.max(truth.hintMax, hintOf(truth.key));
     }
@@ -322,11 +325,7 @@ export class KernelTruth {
 
   /** What was held before the suspend and whose clear was lost is held still, and all know it, or will when its mark has reached them. */
   #staysHeld(truth: TargetTruth, map: RegionMap, owns: (region: number) => boolean): void {
-    for (
-      let region = map.nextHeld(0);
-      region >= 0;
-      region = region + 1 < map.regionCount ? map.nextHeld(region + 1) : -1
-    ) {
+    for (const region of heldIn(map)) {
       if (truth.marked.has(region)) continue;
       truth.kept.add(region);
       if (owns(region) && !this.unacknowledged(truth.uuid, region)) truth.known.add(region);
@@ -402,6 +401,12 @@ function isQuestion(type: number): boolean {
 function becomesDoubtful(truth: TargetTruth, map: RegionMap | undefined): void {
   truth.flushFailed = true;
   for (const region of truth.flushed) if (map?.isInSync(region) === true) truth.doubtful.add(region);
+}
+
+function* heldIn(map: RegionMap | undefined): Iterable<number> {
+  if (map === undefined) return;
+  for (let region = map.nextHeld(0); region >= 0; region = region + 1 < map.regionCount ? map.nextHeld(region + 1) : -1)
+    yield region;
 }
 
 /** A flush that failed protects nothing: the kernel issues no write under its marks. */
