@@ -6,9 +6,12 @@ import { expect, test } from 'vitest';
 import {
   DM_ULOG_DTR,
   DM_ULOG_FLUSH,
+  DM_ULOG_GET_RESYNC_WORK,
   DM_ULOG_MARK_REGION,
   DM_ULOG_POSTSUSPEND,
   DM_ULOG_PRESUSPEND,
+  DM_ULOG_RESUME,
+  DM_ULOG_SET_REGION_SYNC,
 } from '../../ts/base/ulog-frames.js';
 import { Group } from './cluster-host.js';
 import { mirrorA, TestDisk } from './host.js';
@@ -262,3 +265,56 @@ test.each([false, true])(
     expect(isInSync(group, 1, 5)).toBe(false);
   },
 );
+
+test('R4, R6, R8: the writer went on with others, and dies: who takes the role without quorum waits for those others', () => {
+  const group = groupOf([1, 2, 3, 4, 5], [1, 2, 3, 4, 5]);
+  const three = group.host(3);
+  group.split([3]);
+  decide(group, [3], false);
+  decide(group, [1, 2, 4, 5], true);
+  group.ask(4, DM_ULOG_SET_REGION_SYNC, mirrorA, [7, 0]);
+  expect(group.ask(4, DM_ULOG_GET_RESYNC_WORK, mirrorA)?.values).toEqual([1, 7]);
+  expect(write(group, 4, 5)).toBe(0);
+  for (const node of [1, 2]) group.cutPower(node);
+  decide(group, [4, 5], false);
+  for (const node of [2, 1]) three.service.confirmDead(node, null, three.nowMs);
+  group.settle();
+  // They are booted on its side.
+  group.rewire((node) => (node <= 3 ? 0 : 1));
+  for (const node of [1, 2]) group.join(node);
+  decide(group, [1, 2, 3], true);
+  expect(write(group, 3, 6)).toBeUndefined();
+  expect(group.ask(3, DM_ULOG_GET_RESYNC_WORK, mirrorA)?.values?.[0] ?? 0).toBe(0);
+  for (const node of [4, 5]) three.service.confirmDead(node, null, three.nowMs);
+  group.settle();
+  expect(write(group, 3, 6)).toBe(0);
+  for (const region of [5, 7]) expect(isInSync(group, 3, region)).toBe(false);
+});
+
+test('R8: the writer went on without those who have quorum again: who activates the mirror waits until its device was read', () => {
+  const group = groupOf([1, 2, 3], [1, 3]);
+  group.split([1]);
+  decide(group, [1], false);
+  decide(group, [2, 3], true);
+  group.cutPower(2);
+  decide(group, [3], false);
+  group.rewire((node) => (node === 3 ? 0 : 1));
+  group.join(2);
+  decide(group, [1, 2], true);
+  expect(write(group, 1, 5)).toBe(0);
+  // It dies, and nobody says so.
+  group.part(1, 'node-down');
+  group.heal();
+  decide(group, [2, 3], true);
+  const two = group.host(2);
+  two.construct(mirrorA, disk);
+  group.settle();
+  const resumed = two.send(DM_ULOG_RESUME, mirrorA);
+  group.settle();
+  group.wait(1000);
+  expect(two.answerTo(resumed)).toBeUndefined();
+  group.host(3).service.confirmDead(1, null, group.host(3).nowMs);
+  group.settle();
+  expect(two.answerTo(resumed)?.error).toBe(0);
+  expect(isInSync(group, 2, 5)).toBe(false);
+});

@@ -85,6 +85,8 @@ export class Readiness {
   get #deviceUnread(): boolean {
     const { table } = this.#rights;
     if (table === undefined || !this.resuming()) return false;
-    return table.disk && table.writerDied && table.writer !== this.#world.node;
+    const writer = memberOf(table, table.writer);
+    const unheard = writer?.present === false && writer.unwatched;
+    return table.disk && (unheard || (table.writerDied && table.writer !== this.#world.node));
   }
 }
