@@ -318,3 +318,21 @@ test('R8: the writer went on without those who have quorum again: who activates 
   expect(two.answerTo(resumed)?.error).toBe(0);
   expect(isInSync(group, 2, 5)).toBe(false);
 });
+
+test('R8: who took the role of a dead writer without quorum takes it from nobody who has it, with a write under way, when they meet', () => {
+  const group = groupOf([1, 2, 3], [1, 2, 3]);
+  group.split([3]);
+  decide(group, [3], false);
+  decide(group, [1, 2], true);
+  group.cutPower(1);
+  decide(group, [2], false);
+  for (const node of [2, 3]) group.host(node).service.confirmDead(1, null, group.host(node).nowMs);
+  group.settle();
+  group.rewire((node) => (node === 3 ? 1 : 0));
+  group.join(1);
+  decide(group, [1, 2], true);
+  expect(group.host(2).log(mirrorA).replica.writes).toBe(true);
+  group.heal();
+  while (group.host(2).service.cluster?.exchanging) group.step();
+  expect(group.host(2).log(mirrorA).replica.rights.table?.writer).toBe(2);
+});

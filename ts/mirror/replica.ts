@@ -95,10 +95,10 @@ export class Replica {
     return this.#writer.writes;
   }
 
-  /** It has the role: it may write when it hears that there is quorum, until it hears that another one has it. */
+  /** It has the role, and by what all members know it may write: so it is until it hears otherwise, whatever its transport says of quorum. */
   get mayWrite(): boolean {
     const { table } = this.rights;
-    return this.rights.shared && this.following && table?.writer === this.#world.node;
+    return this.rights.shared && this.following && table?.writer === this.#world.node && this.#cluster.orderedQuorate;
   }
 
   /** Its role is known to all members, or it has none to share. */

@@ -188,12 +188,15 @@ function unsettle(table: MemberTable): void {
 /**
  * A writer that is there and does not follow has only just begun again: its role is given away anew, at once or when its last write has
  * ended (R8). And who does not follow and has a write under way has the role until then, whatever those who follow know of that: it
- * might land behind what they write.
+ * might land behind what they write. So has one that went on as the writer without quorum: where it does not hear what comes of the reports it
+ * writes when it has it.
  */
 function settleWriter(table: MemberTable, knowers: readonly Knower[]): void {
   const writer = memberOf(table, table.writer);
   if (writer?.present === false) return;
-  const busy = knowers.find(({ node, log }) => log.writing && memberOf(table, node)?.valid === false);
+  const retires = ({ node, log }: Knower) =>
+    log.writing || (node === table.writer && log.valid && isWriter(log.table, node));
+  const busy = knowers.find((one) => memberOf(table, one.node)?.valid === false && retires(one));
   if (busy === undefined) {
     if (writer?.valid !== true) table.writer = -1;
     return;
