@@ -179,6 +179,26 @@ describe('a kernel whose daemon has lost its state', () => {
     expect(group.host(1).answerTo(suspend)?.error).toBe(0);
   });
 
+  test('copies still what others know of, whose daemons begin again when it has joined: who suspends waits for that (R6)', () => {
+    const { group } = groupWith('512 clustered-core 8 sync', [1, 2]);
+    expect(group.ask(2, DM_ULOG_GET_RESYNC_WORK, mirrorA)?.values).toEqual([1, 0]);
+    loseState(group, 2);
+    group.join(2);
+    group.settle();
+    group.killDaemon(1);
+    reconnect(group, 2, '512 clustered-core 8 sync');
+    group.settle();
+    group.join(1);
+    group.settle();
+    const { recoveringRegion, recoveringNode } = group.host(1).state(mirrorA);
+    expect([recoveringRegion, recoveringNode]).toEqual([0, 2]);
+    const suspend = group.host(1).send(DM_ULOG_PRESUSPEND, mirrorA);
+    group.settle();
+    expect(group.host(1).answerTo(suspend)).toBeUndefined();
+    group.ask(2, DM_ULOG_SET_REGION_SYNC, mirrorA, [0, 1]);
+    expect(group.host(1).answerTo(suspend)?.error).toBe(0);
+  });
+
   test('alone with the log it recovers alone, where that is not known any more', () => {
     const group = lostOnSecond([2]);
     group.ask(2, DM_ULOG_SET_REGION_SYNC, mirrorA, [4, 0]);

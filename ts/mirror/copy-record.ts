@@ -180,7 +180,9 @@ export class CopyRecord implements CopyFacts {
     const found: PastMember[] = [];
     for (const [node, { boot, stage }] of this.#members) {
       const member = memberOf(table, node);
-      const stays = member?.boot === boot && (member.stage !== 'joining' || stage === 'joining');
+      // One that joins and is not settled has lost its record (R3): its kernel has had the log all the time.
+      const joins = member?.stage === 'joining' && member.settled;
+      const stays = member?.boot === boot && (!joins || stage === 'joining');
       if (node !== this.#world.node && !stays) found.push({ node, boot });
     }
     return found;
